@@ -1,0 +1,121 @@
+"""The command line of genmod.
+
+Exit codes: 0 done; 1 the work failed; 2 usage or configuration, a file that may not be read or written
+included; 3 a plugin is missing or broken; 130 and 143 interrupted by Ctrl-C and by SIGTERM.
+"""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from genmod.cli import console
+from genmod.errors import GenmodError
+
+__all__ = ["main"]
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: everything ends as it does on Ctrl-C, files are put in order."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line, by default that of this process, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that lacks a sign shows its number; it is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    with _termination():
+        sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _run(arguments: list[str]) -> int:
+    console.configure(console.Settings(debug=os.environ.get("GENMOD_DEBUG", "0") not in ("", "0")))
+    try:
+        from genmod.cli.app import run
+
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not _culprit(error):
+            raise
+        if console.settings.debug:
+            import traceback
+
+            traceback.print_exception(error)
+        return _report(error)
+
+
+def _report(error: Any) -> int:
+    """Say what went wrong and give the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        console.error("terminated" if isinstance(error, _Terminated) else "interrupted")
+        return 143 if isinstance(error, _Terminated) else 130
+    if isinstance(error, GenmodError):
+        console.error(error.message, error.hint)
+        return error.exit_code
+    if hasattr(error, "format_message"):  # what Typer says of a command line that it cannot parse
+        console.error(error.format_message(), f"{_command(error)} --help")
+        return int(error.exit_code)
+    if isinstance(error, BrokenPipeError):
+        # Whoever read our output has gone; nothing may be written to it any more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    if isinstance(error, OSError) and error.strerror:
+        return _report_system(error)
+    console.error(
+        f"{type(error).__name__}: {error}{_culprit(error)}", "run again with --debug to see where it happened"
+    )
+    return 1
+
+
+def _command(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "genmod"
+
+
+def _report_system(error: OSError) -> int:
+    where = f"{error.filename}: " if error.filename else ""
+    code, hint = {
+        errno.EACCES: (2, "choose a place that you may use, or change its permissions"),
+        errno.EPERM: (2, "choose a place that you may use, or change its permissions"),
+        errno.EROFS: (2, "choose a place on a disk that can be written"),
+        errno.ENOSPC: (1, "make room there, or choose another disk"),
+        errno.EDQUOT: (1, "make room in your quota, or choose another disk"),
+    }.get(error.errno or 0, (1, "run again with --debug to see where it happened"))
+    console.error(f"{where}{error.strerror}", hint)
+    return code
+
+
+def _culprit(error: BaseException) -> str:
+    """The plugin that an unexpected error came out of, if there is one in its traceback."""
+    from genmod.discovery import find_plugins
+
+    owners = {getattr(found.entry_point, "module", "").partition(".")[0]: found for found in find_plugins()}
+    step, owner = error.__traceback__, None
+    while step is not None:
+        package = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        owner = owners.get(package, owner)
+        step = step.tb_next
+    return f" (in the plugin {owner.distribution} {owner.version})" if owner else ""
+
+
+@contextmanager
+def _termination() -> Iterator[None]:
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, terminate)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,184 @@
+"""The commands and the global options; a command's file is imported when the command is used."""
+
+import inspect
+import itertools
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Annotated, Any, Literal
+
+import typer
+from genmod.cli import console
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+__all__ = ["COMMANDS", "component_names", "global_options_first", "load_command", "run"]
+
+COMMANDS = {
+    "build": ("build:build", "Assemble a model from named components."),
+    "train": ("train:train", "Train a model in its directory."),
+    "sample": ("sample:sample", "Draw new examples from a model."),
+    "reconstruct": ("reconstruct:reconstruct", "Show examples next to their reconstructions."),
+    "interpolate": ("interpolate:interpolate", "Decode the way from one example to another."),
+    "traverse": ("traverse:traverse", "Decode what each latent dimension changes."),
+    "evaluate": ("evaluate:evaluate", "Measure a model on its test data."),
+    "list": ("listing:list_components", "List the components that there are."),
+    "show": ("show:show", "Explain a component and its options."),
+    "plugins": ("plugins:plugins", "List the installed plugins and what became of each."),
+    "info": ("info:info", "Describe this installation, for reports of errors."),
+}
+"""Name of each command → its function, in a file of this folder, and its line in ``genmod --help``."""
+
+_FLAGS = frozenset({"--version", "--no-plugins", "-q", "--quiet", "-v", "--verbose", "--debug"})
+_VALUED = frozenset({"--disable-plugin", "--color"})
+
+
+class _Commands(TyperGroup):
+    """Knows every command by name and by one line, and imports it when it is used."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (_, summary) in COMMANDS.items():
+            self.commands[name] = TyperCommand(name, short_help=summary)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name else command, rest
+
+
+def load_command(name: str) -> Any:
+    """The command of that name, complete with its options; this imports its file."""
+    module, _, function = COMMANDS[name][0].partition(":")
+    callback: Callable[..., Any] = getattr(import_module(f"genmod.cli.{module}"), function)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, help=_verbatim_examples(inspect.getdoc(callback) or ""))(callback)
+    return get_command(app)
+
+
+def _verbatim_examples(text: str) -> str:
+    """Mark the lines from ``Examples:`` on, up to an empty one, as not to be wrapped."""
+    return re.sub(r"^(Examples|Quick start):$", "\b\n\\g<0>", text, flags=re.MULTILINE)
+
+
+app = typer.Typer(
+    cls=_Commands,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
+
+
+@app.callback(
+    help=_verbatim_examples(
+        """Build, train, measure and sample generative models that are assembled from named components.
+
+Quick start:
+  genmod build --encoder conv --prior normal
+  genmod train
+
+The options below may also stand after the command."""
+    )
+)
+def _options(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show versions and exit.")] = False,
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Use the built-in components alone.")
+    ] = False,
+    disable_plugin: Annotated[
+        list[str] | None,
+        typer.Option("--disable-plugin", metavar="DIST", help="Do not look into this plugin; repeatable."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print data and errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is done.")] = False,
+    color: Annotated[
+        Literal["auto", "always", "never"], typer.Option(help="When to use colours; auto asks the terminal.")
+    ] = "auto",
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error happened; also GENMOD_DEBUG=1.")
+    ] = False,
+) -> None:
+    if version:
+        from genmod.environment import versions
+
+        found = versions()
+        names = {"genmod": "genmod-torch", "Python": "python", "torch": "torch"}
+        console.print_text(", ".join(f"{name} {found.get(key, 'unknown')}" for name, key in names.items()))
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        sys.stderr.write(f"{ctx.get_help()}\n")
+        raise typer.Exit(2)
+    console.configure(console.Settings(quiet, verbose, color, debug or console.settings.debug))
+    from genmod.registry import use_registry
+
+    ctx.with_resource(use_registry(_registry(ctx.params)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line and give its exit code; errors are left to the caller."""
+    group = get_command(app)
+    if os.environ.get("_GENMOD_COMPLETE"):
+        return _complete(group)
+    try:
+        with group.make_context("genmod", global_options_first(arguments)) as context:
+            group.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
+
+
+def global_options_first(arguments: list[str]) -> list[str]:
+    """The same command line with its global options in front of the command, where they are looked for.
+
+    Example:
+        >>> global_options_first(["list", "encoder", "--color", "never", "-q"])
+        ['--color', 'never', '-q', 'list', 'encoder']
+    """
+    front, rest = [], []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _FLAGS or ("=" in word and word.partition("=")[0] in _VALUED):
+            front.append(word)
+        elif word in _VALUED:
+            front += [word, *itertools.islice(words, 1)]
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def component_names(kind: str | None = None) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
+    """What the shell completes a component's name to, with summaries.
+
+    Args:
+        kind: the kind of component; by default the one that was typed as argument ``kind``.
+    """
+
+    def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
+        registry = _registry(ctx.find_root().params)
+        wanted = kind or ctx.params.get("kind") or ""
+        summaries = (provided.component.summary for provided in registry.components(wanted))
+        pairs = zip(registry.names(wanted), summaries, strict=True)
+        return [pair for pair in pairs if pair[0].startswith(incomplete)]
+
+    return complete
+
+
+def _registry(params: Mapping[str, Any]) -> Any:
+    from genmod.registry import Registry
+
+    return Registry.from_environment(
+        disabled=params.get("disable_plugin") or (), third_party=not params.get("no_plugins")
+    )
+
+
+def _complete(group: Any) -> int:
+    """Answer the shell, which has no place for an error."""
+    try:
+        group.main(args=[], prog_name="genmod")
+    except Exception:
+        return 1
+    return 0

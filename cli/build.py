@@ -1,0 +1,138 @@
+"""``genmod build``."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from genmod.cli import console
+from genmod.cli.app import component_names
+
+if TYPE_CHECKING:
+    from genmod.spec import ModelSpec
+
+__all__ = ["build"]
+
+_MAX_BYTES = 1_000_000
+
+
+def _part(kind: str, text: str) -> Any:
+    return typer.Option(metavar="NAME", help=text, autocompletion=component_names(kind))
+
+
+def build(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RECIPE|FILE.toml|-]",
+            help="What to start from: a recipe, a TOML file, or - for TOML from the standard input.",
+            autocompletion=component_names("recipe"),
+        ),
+    ] = "vae",
+    encoder: Annotated[str | None, _part("encoder", "From data to features.")] = None,
+    posterior: Annotated[str | None, _part("posterior", "From features to q(z|x).")] = None,
+    prior: Annotated[str | None, _part("prior", "The distribution p(z) of the latents.")] = None,
+    decoder: Annotated[str | None, _part("decoder", "The likelihood p(x|z).")] = None,
+    network: Annotated[
+        str | None, _part("network", "From latents to the decoder; by default the encoder mirrored.")
+    ] = None,
+    divergence: Annotated[str | None, _part("divergence", "How far q(z|x) is from p(z).")] = None,
+    objective: Annotated[str | None, _part("objective", "What is minimised.")] = None,
+    data: Annotated[str | None, _part("dataset", "The dataset.")] = None,
+    latent: Annotated[int | None, typer.Option(metavar="N", help="Number of latent dimensions.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KIND.OPTION=VALUE", help="Set an option of a part; repeatable."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write it.")] = Path(
+        "model"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and describe it; write nothing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a trained model in DIR.")] = False,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the initial weights.")] = 0,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Assemble a model from named components.
+
+    Names come from `genmod list`, options from `genmod show`. What is not named comes from the recipe.
+
+    Examples:
+      genmod build --encoder conv --prior normal
+      genmod build beta-vae --latent 10 -s objective.beta=8 -o beta8
+      genmod build --decoder gaussian -s encoder.channels=32,64 --dry-run
+    """
+    from genmod.bundle import check_destination
+
+    if not dry_run:
+        check_destination(out, overwrite=overwrite)
+    parts = {
+        "encoder": encoder,
+        "posterior": posterior,
+        "prior": prior,
+        "decoder": decoder,
+        "network": network,
+        "divergence": divergence,
+        "objective": objective,
+        "dataset": data,
+    }
+    chosen = {kind: name for kind, name in parts.items() if name is not None}
+    spec = _compose(recipe, chosen, latent, set_ or [])
+
+    from genmod.assembly import assemble, blueprint, open_dataset
+    from genmod.bundle import save
+    from genmod.summary import summarize
+
+    info = open_dataset(spec, data_root).info
+    model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
+    summary = summarize(model)
+    if not dry_run:
+        save(model, out, overwrite=overwrite)
+    if json:
+        console.print_json({"directory": None if dry_run else str(out), **summary.to_json()})
+    else:
+        console.print_text(str(summary))
+    if dry_run:
+        console.note("nothing was written; leave out --dry-run to build it")
+    else:
+        where = "" if out == Path("model") else f" {shlex.quote(str(out))}"
+        console.note(f"wrote {out}\nnext: genmod train{where}")
+
+
+def _compose(recipe: str, parts: Mapping[str, str], latent: int | None, settings: list[str]) -> "ModelSpec":
+    from genmod.composition import compose
+    from genmod.options import Text
+    from genmod.registry import current_registry
+    from genmod.spec import ModelSpec, parse_setting
+
+    values = {path: Text(value) for path, value in map(parse_setting, settings)}
+    if recipe == "-":
+        given = ModelSpec.from_toml(_standard_input(), where="the standard input")
+        for kind, name in parts.items():
+            given = given.with_component(kind, name)
+        latent = latent if latent is not None else given.latent
+        return replace(compose(components=given.components, latent=latent, settings=values), recipe="")
+    path = Path(recipe)
+    if path.suffix == ".toml" or (path.is_file() and recipe not in current_registry().names("recipe")):
+        return compose(file=path, components=parts, latent=latent, settings=values)
+    return compose(recipe, components=parts, latent=latent, settings=values)
+
+
+def _standard_input() -> str:
+    from genmod.errors import FileError
+
+    content = sys.stdin.buffer.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise FileError(f"the standard input is longer than {_MAX_BYTES:,} bytes; that is no specification")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"the standard input is no UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None

@@ -1,0 +1,143 @@
+"""What commands print: data to stdout, everything else to stderr."""
+
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TextIO
+
+__all__ = [
+    "Settings",
+    "animated",
+    "colored",
+    "configure",
+    "detail",
+    "error",
+    "note",
+    "print_json",
+    "print_table",
+    "print_text",
+    "settings",
+    "warning",
+]
+
+_CODES = {"bold": "1", "red": "31", "yellow": "33", "cyan": "36"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+
+
+@dataclass
+class Settings:
+    """The global options that decide how things are printed."""
+
+    quiet: bool = False
+    verbose: bool = False
+    color: Literal["auto", "always", "never"] = "auto"
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def configure(new: Settings) -> None:
+    """Take over the global options of this command line."""
+    vars(settings).update(vars(new))
+
+
+def print_text(text: str) -> None:
+    """Data, as text, to stdout, without control characters: names come from files and plugins of others."""
+    sys.stdout.write(_CONTROL_BUT_LAYOUT.sub(" ", text) + "\n")
+
+
+def print_json(document: Any) -> None:
+    """Data, as one JSON document, to stdout; numbers that JSON does not have become null."""
+    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print_text(json.dumps(_finite(document), indent=2, ensure_ascii=not utf8, allow_nan=False))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Data, as a table, to stdout: aligned on a terminal, elsewhere whole and separated by tabs."""
+    cells = [[_CONTROL.sub(" ", str(cell)) for cell in row] for row in rows]
+    if not _is_terminal(sys.stdout):
+        for row in [list(columns), *cells]:
+            print_text("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    used = [i for i in range(len(columns)) if any(row[i] for row in cells)]
+    for i in used:
+        table.add_column(Text(columns[i]), overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(row[i]) for i in used))
+    Console(file=sys.stdout, color_system="auto" if colored(sys.stdout) else None).print(table)
+
+
+def note(text: str) -> None:
+    """What happened, or what to do next, to stderr; not with ``--quiet``."""
+    if not settings.quiet:
+        _to_stderr(text)
+
+
+def detail(text: str) -> None:
+    """What only ``--verbose`` asks for, to stderr."""
+    if settings.verbose:
+        _to_stderr(text)
+
+
+def warning(text: str) -> None:
+    """Something that may not be meant, to stderr; not with ``--quiet``."""
+    if not settings.quiet:
+        _to_stderr(_labelled("warning", "yellow", text))
+
+
+def error(message: str, hint: str = "") -> None:
+    """Why the command failed and what to type next, to stderr."""
+    _to_stderr(_labelled("error", "red", message))
+    if hint:
+        _to_stderr(_labelled("hint", "cyan", hint))
+
+
+def animated() -> bool:
+    """Whether progress may redraw lines: on a terminal, whatever is said about colours."""
+    return not settings.quiet and _is_terminal(sys.stderr)
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether to write colours: as ``--color`` says, else as NO_COLOR, FORCE_COLOR and the terminal do."""
+    if settings.color != "auto":
+        return settings.color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or _is_terminal(stream)
+
+
+def _labelled(label: str, color: str, text: str) -> str:
+    indented = _CONTROL_BUT_LAYOUT.sub(" ", text).replace("\n", "\n" + " " * (len(label) + 2))
+    start = f"\x1b[{_CODES['bold']};{_CODES[color]}m{label}:\x1b[0m" if colored(sys.stderr) else f"{label}:"
+    return f"{start} {indented}"
+
+
+def _to_stderr(text: str) -> None:
+    sys.stdout.flush()
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

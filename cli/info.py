@@ -1,0 +1,118 @@
+"""``genmod info``."""
+
+import os
+import platform
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from genmod.cli import console
+
+__all__ = ["info"]
+
+_PACKAGES = ("pillow", "pluggy", "pydantic", "rich", "scikit-learn", "typer")
+
+
+def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Describe this installation, for reports of errors.
+
+    Examples:
+      genmod info
+      genmod info --json
+    """
+    import genmod
+    from genmod.environment import versions
+    from genmod.registry import current_registry
+
+    statuses = Counter(status.status for status in current_registry().plugins())
+    document: dict[str, Any] = {
+        "versions": versions(*_PACKAGES),
+        "location": str(Path(genmod.__file__).parent),
+        "python": sys.executable,
+        "system": platform.platform(),
+        "cpus": os.cpu_count(),
+        **_torch(),
+        "torchvision": _usable("torchvision"),
+        "data": _data_root(),
+        "plugins": dict(statuses),
+        "problems": [],
+    }
+    document["problems"] = _problems(document)
+    if json:
+        console.print_json(document)
+        return
+    rows: list[tuple[str, object]] = [(name, version) for name, version in document["versions"].items()]
+    rows += [(name, _line(value)) for name, value in document.items() if name not in ("versions", "problems")]
+    console.print_table(["what", "found"], rows)
+    for problem in document["problems"]:
+        console.warning(problem)
+
+
+def _torch() -> dict[str, Any]:
+    """Where one could compute; this is the one place that must import torch to know."""
+    try:
+        import torch
+    except Exception as error:
+        return {"torch": f"cannot be imported: {error}", "devices": []}
+    devices = [f"cpu ({torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads)"]
+    if torch.cuda.is_available():
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            devices.append(f"cuda:{index} ({properties.name}, {properties.total_memory / 2**30:.0f} GiB)")
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return {
+        "torch": f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built for CPU",
+        "devices": devices,
+    }
+
+
+def _usable(package: str) -> str:
+    """``usable``, or why the package cannot be imported: one made for another torch fails in many ways."""
+    from importlib import import_module
+
+    try:
+        import_module(package)
+    except Exception as error:
+        return f"cannot be imported: {error}"
+    return "usable"
+
+
+def _data_root() -> str | None:
+    try:
+        from genmod.dataset import default_root
+    except Exception:  # without torch there are no datasets
+        return None
+    return str(default_root())
+
+
+def _problems(document: dict[str, Any]) -> list[str]:
+    """What is wrong with the installation, each with the line that mends it."""
+    from genmod.discovery import installed
+
+    problems = []
+    if document["torch"].startswith("cannot"):
+        problems.append(f"torch {document['torch']}\npip install --force-reinstall torch")
+    elif document["torchvision"].startswith("cannot"):
+        problems.append(
+            f"torchvision {document['torchvision']}\n"
+            "only some datasets need it; a pair that fits: pip install --upgrade torch torchvision"
+        )
+    other = installed("genmod")
+    if other is not None:
+        problems.append(
+            f"another program, the distribution genmod {other.version}, is installed into the same folder\n"
+            "pip uninstall genmod && pip install --force-reinstall --no-deps genmod-torch"
+        )
+    failed = document["plugins"].get("broken", 0) + document["plugins"].get("incompatible", 0)
+    if failed:
+        problems.append(f"{failed} plugin{'s' * (failed > 1)} failed to load, see: genmod plugins")
+    return problems
+
+
+def _line(value: object) -> object:
+    if isinstance(value, dict):
+        return ", ".join(f"{count} {name}" for name, count in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,46 @@
+"""``genmod list``."""
+
+from typing import Annotated
+
+import typer
+from genmod.cli import console
+from genmod.component import KINDS
+
+__all__ = ["list_components"]
+
+_COLUMNS = ("kind", "name", "provider", "version", "summary", "aliases")
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+def list_components(
+    kind: Annotated[
+        str | None,
+        typer.Argument(metavar="[KIND]", help=f"One of: {', '.join(KINDS)}.", autocompletion=_kinds),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List the components that there are.
+
+    Examples:
+      genmod list
+      genmod list encoder
+      genmod list recipe --json
+    """
+    from genmod.registry import current_registry
+
+    registry = current_registry()
+    rows = [
+        (p.kind, name, p.distribution, p.version, p.component.summary, p.component.aliases)
+        for each in ([kind] if kind is not None else KINDS)
+        for name, p in zip(registry.names(each), registry.components(each), strict=True)
+    ]
+    if json:
+        console.print_json({"components": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]})
+    else:
+        console.print_table(_COLUMNS, [(*row, ", ".join(aliases)) for *row, aliases in rows])
+    failed = sum(status.status in ("broken", "incompatible") for status in registry.plugins())
+    if failed:
+        console.warning(f"{failed} plugin{'s' * (failed > 1)} failed to load, see: genmod plugins")

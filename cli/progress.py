@@ -1,0 +1,96 @@
+"""The progress of a run on stderr: a live line on a terminal, plain lines every few seconds elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from genmod.cli import console
+
+if TYPE_CHECKING:
+    from genmod.training.loop import Event
+
+__all__ = ["TrainingProgress"]
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class TrainingProgress:
+    """Shows the events of a run; give it to ``train`` as ``on_event``."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        self._live = console.animated()
+        self._started = time.monotonic()
+        self._first_step: int | None = None
+        self._printed = 0.0
+        self._train: dict[str, float] = {}
+        self._validation: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        if self._live:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            colors = console.colored(sys.stderr)
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                TextColumn("{task.completed}/{task.total}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[terms]}"),
+                console=Console(stderr=True, no_color=not colors),
+                transient=True,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, event: "Event") -> None:
+        if event.kind == "warning":
+            console.warning(event.text)
+            return
+        if event.kind == "resume":
+            console.note(f"going on from step {event.step} of {event.total_steps}")
+        if self._first_step is None:
+            self._first_step = event.step
+        if event.kind == "train":
+            self._train = dict(event.values)
+        if event.kind == "validation":
+            self._validation = dict(event.values)
+        if self._bar is not None:
+            self._redraw(event)
+        elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES and event.kind in (
+            "validation",
+            "progress",
+        ):
+            self._printed = time.monotonic()
+            console.note(self._line(event))
+
+    def _redraw(self, event: "Event") -> None:
+        if self._task is None:
+            self._task = self._bar.add_task("", total=event.total_steps, terms="")
+        self._bar.update(
+            self._task, completed=event.step, description=f"epoch {event.epoch:.1f}", terms=self._terms()
+        )
+
+    def _line(self, event: "Event") -> str:
+        done = event.step - (self._first_step or 0)
+        seconds = time.monotonic() - self._started
+        left = seconds / done * (event.total_steps - event.step) if done else 0.0
+        return f"step {event.step}/{event.total_steps}  epoch {event.epoch:.1f}  {self._terms()}  {left:.0f} s left"
+
+    def _terms(self) -> str:
+        def text(values: dict[str, float]) -> str:
+            return " ".join(f"{name} {value:.2f}" for name, value in values.items())
+
+        parts = [text(self._train)]
+        if self._validation:
+            parts.append(f"validation {text({'loss': self._validation['loss']})} nats")
+        return " | ".join(part for part in parts if part)

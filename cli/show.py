@@ -1,0 +1,168 @@
+"""``genmod show``."""
+
+import inspect
+import re
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from genmod.cli import console
+from genmod.cli.app import component_names
+from genmod.component import KINDS
+
+if TYPE_CHECKING:
+    from genmod.registry import Provided
+
+__all__ = ["show"]
+
+_SECTION = re.compile(r"^(Args|Raises|Returns|Yields|Examples?|References?):$", re.MULTILINE)
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+def show(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(KINDS)}.", autocompletion=_kinds)
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="As `genmod list` has it.", autocompletion=component_names())
+    ],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Explain a component and its options.
+
+    Examples:
+      genmod show encoder conv
+      genmod show objective elbo --json
+      genmod show recipe vae
+    """
+    from genmod.registry import current_registry
+
+    registry = current_registry()
+    provided = registry.find(kind, name)
+    component = provided.component
+    typed = dict(zip((p.qualified for p in registry.components(kind)), registry.names(kind), strict=True))
+    document: dict[str, Any] = {
+        "kind": kind,
+        "name": typed[provided.qualified],
+        "provider": provided.distribution,
+        "version": provided.version,
+        "revision": component.revision,
+        "summary": component.summary,
+        "aliases": component.aliases,
+        "requires": component.requires,
+    }
+    document |= (
+        _recipe(provided, document["name"]) if kind == "recipe" else _class(provided, document["name"])
+    )
+    if json:
+        console.print_json(document)
+    else:
+        _print(document)
+
+
+def _class(provided: "Provided", name: str) -> dict[str, Any]:
+    from genmod.options import REQUIRED, options_of, to_json
+    from genmod.summary import option_text
+
+    cls = provided.load()
+    text, *sections = _SECTION.split(inspect.getdoc(cls) or "")
+    named = dict(zip(sections[::2], map(inspect.cleandoc, sections[1::2]), strict=True))
+    options = [
+        {
+            "name": option.name,
+            "type": option.words,
+            "required": option.default is REQUIRED,
+            "default": None
+            if option.default is REQUIRED
+            else to_json(cls, {option.name: option.default})[option.name],
+            "choices": option.choices,
+            "allowed": option.allowed,
+            "help": option.doc,
+        }
+        for option in options_of(cls)
+    ]
+    # What must be given, else an option that has a value, so that the line shows how one is written.
+    needed = [option for option in options if option["required"]]
+    shown = needed or [option for option in options if option["default"] is not None][:1]
+    words = ["genmod", "build", "--data" if provided.kind == "dataset" else f"--{provided.kind}", name]
+    for option in shown:
+        value = option["name"].upper() if option["required"] else option_text(option["default"])
+        words += ["-s", f"{provided.kind}.{option['name']}={value}"]
+    formula = re.search(r"^``([^`]* = [^`]*)``", text, re.MULTILINE)
+    return {
+        "description": text.strip(),
+        "formula": formula.group(1) if formula else "",
+        "reference": named.get("Reference", named.get("References", "")),
+        "options": options,
+        "example": shlex.join(words),
+    }
+
+
+def _recipe(provided: "Provided", name: str) -> dict[str, Any]:
+    import tomllib
+
+    from genmod.spec import ModelSpec
+
+    text = provided.text()
+    spec = ModelSpec.from_toml(text, recipe=name, where=f"recipe {name!r}")
+    table = tomllib.loads(text)
+    return {
+        "description": str(table.get("summary", "")),
+        "reference": str(table.get("paper", "")),
+        "latent": spec.latent,
+        "parts": [
+            {"kind": kind, "name": part.name, "options": part.options}
+            for kind, part in spec.components.items()
+        ],
+        "text": text,
+        "example": shlex.join(["genmod", "build", name]),
+    }
+
+
+def _print(document: dict[str, Any]) -> None:
+    from genmod.summary import option_text
+
+    lines = [
+        f"{document['kind']} {document['name']}, from {document['provider']} {document['version']}",
+        document["summary"],
+    ]
+    for label in ("aliases", "requires"):
+        if document[label]:
+            lines.append(f"{label}: {', '.join(document[label])}")
+    if document["description"]:
+        lines += ["", document["description"].replace("``", "`")]
+    if document["reference"]:
+        lines += ["", "reference:", *(f"  {line}" for line in document["reference"].splitlines())]
+    console.print_text("\n".join(lines) + "\n")
+    if "text" in document:
+        console.print_table(
+            ["part", "component", "options"],
+            [
+                (
+                    part["kind"],
+                    part["name"],
+                    " ".join(f"{k}={option_text(v)}" for k, v in part["options"].items()),
+                )
+                for part in document["parts"]
+            ],
+        )
+        console.print_text(f"\nas a file:\n\n{document['text'].rstrip()}")
+    elif document["options"]:
+        console.print_table(
+            ["option", "default", "type", "what for"],
+            [
+                (
+                    f"{document['kind']}.{option['name']}",
+                    "(required)" if option["required"] else option_text(option["default"]),
+                    option["type"],
+                    option["help"],
+                )
+                for option in document["options"]
+            ],
+        )
+    else:
+        console.print_text("it has no options")
+    console.print_text(f"\nexample: {document['example']}")

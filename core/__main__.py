@@ -1,0 +1,46 @@
+"""``python -m genmod``: the same as the command ``genmod``.
+
+Python puts the current directory first on the path for ``-m``. Metadata of a distribution that lies in a
+folder of data would then be taken for an installed plugin and its code run, so the folder is taken off the
+path before anything is looked for; where it is on the path for another reason too, it stays.
+"""
+
+import os
+import sys
+
+__all__ = ["main", "path_without_current"]
+
+
+def path_without_current(path: list[str], *, added: bool) -> list[str]:
+    """The import path without the entry that ``python -m`` put in front.
+
+    Args:
+        path: ``sys.path``.
+        added: whether Python adds such an entry; not with ``-P``, ``-I`` or ``PYTHONSAFEPATH``.
+    """
+    try:
+        current = os.getcwd()
+    except OSError:  # it has been deleted
+        current = ""
+    return path[1:] if added and path and path[0] in ("", current) else path
+
+
+def main() -> int:
+    """Start the console script, found by its entry point: this package does not import its callers."""
+    sys.path[:] = path_without_current(sys.path, added=not sys.flags.safe_path)
+    from genmod.discovery import OWN_DISTRIBUTION, installed
+
+    distribution = installed(OWN_DISTRIBUTION)
+    scripts = (
+        []
+        if distribution is None
+        else distribution.entry_points.select(group="console_scripts", name="genmod")
+    )
+    for script in scripts:
+        return script.load()() or 0
+    sys.stderr.write(f"error: {OWN_DISTRIBUTION} is not installed\nhint: pip install {OWN_DISTRIBUTION}\n")
+    return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Encoders: networks from data to features."""
+
+from abc import ABC, abstractmethod
+
+from genmod.spec import ComponentSpec
+from torch import Tensor, nn
+
+__all__ = ["Encoder"]
+
+
+class Encoder(nn.Module, ABC):
+    """Maps examples to features, from which a posterior makes its distribution.
+
+    ``x (B, *data_shape) → features (B, *feature_shape)``
+
+    The laws: any data shape that is accepted at construction works; in evaluation mode the features of an
+    example do not depend on the others in its batch; every parameter receives a gradient.
+
+    Args:
+        data_shape: shape of one example, ``(channels, height, width)`` or ``(columns,)``.
+    """
+
+    feature_shape: tuple[int, ...]
+    """Shape of one example's features; set by the constructor."""
+
+    def __init__(self, data_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.data_shape = data_shape
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """``x (B, *data_shape)`` float → features ``(B, *feature_shape)``."""
+
+    def mirror(self) -> ComponentSpec | None:
+        """The network that undoes this encoder, used below the decoder unless another is named.
+
+        None says that there is none: users then choose one with ``--network``.
+        """
+        return None

@@ -1,0 +1,30 @@
+"""Networks: the body of a decoder, from latents to the parameters of a likelihood."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+__all__ = ["Network"]
+
+
+class Network(nn.Module, ABC):
+    """Maps latents to the parameters of a likelihood.
+
+    ``z (B, *in_shape) → parameters (B, *out_shape)``, unbounded real numbers.
+
+    The laws are those of :class:`genmod.Encoder`.
+
+    Args:
+        in_shape: shape of one latent.
+        out_shape: shape of one example's parameters; its last two dimensions are height and width when the
+            data are images.
+    """
+
+    def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.in_shape = in_shape
+        self.out_shape = out_shape
+
+    @abstractmethod
+    def forward(self, z: Tensor) -> Tensor:
+        """``z (B, *in_shape)`` → parameters ``(B, *out_shape)``."""

@@ -1,0 +1,188 @@
+"""Samples, reconstructions and decodings of random points."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from genmod.dataset import Batch, Split
+from genmod.errors import UsageError
+from genmod.model import LatentVariableModel
+from genmod.pictures.picture import Picture
+from genmod.random import seed_for, seeded
+from torch import Tensor
+
+__all__ = [
+    "choose_examples",
+    "codes",
+    "decode_means",
+    "evaluating",
+    "random_decodings",
+    "reconstruction_grid",
+    "sample_grid",
+]
+
+_BATCH = 500
+
+
+@contextmanager
+def evaluating(model: LatentVariableModel, seed: int) -> Iterator[None]:
+    """Evaluation mode, no gradients, random numbers from ``seed``; everything as before afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), seeded(seed):
+            yield
+    finally:
+        model.train(was_training)
+
+
+def choose_examples(split: Split, n: int, *, seed: int = 0) -> Batch:
+    """``n`` different examples of a split, drawn at random; all of them where there are fewer.
+
+    Files are often sorted by class, so the first ones would show one class only.
+
+    Example:
+        >>> from genmod import TensorSplit
+        >>> split = TensorSplit(Batch(torch.arange(100.0)[:, None]))
+        >>> choose_examples(split, 3, seed=1).x.shape
+        torch.Size([3, 1])
+    """
+    if n < 1:
+        raise UsageError(f"{n} examples were asked for; give a whole number from 1")
+    generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
+    return split.__getitems__(torch.randperm(len(split), generator=generator)[:n].tolist())
+
+
+def codes(model: LatentVariableModel, x: Tensor) -> Tensor:
+    """One latent for each example: the mean of ``q(z|x)``, or a draw where it has no known mean.
+
+    Args:
+        model: a model with an encoder.
+        x: observations, as :meth:`LatentVariableModel.observe` makes them, ``(N, *data.shape)``.
+
+    Returns:
+        ``(N, *latent_shape)``.
+
+    Example:
+        >>> import genmod
+        >>> codes(genmod.build(encoder="mlp", latent=2), torch.zeros(5, 1, 8, 8)).shape
+        torch.Size([5, 2])
+    """
+    with evaluating(model, 0):
+        return torch.cat([_centre(model, part) for part in x.to(model.device).split(_BATCH)])
+
+
+def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
+    q = model.encode(x)
+    try:
+        return q.mean
+    except NotImplementedError:
+        return q.sample()
+
+
+def decode_means(model: LatentVariableModel, z: Tensor) -> Tensor:
+    """The mean of ``p(x|z)``: ``z (*batch, *latent_shape) → (*batch, *data.shape)``."""
+    batch = z.shape[: z.dim() - len(model.latent_shape)]
+    with evaluating(model, 0):
+        parts = z.to(model.device).reshape(-1, *model.latent_shape).split(_BATCH)
+        return torch.cat([model.decode(part).mean for part in parts]).reshape(*batch, *model.data.shape)
+
+
+def sample_grid(model: LatentVariableModel, n: int, *, seed: int = 0, noise: bool = False) -> Picture:
+    """New examples: ``z ~ p(z)``, then the mean of ``p(x|z)``, or a draw from it.
+
+    Args:
+        model: a model with a prior.
+        n: how many.
+        seed: the same one gives the same ones again.
+        noise: draw from the likelihood too, rather than show its mean.
+
+    Returns:
+        Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
+
+    Raises:
+        UndefinedError: the model has no prior; the hint says what to do.
+
+    Example:
+        >>> import genmod
+        >>> sample_grid(genmod.build(encoder="mlp"), 6).images.shape
+        torch.Size([6, 1, 8, 8])
+    """
+    if n < 1:
+        raise UsageError(f"{n} samples were asked for; give a whole number from 1")
+    with evaluating(model, seed):
+        z = model.prior().sample((n,))
+        likelihoods = (model.decode(part) for part in z.split(_BATCH))
+        images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
+    title = f"{n} samples" + (", with noise" if noise else "") + f", seed {seed}"
+    return Picture(images, model.data, latents=z, title=title)
+
+
+def reconstruction_grid(
+    model: LatentVariableModel, x: Tensor, *, labels: Tensor | None = None, seed: int = 0
+) -> Picture:
+    """Examples above what the model makes of them.
+
+    Args:
+        model: any model.
+        x: examples as they are stored, ``(N, *data.shape)``.
+        labels: their classes, ``(N,)``, saved with the arrays.
+        seed: of the binarisation where the decoder draws one.
+
+    Returns:
+        Images ``(rows, N, *data.shape)``: the data, what was observed of them where the decoder changes it
+        (binarised images), and the mean of ``p(x|z)`` at the code; latents ``(N, *latent_shape)`` are the
+        codes.
+
+    Example:
+        >>> import genmod
+        >>> picture = reconstruction_grid(genmod.build(encoder="mlp"), torch.rand(4, 1, 8, 8))
+        >>> picture.row_labels, picture.images.shape
+        (('data', 'observed', 'reconstruction'), torch.Size([3, 4, 1, 8, 8]))
+    """
+    with evaluating(model, seed):
+        data = model.data.values(x.to(model.device))
+        observed = model.observe(data)
+    z = codes(model, observed)
+    rows = {"data": data, "observed": observed, "reconstruction": decode_means(model, z)}
+    if torch.equal(data, observed):
+        del rows["observed"]
+    return Picture(
+        torch.stack(list(rows.values())),
+        model.data,
+        latents=z,
+        extra={} if labels is None else {"labels": labels},
+        title=f"Reconstructions, seed {seed}",
+        row_labels=tuple(rows),
+    )
+
+
+def random_decodings(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0) -> Picture:
+    """Decoded points from where the codes are, drawn without regard to where between them there are none.
+
+    The points are normal with the mean and the standard deviation that the codes have in each dimension.
+    Of a plain autoencoder this shows the gaps: it never learnt what lies between its codes.
+
+    Args:
+        model: any model; it needs no prior.
+        latents: codes of examples, ``(N, *latent_shape)``, as :func:`codes` gives them.
+        n: how many.
+        seed: the same one gives the same ones again.
+
+    Returns:
+        Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build("autoencoder", encoder="mlp", latent=2)
+        >>> random_decodings(model, torch.randn(100, 2), 6).images.shape
+        torch.Size([6, 1, 8, 8])
+    """
+    if n < 1:
+        raise UsageError(f"{n} decodings were asked for; give a whole number from 1")
+    with seeded(seed):
+        noise = torch.randn(n, *model.latent_shape)
+    spread, centre = torch.std_mean(latents.float().cpu(), 0, correction=0)
+    z = (centre + spread * noise).to(model.device)
+    title = f"Decodings of {n} random points, seed {seed}"
+    return Picture(decode_means(model, z), model.data, latents=z, title=title)

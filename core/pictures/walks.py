@@ -1,0 +1,231 @@
+"""Walks through the latent space: between two points, and along single dimensions."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from genmod.errors import UndefinedError, UsageError
+from genmod.model import LatentVariableModel
+from genmod.pictures.picture import Picture
+from genmod.pictures.views import codes, decode_means, evaluating
+from torch import Tensor
+
+__all__ = ["activity", "interpolation", "latent_scale", "slerp", "traversal"]
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Points between two vectors: the direction turns evenly, the length changes evenly.
+
+    ``z(t) = ((1-t)|a| + t|b|) (u cos tω + v sin tω)``, with ``u = a/|a|``, ``ω`` the angle between ``a`` and
+    ``b``, and ``v`` the unit vector at right angles to ``u`` in their plane. For vectors of one length that
+    is the classical formula; unlike it, this one stays finite for opposite vectors, which turn through an
+    arbitrary but fixed plane. Where a direction is missing, at zero vectors and in one dimension, the line
+    is straight.
+
+    Reference:
+        Sampling Generative Networks (White, 2016), arXiv:1609.04468
+
+    Args:
+        a: starts, ``(*batch, D)``.
+        b: ends, ``(*batch, D)``.
+        t: positions, ``(T,)``, 0 at the start and 1 at the end.
+
+    Returns:
+        ``(*batch, T, D)``, in the type and on the device of ``a``.
+
+    Example:
+        >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.0, 0.5, 1.0]))
+        tensor([[1.0000, 0.0000],
+                [0.7071, 0.7071],
+                [0.0000, 1.0000]])
+    """
+    start, end, part = (tensor.detach().cpu().double() for tensor in (a, b, t))
+    if start.shape[-1] == 1:
+        return _lerp(start, end, part).to(a)
+    long_a, long_b = start.norm(dim=-1, keepdim=True), end.norm(dim=-1, keepdim=True)
+    u, w = start / long_a, end / long_b
+    # A zero vector takes the direction of the other one.
+    u, w = torch.where(long_a > 0, u, w).nan_to_num(0.0), torch.where(long_b > 0, w, u).nan_to_num(0.0)
+    cosine = (u * w).sum(-1, keepdim=True)
+    across = w - cosine * u
+    sine = across.norm(dim=-1, keepdim=True)
+    # Two opposite vectors have no plane of their own: turn towards the axis that is farthest from both.
+    axis = torch.nn.functional.one_hot(u.abs().argmin(-1), u.shape[-1]).to(u)
+    aside = axis - (axis * u).sum(-1, keepdim=True) * u
+    has_plane = sine > 1e-9
+    v = torch.where(has_plane, across / sine, aside / aside.norm(dim=-1, keepdim=True))
+    angle = torch.atan2(torch.where(has_plane, sine, 0.0), cosine) * part
+    direction = angle.cos()[..., None] * u[..., None, :] + angle.sin()[..., None] * v[..., None, :]
+    return (_lerp(long_a, long_b, part) * direction).to(a)
+
+
+def _lerp(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
+    """``(*batch, D)``, ``(T,)`` → ``(*batch, T, D)``, exact at both ends."""
+    return start[..., None, :] * (1 - part)[:, None] + end[..., None, :] * part[:, None]
+
+
+def interpolation(
+    model: LatentVariableModel, start: Tensor, end: Tensor, *, steps: int = 10, spherical: bool = False
+) -> Picture:
+    """Decodings of the points between pairs of latents; a row for each pair.
+
+    Args:
+        model: any model.
+        start: latents, ``(N, *latent_shape)``: codes of examples, or draws from the prior.
+        end: latents, ``(N, *latent_shape)``.
+        steps: points of each walk, both ends counted.
+        spherical: turn from one to the other by :func:`slerp`, rather than go straight. High-dimensional
+            normal latents all have about the same length, and straight lines leave that shell.
+
+    Returns:
+        Images ``(N, steps, *data.shape)``, latents ``(N, steps, *latent_shape)``.
+
+    Raises:
+        UsageError: fewer than two steps, or latents of other shapes.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(encoder="mlp", latent=2)
+        >>> interpolation(model, torch.zeros(3, 2), torch.ones(3, 2), steps=5).images.shape
+        torch.Size([3, 5, 1, 8, 8])
+    """
+    if steps < 2:
+        raise UsageError(f"a walk of {steps} steps was asked for; it takes at least 2")
+    if start.shape != end.shape or tuple(start.shape[1:]) != model.latent_shape:
+        raise UsageError(
+            f"an interpolation takes two tensors of latents (N, {', '.join(map(str, model.latent_shape))}); "
+            f"it was given {tuple(start.shape)} and {tuple(end.shape)}"
+        )
+    t = torch.linspace(0, 1, steps).to(start)
+    between = slerp if spherical else _lerp
+    z = between(start.flatten(1), end.flatten(1), t).unflatten(-1, model.latent_shape)
+    return Picture(
+        decode_means(model, z),
+        model.data,
+        latents=z,
+        title=("Spherical" if spherical else "Linear") + " interpolation",
+        column_labels=tuple(f"{position:.2g}" for position in t.tolist()),
+    )
+
+
+def activity(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> tuple[Tensor, str]:
+    """How much each latent dimension says about the data.
+
+    Args:
+        model: any model.
+        x: observations, ``(N, *data.shape)``.
+        seed: of the draws where the divergence needs some.
+
+    Returns:
+        ``(D,)`` for the ``D`` values of a flattened latent, and what they are: ``KL, nats``, the mean part
+        of each dimension in the model's divergence, where that falls apart into dimensions; else
+        ``variance`` of the codes over the examples.
+
+    Example:
+        >>> import genmod
+        >>> activity(genmod.build(encoder="mlp", latent=2), torch.rand(20, 1, 8, 8))[1]
+        'KL, nats'
+    """
+    with evaluating(model, seed):
+        x = x.to(model.device)
+        try:
+            q = model.encode(x)
+            z = q.rsample((1,))
+            return model.divergence.by_dimension(q, model.prior(), z).mean(0).flatten(), "KL, nats"
+        except UndefinedError:
+            return codes(model, x).var(0, correction=0).flatten(), "variance"
+
+
+def latent_scale(model: LatentVariableModel, latents: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Centre and width of the latent space: mean and standard deviation of the prior, else of the codes.
+
+    Args:
+        model: any model.
+        latents: codes of examples, ``(N, *latent_shape)``, for a model whose prior is missing or has no
+            known moments.
+
+    Returns:
+        Two tensors ``latent_shape``.
+
+    Raises:
+        UndefinedError: neither a prior with moments nor codes.
+
+    Example:
+        >>> import genmod
+        >>> latent_scale(genmod.build(encoder="mlp", latent=2))
+        (tensor([0., 0.]), tensor([1., 1.]))
+    """
+    try:
+        with evaluating(model, 0):
+            prior = model.prior()
+            return prior.mean, prior.stddev
+    except (NotImplementedError, UndefinedError):
+        if latents is None:
+            raise UndefinedError(
+                "nothing says how wide the latent space of this model is: it has no prior with a known mean and variance",
+                hint="give codes of examples, from which they can be taken",
+            ) from None
+        spread, centre = torch.std_mean(latents, 0, correction=0)
+        return centre, spread
+
+
+def traversal(
+    model: LatentVariableModel,
+    z: Tensor,
+    dimensions: Sequence[int],
+    values: Tensor,
+    *,
+    scale: tuple[Tensor, Tensor] | None = None,
+) -> Picture:
+    """Decodings of one latent with one dimension at a time set to a row of values.
+
+    Args:
+        model: any model.
+        z: where all other dimensions stay, ``latent_shape``.
+        dimensions: which to change, as positions in the flattened latent; a row each.
+        values: what they are set to, ``(V,)``, in standard deviations from the centre of ``scale``. Where
+            the prior is normal, ``v`` is its quantile at ``Φ(v)``.
+        scale: centre and standard deviation of the latent space, by default those of :func:`latent_scale`.
+
+    Returns:
+        Images ``(rows, V, *data.shape)``, latents ``(rows, V, *latent_shape)``; extra ``dimensions (rows,)``
+        and ``values (rows, V)``, what the dimension was set to.
+
+    Raises:
+        UsageError: a dimension that the latent does not have, or a latent of another shape.
+        UndefinedError: no scale is given or known.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(encoder="mlp", latent=3)
+        >>> traversal(model, torch.zeros(3), [2, 0], torch.linspace(-3, 3, 7)).images.shape
+        torch.Size([2, 7, 1, 8, 8])
+    """
+    size = math.prod(model.latent_shape)
+    wrong = [d for d in dimensions if not 0 <= d < size]
+    if wrong or not dimensions:
+        raise UsageError(
+            f"the latents have no dimension {', '.join(map(str, wrong))}"
+            if wrong
+            else "no dimension was given",
+            hint=f"dimensions are numbered from 0 to {size - 1}",
+        )
+    if tuple(z.shape) != model.latent_shape:
+        raise UsageError(
+            f"a traversal starts at one latent of shape {model.latent_shape}, not {tuple(z.shape)}"
+        )
+    centre, width = (part.flatten().to(z) for part in scale or latent_scale(model))
+    rows = torch.tensor(list(dimensions), device=z.device)
+    settings = centre[rows, None] + width[rows, None] * values.to(z)
+    points = z.flatten().repeat(len(rows), len(values), 1)
+    points.scatter_(2, rows[:, None, None].expand(-1, len(values), 1), settings[..., None])
+    points = points.unflatten(-1, model.latent_shape)
+    return Picture(
+        decode_means(model, points),
+        model.data,
+        latents=points,
+        extra={"dimensions": rows, "values": settings},
+        title="Traversals, in standard deviations",
+        row_labels=tuple(f"z{d}" for d in dimensions),
+        column_labels=tuple(f"{value:+.2g}" if value else "0" for value in values.tolist()),
+    )

@@ -1,0 +1,38 @@
+"""Posteriors: from features to a distribution over latents."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.distributions.constraints import Constraint
+
+__all__ = ["Posterior"]
+
+
+class Posterior(nn.Module, ABC):
+    """Maps features to an approximate posterior ``q(z|x)``.
+
+    ``features (B, *feature_shape) → Distribution`` with ``batch_shape (B,)`` and ``event_shape latent_shape``.
+
+    The laws: draws are reparametrised (``has_rsample``) and lie in :attr:`support`; the distribution of an
+    example depends on its own features only; features of any finite size give finite densities.
+
+    Args:
+        feature_shape: shape of one example's features.
+        latent_shape: the latent shape that was asked for.
+    """
+
+    support: Constraint | None
+    """Where latents lie, event dimensions included; None where a point can lie anywhere."""
+
+    has_density: bool = True
+    """Whether ``log q(z|x)`` exists; not for a point mass."""
+
+    def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.feature_shape = feature_shape
+        self.latent_shape = latent_shape
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Distribution:
+        """``features (B, *feature_shape)`` → ``q(z|x)``, ``batch_shape (B,)``, ``event_shape latent_shape``."""

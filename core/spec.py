@@ -1,0 +1,269 @@
+"""What a model is made of: component names and options, as TOML, JSON or Python values."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from genmod.errors import FileError, UsageError
+
+__all__ = [
+    "MODEL_KINDS",
+    "SPEC_KINDS",
+    "ComponentSpec",
+    "ModelSpec",
+    "parse_json",
+    "parse_setting",
+    "read_text",
+]
+
+MODEL_KINDS = ("encoder", "posterior", "prior", "decoder", "network", "divergence", "objective")
+"""The kinds that every composed model has one of."""
+
+SPEC_KINDS = (*MODEL_KINDS, "dataset")
+
+_MAX_BYTES = 1_000_000
+_PROVENANCE = ("provider", "version", "revision")
+
+
+@dataclass(frozen=True)
+class ComponentSpec:
+    """A component by name, with options and, once resolved, where it came from.
+
+    Example:
+        >>> ComponentSpec("conv", {"channels": [16, 32]}).name
+        'conv'
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    provider: str = ""
+    version: str = ""
+    revision: int = 0
+
+    @classmethod
+    def from_plain(cls, kind: str, plain: Any) -> Self:
+        """From a name, or from a table ``{"name": …, option: value, …}``.
+
+        Raises:
+            UsageError: neither of these.
+        """
+        if isinstance(plain, cls):
+            return plain
+        if isinstance(plain, str):
+            return cls(plain)
+        if isinstance(plain, Mapping):
+            options = dict(plain)
+            name = options.pop("name", None)
+            if isinstance(name, str):
+                return cls(name, options)
+        raise UsageError(
+            f"{kind} is {plain!r}, not a name or a table with a name",
+            hint=f'write {kind} = "NAME", or a table [{kind}] with name = "NAME" and its options',
+        )
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Names and options of all parts of a model.
+
+    Args:
+        components: a component for each kind of :data:`SPEC_KINDS` that is chosen; without a network the
+            encoder is mirrored.
+        latent: shape of the latents, ``(16,)``.
+        recipe: name of the recipe that it started from.
+
+    Example:
+        >>> spec = ModelSpec.from_table({"latent": 8, "encoder": {"name": "mlp", "hidden": [64]}})
+        >>> spec.components["encoder"].options, spec.latent
+        ({'hidden': [64]}, (8,))
+    """
+
+    components: Mapping[str, ComponentSpec] = field(default_factory=dict)
+    latent: tuple[int, ...] = (16,)
+    recipe: str = ""
+
+    @classmethod
+    def from_table(
+        cls, table: Mapping[str, Any], *, recipe: str = "", where: str = "the specification"
+    ) -> Self:
+        """From the content of a TOML file: ``latent``, and a name or a table for each kind.
+
+        Raises:
+            UsageError: an unknown or ill-typed entry.
+        """
+        entries = {key: value for key, value in table.items() if key not in ("summary", "paper")}
+        latent = entries.pop("latent", None)
+        unknown = sorted(set(entries) - set(SPEC_KINDS))
+        if unknown:
+            raise UsageError(
+                f"{where} has {', '.join(map(repr, unknown))}, which is no part of a model",
+                hint=f"it may have: latent, {', '.join(SPEC_KINDS)}",
+            )
+        components = {
+            kind: ComponentSpec.from_plain(kind, entries[kind]) for kind in SPEC_KINDS if kind in entries
+        }
+        spec = cls(components, recipe=recipe)
+        return spec if latent is None else spec.with_latent(latent)
+
+    @classmethod
+    def from_toml(cls, text: str, *, recipe: str = "", where: str = "the file") -> Self:
+        """From TOML text.
+
+        Raises:
+            UsageError: it is no TOML, or says what cannot be.
+        """
+        try:
+            table = tomllib.loads(text)
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
+            raise UsageError(f"{where} is no TOML: {error}") from None
+        return cls.from_table(table, recipe=recipe, where=where)
+
+    def with_latent(self, latent: Any) -> Self:
+        """The same with latents of another shape: a number, or a sequence of numbers.
+
+        Raises:
+            UsageError: not numbers from 1.
+        """
+        shape = (
+            (latent,)
+            if isinstance(latent, int)
+            else tuple(latent)
+            if isinstance(latent, list | tuple)
+            else ()
+        )
+        if not shape or not all(type(n) is int and 1 <= n <= 2**20 for n in shape):
+            raise UsageError(
+                f"latent is {latent!r}; it must be a whole number from 1", hint="for example --latent 16"
+            )
+        return replace(self, latent=shape)
+
+    def with_component(self, kind: str, component: Any) -> Self:
+        """The same with another component; its options are kept where the name stays the same.
+
+        Raises:
+            UsageError: an unknown kind, or not a component.
+        """
+        if kind not in SPEC_KINDS:
+            raise UsageError(
+                f"{kind!r} is no part of a model", hint=f"the parts are: {', '.join(SPEC_KINDS)}"
+            )
+        new = ComponentSpec.from_plain(kind, component)
+        old = self.components.get(kind)
+        if old is not None and old.name == new.name:
+            new = replace(new, options={**old.options, **new.options})
+        return replace(self, components={**self.components, kind: new})
+
+    def with_options(self, settings: Mapping[str, Any]) -> Self:
+        """The same with options set, by dotted path: ``{"encoder.channels": (32, 64)}``.
+
+        Raises:
+            UsageError: a path that names no part of this model, each listed.
+        """
+        components = dict(self.components)
+        wrong = []
+        for path, value in settings.items():
+            kind, _, option = path.partition(".")
+            if kind not in components or not option:
+                wrong.append(path)
+            else:
+                old = components[kind]
+                components[kind] = replace(old, options={**old.options, option: value})
+        if wrong:
+            raise UsageError(
+                f"no such option: {', '.join(wrong)}",
+                hint=f"write KIND.OPTION=VALUE, where KIND is one of: {', '.join(components)}",
+            )
+        return replace(self, components=components)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``model.json``."""
+        return {
+            "recipe": self.recipe,
+            "latent": list(self.latent),
+            "components": {
+                kind: {
+                    "name": part.name,
+                    **{key: getattr(part, key) for key in _PROVENANCE},
+                    "options": dict(part.options),
+                }
+                for kind, part in self.components.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, plain: Any, *, where: str) -> Self:
+        """The reverse of :meth:`to_json`.
+
+        Raises:
+            FileError: something is missing, unknown or of the wrong type.
+        """
+        try:
+            components = {}
+            for kind, part in plain["components"].items():
+                if kind not in SPEC_KINDS or set(part) != {"name", "options", *_PROVENANCE}:
+                    raise ValueError(f"component {kind!r}")
+                if not isinstance(part["options"], dict) or not isinstance(part["revision"], int):
+                    raise ValueError(f"component {kind!r}")
+                if not all(isinstance(part[key], str) for key in ("name", "provider", "version")):
+                    raise ValueError(f"component {kind!r}")
+                components[kind] = ComponentSpec(**part)
+            spec = cls(components, recipe=str(plain["recipe"]))
+            return spec.with_latent(plain["latent"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise FileError(f"{where} is damaged or not a genmod model: {error}") from None
+
+
+def parse_setting(text: str) -> tuple[str, str]:
+    """Path and value of ``encoder.channels=32,64``.
+
+    Raises:
+        UsageError: not of that form.
+
+    Example:
+        >>> parse_setting("objective.beta=4")
+        ('objective.beta', '4')
+    """
+    path, equals, value = text.partition("=")
+    if not equals or not re.fullmatch(r"[a-z]+\.[a-z_][a-z0-9_.]*", path.strip()):
+        raise UsageError(f"{text!r} is not KIND.OPTION=VALUE", hint="for example -s encoder.channels=32,64")
+    return path.strip(), value.strip()
+
+
+def read_text(path: Path, what: str, *, limit: int = _MAX_BYTES) -> str:
+    """The text of a small file.
+
+    Raises:
+        FileError: it is missing, not a plain file, unreadable, too large or no UTF-8.
+    """
+    try:
+        if not path.is_file():
+            raise FileError(f"{what} {path} does not exist" if not path.exists() else f"{path} is not a file")
+        if path.stat().st_size > limit:
+            raise FileError(f"{path} is larger than {limit:,} bytes; that is no {what}")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path} is damaged: it is no UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None
+
+
+def parse_json(text: str, where: str) -> Any:
+    """JSON without NaN and infinities.
+
+    Raises:
+        FileError: it is no such JSON; names the file and the place.
+    """
+
+    def refuse(constant: str) -> Iterable[Any]:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{where} is damaged: {error}") from None

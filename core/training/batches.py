@@ -1,0 +1,107 @@
+"""Which examples are in which step, and how they get to the device."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from genmod.dataset import Batch, Split
+from genmod.random import seed_for
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+__all__ = ["Batches"]
+
+
+class Batches:
+    """Shuffled batches of a split, each a function of (seed, step) alone.
+
+    Every epoch is a fresh permutation. Batches are full: the rest of an epoch's permutation is left out,
+    other examples each time. Data that fit in memory are held on the device as they are stored; others are
+    read batch by batch, ahead of time where there are workers.
+
+    Args:
+        split: the examples.
+        batch_size: examples in a batch, or fewer where the split is smaller.
+        seed: of the order.
+        device: where batches are wanted.
+        workers: processes that read ahead.
+
+    Example:
+        >>> from genmod.dataset import TensorSplit
+        >>> split = TensorSplit(Batch(torch.arange(6)[:, None]))
+        >>> batches = Batches(split, 2, seed=0, device=torch.device("cpu"))
+        >>> batches.per_epoch, sorted(torch.cat([batches[i].x for i in range(3)]).flatten().tolist())
+        (3, [0, 1, 2, 3, 4, 5])
+    """
+
+    def __init__(
+        self, split: Split, batch_size: int, *, seed: int, device: torch.device, workers: int = 0
+    ) -> None:
+        self.batch_size = min(batch_size, len(split))
+        self.per_epoch = len(split) // self.batch_size
+        self.device = device
+        self._split = split
+        self._order = _Order(len(split), self.batch_size, self.per_epoch, seed)
+        self._workers = workers
+        self._stream: Iterator[Batch] = iter(())
+        self._next = -1
+        held = split.in_memory()
+        self._held: Batch | None = held.to(device) if held is not None else None
+
+    def __getitem__(self, step: int) -> Batch:
+        """The batch of an optimizer step, counted from 0 over the whole run."""
+        if self._held is not None:
+            return self._held.take(self._order[step].to(self.device))
+        if step != self._next:
+            self._stream = self._read_from(step)
+        self._next = step + 1
+        return next(self._stream).to(self.device)
+
+    def indices(self, step: int) -> list[int]:
+        """Which examples are in the batch of a step."""
+        return self._order[step].tolist()
+
+    def _read_from(self, step: int) -> Iterator[Batch]:
+        loader: DataLoader[Any] = DataLoader(
+            self._split,  # type: ignore[arg-type]
+            batch_sampler=_From(self._order, step),
+            num_workers=self._workers,
+            collate_fn=_as_it_is,
+            # Its own generator: otherwise every loader draws from the global random state.
+            generator=torch.Generator(),
+            pin_memory=self.device.type == "cuda",
+        )
+        return iter(loader)
+
+
+class _Order:
+    """Indices of each step: a permutation for each epoch, cut into batches."""
+
+    def __init__(self, examples: int, batch_size: int, per_epoch: int, seed: int) -> None:
+        self.examples, self.batch_size, self.per_epoch, self.seed = examples, batch_size, per_epoch, seed
+        self._epoch = -1
+        self._permutation = torch.empty(0, dtype=torch.long)
+
+    def __getitem__(self, step: int) -> Tensor:
+        epoch, position = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(seed_for(self.seed, "order", epoch))
+            self._permutation, self._epoch = torch.randperm(self.examples, generator=generator), epoch
+        return self._permutation[position * self.batch_size : (position + 1) * self.batch_size]
+
+
+class _From(Sampler[list[int]]):
+    """The indices of every step from one on, without end."""
+
+    def __init__(self, order: _Order, step: int) -> None:
+        self._order, self._step = order, step
+
+    def __iter__(self) -> Iterator[list[int]]:
+        step = self._step
+        while True:
+            yield self._order[step].tolist()
+            step += 1
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,420 @@
+"""The training loop."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from genmod.bundle import check_destination, is_model, is_trained, save, write_tensors
+from genmod.dataset import Dataset
+from genmod.device import pick_device
+from genmod.errors import FileError, UsageError
+from genmod.model import GenerativeModel
+from genmod.objective import Terms
+from genmod.random import reseed, seed_for, seeded
+from genmod.training import resume as resuming
+from genmod.training.batches import Batches
+from genmod.training.checkpoint import Checkpoint, save_checkpoint
+from genmod.training.lr import LearningRate
+from genmod.training.nonfinite import NonFiniteError, all_finite
+from genmod.training.optimizer import make_optimizer
+from genmod.training.record import MetricsFile, Record
+from genmod.training.replay import REPLAY_FOLDER, trace
+from genmod.training.schedule import Clock
+from genmod.training.settings import TrainSettings
+from genmod.training.signals import Interrupted, StopSignals
+from genmod.training.state import RunState, parameters_of
+from genmod.training.validation import validation_means
+from torch import Tensor, nn
+
+__all__ = ["Event", "TrainResult", "train"]
+
+_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """News from a run.
+
+    Args:
+        kind: ``progress`` a few times a second, ``train`` and ``validation`` with new values, ``checkpoint``,
+            ``resume``, ``warning`` with a text, ``end``.
+        step: optimizer steps done.
+        total_steps: of the whole run.
+        epoch: passes over the data, with a fraction.
+        values: named means over examples, nats.
+        best: whether this is the lowest validation loss so far.
+        text: what is to be said.
+    """
+
+    kind: str
+    step: int
+    total_steps: int
+    epoch: float
+    values: Mapping[str, float] = field(default_factory=dict)
+    best: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run went.
+
+    Args:
+        status: ``finished`` or ``stopped early``.
+        steps: optimizer steps done.
+        seconds: wall time, of all parts of the run.
+        best_step: step with the lowest validation loss, whose weights the model now has.
+        best_loss: that loss, nats.
+        rows: all rows of metrics.
+    """
+
+    status: str
+    steps: int
+    seconds: float
+    best_step: int
+    best_loss: float
+    rows: tuple[Mapping[str, Any], ...]
+
+
+def train(
+    model: GenerativeModel,
+    data: Dataset | None = None,
+    *,
+    directory: Path | str | None = None,
+    resume: bool = False,
+    settings: TrainSettings | None = None,
+    root: Path | str | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **overrides: Any,
+) -> TrainResult:
+    """Train a model; it ends with the weights of the lowest validation loss, in evaluation mode.
+
+    All randomness is a function of (seed, stream, step), and the caller's random state is left as it was. With
+    a directory, a run that was stopped or killed at any moment goes on from its last checkpoint, bit for bit,
+    with ``resume``.
+
+    Args:
+        model: trained in place.
+        data: where the splits come from; by default the dataset that the model was built for.
+        directory: model directory that gets weights, metrics, checkpoints and a record of the run.
+        resume: go on from the newest checkpoint in the directory, with the settings it was started with.
+        settings: what can be chosen; defaults otherwise.
+        root: folder with data files.
+        on_event: called with news; must not draw random numbers.
+        **overrides: single settings, such as ``epochs=5``.
+
+    Raises:
+        UsageError: a setting that cannot be or that differs from those of the run resumed, or a schedule longer
+            than the run.
+        FileError: the directory holds a trained model and ``resume`` is not asked for, or cannot be written.
+        DataError: data that do not fit the model.
+        NonFiniteError: the loss or a gradient became infinite or not a number.
+        Interrupted: SIGINT, SIGTERM or SIGUSR1 came; everything is saved.
+
+    Example:
+        >>> from genmod import build
+        >>> model = build(encoder="mlp", latent=2)
+        >>> result = train(model, steps=20, device="cpu")
+        >>> result.status, result.steps
+        ('finished', 20)
+    """
+    unknown = sorted(set(overrides) - set(TrainSettings.names()))
+    if unknown:
+        raise UsageError(
+            f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(TrainSettings.names())}"
+        )
+    if data is None:
+        from genmod.assembly import open_dataset
+
+        data = open_dataset(model.spec, root)
+    if data.info.shape != model.data.shape:
+        raise UsageError(
+            f"the model was built for examples of shape {model.data.shape}, these data have {data.info.shape}",
+            hint="build a model for these data: genmod build --data NAME",
+        )
+    place = Path(directory) if directory is not None else None
+    found = None
+    tell = on_event or (lambda event: None)
+    if resume:
+        found, settings = resuming.find(
+            place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
+        )
+    else:
+        settings = replace(settings or TrainSettings(), **overrides)
+        if place is not None:
+            _claim(model, place)
+    with seeded(seed_for(settings.seed, "run")), StopSignals() as stop:
+        return _Run(model, data, settings, place, found, tell, stop).go()
+
+
+def _claim(model: GenerativeModel, directory: Path) -> None:
+    if is_trained(directory):
+        raise FileError(
+            f"{directory} holds a trained model",
+            hint="go on with its run (genmod train --resume), or start over (genmod train --overwrite)",
+        )
+    if not is_model(directory):
+        check_destination(directory, overwrite=False)
+        save(model, directory)  # type: ignore[arg-type]
+
+
+class _Run:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        data: Dataset,
+        settings: TrainSettings,
+        directory: Path | None,
+        found: Checkpoint | None,
+        tell: Callable[[Event], None],
+        stop: StopSignals,
+    ) -> None:
+        self.settings, self.directory, self.stop, self._tell_event = settings, directory, stop, tell
+        self.device = pick_device(settings.device)
+        self.model = model.to(self.device)
+        train_split, self.validation = data.split("train"), data.split("validation")
+        self.batches = Batches(
+            train_split, settings.batch_size, seed=settings.seed, device=self.device, workers=settings.workers
+        )
+        self.total, self.per_epoch = replace(
+            settings, batch_size=self.batches.batch_size, accumulate=1
+        ).run_length(len(train_split))
+        self.schedules = dict(model.schedules())
+        for name, schedule in self.schedules.items():
+            schedule.check(self.total, self.per_epoch, name)
+        self.groups = parameters_of(model.groups())
+        if not any(self.groups.values()):
+            raise UsageError("the model has no parameters to train")
+        self.parameters = [p for group in self.groups.values() for p in group]
+        optimizers = {
+            name: make_optimizer(settings.optimizer, group, settings.lr, settings.optimizer_options)
+            for name, group in self.groups.items()
+            if group
+        }
+        lr = LearningRate(
+            settings.lr,
+            settings.schedule,
+            settings.schedule_options,
+            warmup=settings.warmup,
+            total=self.total,
+        )
+        self.state = RunState(model, optimizers, lr)
+        self.facts = resuming.facts(model, settings, train_split, self.validation)
+        if found is not None:
+            resuming.check_facts(found, self.facts)
+            self.state.restore(found)
+        self.metrics = MetricsFile(directory / "metrics.jsonl" if directory else None, since=self.state.step)
+        self.record = Record(directory, model.spec, settings, str(self.device))
+        if hasattr(model, "autocast_dtype"):
+            model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+        self.terms: Callable[[Tensor], Terms] = model.terms
+        if settings.compile:
+            self.terms = torch.compile(model.terms)
+        self._resumed = found is not None
+        self._began = time.perf_counter() - self.state.seconds
+        self._checkpointed = time.monotonic()
+        self._told = 0.0
+
+    def go(self) -> TrainResult:
+        state = self.state
+        status = "failed"
+        self._record("running")
+        if self._resumed:
+            self._tell("resume", {})
+        try:
+            status = self._loop()
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        finally:
+            self._finish(status)
+        self._tell("end", {"loss": state.best_loss})
+        return TrainResult(
+            status, state.step, state.seconds, state.best_step, state.best_loss, tuple(self.metrics.rows)
+        )
+
+    def _loop(self) -> str:
+        settings, state = self.settings, self.state
+        moving = [schedule for schedule in self.schedules.values() if not schedule.is_constant]
+        self.model.train()
+        while state.step < self.total:
+            if settings.patience and state.waited >= settings.patience:
+                return "stopped early"
+            for schedule in moving:
+                schedule.advance(Clock(state.step, self.per_epoch, self.total))
+            lr = self._step()
+            state.step += 1
+            if settings.ema:
+                state.update_ema(settings.ema)
+            epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
+            if state.step % settings.log_every == 0 or epoch_ends:
+                self._row("train", state.means.take(), lr=lr)
+            if epoch_ends:
+                settled = all(float(schedule) == schedule.final for schedule in moving)
+                better = self._validate()
+                state.waited = 0 if better or not settled else state.waited + 1
+            self._checkpoint_if_due(epoch_ends)
+            if self.stop.received is not None:
+                self._checkpoint()
+                raise Interrupted(self.stop.received, state.step)
+            if time.monotonic() - self._told > 0.1:
+                self._tell("progress", {})
+        return "finished"
+
+    def _step(self) -> float:
+        """One optimizer step; returns the learning rate."""
+        settings, state = self.settings, self.state
+        lr = state.lr.at(state.step)
+        batch = self.batches[state.step]
+        parts = settings.accumulate if len(batch) % settings.accumulate == 0 else 1
+        for part, x in enumerate(batch.x.chunk(parts)):
+            reseed(seed_for(settings.seed, "noise", state.step * parts + part))
+            terms = self.terms(x)
+            self._backward(terms, 1 / parts)
+            state.means.add(terms, len(x))
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if not bool(all_finite(terms.total, gradients)):
+            raise self._non_finite(batch.x.chunk(parts))
+        if settings.clip:
+            nn.utils.clip_grad_norm_(self.parameters, settings.clip)
+        for optimizer in state.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return lr
+
+    def _backward(self, terms: Terms, scale: float) -> None:
+        """Each group's gradients from its own loss."""
+        if isinstance(terms.loss, Tensor):
+            (terms.loss if scale == 1 else terms.loss * scale).backward()  # type: ignore[no-untyped-call]
+            return
+        for i, (name, loss) in enumerate(terms.loss.items()):
+            group = self.groups[name]
+            last = i == len(terms.loss) - 1
+            gradients = torch.autograd.grad(loss * scale, group, retain_graph=not last, allow_unused=True)
+            for parameter, gradient in zip(group, gradients, strict=True):
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+    def _validate(self) -> bool:
+        """The validation loss with all schedules at their final values; keep the weights if it is lower."""
+        state = self.state
+        for schedule in self.schedules.values():
+            schedule.settle()
+        with self._ema_weights():
+            values = validation_means(self.model, self.validation, seed=self.settings.seed)
+        better = values["loss"] < state.best_loss
+        if better:
+            state.best_loss, state.best_step = values["loss"], state.step
+            state.best = {name: tensor.detach().clone() for name, tensor in state.weights().items()}
+        state.lr.end_epoch(values["loss"])
+        self._row("validation", values, best=better)
+        return better
+
+    @contextmanager
+    def _ema_weights(self) -> Iterator[None]:
+        """The running means in place of the weights."""
+        if not self.state.ema:
+            yield
+            return
+        named = dict(self.model.named_parameters())
+        own = {name: named[name].data for name in self.state.ema}
+        for name, mean in self.state.ema.items():
+            named[name].data = mean
+        try:
+            yield
+        finally:
+            for name, weight in own.items():
+                named[name].data = weight
+
+    def _checkpoint_if_due(self, epoch_ends: bool) -> None:
+        every = self.settings.checkpoint_every
+        waited = time.monotonic() - self._checkpointed
+        if (every and self.state.step % every == 0) or (epoch_ends and waited > _SECONDS_BETWEEN_CHECKPOINTS):
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        if self.directory is None:
+            return
+        self.state.seconds = time.perf_counter() - self._began
+        checkpoint = self.state.checkpoint({"facts": self.facts, "environment": self.record.environment})
+        save_checkpoint(self.directory / "checkpoints", checkpoint, keep=self.settings.keep_checkpoints)
+        self._checkpointed = time.monotonic()
+        self._tell("checkpoint", {})
+
+    def _non_finite(self, parts: tuple[Tensor, ...]) -> NonFiniteError:
+        settings, state = self.settings, self.state
+        for optimizer in state.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        where = trace(self.model, parts, settings.seed, state.step)
+        hint = "the weights of the step before are kept; try a lower --lr, or --clip 1"
+        if self.directory is not None:
+            indices = self.batches.indices(state.step)
+            replay = {"where": where, "indices": indices, "per_epoch": self.per_epoch, "total": self.total}
+            checkpoint = state.checkpoint(
+                {"facts": self.facts, "environment": self.record.environment, **replay}
+            )
+            place = save_checkpoint(self.directory / REPLAY_FOLDER, checkpoint)
+            hint += f"\nsee it again in one step: genmod train {self.directory} --replay\n(kept in {place})"
+        return NonFiniteError(
+            f"step {state.step + 1} gave a loss or a gradient that is not finite"
+            + (f": {where}" if where else ""),
+            hint=hint,
+        )
+
+    def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
+        moving = {
+            name: float(s) for name, s in self.schedules.items() if not s.is_constant and split == "train"
+        }
+        step = self.state.step
+        self.metrics.write(
+            {
+                "step": step,
+                "epoch": round(step / self.per_epoch, 4),
+                "split": split,
+                **values,
+                **more,
+                **moving,
+            }
+        )
+        self._tell(split, values, best)
+
+    def _tell(self, kind: str, values: Mapping[str, float], best: bool = False) -> None:
+        self._told = time.monotonic()
+        step = self.state.step
+        self._tell_event(Event(kind, step, self.total, step / self.per_epoch, values, best))
+
+    def _finish(self, status: str) -> None:
+        """Put the files in order, and the best weights into the model."""
+        state = self.state
+        state.seconds = time.perf_counter() - self._began
+        if self.directory is not None and state.step:
+            write_tensors(self.directory / "last.safetensors", state.weights())
+            write_tensors(self.directory / "model.safetensors", state.best or state.weights())
+            if status in ("finished", "stopped early"):
+                self._checkpoint()
+        self.model.load_state_dict(state.best or state.weights())
+        for schedule in self.schedules.values():
+            schedule.settle()
+        if hasattr(self.model, "autocast_dtype"):
+            self.model.autocast_dtype = None
+        self.model.eval()
+        self._record(status)
+
+    def _record(self, status: str) -> None:
+        state = self.state
+        self.record.write(
+            status,
+            step=state.step,
+            total_steps=self.total,
+            best_step=state.best_step,
+            best_loss=state.best_loss,
+            seconds=round(state.seconds, 3),
+        )

@@ -1,0 +1,98 @@
+"""Infinities and NaN: noticed before a weight is touched, traced to where they arose, and kept for replay."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from genmod.errors import GenmodError
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+__all__ = ["NonFiniteError", "all_finite", "first_non_finite"]
+
+
+class NonFiniteError(GenmodError):
+    """The loss or a gradient is infinite or not a number; no weight has been touched by it."""
+
+
+def all_finite(loss: Tensor, gradients: Iterable[Tensor]) -> Tensor:
+    """Whether a loss ``()`` and all gradients are finite, ``()`` bool on their device, in few kernels.
+
+    The norm of a gradient is finite unless one of its values is not, or unless it overflows, which is as bad.
+
+    Example:
+        >>> bool(all_finite(torch.tensor(1.0), [torch.zeros(2), torch.tensor([float("nan")])]))
+        False
+    """
+    norms: list[Tensor] = torch._foreach_norm(list(gradients), ord=1)
+    return torch.stack([loss.detach(), *(norm.to(loss.dtype) for norm in norms)]).sum().isfinite()
+
+
+def first_non_finite(model: nn.Module, x: Tensor) -> str:
+    """Where a non-finite value first arises when the loss of ``x`` is computed and differentiated.
+
+    Returns:
+        The name of the parameter, of the module and its output, of the reported term or of the gradient; empty
+        where all is finite.
+    """
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if _bad(tensor):
+            return f"{name}, a weight of {tuple(tensor.shape)}"
+    if _bad(x):
+        return f"the data: {_count(x)}"
+    found: list[str] = []
+    with _watch(model, found):
+        terms = model.terms(x)  # type: ignore[operator]
+    if found:
+        return found[0]
+    for name, value in terms.values.items():
+        if _bad(value):
+            return f"the term {name!r}: {_count(value)}"
+    if _bad(terms.total):
+        return "the loss"
+    model.zero_grad(set_to_none=True)
+    terms.total.backward()
+    bad = [name for name, p in model.named_parameters() if p.grad is not None and _bad(p.grad)]
+    model.zero_grad(set_to_none=True)
+    # Differentiation runs backwards, so that the last module's gradient is the first to go wrong.
+    return f"the gradient of {bad[-1]}" if bad else ""
+
+
+@contextmanager
+def _watch(model: nn.Module, found: list[str]) -> Iterator[None]:
+    def hook(name: str) -> Any:
+        def look(module: nn.Module, inputs: Any, output: Any) -> None:
+            for what, tensor in _tensors(output):
+                if _bad(tensor):
+                    found.append(f"the output of {name or type(module).__name__}{what}: {_count(tensor)}")
+                    return
+
+        return look
+
+    handles = [module.register_forward_hook(hook(name)) for name, module in model.named_modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensors(output: Any) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(output, Tensor):
+        yield "", output
+    elif isinstance(output, Distribution):
+        base = getattr(output, "base_dist", output)
+        for name in base.arg_constraints:
+            value = vars(base).get(name)
+            if isinstance(value, Tensor):
+                yield f" ({name} of {type(base).__name__})", value
+
+
+def _bad(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and not bool(tensor.detach().isfinite().all())
+
+
+def _count(tensor: Tensor) -> str:
+    bad = int((~tensor.detach().isfinite()).sum())
+    return f"{bad} of {tensor.numel()} values are not finite"

@@ -1,0 +1,75 @@
+"""Repeating the step that gave a value that was not finite."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from genmod.assembly import assemble
+from genmod.bundle import check_tensors, read_spec
+from genmod.dataset import Dataset
+from genmod.errors import FileError
+from genmod.model import GenerativeModel
+from genmod.random import reseed, seed_for, seeded
+from genmod.training.checkpoint import newest
+from genmod.training.nonfinite import first_non_finite
+from genmod.training.schedule import Clock
+from genmod.training.settings import TrainSettings
+from torch import Tensor
+
+__all__ = ["REPLAY_FOLDER", "replay", "trace"]
+
+REPLAY_FOLDER = "non-finite"
+"""Folder of a model directory with the state before such a step."""
+
+
+def trace(model: GenerativeModel, parts: Sequence[Tensor], seed: int, step: int) -> str:
+    """Where a step's loss or gradient first goes wrong, with the noise that the step had; empty where it does not.
+
+    Args:
+        model: with the weights before the step.
+        parts: the stored examples of each part of the batch.
+        seed: of the run.
+        step: counted from 0.
+    """
+    for part, x in enumerate(parts):
+        reseed(seed_for(seed, "noise", step * len(parts) + part))
+        where = first_non_finite(model, x)
+        if where:
+            return where
+    return ""
+
+
+def replay(directory: Path, data: Dataset) -> str:
+    """Repeat the step that stopped a run, and say where it went wrong.
+
+    Args:
+        directory: of the model.
+        data: that it was trained on.
+
+    Raises:
+        FileError: no such step was kept, or what was kept is damaged.
+    """
+    kept, passed_over = newest(directory / REPLAY_FOLDER)
+    if kept is None:
+        raise FileError(
+            f"{directory} has kept no step that went wrong" + "".join(f"\n{why}" for why in passed_over)
+        )
+    model = assemble(*read_spec(directory))
+    check_tensors(directory / REPLAY_FOLDER, kept.tensors["model"], model.state_dict())
+    model.load_state_dict(dict(kept.tensors["model"]))
+    try:
+        settings = TrainSettings.from_json(kept.state["facts"]["settings"])
+        indices, per_epoch, total = kept.state["indices"], kept.state["per_epoch"], kept.state["total"]
+    except KeyError as error:
+        raise FileError(
+            f"what was kept in {directory / REPLAY_FOLDER} is damaged: {error} is missing"
+        ) from None
+    for _, schedule in model.schedules():
+        schedule.advance(Clock(kept.step, per_epoch, total))
+    batch = data.split("train").__getitems__(indices)
+    parts = batch.x.chunk(settings.accumulate)
+    model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+    model.train()
+    with seeded(0):
+        where = trace(model, parts, settings.seed, kept.step)
+    return f"step {kept.step + 1}: {where or 'all values are finite this time'}"

@@ -1,0 +1,124 @@
+"""Going on with a run: from which checkpoint, and whether it is the same run."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from genmod.dataset import Split
+from genmod.environment import environment
+from genmod.errors import FileError, UsageError
+from genmod.model import GenerativeModel
+from genmod.training.checkpoint import Checkpoint, newest
+from genmod.training.settings import TrainSettings
+
+__all__ = ["check_facts", "facts", "find"]
+
+_FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device"}
+"""Settings that change no weight, or only by rounding, and so may differ."""
+
+
+def facts(model: GenerativeModel, settings: TrainSettings, train: Split, validation: Split) -> dict[str, Any]:
+    """What must be the same for a run to go on: settings, model and data."""
+    return {
+        "settings": settings.to_json(),
+        "model": model.spec.to_json(),
+        "data": {"train": len(train), "validation": len(validation), "first": _digest(train)},
+    }
+
+
+def _digest(split: Split) -> str:
+    import hashlib
+
+    x = split.__getitems__([0, len(split) - 1]).x
+    return hashlib.sha256(x.contiguous().numpy().tobytes()).hexdigest()
+
+
+def find(
+    directory: Path | None,
+    settings: TrainSettings | None,
+    overrides: Mapping[str, Any],
+    warn: Callable[[str], None],
+) -> tuple[Checkpoint, TrainSettings]:
+    """The newest whole checkpoint of a directory, and the settings to go on with.
+
+    Raises:
+        FileError: there is none.
+        UsageError: a setting was given that differs from the run's; all differences are shown.
+    """
+    if directory is None:
+        raise UsageError(
+            "resume needs a directory with checkpoints", hint="train(model, directory=..., resume=True)"
+        )
+    checkpoint, passed_over = newest(directory / "checkpoints")
+    for reason in passed_over:
+        warn(f"passed over a checkpoint: {reason}")
+    if checkpoint is None:
+        raise FileError(
+            f"{directory} has no checkpoint to go on from",
+            hint=f"start over: genmod train {directory} --overwrite",
+        )
+    if passed_over:
+        warn(f"going on from step {checkpoint.step} instead")
+    try:
+        saved = TrainSettings.from_json(checkpoint.state["facts"]["settings"])
+        before = checkpoint.state["environment"]
+    except (KeyError, TypeError) as error:
+        raise FileError(f"the checkpoint of step {checkpoint.step} is damaged: {error!r}") from None
+    wanted = {**(settings.to_json() if settings else saved.to_json()), **overrides}
+    _same(saved.to_json(), wanted, checkpoint)
+    chosen = TrainSettings.from_json(wanted)
+    now = environment(chosen.device)
+    changed = [
+        f"{k}: {before.get(k)} → {now[k]}"
+        for k in now
+        if k not in ("platform", "device") and before.get(k) != now[k]
+    ]
+    if changed:
+        warn(f"the run goes on, but not bit for bit, because this differs: {'; '.join(changed)}")
+    return checkpoint, chosen
+
+
+def check_facts(checkpoint: Checkpoint, now: Mapping[str, Any]) -> None:
+    """Refuse to go on with another model or other data.
+
+    Raises:
+        UsageError: they differ; says in what.
+    """
+    before = checkpoint.state.get("facts", {})
+    differences = [
+        f"{path}: {old!r} in the run, {new!r} now"
+        for part in ("model", "data")
+        for path, old, new in _differences(before.get(part), now[part], part)
+    ]
+    if differences:
+        raise UsageError(
+            "this is not the run to be resumed:\n" + "\n".join(differences),
+            hint="go on with the model and the data it was started with, or start over with --overwrite",
+        )
+
+
+def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}")
+    elif old != new:
+        yield path, old, new
+
+
+def _same(saved: Mapping[str, Any], wanted: Mapping[str, Any], checkpoint: Checkpoint) -> None:
+    differences = {k: (saved[k], wanted[k]) for k in saved if saved[k] != wanted[k] and k not in _FREE}
+    # A longer run is the same run so far, unless something is stretched over its length.
+    if saved["schedule"] == "constant" and "%" not in str(checkpoint.state["facts"]["model"]):
+        for key in ("epochs", "steps"):
+            before, after = differences.get(key, (None, None))
+            if after is not None and (before is None or after > before):
+                differences.pop(key)
+                differences.pop("steps" if key == "epochs" else "epochs", None)
+    if differences:
+        raise UsageError(
+            "these settings differ from those of the run to be resumed:\n"
+            + "\n".join(
+                f"{key}: {before!r} in the run, {after!r} now" for key, (before, after) in differences.items()
+            ),
+            hint="leave them out to go on as it was, or start over with --overwrite",
+        )

@@ -1,0 +1,143 @@
+"""What can be chosen about a training run."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from genmod.errors import UsageError
+
+__all__ = ["TrainSettings"]
+
+_LEAST = {
+    "epochs": 1,
+    "steps": 1,
+    "batch_size": 1,
+    "accumulate": 1,
+    "warmup": 0,
+    "patience": 0,
+    "seed": 0,
+    "workers": 0,
+    "checkpoint_every": 0,
+    "keep_checkpoints": 2,
+    "log_every": 1,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Settings of a training run, checked when they are made.
+
+    Args:
+        epochs: passes over the training split; by default 10, or as many as make 3,000 steps.
+        steps: optimizer steps, instead of epochs.
+        batch_size: examples in an optimizer step.
+        accumulate: parts in which a batch is computed, to save memory; the gradient is their mean.
+        lr: learning rate, at its highest.
+        optimizer: name of a class in ``torch.optim``, in any spelling: adam, adamw, rmsprop, …
+        optimizer_options: its keyword arguments.
+        schedule: how the learning rate goes on after the warm-up: constant, cosine, plateau, or any class of
+            ``torch.optim.lr_scheduler``, which moves once an epoch.
+        schedule_options: its keyword arguments.
+        warmup: steps in which the learning rate rises linearly from 0.
+        clip: largest norm of the gradient; 0 for no limit.
+        ema: decay of the running mean of the weights that is validated and kept; 0 for none.
+        patience: stop after so many epochs without a better validation loss, counted once all schedules have
+            come to their end; 0 for never.
+        seed: of the order of the data and of all noise.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: ``32``, or ``bf16`` for the networks; densities and divergences stay in single precision.
+        compile: compile the step; takes 10 to 20 seconds, so worth it for runs of minutes.
+        workers: processes that read data which do not fit in memory.
+        checkpoint_every: steps between two checkpoints; one is also written when an epoch ends more than ten
+            seconds after the last. 0 for those only.
+        keep_checkpoints: how many to keep.
+        log_every: steps between two rows of metrics; also one at the end of each epoch.
+
+    Raises:
+        UsageError: values that cannot be; all of them in one error.
+
+    Example:
+        >>> TrainSettings(epochs=3).run_length(examples=1000)
+        (21, 7)
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+    batch_size: int = 128
+    accumulate: int = 1
+    lr: float = 1e-3
+    optimizer: str = "adam"
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
+    schedule: str = "constant"
+    schedule_options: Mapping[str, Any] = field(default_factory=dict)
+    warmup: int = 0
+    clip: float = 0.0
+    ema: float = 0.0
+    patience: int = 0
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["32", "bf16"] = "32"
+    compile: bool = False
+    workers: int = 0
+    checkpoint_every: int = 0
+    keep_checkpoints: int = 2
+    log_every: int = 100
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"{name} is {value!r}; it must be a whole number from {low}"
+            for name, low in _LEAST.items()
+            if (value := getattr(self, name)) is not None
+            and (type(value) is not int or not low <= value < 2**63)
+        ]
+        if not (_is_number(self.lr) and 0 < self.lr < math.inf):
+            wrong.append(f"lr is {self.lr!r}; it must be a number above 0")
+        if not (_is_number(self.clip) and 0 <= self.clip < math.inf):
+            wrong.append(f"clip is {self.clip!r}; it must be a number from 0")
+        if not (_is_number(self.ema) and 0 <= self.ema < 1):
+            wrong.append(f"ema is {self.ema!r}; it must be a number from 0 to below 1, such as 0.999")
+        if self.precision not in ("32", "bf16"):
+            wrong.append(f"precision is {self.precision!r}; it must be one of 32, bf16")
+        if self.epochs is not None and self.steps is not None:
+            wrong.append(f"epochs is {self.epochs} and steps is {self.steps}; give one of them")
+        if not wrong and self.batch_size % self.accumulate:
+            wrong.append(
+                f"accumulate is {self.accumulate}, which does not divide batch_size {self.batch_size}"
+            )
+        if wrong:
+            raise UsageError("these settings cannot be:\n" + "\n".join(wrong), hint="genmod train --help")
+
+    def run_length(self, examples: int) -> tuple[int, int]:
+        """Optimizer steps in the whole run and in an epoch; an epoch has full batches only, but at least one."""
+        per_epoch = max(1, examples // self.batch_size)
+        if self.steps is not None:
+            return self.steps, per_epoch
+        return (self.epochs or max(10, math.ceil(3000 / per_epoch))) * per_epoch, per_epoch
+
+    def to_json(self) -> dict[str, Any]:
+        """All settings as plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "TrainSettings":
+        """The reverse of :meth:`to_json`; settings that are unknown here are an error.
+
+        Raises:
+            UsageError: unknown names or values that cannot be.
+        """
+        unknown = sorted(set(plain) - set(cls.names()))
+        if unknown:
+            raise UsageError(
+                f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(cls.names())}"
+            )
+        return cls(**plain)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all settings."""
+        return tuple(each.name for each in fields(cls))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

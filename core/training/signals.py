@@ -1,0 +1,55 @@
+"""Stopping at the end of a step when asked to."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+__all__ = ["Interrupted", "StopSignals"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run ended early because a signal asked for it; everything is saved.
+
+    Args:
+        signum: the signal.
+        step: optimizer steps done.
+    """
+
+    def __init__(self, signum: int, step: int) -> None:
+        super().__init__(f"stopped after step {step} by {signal.Signals(signum).name}")
+        self.signum = signum
+        self.step = step
+
+    @property
+    def exit_code(self) -> int:
+        """130 after Ctrl-C, 143 after a request to terminate."""
+        return 130 if self.signum == signal.SIGINT else 143
+
+
+class StopSignals:
+    """Inside, SIGINT, SIGTERM and SIGUSR1 only set :attr:`received`; a second SIGINT interrupts at once.
+
+    Only the main thread can do so; in another one, signals do what they did before.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+                self._before[signum] = signal.signal(signum, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.received is not None and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = signum

@@ -1,0 +1,167 @@
+"""The state of a run between two steps, and how it becomes a checkpoint and comes back."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from genmod.errors import FileError
+from genmod.training.checkpoint import Checkpoint
+from genmod.training.lr import LearningRate
+from genmod.training.metrics import RunningMeans
+from torch import Tensor, nn, optim
+
+__all__ = ["RunState"]
+
+
+@dataclass
+class RunState:
+    """Everything that changes from step to step, beside what is a function of (seed, step).
+
+    Args:
+        model: with the weights that are trained.
+        optimizers: one for each group of parameters.
+        lr: the learning rate.
+        ema: running means of weights by name; empty without.
+        best: weights of the lowest validation loss; empty before the first validation.
+        means: training metrics since the last row.
+        step: optimizer steps done.
+        best_step: step of the lowest validation loss.
+        best_loss: that loss, nats.
+        waited: epochs since then.
+        seconds: wall time of all parts of the run.
+    """
+
+    model: nn.Module
+    optimizers: Mapping[str, optim.Optimizer]
+    lr: LearningRate
+    ema: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    means: RunningMeans = field(default_factory=RunningMeans)
+    step: int = 0
+    best_step: int = 0
+    best_loss: float = math.inf
+    waited: int = 0
+    seconds: float = 0.0
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to validate and keep: the running means where there are any."""
+        return {**self.model.state_dict(), **self.ema}
+
+    def checkpoint(self, more: Mapping[str, Any]) -> Checkpoint:
+        """All of it, with ``more`` plain data beside."""
+        tensors: dict[str, Mapping[str, Tensor]] = {"model": self.model.state_dict()}
+        slots, plain = self._slots()
+        for name, group in (("optimizer", slots), ("ema", self.ema), ("best", self.best)):
+            if group:
+                tensors[name] = group
+        state = {
+            "best_step": self.best_step,
+            "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
+            "waited": self.waited,
+            "seconds": self.seconds,
+            "means": self.means.state(),
+            "lr": self.lr.state(),
+            "optimizer": plain,
+        }
+        return Checkpoint(self.step, tensors, {"run": state, **more})
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take over a checkpoint; nothing is changed unless all of it fits.
+
+        Raises:
+            FileError: it is of another model or lacks something.
+        """
+        try:
+            state = checkpoint.state["run"]
+            weights = dict(checkpoint.tensors["model"])
+            _fits(weights, self.model.state_dict())
+            for name in ("ema", "best"):
+                if checkpoint.tensors.get(name):
+                    _fits(checkpoint.tensors[name], self.model.state_dict(), whole=name == "best")
+            optimizer_states = self._optimizer_states(
+                checkpoint.tensors.get("optimizer", {}), state["optimizer"]
+            )
+            best_loss = math.inf if state["best_loss"] is None else float(state["best_loss"])
+            counters = int(state["best_step"]), int(state["waited"]), float(state["seconds"])
+            means, lr = state["means"], state["lr"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileError(
+                f"the checkpoint of step {checkpoint.step} does not belong to this model: {error}"
+            ) from None
+        self.model.load_state_dict(weights)
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(optimizer_states[name])
+        device = next(self.model.parameters()).device
+        self.ema = {name: t.to(device) for name, t in checkpoint.tensors.get("ema", {}).items()}
+        self.best = {name: t.to(device) for name, t in checkpoint.tensors.get("best", {}).items()}
+        self.means.restore(means)
+        self.lr.restore(lr)
+        self.step, self.best_loss = checkpoint.step, best_loss
+        self.best_step, self.waited, self.seconds = counters
+
+    def _names(self) -> dict[int, str]:
+        return {id(p): name for name, p in self.model.named_parameters()}
+
+    def _slots(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Optimizer states as ``parameter/slot``, tensors and plain values apart."""
+        names, tensors, plain = self._names(), dict[str, Tensor](), dict[str, Any]()
+        for optimizer in self.optimizers.values():
+            for parameter, slots in optimizer.state.items():
+                for slot, value in slots.items():
+                    where = tensors if isinstance(value, Tensor) else plain
+                    where[f"{names[id(parameter)]}/{slot}"] = value
+        return tensors, plain
+
+    def _optimizer_states(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> dict[str, Any]:
+        names = self._names()
+        by_parameter: dict[str, dict[str, Any]] = {}
+        for key, value in (*tensors.items(), *plain.items()):
+            name, _, slot = key.rpartition("/")
+            by_parameter.setdefault(name, {})[slot] = value
+        states = {}
+        for group, optimizer in self.optimizers.items():
+            own = optimizer.state_dict()
+            parameters = [p for g in optimizer.param_groups for p in g["params"]]
+            own["state"] = {
+                i: by_parameter.pop(names[id(p)])
+                for i, p in enumerate(parameters)
+                if names[id(p)] in by_parameter
+            }
+            states[group] = own
+        if by_parameter:
+            raise ValueError(f"optimizer state of unknown {', '.join(sorted(by_parameter)[:3])}")
+        return states
+
+    @torch.no_grad()
+    def update_ema(self, decay: float) -> None:
+        """Move the running means towards the weights; early ones count less, so that the start does not linger."""
+        weights = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        if not self.ema:
+            self.ema = {name: p.detach().clone() for name, p in weights.items()}
+        decay = min(decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.ema.values()), [weights[name] for name in self.ema], 1 - decay)
+
+
+def _fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, whole: bool = True) -> None:
+    if whole and set(given) != set(expected):
+        raise ValueError(f"its tensors differ by {', '.join(sorted(set(given) ^ set(expected))[:3])}")
+    for name, tensor in given.items():
+        if (
+            name not in expected
+            or tensor.shape != expected[name].shape
+            or tensor.dtype != expected[name].dtype
+        ):
+            raise ValueError(f"{name} has another shape or type")
+
+
+def parameters_of(groups: Mapping[str, Iterable[nn.Parameter]]) -> dict[str, list[nn.Parameter]]:
+    """Trained parameters by group, each once."""
+    seen: set[int] = set()
+    result = {}
+    for name, parameters in groups.items():
+        own = [p for p in parameters if p.requires_grad and id(p) not in seen]
+        seen |= {id(p) for p in own}
+        result[name] = own
+    return result

@@ -1,0 +1,1 @@
+"""Laplace likelihood and Laplace prior for genmod."""

@@ -1,0 +1,58 @@
+"""Closed-form Kullback-Leibler divergence."""
+
+from typing import final
+
+from genmod.divergence import Divergence
+from genmod.errors import UndefinedError
+from torch import Tensor
+from torch.distributions import Distribution, Independent, kl_divergence
+
+__all__ = ["KL"]
+
+
+@final
+class KL(Divergence):
+    """``KL(q ‖ p) = E_q[log q(z) - log p(z)]`` in closed form, nats.
+
+    ``q (B,), p (), z (K, B, *latent_shape) → (B,)``; the draws are not used. The closed form is looked up by
+    the two types, as :func:`torch.distributions.kl.register_kl` knows them.
+
+    Reference:
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2013), arXiv:1312.6114, appendix B
+
+    Raises:
+        UndefinedError: no closed form is known for this pair of types.
+
+    Example:
+        >>> import torch
+        >>> from genmod.distributions import diagonal_normal
+        >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
+        >>> p = diagonal_normal(torch.zeros(2), torch.zeros(2), 1)
+        >>> KL()(q, p, torch.zeros(1, 3, 2))
+        tensor([1., 1., 1.])
+    """
+
+    is_kl = True
+
+    def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        try:
+            return kl_divergence(q, p)
+        except NotImplementedError:
+            raise UndefinedError(
+                f"no closed form is known for the KL of {_name(q)} from {_name(p)}",
+                hint="estimate it from draws: --divergence kl-mc",
+            ) from None
+
+    def check(self, q: Distribution, p: Distribution) -> None:
+        self(q, p, None)
+
+    def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        if isinstance(q, Independent) and isinstance(p, Independent):
+            return self(q.base_dist, p.base_dist, z)
+        return super().by_dimension(q, p, z)
+
+
+def _name(distribution: Distribution) -> str:
+    if isinstance(distribution, Independent):
+        return f"independent {_name(distribution.base_dist)}"
+    return type(distribution).__name__

@@ -1,0 +1,53 @@
+"""Fully connected encoder."""
+
+from collections.abc import Sequence
+from typing import Annotated, final
+
+from annotated_types import Gt
+from genmod.encoder import Encoder
+from genmod.layers import flat_size, mlp
+from genmod.options import Activation, Doc
+from genmod.spec import ComponentSpec
+from torch import Tensor
+
+__all__ = ["MlpEncoder"]
+
+
+@final
+class MlpEncoder(Encoder):
+    """Linear layers with activations between them, for data of any shape.
+
+    ``x (B, *data_shape) → features (B, hidden[-1])``; without hidden layers the features are the data,
+    flattened, so that a posterior of linear maps makes a linear encoder.
+
+    Reference:
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2013), arXiv:1312.6114
+
+    Example:
+        >>> import torch
+        >>> MlpEncoder((1, 28, 28), hidden=[400])(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 400])
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        *,
+        hidden: Annotated[
+            Sequence[Annotated[int, Gt(0)]], Doc("width of each hidden layer; empty for none")
+        ] = (512, 256),
+        activation: Annotated[Activation, Doc("function between the layers")] = "silu",
+    ) -> None:
+        super().__init__(data_shape)
+        self.hidden = tuple(hidden)
+        self.activation: Activation = activation
+        sizes = (flat_size(data_shape), *self.hidden)
+        self.feature_shape = (sizes[-1],)
+        self.layers = mlp(sizes, activation, end_with_activation=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.layers(x.flatten(1))
+        return features
+
+    def mirror(self) -> ComponentSpec:
+        return ComponentSpec("mlp", {"hidden": list(self.hidden[::-1]), "activation": self.activation})

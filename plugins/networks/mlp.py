@@ -1,0 +1,47 @@
+"""Fully connected network below a decoder."""
+
+from collections.abc import Sequence
+from typing import Annotated, final
+
+from annotated_types import Gt
+from genmod.layers import flat_size, mlp
+from genmod.network import Network
+from genmod.options import Activation, Doc
+from torch import Tensor
+
+__all__ = ["MlpNetwork"]
+
+
+@final
+class MlpNetwork(Network):
+    """Linear layers with activations between them, to parameters of any shape.
+
+    ``z (B, *in_shape) → parameters (B, *out_shape)``; without hidden layers it is one linear map.
+
+    Reference:
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2013), arXiv:1312.6114
+
+    Example:
+        >>> import torch
+        >>> MlpNetwork((20,), (1, 28, 28), hidden=[400])(torch.zeros(2, 20)).shape
+        torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        *,
+        hidden: Annotated[
+            Sequence[Annotated[int, Gt(0)]], Doc("width of each hidden layer; empty for none")
+        ] = (256, 512),
+        activation: Annotated[Activation, Doc("function between the layers")] = "silu",
+    ) -> None:
+        super().__init__(in_shape, out_shape)
+        self.layers = mlp(
+            (flat_size(in_shape), *hidden, flat_size(out_shape)), activation, end_with_activation=False
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        parameters: Tensor = self.layers(z.flatten(1))
+        return parameters.unflatten(1, self.out_shape)

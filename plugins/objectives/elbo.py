@@ -1,0 +1,104 @@
+"""The evidence lower bound and its weighted forms."""
+
+from typing import TYPE_CHECKING, Annotated, Literal, final
+
+import torch
+from annotated_types import Ge
+from genmod.errors import UsageError
+from genmod.objective import Objective, Terms
+from genmod.options import Doc
+from genmod.training.schedule import Schedule
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from genmod.model import LatentVariableModel
+
+__all__ = ["ELBO"]
+
+_ONE = Schedule.parse(1.0)
+
+
+@final
+class ELBO(Objective):
+    """Distortion plus weighted divergence, minimised.
+
+    ``loss = mean_b[distortion_b] + penalty``, with ``distortion_b = -E_q[log p(x_b|z)]`` and the penalty one of
+
+    - ``β mean_b[rate_b]``, the default (β-VAE; β = 1 gives the negative ELBO);
+    - ``β |mean_b[rate_b] - capacity|`` where ``capacity`` is given;
+    - ``β Σ_d max(λ, mean_b[rate_bd])`` where ``free_bits`` is λ > 0, counted for the batch, or
+      ``β mean_b[Σ_d max(λ, rate_bd)]``, counted for each example.
+
+    All in nats. Reported as ``elbo`` is always ``-(distortion + rate)``, without weights.
+
+    Reference:
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2013), arXiv:1312.6114;
+        beta-VAE (Higgins et al., 2017), openreview Sy2fzU9gl;
+        Understanding disentangling in β-VAE (Burgess et al., 2018), arXiv:1804.03599, for the capacity;
+        Improved Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016),
+        arXiv:1606.04934, for free bits
+
+    Raises:
+        UsageError: capacity and free bits at once, or no divergence.
+
+    Example:
+        >>> ELBO(beta=Schedule.parse("0->1 over 10 epochs")).samples
+        1
+    """
+
+    def __init__(
+        self,
+        *,
+        beta: Annotated[Schedule, Ge(0), Doc("weight of the divergence, may change during training")] = _ONE,
+        capacity: Annotated[
+            Schedule | None, Doc("nats of divergence to aim at instead of zero, may change during training")
+        ] = None,
+        free_bits: Annotated[float, Ge(0), Doc("nats of each latent dimension that cost nothing")] = 0.0,
+        free_bits_by: Annotated[
+            Literal["batch", "example"],
+            Doc("whether free bits are counted for the mean of the batch or each example"),
+        ] = "batch",
+        samples: Annotated[int, Ge(1), Doc("draws of the latents for each example")] = 1,
+    ) -> None:
+        super().__init__()
+        if capacity is not None and free_bits > 0:
+            raise UsageError(
+                "objective 'elbo' was given both capacity and free_bits, which are two ways to keep information in the latents",
+                hint="set one of them: -s objective.capacity=… or -s objective.free_bits=…",
+            )
+        self.beta = Schedule.parse(beta)
+        self.capacity = None if capacity is None else Schedule.parse(capacity)
+        self.free_bits = free_bits
+        self.free_bits_by = free_bits_by
+        self.samples = samples
+
+    def check(self, model: "LatentVariableModel") -> None:
+        if not model.divergence.needs_prior:
+            raise UsageError(
+                "objective 'elbo' needs a divergence, and this model has none",
+                hint="choose one (--divergence kl), or train without: --objective reconstruction",
+            )
+        if self.free_bits > 0:
+            with torch.device("meta"):
+                shape = model.latent_shape
+                q = model.posterior(torch.empty(1, *model.encoder.feature_shape))
+                model.divergence.by_dimension(q, model.prior(), torch.empty(1, 1, *shape))
+
+    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+        q, p = model.encode(x), model.prior()
+        z = q.rsample((self.samples,))
+        distortion = -model.decode(z).log_prob(x).mean(0)
+        if self.free_bits > 0:
+            parts = model.divergence.by_dimension(q, p, z).flatten(1)
+            rate = parts.sum(1)
+            counted = parts.mean(0, keepdim=True) if self.free_bits_by == "batch" else parts
+            penalty = counted.clamp(min=self.free_bits).sum(1).mean()
+        else:
+            rate = model.divergence(q, p, z)
+            penalty = rate.mean()
+            if self.capacity is not None:
+                penalty = (penalty - float(self.capacity)).abs()
+        values = {"distortion": distortion, "rate": rate}
+        if model.divergence.is_kl and model.decoder.is_density:
+            values = {"elbo": -(distortion + rate), **values}
+        return Terms(distortion.mean() + float(self.beta) * penalty, values)

@@ -1,0 +1,24 @@
+"""What all tests share: pinned randomness, one thread, and none of the user's own settings."""
+
+import os
+import sys
+
+import pytest
+
+for _name in [name for name in os.environ if name.startswith("GENMOD_") and name != "GENMOD_DATA"]:
+    del os.environ[_name]
+
+
+@pytest.fixture(autouse=True)
+def _pinned_seed():
+    """The same random numbers in every test, whatever ran before it; tests without torch do not import it."""
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    # The small tensors of the tests gain nothing from more threads, and tests that run side by side lose.
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
