@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import typer
-from genmod.cli import console
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from genmod.cli import console
 
 __all__ = ["COMMANDS", "component_names", "global_options_first", "load_command", "run"]
 

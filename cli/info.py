@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from genmod.cli import console
 
 __all__ = ["info"]

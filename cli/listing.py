@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+
 from genmod.cli import console
 from genmod.component import KINDS
 

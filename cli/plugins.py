@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+
 from genmod.cli import console
 
 __all__ = ["plugins"]

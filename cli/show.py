@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from genmod.cli import console
 from genmod.cli.app import component_names
 from genmod.component import KINDS

@@ -5,6 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch.distributions import Distribution, constraints
+from torch.distributions.constraints import Constraint
+
 from genmod.dataset import DataInfo, Dataset, default_root
 from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.model import LatentVariableModel
@@ -12,8 +15,6 @@ from genmod.options import to_json, validate_many
 from genmod.random import seed_for, seeded
 from genmod.registry import Provided, Registry, current_registry
 from genmod.spec import MODEL_KINDS, ComponentSpec, ModelSpec
-from torch.distributions import Distribution, constraints
-from torch.distributions.constraints import Constraint
 
 __all__ = ["assemble", "blueprint", "open_dataset", "resolve"]
 

@@ -11,9 +11,10 @@ from genmod.files import staged_directory, write_bytes, write_json
 from genmod.spec import ModelSpec, parse_json, read_text
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from genmod.dataset import DataInfo
     from genmod.model import LatentVariableModel
-    from torch import Tensor
 
 __all__ = [
     "check_destination",

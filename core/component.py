@@ -74,6 +74,12 @@ class Component:
     revision: int = 1
 
     def __post_init__(self) -> None:
+        for field in ("aliases", "requires"):
+            value = getattr(self, field)
+            if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
+                raise ValueError(f"{field} of {self.kind} {self.name!r} is {value!r}, not a tuple of names")
+        if not isinstance(self.summary, str) or "\n" in self.summary:
+            raise ValueError(f"summary of {self.kind} {self.name!r} is not one line of text")
         for name in (self.kind, self.name, *self.aliases):
             if not isinstance(name, str) or len(name) > 64 or not _NAME.fullmatch(name):
                 raise ValueError(

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from genmod.errors import UsageError
 from torch import nn
+
+from genmod.errors import UsageError
 
 __all__ = ["Norm", "default_channels", "halvings", "image_shape", "norm_layer"]
 

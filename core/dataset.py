@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from genmod.errors import DataError
 from torch import Tensor
+
+from genmod.errors import DataError
 
 __all__ = ["Batch", "DataInfo", "Dataset", "Factor", "Split", "SplitName", "TensorSplit", "default_root"]
 

@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 
-from genmod.dataset import DataInfo
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
+
+from genmod.dataset import DataInfo
 
 __all__ = ["Decoder"]
 

@@ -1,6 +1,7 @@
 """Where to compute."""
 
 import torch
+
 from genmod.errors import UsageError
 
 __all__ = ["pick_device"]

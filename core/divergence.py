@@ -2,9 +2,10 @@
 
 from abc import ABC, abstractmethod
 
-from genmod.errors import UndefinedError
 from torch import Tensor, nn
 from torch.distributions import Distribution
+
+from genmod.errors import UndefinedError
 
 __all__ = ["Divergence"]
 

@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 
-from genmod.spec import ComponentSpec
 from torch import Tensor, nn
+
+from genmod.spec import ComponentSpec
 
 __all__ = ["Encoder"]
 

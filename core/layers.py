@@ -1,9 +1,11 @@
 """Pieces of networks that several encoders and networks share."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import nn
 
 from genmod.options import Activation
-from torch import nn
 
 __all__ = ["activation", "flat_size", "mlp"]
 
@@ -50,7 +52,7 @@ def mlp(sizes: Sequence[int], name: Activation, *, end_with_activation: bool) ->
         3
     """
     layers: list[nn.Module] = []
-    for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(sizes)):
         layers.append(nn.Linear(a, b))
         if end_with_activation or i < len(sizes) - 2:
             layers.append(activation(name))

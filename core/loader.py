@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pluggy
+
 from genmod import component as contract
 from genmod.component import GROUP, KINDS, Component
 from genmod.discovery import DISTRIBUTION_NAME, OWN_DISTRIBUTION, Found

@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
 from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
 from genmod.divergence import Divergence
@@ -17,8 +20,6 @@ from genmod.prior import Prior
 from genmod.random import seeded
 from genmod.spec import ModelSpec
 from genmod.training.schedule import Schedule
-from torch import Tensor, nn
-from torch.distributions import Distribution
 
 __all__ = ["GenerativeModel", "LatentVariableModel"]
 

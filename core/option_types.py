@@ -20,8 +20,9 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Interval, Le, Len, Lt, MaxLen, MinLen, MultipleOf
-from genmod.training.schedule import Schedule
 from typing_extensions import Doc
+
+from genmod.training.schedule import Schedule
 
 __all__ = ["Form", "Limit", "form_of"]
 

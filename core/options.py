@@ -22,10 +22,11 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Annotated, Any, Final, Literal, get_args, get_origin, get_type_hints
 
+from typing_extensions import Doc
+
 from genmod.errors import PluginError, UsageError
 from genmod.option_types import Form, form_of
 from genmod.option_values import Problem, Rejected, Text, check, closest, plain
-from typing_extensions import Doc
 
 __all__ = [
     "REQUIRED",

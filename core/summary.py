@@ -10,8 +10,9 @@ from genmod.registry import Registry, current_registry
 from genmod.spec import SPEC_KINDS
 
 if TYPE_CHECKING:
-    from genmod.model import LatentVariableModel
     from torch import nn
+
+    from genmod.model import LatentVariableModel
 
 __all__ = ["Part", "Stage", "Summary", "option_text", "summarize"]
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
@@ -139,6 +140,10 @@ def test_types_in_words(annotation, words):
     assert options_of(taking(annotation))[0].words == words
 
 
+class Name(StrEnum):
+    A = "a"
+
+
 NESTED = Sequence[Sequence[int]]
 
 
@@ -221,6 +226,7 @@ def test_from_the_command_line_and_back_through_json(annotation, text, value):
         (Sequence[Schedule], [1, "0->1 over 50%"], (Schedule.parse(1), Schedule.parse("0->1 over 50%"))),
         (int | None, "none", None),
         (str | None, "none", "none"),
+        (str, Name.A, "a"),
         (Path | Literal["auto"], "auto", "auto"),
     ],
 )
@@ -353,6 +359,7 @@ def test_complete_with_defaults():
 def test_values_are_never_shared():
     first, second = validate(Elbo, {}, "")["beta"], validate(Elbo, {"beta": ONE}, "")["beta"]
     assert first is not second
+    assert first is not validate(Elbo, {}, "")["beta"]
     assert ONE is not first
     assert ONE is not second
     moved = Schedule.parse("0->1 over 10 steps")

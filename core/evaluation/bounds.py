@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.distributions import kl_divergence
+
 from genmod.dataset import Split
 from genmod.model import LatentVariableModel
 from genmod.random import seed_for, seeded
-from torch import Tensor
-from torch.distributions import kl_divergence
 
 __all__ = ["Evaluation", "Row", "bits_per_dim", "evaluate"]
 

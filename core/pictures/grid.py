@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
+
 from genmod.dataset import DataInfo
 from genmod.errors import UsageError
 from genmod.pictures.tiles import tiles
-from torch import Tensor
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from genmod.dataset import DataInfo
 from genmod.errors import UsageError
 from genmod.files import write_bytes
 from genmod.pictures.grid import grid
-from torch import Tensor
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -3,8 +3,9 @@
 import math
 
 import torch
-from genmod.dataset import DataInfo
 from torch import Tensor
+
+from genmod.dataset import DataInfo
 
 __all__ = ["tiles"]
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
+
 from genmod.dataset import Batch, Split
 from genmod.errors import UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
 from genmod.random import seed_for, seeded
-from torch import Tensor
 
 __all__ = [
     "choose_examples",

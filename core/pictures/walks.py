@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
+
 from genmod.errors import UndefinedError, UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
 from genmod.pictures.views import codes, decode_means, evaluating
-from torch import Tensor
 
 __all__ = ["activity", "interpolation", "latent_scale", "slerp", "traversal"]
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from genmod.dataset import Batch, Split
-from genmod.random import seed_for
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
+
+from genmod.dataset import Batch, Split
+from genmod.random import seed_for
 
 __all__ = ["Batches"]
 

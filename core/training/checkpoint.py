@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from genmod.bundle import read_any_tensors, write_tensors
 from genmod.errors import FileError
 from genmod.files import staged_directory, sync, write_json
 from genmod.spec import parse_json, read_text
-from torch import Tensor
 
 __all__ = ["Checkpoint", "newest", "save_checkpoint"]
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from genmod.bundle import check_destination, is_model, is_trained, save, write_tensors
 from genmod.dataset import Dataset
 from genmod.device import pick_device
@@ -28,7 +30,6 @@ from genmod.training.settings import TrainSettings
 from genmod.training.signals import Interrupted, StopSignals
 from genmod.training.state import RunState, parameters_of
 from genmod.training.validation import validation_means
-from torch import Tensor, nn
 
 __all__ = ["Event", "TrainResult", "train"]
 

@@ -7,8 +7,9 @@ from difflib import get_close_matches
 from typing import Any
 
 import torch
-from genmod.errors import UsageError
 from torch import optim
+
+from genmod.errors import UsageError
 
 __all__ = ["LearningRate"]
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from genmod.objective import Terms
 from torch import Tensor
+
+from genmod.objective import Terms
 
 __all__ = ["RunningMeans"]
 

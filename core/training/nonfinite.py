@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from genmod.errors import GenmodError
 from torch import Tensor, nn
 from torch.distributions import Distribution
+
+from genmod.errors import GenmodError
 
 __all__ = ["NonFiniteError", "all_finite", "first_non_finite"]
 

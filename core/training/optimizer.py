@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from genmod.errors import UsageError
 from torch import nn, optim
+
+from genmod.errors import UsageError
 
 __all__ = ["make_optimizer"]
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
+
 from genmod.assembly import assemble
 from genmod.bundle import check_tensors, read_spec
 from genmod.dataset import Dataset
@@ -14,7 +16,6 @@ from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import first_non_finite
 from genmod.training.schedule import Clock
 from genmod.training.settings import TrainSettings
-from torch import Tensor
 
 __all__ = ["REPLAY_FOLDER", "replay", "trace"]
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor, nn, optim
+
 from genmod.errors import FileError
 from genmod.training.checkpoint import Checkpoint
 from genmod.training.lr import LearningRate
 from genmod.training.metrics import RunningMeans
-from torch import Tensor, nn, optim
 
 __all__ = ["RunState"]
 

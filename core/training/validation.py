@@ -1,6 +1,7 @@
 """The validation loss."""
 
 import torch
+
 from genmod.dataset import Split
 from genmod.model import GenerativeModel
 from genmod.random import seed_for, seeded

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from genmod.errors import DataError
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from genmod.errors import DataError
 
 __all__ = ["arranged", "array_names", "read_arrays", "stored_values"]
 

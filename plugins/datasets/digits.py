@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
 from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
 from genmod.plugins.datasets.order import shuffled
-from numpy.typing import NDArray
 
 __all__ = ["Digits"]
 

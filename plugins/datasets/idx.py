@@ -6,8 +6,9 @@ import zlib
 from pathlib import Path
 
 import torch
-from genmod.errors import DataError
 from torch import Tensor
+
+from genmod.errors import DataError
 
 __all__ = ["read_idx"]
 

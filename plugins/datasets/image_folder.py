@@ -9,6 +9,7 @@ from typing import Annotated, Literal, TypeVar, final
 
 import torch
 from annotated_types import Interval
+
 from genmod.dataset import Batch, DataInfo, Dataset, Split, SplitName
 from genmod.errors import DataError
 from genmod.options import Doc

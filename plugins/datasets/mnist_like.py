@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Interval
+
 from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
 from genmod.errors import DataError
 from genmod.options import Doc

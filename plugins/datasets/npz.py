@@ -10,13 +10,14 @@ from typing import Annotated, Any, Literal, final
 import numpy as np
 import torch
 from annotated_types import Ge
+from numpy.typing import NDArray
+
 from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
 from genmod.errors import DataError
 from genmod.options import Doc
 from genmod.plugins.datasets.array_files import arranged, array_names, read_arrays, stored_values
 from genmod.plugins.datasets.files import locate
 from genmod.plugins.datasets.order import shuffled
-from numpy.typing import NDArray
 
 __all__ = ["Npz"]
 

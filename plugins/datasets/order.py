@@ -5,8 +5,9 @@ import unicodedata
 from typing import Any
 
 import numpy as np
-from genmod.dataset import SplitName
 from numpy.typing import NDArray
+
+from genmod.dataset import SplitName
 
 __all__ = ["mixed", "mixed_text", "shuffled", "split_of"]
 

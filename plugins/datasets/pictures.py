@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from genmod.errors import DataError
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from genmod.errors import DataError
 
 __all__ = ["SUFFIXES", "read_picture", "size_of"]
 

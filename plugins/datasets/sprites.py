@@ -9,11 +9,12 @@ from typing import Annotated, final
 import numpy as np
 import torch
 from annotated_types import Interval
+from torch import Tensor
+
 from genmod.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName
 from genmod.errors import DataError
 from genmod.options import Doc
 from genmod.plugins.datasets.order import mixed
-from torch import Tensor
 
 __all__ = ["Sprites"]
 

@@ -3,12 +3,13 @@
 from typing import Annotated, Literal, final
 
 import torch
+from torch import Tensor
+from torch.distributions import Bernoulli, Independent, constraints
+
 from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
 from genmod.errors import UsageError
 from genmod.options import Doc
-from torch import Tensor
-from torch.distributions import Bernoulli, Independent, constraints
 
 __all__ = ["BernoulliDecoder"]
 

@@ -5,12 +5,13 @@ from typing import Annotated, Literal, final
 
 import torch
 from annotated_types import Gt
+from torch import Tensor, nn
+from torch.distributions import Independent, constraints
+
 from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
 from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_normal
 from genmod.options import Doc
-from torch import Tensor, nn
-from torch.distributions import Independent, constraints
 
 __all__ = ["GaussianDecoder"]
 

@@ -2,10 +2,11 @@
 
 from typing import final
 
-from genmod.divergence import Divergence
-from genmod.errors import UndefinedError
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
+
+from genmod.divergence import Divergence
+from genmod.errors import UndefinedError
 
 __all__ = ["KL"]
 

@@ -4,10 +4,11 @@ from typing import Annotated, final
 
 import torch
 from annotated_types import Ge
-from genmod.divergence import Divergence
-from genmod.options import Doc
 from torch import Tensor
 from torch.distributions import Distribution, Independent
+
+from genmod.divergence import Divergence
+from genmod.options import Doc
 
 __all__ = ["MonteCarloKL"]
 

@@ -2,9 +2,10 @@
 
 from typing import final
 
-from genmod.divergence import Divergence
 from torch import Tensor
 from torch.distributions import Distribution
+
+from genmod.divergence import Divergence
 
 __all__ = ["NoDivergence"]
 

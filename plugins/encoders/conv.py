@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import Annotated, final
 
 from annotated_types import Ge, Gt, MinLen
+from torch import Tensor, nn
+
 from genmod.convolution import Norm, default_channels, halvings, image_shape, norm_layer
 from genmod.encoder import Encoder
 from genmod.layers import activation as activation_layer
 from genmod.layers import mlp
 from genmod.options import Activation, Doc
 from genmod.spec import ComponentSpec
-from torch import Tensor, nn
 
 __all__ = ["ConvEncoder"]
 

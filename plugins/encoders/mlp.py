@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, final
 
 from annotated_types import Gt
+from torch import Tensor
+
 from genmod.encoder import Encoder
 from genmod.layers import flat_size, mlp
 from genmod.options import Activation, Doc
 from genmod.spec import ComponentSpec
-from torch import Tensor
 
 __all__ = ["MlpEncoder"]
 

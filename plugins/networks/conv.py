@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Annotated, final
 
 from annotated_types import Ge, Gt, MinLen
+from torch import Tensor, nn
+
 from genmod.convolution import Norm, default_channels, halvings, image_shape, norm_layer
 from genmod.layers import activation as activation_layer
 from genmod.layers import flat_size, mlp
 from genmod.network import Network
 from genmod.options import Activation, Doc
-from torch import Tensor, nn
 
 __all__ = ["ConvNetwork"]
 

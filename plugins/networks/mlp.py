@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated, final
 
 from annotated_types import Gt
+from torch import Tensor
+
 from genmod.layers import flat_size, mlp
 from genmod.network import Network
 from genmod.options import Activation, Doc
-from torch import Tensor
 
 __all__ = ["MlpNetwork"]
 

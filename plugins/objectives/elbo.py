@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 
 import torch
 from annotated_types import Ge
+from torch import Tensor
+
 from genmod.errors import UsageError
 from genmod.objective import Objective, Terms
 from genmod.options import Doc
 from genmod.training.schedule import Schedule
-from torch import Tensor
 
 if TYPE_CHECKING:
     from genmod.model import LatentVariableModel

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, final
 
-from genmod.objective import Objective, Terms
 from torch import Tensor
+
+from genmod.objective import Objective, Terms
 
 if TYPE_CHECKING:
     from genmod.model import LatentVariableModel

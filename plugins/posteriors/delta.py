@@ -3,11 +3,12 @@
 from typing import Any, ClassVar, final
 
 import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
+
 from genmod.errors import UndefinedError
 from genmod.layers import flat_size
 from genmod.posterior import Posterior
-from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
 
 __all__ = ["Delta", "DeltaPosterior"]
 

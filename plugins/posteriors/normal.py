@@ -2,11 +2,12 @@
 
 from typing import final
 
+from torch import Tensor, nn
+from torch.distributions import Independent, constraints
+
 from genmod.distributions import bounded_log_scale, diagonal_normal
 from genmod.layers import flat_size
 from genmod.posterior import Posterior
-from torch import Tensor, nn
-from torch.distributions import Independent, constraints
 
 __all__ = ["NormalPosterior"]
 

@@ -3,10 +3,11 @@
 from typing import final
 
 import torch
-from genmod.distributions import diagonal_normal
-from genmod.prior import Prior
 from torch import Tensor
 from torch.distributions import Independent, constraints
+
+from genmod.distributions import diagonal_normal
+from genmod.prior import Prior
 
 __all__ = ["NormalPrior"]
 

@@ -126,7 +126,11 @@ def test_no_command_is_a_usage_error_with_help(genmod):
 def test_full_disk_behind_stdout():
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "genmod", "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+            [sys.executable, "-m", "genmod", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
         )
     assert done.returncode == 1
     assert done.stderr.startswith("error: No space left on device\nhint: ")
@@ -137,7 +141,11 @@ def test_reader_that_goes_away_is_no_news():
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
         done = subprocess.run(
-            [sys.executable, "-m", "genmod", "list"], stdout=gone, stderr=subprocess.PIPE, text=True, timeout=60
+            [sys.executable, "-m", "genmod", "list"],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
         )
     assert (done.returncode, done.stderr) == (1, "")
 

@@ -18,7 +18,12 @@ def _environment():
 
 def _python(*arguments):
     return subprocess.run(
-        [sys.executable, *arguments], env=_environment(), capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, *arguments],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
 
 

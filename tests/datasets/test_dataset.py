@@ -27,7 +27,7 @@ def test_floats_are_their_own_values():
 
 
 def test_integers_that_were_declared_continuous_are_refused():
-    with pytest.raises(DataError, match="torch.uint8"):
+    with pytest.raises(DataError, match=r"torch\.uint8"):
         DataInfo((2,)).values(torch.zeros(3, 2, dtype=torch.uint8))
 
 

@@ -32,9 +32,7 @@ def test_splits_are_these_forever(digits, digest, name):
 def test_all_of_scikit_learns_digits_are_in_one_split(digits):
     images, labels = load_digits(return_X_y=True)
     batches = [digits.split(name).in_memory() for name in GOLDEN]
-    ours = np.concatenate(
-        [np.column_stack([b.x.reshape(-1, 64).numpy(), b.labels.numpy()]) for b in batches]
-    )
+    ours = np.concatenate([np.column_stack([b.x.reshape(-1, 64).numpy(), b.labels.numpy()]) for b in batches])
     theirs = np.column_stack([images, labels])
     assert np.array_equal(ours[np.lexsort(ours.T)], theirs[np.lexsort(theirs.T)])
 

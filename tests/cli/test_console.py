@@ -1,0 +1,126 @@
+"""Tables, JSON, colours: what is printed where."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from genmod.cli import console
+
+
+@pytest.fixture(autouse=True)
+def _plain_settings(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    console.configure(console.Settings())
+    yield
+    console.configure(console.Settings())
+
+
+class Terminal(io.StringIO):
+    """A stream that people watch."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Call it to make both streams a terminal; pytest sets them anew before the test."""
+
+    def connect():
+        monkeypatch.setattr(sys, "stdout", Terminal())
+        monkeypatch.setattr(sys, "stderr", Terminal())
+
+    return connect
+
+
+def test_table_off_a_terminal_is_tsv_that_keeps_its_shape(capsys):
+    console.print_table(["a", "b"], [("x" * 500, 1), ("tab\tnew\nline \x1b[31mred", None)])
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert rows == [["a", "b"], ["x" * 500, "1"], ["tab new line  [31mred", "None"]]
+
+
+def test_table_on_a_terminal_is_aligned_and_whole(terminal, monkeypatch):
+    terminal()
+    monkeypatch.setenv("COLUMNS", "30")
+    console.configure(console.Settings(color="never"))
+    console.print_table(
+        ["name", "empty", "text"], [("one", "", "[bold]" + "y" * 60), ("three", "", "\x1b[2J")]
+    )
+    out = sys.stdout.getvalue()
+    assert "\x1b" not in out
+    assert "\t" not in out
+    assert "empty" not in out
+    assert out.replace("\n", "").replace(" ", "").count("y") == 60
+    assert "[bold]" in out
+
+
+@pytest.mark.parametrize(
+    ("environ", "option", "wanted"),
+    [
+        ({}, "auto", True),
+        ({"NO_COLOR": "1"}, "auto", False),
+        ({"NO_COLOR": ""}, "auto", True),
+        ({"TERM": "dumb"}, "auto", False),
+        ({"NO_COLOR": "1"}, "always", True),
+        ({}, "never", False),
+    ],
+)
+def test_colours_on_a_terminal(terminal, monkeypatch, environ, option, wanted):
+    terminal()
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    console.configure(console.Settings(color=option))
+    assert console.colored(sys.stderr) is wanted
+
+
+def test_colours_off_a_terminal(monkeypatch, capsys):
+    assert not console.colored(sys.stderr)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert console.colored(sys.stderr)
+    # Colours may be wanted in a log; redrawn lines are not.
+    assert not console.animated()
+
+
+def test_animation(terminal, monkeypatch):
+    terminal()
+    assert console.animated()
+    console.configure(console.Settings(quiet=True))
+    assert not console.animated()
+    console.configure(console.Settings())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not console.animated()
+
+
+def test_quiet_and_verbose(capsys):
+    def said():
+        for speak in (console.detail, console.note, console.warning, console.error):
+            speak(speak.__name__)
+        out, err = capsys.readouterr()
+        assert out == ""
+        return err.splitlines()
+
+    assert said() == ["note", "warning: warning", "error: error"]
+    console.configure(console.Settings(quiet=True))
+    assert said() == ["error: error"]
+    console.configure(console.Settings(verbose=True))
+    assert said() == ["detail", "note", "warning: warning", "error: error"]
+
+
+def test_error_is_coloured_where_colours_are(terminal):
+    terminal()
+    console.error("bad \x1b[2J", "type this")
+    err = sys.stderr.getvalue()
+    assert err.startswith("\x1b[1;31merror:\x1b[0m bad ")
+    assert "[2J" in err
+    assert "\x1b[2J" not in err
+
+
+def test_json_has_no_nan(capsys):
+    console.print_json({"a": [float("nan"), 1.5, float("inf")], "β": ("x", None)})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5, None], "β": ["x", None]}

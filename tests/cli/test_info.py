@@ -1,0 +1,57 @@
+"""``genmod info``."""
+
+import json
+import sys
+
+import torch
+
+
+def test_versions_and_devices(genmod):
+    done = genmod("info", "--json")
+    assert done.code == 0
+    document = json.loads(done.out)
+    assert document["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert document["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert document["devices"][0].startswith("cpu (")
+    assert document["plugins"]["ok"] >= 1
+
+
+def test_table_has_every_version(genmod):
+    done = genmod("info")
+    rows = dict(line.split("\t") for line in done.out.splitlines())
+    assert {"what", "genmod-torch", "torch", "numpy", "typer", "devices", "data"} <= set(rows)
+
+
+def test_data_root(genmod, monkeypatch, tmp_path):
+    monkeypatch.setenv("GENMOD_DATA", str(tmp_path))
+    assert json.loads(genmod("info", "--json").out)["data"] == str(tmp_path)
+
+
+def test_torchvision_for_another_torch_is_diagnosed(genmod, monkeypatch, tmp_path):
+    (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+        monkeypatch.delitem(sys.modules, name)
+    done = genmod("info", "--json")
+    assert done.code == 0
+    document = json.loads(done.out)
+    assert "nms does not exist" in document["torchvision"]
+    assert "pip install --upgrade torch torchvision" in document["problems"][0]
+    assert "warning: torchvision cannot be imported" in genmod("info").err
+
+
+def test_the_other_genmod_is_noticed(genmod, monkeypatch, tmp_path):
+    metadata = tmp_path / "site" / "genmod-1.5.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: genmod\nVersion: 1.5\n")
+    monkeypatch.syspath_prepend(str(metadata.parent))
+    (problem,) = json.loads(genmod("info", "--json").out)["problems"]
+    assert "genmod 1.5" in problem
+    assert "pip uninstall genmod" in problem
+
+
+def test_broken_plugin_is_noticed(genmod, plant):
+    plant("genmod-bad", before="raise ImportError('no such thing')")
+    document = json.loads(genmod("info", "--json").out)
+    assert document["plugins"]["broken"] == 1
+    assert document["problems"] == ["1 plugin failed to load, see: genmod plugins"]

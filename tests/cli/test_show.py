@@ -1,0 +1,100 @@
+"""``genmod show``: for every component there is."""
+
+import json
+import shlex
+import tomllib
+
+import pytest
+
+from genmod.component import KINDS
+from genmod.registry import Registry
+
+BUILTIN = [(p.kind, p.name) for p in Registry(third_party=False).components()]
+
+
+@pytest.mark.parametrize(("kind", "name"), BUILTIN, ids=" ".join)
+def test_every_component(genmod, kind, name):
+    done = genmod("show", kind, name)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{kind} {name}, from genmod-torch ")
+    assert "``" not in done.out
+    document = json.loads(genmod("show", kind, name, "--json").out)
+    assert document["description"]
+    assert done.out.splitlines()[-1] == f"example: {document['example']}"
+    for option in document.get("options", ()):
+        assert option["help"], option
+        assert f"\n{kind}.{option['name']}\t" in done.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [pair for pair in BUILTIN if pair[0] not in ("dataset", "prior", "posterior")],
+    ids=" ".join,
+)
+def test_example_is_accepted(genmod, kind, name):
+    """Pasted as it is, it is at most refused for what it leaves to the recipe."""
+    example = json.loads(genmod("show", kind, name, "--json").out)["example"]
+    done = genmod(*shlex.split(example)[1:], "--dry-run")
+    assert done.code in (0, 2), done.err
+    assert "mistake" not in done.err
+    assert f"{kind}." not in done.err
+
+
+def test_class_in_words(genmod):
+    document = json.loads(genmod("show", "decoder", "gaussian", "--json").out)
+    assert document["formula"].startswith("log p(x|z) = ")
+    assert "arXiv:2006.13202" in document["reference"]
+    (scale,) = document["options"]
+    assert scale["choices"] == ["learned", "per-dimension", "per-pixel", "optimal"]
+    assert (scale["default"], scale["allowed"], scale["required"]) == ("learned", "> 0", False)
+    assert document["example"] == "genmod build --decoder gaussian -s decoder.scale=learned"
+
+
+def test_required_option_is_in_the_example(genmod):
+    assert genmod("show", "dataset", "image-folder").out.endswith(
+        "--data image-folder -s dataset.path=PATH\n"
+    )
+
+
+def test_recipe_in_words(genmod):
+    document = json.loads(genmod("show", "recipe", "beta-vae", "--json").out)
+    assert tomllib.loads(document["text"])["objective"] == {"name": "elbo", "beta": 4.0}
+    assert {part["kind"]: part["options"] for part in document["parts"]}["objective"] == {"beta": 4.0}
+    assert "Higgins" in document["reference"]
+    assert document["text"].rstrip() in genmod("show", "recipe", "beta-vae").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["encoder", "cnv"], 2, "did you mean conv?"),
+        (["encodr", "conv"], 2, "did you mean encoder"),
+        (["encoder", "genmod-vq/vq"], 3, "pip install genmod-vq"),
+    ],
+)
+def test_what_is_not_there(genmod, arguments, code, message):
+    done = genmod("show", *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+
+
+def test_component_of_a_plugin(genmod, plant):
+    parts = """
+from genmod.plugins.encoders.mlp import MlpEncoder
+
+class Bare(MlpEncoder):
+    def __init__(self, data_shape, *, width: int):
+        super().__init__(data_shape, hidden=[width])
+"""
+    record = '"encoder", "mlp", "genmod_other.parts:Bare", requires=("pluggy",)'
+    plant("genmod-other", record, parts=parts)
+    done = genmod("show", "encoder", "genmod-other/mlp")
+    assert done.code == 0
+    assert "encoder genmod-other/mlp, from genmod-other 1.5" in done.out
+    assert "requires: pluggy" in done.out
+    assert "encoder.width\t(required)\twhole number\t" in done.out
+    assert done.out.endswith("genmod build --encoder genmod-other/mlp -s encoder.width=WIDTH\n")
+
+
+def test_every_kind_has_a_built_in_component():
+    assert {kind for kind, _ in BUILTIN} == set(KINDS)
