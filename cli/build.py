@@ -117,8 +117,8 @@ def _compose(recipe: str, parts: Mapping[str, str], latent: int | None, settings
         given = ModelSpec.from_toml(_standard_input(), where="the standard input")
         for kind, name in parts.items():
             given = given.with_component(kind, name)
-        latent = latent if latent is not None else given.latent
-        return replace(compose(components=given.components, latent=latent, settings=values), recipe="")
+        shape = given.latent if latent is None else latent
+        return replace(compose(components=given.components, latent=shape, settings=values), recipe="")
     path = Path(recipe)
     if path.suffix == ".toml" or (path.is_file() and recipe not in current_registry().names("recipe")):
         return compose(file=path, components=parts, latent=latent, settings=values)

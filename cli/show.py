@@ -3,6 +3,7 @@
 import inspect
 import re
 import shlex
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,10 +69,10 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
     from genmod.options import REQUIRED, options_of, to_json
     from genmod.summary import option_text
 
-    cls = provided.load()
+    cls: Callable[..., Any] = provided.load()
     text, *sections = _SECTION.split(inspect.getdoc(cls) or "")
     named = dict(zip(sections[::2], map(inspect.cleandoc, sections[1::2]), strict=True))
-    options = [
+    options: list[dict[str, Any]] = [
         {
             "name": option.name,
             "type": option.words,

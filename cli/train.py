@@ -1,5 +1,7 @@
 """``genmod train``."""
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -112,6 +114,12 @@ def train(
         Path | None,
         typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Processes that share each batch; torchrun works too.", show_default="1"
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")
     ] = False,
@@ -132,8 +140,13 @@ def train(
       genmod train --optimizer adamw -s optimizer.weight_decay=0.01
       genmod train --resume
     """
+    if processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ:
+        from genmod.cli.processes import launch
+
+        raise typer.Exit(launch(_without_processes(sys.argv[1:]), processes))
     from genmod.bundle import load, read_spec
     from genmod.evaluation import evaluate
+    from genmod.training.distributed import Team, process_group
     from genmod.training.loop import train as run
 
     given = {
@@ -168,11 +181,16 @@ def train(
 
         console.print_text(repeat(directory, dataset))
         return
-    model = _fresh(directory, seed or 0) if overwrite else load(directory, weights="last")
     from genmod.cli.progress import TrainingProgress
 
-    with TrainingProgress() as progress:
+    with process_group(device or "auto") as device_here, TrainingProgress() as progress:
+        leads = Team().leads
+        model = _fresh(directory, seed or 0) if overwrite else load(directory, weights="last")
+        if Team().size > 1:
+            overrides["device"] = device_here
         result = run(model, dataset, directory=directory, resume=resume, on_event=progress, **overrides)
+    if not leads:
+        return
     console.note(
         f"{result.status} after {result.steps} steps, {result.seconds:.1f} s; "
         f"best validation loss {result.best_loss:.2f} nats at step {result.best_step}"
@@ -242,12 +260,29 @@ def _dataset(spec: Any, name: str | None, options: dict[str, Any], root: Path | 
 
 
 def _fresh(directory: Path, seed: int) -> "LatentVariableModel":
+    """The model of a directory with newly drawn weights, in place of what was there."""
     from genmod.assembly import assemble
     from genmod.bundle import read_spec, save
+    from genmod.training.distributed import Team
 
     model = assemble(*read_spec(directory), seed=seed)
-    save(model, directory, overwrite=True)
+    Team().wait()
+    if Team().leads:
+        save(model, directory, overwrite=True)
+    Team().wait()
     return model
+
+
+def _without_processes(arguments: list[str]) -> list[str]:
+    """The command line of each process."""
+    kept = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--processes":
+            next(words, None)
+        elif not word.startswith("--processes="):
+            kept.append(word)
+    return kept
 
 
 def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path) -> list[Path]:

@@ -41,7 +41,10 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
         )
     found = {kind: registry.find(kind, part.name) for kind, part in spec.components.items()}
     classes = {kind: provided.load() for kind, provided in found.items()}
-    values = validate_many({kind: (classes[kind], spec.components[kind].options) for kind in found})
+    values = validate_many(
+        {kind: (classes[kind], spec.components[kind].options) for kind in found},
+        labels={kind: f"{kind} {part.name}" for kind, part in spec.components.items()},
+    )
     components = {
         kind: _resolved(found[kind], to_json(classes[kind], values[kind]), spec.components[kind])
         for kind in found

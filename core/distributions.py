@@ -26,7 +26,8 @@ def bounded_log_scale(x: Tensor) -> Tensor:
         tensor([-8.9996,  0.0000,  0.9939])
     """
     ratio = x * (1 / LOG_SCALE_BOUND)
-    return x * torch.rsqrt(1 + ratio * ratio)
+    # The square of the ratio would overflow: in half precision from x = 2,304 on, where the result became 0.
+    return x / torch.hypot(ratio, torch.ones_like(ratio))
 
 
 class LogScaleNormal(Normal):

@@ -5,6 +5,8 @@ allowed, its ``hint`` what to type next. The command line prints both without a 
 ``exit_code``.
 """
 
+from typing import Any
+
 __all__ = ["DataError", "FileError", "GenmodError", "PluginError", "UndefinedError", "UsageError"]
 
 
@@ -23,8 +25,18 @@ class GenmodError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors travel between the processes of a run, and the hint goes with them.
+        return _restored, (type(self), self.message, self.hint)
+
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+def _restored(cls: type[GenmodError], message: str, hint: str) -> GenmodError:
+    error = cls.__new__(cls)
+    GenmodError.__init__(error, message, hint=hint)
+    return error
 
 
 class UsageError(GenmodError, ValueError):

@@ -1,7 +1,7 @@
 """What a model is made of: parts, shapes from data to latents and back, numbers of parameters."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,7 @@ def summarize(model: "LatentVariableModel", *, registry: Registry | None = None)
     registry = registry or current_registry()
     stages = (
         Stage("x", "data", model.data.shape),
-        Stage("features", "encoder", model.encoder.feature_shape),
+        Stage("features", "encoder", model.latent_shape),
         Stage("z", "posterior", model.latent_shape),
         Stage("parameters", "network", model.decoder.parameter_shape),
         Stage("x", "decoder", model.data.shape),
@@ -145,7 +145,7 @@ def _count(modules: "Iterable[nn.Module]") -> int:
     return sum(p.numel() for module in modules for p in module.parameters() if p.requires_grad)
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

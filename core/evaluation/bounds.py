@@ -112,7 +112,8 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
     reason = model.missing_densities()
     undefined = {"elbo": reason, "rate": reason, "bits_per_dim": reason} if reason else {}
     step = 1.0
-    if not reason and not model.decoder.support.is_discrete:
+    dequantise = not reason and not model.decoder.support.is_discrete
+    if dequantise:
         if model.data.levels is None:
             undefined["bits_per_dim"] = (
                 "the data are continuous, so their code length depends on the unit of measurement"
@@ -129,7 +130,7 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
                 x = model.observe(stored)
                 values = _terms(model, x, samples, bound=not reason)
                 if not reason and "bits_per_dim" not in undefined:
-                    if step != 1.0:
+                    if dequantise:
                         bound = _terms(model, x + step * (torch.rand_like(x) - 0.5), samples, bound=True)[
                             "elbo"
                         ]
@@ -137,7 +138,7 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
                         bound = values["elbo"]
                     values["bits_per_dim"] = bits_per_dim(bound, model.data.size, step)
                 for name, value in values.items():
-                    parts.setdefault(name, []).append(value.double().cpu())
+                    parts.setdefault(name, []).append(value.cpu().double())
     finally:
         model.train(was_training)
     rows = []

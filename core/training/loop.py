@@ -1,8 +1,8 @@
 """The training loop."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from genmod.random import reseed, seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.batches import Batches
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
+from genmod.training.distributed import SharedNoise, Team, parallel_terms
 from genmod.training.lr import LearningRate
+from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import NonFiniteError, all_finite
 from genmod.training.optimizer import make_optimizer
 from genmod.training.record import MetricsFile, Record
@@ -147,12 +149,25 @@ def train(
     else:
         settings = replace(settings or TrainSettings(), **overrides)
         if place is not None:
-            _claim(model, place)
+            _claim(model, place, Team())
     with seeded(seed_for(settings.seed, "run")), StopSignals() as stop:
         return _Run(model, data, settings, place, found, tell, stop).go()
 
 
-def _claim(model: GenerativeModel, directory: Path) -> None:
+def _claim(model: GenerativeModel, directory: Path, team: Team) -> None:
+    """Make sure that the directory is a model's, and that no trained one is lost; all processes agree."""
+    problem = None
+    if team.leads:
+        try:
+            _claim_alone(model, directory)
+        except FileError as error:
+            problem = error
+    problem = team.from_leader(problem)
+    if problem is not None:
+        raise problem
+
+
+def _claim_alone(model: GenerativeModel, directory: Path) -> None:
     if is_trained(directory):
         raise FileError(
             f"{directory} holds a trained model",
@@ -176,7 +191,10 @@ class _Run:
         tell: Callable[[Event], None],
         stop: StopSignals,
     ) -> None:
-        self.settings, self.directory, self.stop, self._tell_event = settings, directory, stop, tell
+        self.settings, self.stop, self.team = settings, stop, Team()
+        # Only one process writes and speaks.
+        self.directory = directory if self.team.leads else None
+        self._tell_event = tell if self.team.leads else lambda event: None
         self.device = pick_device(settings.device)
         self.model = model.to(self.device)
         train_split, self.validation = data.split("train"), data.split("validation")
@@ -210,13 +228,22 @@ class _Run:
         if found is not None:
             resuming.check_facts(found, self.facts)
             self.state.restore(found)
+        directory = self.directory
         self.metrics = MetricsFile(directory / "metrics.jsonl" if directory else None, since=self.state.step)
         self.record = Record(directory, model.spec, settings, str(self.device))
         if hasattr(model, "autocast_dtype"):
             model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+        self.parts = settings.accumulate if self.batches.batch_size % settings.accumulate == 0 else 1
+        self.share = self.team.share(self.batches.batch_size // self.parts)
         self.terms: Callable[[Tensor], Terms] = model.terms
+        if self.team.size > 1:
+            self.terms = parallel_terms(model, self.team, self.device)
+            if found is not None and not self.team.leads:
+                # The first process goes on with the sums of all.
+                self.state.means.take()
         if settings.compile:
-            self.terms = torch.compile(model.terms)
+            self.terms = torch.compile(self.terms)
+        self._asked_to_stop, self._due = 0, 0
         self._resumed = found is not None
         self._began = time.perf_counter() - self.state.seconds
         self._checkpointed = time.monotonic()
@@ -255,15 +282,15 @@ class _Run:
                 state.update_ema(settings.ema)
             epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
             if state.step % settings.log_every == 0 or epoch_ends:
-                self._row("train", state.means.take(), lr=lr)
+                self._row("train", self._take_means(), lr=lr)
             if epoch_ends:
                 settled = all(float(schedule) == schedule.final for schedule in moving)
                 better = self._validate()
                 state.waited = 0 if better or not settled else state.waited + 1
-            self._checkpoint_if_due(epoch_ends)
-            if self.stop.received is not None:
+            if self._due or self._asked_to_stop:
                 self._checkpoint()
-                raise Interrupted(self.stop.received, state.step)
+            if self._asked_to_stop:
+                raise Interrupted(self._asked_to_stop, state.step)
             if time.monotonic() - self._told > 0.1:
                 self._tell("progress", {})
         return "finished"
@@ -272,16 +299,22 @@ class _Run:
         """One optimizer step; returns the learning rate."""
         settings, state = self.settings, self.state
         lr = state.lr.at(state.step)
-        batch = self.batches[state.step]
-        parts = settings.accumulate if len(batch) % settings.accumulate == 0 else 1
-        for part, x in enumerate(batch.x.chunk(parts)):
-            reseed(seed_for(settings.seed, "noise", state.step * parts + part))
-            terms = self.terms(x)
-            self._backward(terms, 1 / parts)
+        chunks = self.batches[state.step].x.chunk(self.parts)
+        for part, whole in enumerate(chunks):
+            x = whole[self.share]
+            with self._noise(part, len(whole)), self._averaging(part == len(chunks) - 1):
+                terms = self.terms(x)
+                self._backward(terms, 1 / len(chunks))
             state.means.add(terms, len(x))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        if not bool(all_finite(terms.total, gradients)):
-            raise self._non_finite(batch.x.chunk(parts))
+        if not isinstance(terms.loss, Tensor):
+            self.team.average(gradients)
+        finite = bool(all_finite(terms.total, gradients))
+        failed, self._asked_to_stop, self._due = self.team.largest(
+            not finite, self.stop.received or 0, self._is_due(state.step + 1)
+        )
+        if failed:
+            raise self._non_finite([whole[self.share] for whole in chunks])
         if settings.clip:
             nn.utils.clip_grad_norm_(self.parameters, settings.clip)
         for optimizer in state.optimizers.values():
@@ -290,6 +323,37 @@ class _Run:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return lr
+
+    @contextmanager
+    def _noise(self, part: int, whole: int) -> Iterator[None]:
+        """The noise of a part of this step, for the whole batch whatever the number of processes."""
+        seed = seed_for(self.settings.seed, "noise", self.state.step * self.parts + part)
+        if self.team.size == 1:
+            reseed(seed)
+            yield
+            return
+        reseed(seed_for(seed, "process", self.team.rank))
+        with SharedNoise(seed, self.device, self.share, whole):
+            yield
+
+    def _averaging(self, last: bool) -> AbstractContextManager[None]:
+        """Gradients are averaged over processes once a step."""
+        pause = getattr(self.terms, "without_averaging", None)
+        return nullcontext() if last or pause is None else pause()
+
+    def _is_due(self, step: int) -> bool:
+        """Whether a checkpoint is to be written after a step."""
+        every = self.settings.checkpoint_every
+        epoch_ends = step % self.per_epoch == 0
+        waited = time.monotonic() - self._checkpointed
+        return (every > 0 and step % every == 0) or (epoch_ends and waited > _SECONDS_BETWEEN_CHECKPOINTS)
+
+    def _take_means(self) -> dict[str, float]:
+        """Training metrics since the last row, over all processes."""
+        means = self.state.means
+        states = self.team.gather(means.state())
+        means.take()
+        return RunningMeans.of(states).take()
 
     def _backward(self, terms: Terms, scale: float) -> None:
         """Each group's gradients from its own loss."""
@@ -310,7 +374,7 @@ class _Run:
         for schedule in self.schedules.values():
             schedule.settle()
         with self._ema_weights():
-            values = validation_means(self.model, self.validation, seed=self.settings.seed)
+            values = validation_means(self.model, self.validation, seed=self.settings.seed, team=self.team)
         better = values["loss"] < state.best_loss
         if better:
             state.best_loss, state.best_step = values["loss"], state.step
@@ -335,22 +399,18 @@ class _Run:
             for name, weight in own.items():
                 named[name].data = weight
 
-    def _checkpoint_if_due(self, epoch_ends: bool) -> None:
-        every = self.settings.checkpoint_every
-        waited = time.monotonic() - self._checkpointed
-        if (every and self.state.step % every == 0) or (epoch_ends and waited > _SECONDS_BETWEEN_CHECKPOINTS):
-            self._checkpoint()
-
     def _checkpoint(self) -> None:
+        means = RunningMeans.of(self.team.gather(self.state.means.state()))
+        self._checkpointed = time.monotonic()
         if self.directory is None:
             return
         self.state.seconds = time.perf_counter() - self._began
-        checkpoint = self.state.checkpoint({"facts": self.facts, "environment": self.record.environment})
+        more = {"facts": self.facts, "environment": self.record.environment}
+        checkpoint = replace(self.state, means=means).checkpoint(more)
         save_checkpoint(self.directory / "checkpoints", checkpoint, keep=self.settings.keep_checkpoints)
-        self._checkpointed = time.monotonic()
         self._tell("checkpoint", {})
 
-    def _non_finite(self, parts: tuple[Tensor, ...]) -> NonFiniteError:
+    def _non_finite(self, parts: Sequence[Tensor]) -> NonFiniteError:
         settings, state = self.settings, self.state
         for optimizer in state.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -396,11 +456,11 @@ class _Run:
         """Put the files in order, and the best weights into the model."""
         state = self.state
         state.seconds = time.perf_counter() - self._began
+        if status in ("finished", "stopped early"):
+            self._checkpoint()
         if self.directory is not None and state.step:
             write_tensors(self.directory / "last.safetensors", state.weights())
             write_tensors(self.directory / "model.safetensors", state.best or state.weights())
-            if status in ("finished", "stopped early"):
-                self._checkpoint()
         self.model.load_state_dict(state.best or state.weights())
         for schedule in self.schedules.values():
             schedule.settle()

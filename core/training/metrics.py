@@ -1,7 +1,7 @@
 """Metrics of a run: means over examples, gathered without waiting for the device at each step."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -64,6 +64,16 @@ class RunningMeans:
         """Go on from the sums of :meth:`state`."""
         self._pending.clear()
         self._sums, self._count = dict(state["sums"]), int(state["count"])
+
+    @classmethod
+    def of(cls, states: Sequence[Mapping[str, Any]]) -> Self:
+        """The means over all that several processes have taken in."""
+        means = cls()
+        for state in states:
+            for name, value in state["sums"].items():
+                means._add(name, value)
+            means._count += int(state["count"])
+        return means
 
     def _add(self, name: str, value: float) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value

@@ -4,7 +4,9 @@ import torch
 
 from genmod.dataset import Split
 from genmod.model import GenerativeModel
+from genmod.parallel import local
 from genmod.random import seed_for, seeded
+from genmod.training.distributed import Team
 from genmod.training.metrics import RunningMeans
 
 __all__ = ["validation_means"]
@@ -14,14 +16,22 @@ _CHUNK = 500
 
 
 @torch.no_grad()
-def validation_means(model: GenerativeModel, split: Split, *, seed: int) -> dict[str, float]:
-    """Loss and terms of a split: means over its examples, with the same noise each time, in evaluation mode."""
-    means = RunningMeans()
+def validation_means(model: GenerativeModel, split: Split, *, seed: int, team: Team) -> dict[str, float]:
+    """Loss and terms of a split: means over its examples, with the same noise each time, in evaluation mode.
+
+    Processes take turns at pieces of the split; the noise and the sums are those of one process.
+    """
+    starts = range(0, len(split), _CHUNK)
+    sums = {}
     was_training = model.training
     model.eval()
-    with seeded(seed_for(seed, "validation")):
-        for start in range(0, len(split), _CHUNK):
+    with local():
+        for start in starts[team.rank :: team.size]:
             batch = split.__getitems__(range(start, min(start + _CHUNK, len(split))))
-            means.add(model.terms(batch.x.to(model.device)), len(batch))
+            means = RunningMeans()
+            with seeded(seed_for(seed, "validation", start)):
+                means.add(model.terms(batch.x.to(model.device)), len(batch))
+            sums[start] = means.state()
     model.train(was_training)
-    return means.take()
+    together = {start: state for part in team.gather(sums) for start, state in part.items()}
+    return RunningMeans.of([together[start] for start in starts]).take()

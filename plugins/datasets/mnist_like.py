@@ -108,7 +108,7 @@ def _torchvision_source(name: str, hint: str) -> tuple[list[str], dict[str, str]
         return list(source.mirrors), dict(source.resources)
     except Exception as error:  # a torchvision made for another torch fails with whatever comes first
         raise DataError(
-            f"{name} is not there, and torchvision, which knows where to download it, fails: {error}",
+            f"files of {name} are missing, and torchvision, which knows where to download them, fails: {error}",
             hint="install a pair that fits: pip install --upgrade torch torchvision\n"
             f"({_versions()} are installed), or {hint}",
         ) from error

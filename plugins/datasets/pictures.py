@@ -28,7 +28,9 @@ def size_of(path: Path) -> tuple[int, int]:
         with Image.open(path, formats=_FORMATS) as image:
             _check_size(path, image)
             width, height = image.size
-            return (width, height) if image.getexif().get(_ORIENTATION) in _TURNED else (height, width)
+            # The getexif of PNG images would decode all pixels to look for a tag behind them.
+            turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
+            return (width, height) if turned else (height, width)
     except DataError:
         raise
     except Exception as error:

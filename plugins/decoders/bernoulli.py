@@ -22,7 +22,8 @@ class BernoulliDecoder(Decoder):
 
     ``parameters (*batch, *data.shape) → batch_shape batch, event_shape data.shape``.
 
-    Grey values have no Bernoulli probability. ``binarize`` says what becomes of them: ``dynamic`` draws a new
+    Grey values have no Bernoulli probability. ``binarize`` says what becomes of them: ``refuse`` takes binary
+    data only; ``dynamic`` draws a new
     binary image each time, with the grey value as probability; ``threshold`` cuts at the middle of the
     range; ``none`` uses them as soft targets, which is a cross-entropy but not a density, so that the model
     has no ELBO, NLL or bits/dim.
@@ -45,9 +46,9 @@ class BernoulliDecoder(Decoder):
         data: DataInfo,
         *,
         binarize: Annotated[
-            Literal["dynamic", "threshold", "none"] | None,
-            Doc("what becomes of grey values: a new draw each time, a cut in the middle, or soft targets"),
-        ] = None,
+            Literal["refuse", "dynamic", "threshold", "none"],
+            Doc("what becomes of grey values: an error, a new draw each time, a cut in the middle, or soft targets"),
+        ] = "refuse",
     ) -> None:
         super().__init__(data)
         binary = data.levels == 2 and (data.low, data.high) == (0, 1)
@@ -56,13 +57,13 @@ class BernoulliDecoder(Decoder):
                 f"decoder 'bernoulli' needs data from 0 to 1; these reach from {data.low:g} to {data.high:g}",
                 hint="choose a likelihood for such data: --decoder gaussian",
             )
-        if binarize is None and not binary:
+        if binarize == "refuse" and not binary:
             raise UsageError(
                 "decoder 'bernoulli' is for binary data, and these have values between 0 and 1",
                 hint="say what becomes of them: -s decoder.binarize=dynamic (a new draw each time), threshold, or none "
                 "(soft targets, no density); or take --decoder gaussian",
             )
-        self.binarize = None if binary else binarize
+        self.binarize = "refuse" if binary else binarize
         self.is_density = self.binarize != "none"
         self.support = constraints.independent(
             constraints.boolean if self.is_density else constraints.unit_interval, len(data.shape)
@@ -71,7 +72,7 @@ class BernoulliDecoder(Decoder):
 
     @property
     def observed(self) -> DataInfo:
-        if self.binarize in (None, "none"):
+        if self.binarize in ("refuse", "none"):
             return self.data
         return DataInfo(self.data.shape, levels=2, classes=self.data.classes, factors=self.data.factors)
 

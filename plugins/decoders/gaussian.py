@@ -12,6 +12,7 @@ from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
 from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_normal
 from genmod.options import Doc
+from genmod.parallel import batch_mean
 
 __all__ = ["GaussianDecoder"]
 
@@ -100,6 +101,6 @@ class _Calibrating(LogScaleNormal):
 
     def log_prob(self, value: Tensor) -> Tensor:
         floor = math.exp(-18.0)
-        mean_square = (value - self.loc).detach().square().mean().clamp(min=floor)
+        mean_square = batch_mean((value - self.loc).detach().square().reshape(-1)).clamp(min=floor)
         self._decoder.calibrate(mean_square)
         return LogScaleNormal(self.loc, 0.5 * mean_square.log(), validate_args=False).log_prob(value)

@@ -9,14 +9,13 @@ from torch import Tensor
 from genmod.errors import UsageError
 from genmod.objective import Objective, Terms
 from genmod.options import Doc
+from genmod.parallel import batch_mean
 from genmod.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from genmod.model import LatentVariableModel
 
 __all__ = ["ELBO"]
-
-_ONE = Schedule.parse(1.0)
 
 
 @final
@@ -50,7 +49,9 @@ class ELBO(Objective):
     def __init__(
         self,
         *,
-        beta: Annotated[Schedule, Ge(0), Doc("weight of the divergence, may change during training")] = _ONE,
+        beta: Annotated[
+            Schedule | float, Ge(0), Doc("weight of the divergence, may change during training")
+        ] = 1.0,
         capacity: Annotated[
             Schedule | None, Doc("nats of divergence to aim at instead of zero, may change during training")
         ] = None,
@@ -92,13 +93,13 @@ class ELBO(Objective):
         if self.free_bits > 0:
             parts = model.divergence.by_dimension(q, p, z).flatten(1)
             rate = parts.sum(1)
-            counted = parts.mean(0, keepdim=True) if self.free_bits_by == "batch" else parts
+            counted = batch_mean(parts)[None] if self.free_bits_by == "batch" else parts
             penalty = counted.clamp(min=self.free_bits).sum(1).mean()
         else:
             rate = model.divergence(q, p, z)
             penalty = rate.mean()
             if self.capacity is not None:
-                penalty = (penalty - float(self.capacity)).abs()
+                penalty = (batch_mean(rate) - float(self.capacity)).abs()
         values = {"distortion": distortion, "rate": rate}
         if model.divergence.is_kl and model.decoder.is_density:
             values = {"elbo": -(distortion + rate), **values}

@@ -6,7 +6,7 @@ import pytest
 
 from genmod.component import KINDS
 
-WRONG = '"encoder", "wide", "genmod_other:Wide", summary="wider\\tthan\\nothers", aliases=("broad",)'
+WRONG = '"encoder", "wide", "genmod_other:Wide", summary="wider\\tthan\\rothers", aliases=("broad",)'
 
 
 def test_list_is_complete_and_whole_off_a_terminal(genmod, monkeypatch):

@@ -5,9 +5,10 @@ from typing import Annotated, Literal, final
 
 import torch
 from annotated_types import Gt
-from genmod import DataInfo, Decoder, Doc, bounded_log_scale
 from torch import Tensor, nn
 from torch.distributions import Independent, Laplace, constraints
+
+from genmod import DataInfo, Decoder, Doc, bounded_log_scale
 
 __all__ = ["LaplaceDecoder"]
 

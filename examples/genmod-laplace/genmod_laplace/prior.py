@@ -4,9 +4,10 @@ from typing import Annotated, final
 
 import torch
 from annotated_types import Gt
-from genmod import Doc, Prior
 from torch import Tensor
 from torch.distributions import Independent, Laplace, constraints
+
+from genmod import Doc, Prior
 
 __all__ = ["LaplacePrior"]
 

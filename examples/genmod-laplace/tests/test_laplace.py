@@ -2,14 +2,15 @@
 
 import math
 
-import genmod
 import pytest
 import torch
-from genmod import DataInfo, LogScaleNormal
 from genmod_laplace.decoder import LaplaceDecoder
 from genmod_laplace.prior import LaplacePrior
 from scipy import integrate, stats
 from torch.distributions import kl_divergence
+
+import genmod
+from genmod import DataInfo, LogScaleNormal
 
 TABLE = DataInfo((3,), low=-math.inf, high=math.inf)
 

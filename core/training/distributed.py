@@ -1,0 +1,219 @@
+"""A run in several processes: who is who, noise of the whole batch, one decision for all.
+
+Every process computes on its share of each batch; ``torch.distributed`` averages the gradients. The noise is
+drawn for the whole batch and then shared out, so that the number of processes does not change it.
+"""
+
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from genmod.errors import UsageError
+from genmod.objective import Terms
+
+__all__ = ["SharedNoise", "Team", "process_group"]
+
+
+class Team:
+    """The processes of a run; a run in one process is a team of one.
+
+    Example:
+        >>> team = Team()
+        >>> team.rank, team.size, team.share(6)
+        (0, 1, slice(0, 6, None))
+    """
+
+    def __init__(self) -> None:
+        together = dist.is_available() and dist.is_initialized()
+        self.rank: int = dist.get_rank() if together else 0
+        self.size: int = dist.get_world_size() if together else 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes files and speaks."""
+        return self.rank == 0
+
+    def share(self, n: int) -> slice:
+        """This process's part of ``n`` examples.
+
+        Raises:
+            UsageError: they cannot be shared out evenly.
+        """
+        if n % self.size:
+            raise UsageError(
+                f"a batch of {n} cannot be shared out among {self.size} processes",
+                hint=f"choose a --batch-size that {self.size} divides",
+            )
+        return slice(self.rank * n // self.size, (self.rank + 1) * n // self.size)
+
+    def largest(self, *numbers: int) -> tuple[int, ...]:
+        """The largest of each number over all processes, so that all decide alike."""
+        if self.size == 1:
+            return numbers
+        tensor = torch.tensor(numbers, device=_device())
+        dist.all_reduce(tensor, dist.ReduceOp.MAX)
+        return tuple(tensor.tolist())
+
+    def gather(self, thing: Any) -> list[Any]:
+        """The plain data of all processes, in the order of their ranks."""
+        if self.size == 1:
+            return [thing]
+        things: list[Any] = [None] * self.size
+        dist.all_gather_object(things, thing)
+        return things
+
+    def from_leader(self, thing: Any) -> Any:
+        """The plain data of the first process."""
+        things = [thing]
+        if self.size > 1:
+            dist.broadcast_object_list(things, src=0)
+        return things[0]
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.size > 1:
+            dist.barrier()
+
+    def average(self, gradients: list[Tensor]) -> None:
+        """Average gradients in place, for losses by group, which DistributedDataParallel does not see."""
+        if self.size > 1:
+            for gradient in gradients:
+                dist.all_reduce(gradient)
+                gradient /= self.size
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[str]:
+    """Join the processes that ``torchrun`` or ``genmod train --processes`` started; yields this one's device.
+
+    Outside of those it does nothing.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1 or not dist.is_available():
+        yield device
+        return
+    on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    if on_cuda:
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if on_cuda else "gloo")
+    try:
+        yield device
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def parallel_terms(model: nn.Module, team: Team, device: torch.device) -> Callable[[Tensor], Terms]:
+    """``model.terms`` with gradients that are averaged over all processes.
+
+    Raises:
+        UsageError: a part of the model needs statistics of the whole batch that it cannot have.
+    """
+    for name, part in model.named_modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm) and device.type != "cuda":
+            raise UsageError(
+                f"{name} normalises by the statistics of the batch, which processes on the CPU do not share",
+                hint="train in one process, or use another norm: -s encoder.norm=group",
+            )
+        if getattr(part, "batch_statistics", "none") == "local":
+            raise UsageError(
+                f"{name} ({type(part).__name__}) uses statistics of the batch that are not shared by processes",
+                hint="train in one process, or choose another component",
+            )
+    if device.type == "cuda":
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    ids = [device.index] if device.type == "cuda" else None
+    # All processes compute the same buffers. Torch has renamed the switch that copies them about.
+    known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+    switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    wrapped = nn.parallel.DistributedDataParallel(_Terms(model), device_ids=ids, **{switch: False})
+
+    def terms(x: Tensor) -> Terms:
+        result: Terms = wrapped(x)
+        return result
+
+    terms.without_averaging = wrapped.no_sync  # type: ignore[attr-defined]
+    return terms
+
+
+class _Terms(nn.Module):
+    """DistributedDataParallel averages what follows a forward."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Terms:
+        terms: Terms = self.model.terms(x)  # type: ignore[operator]
+        return terms
+
+
+class SharedNoise(TorchFunctionMode):
+    """Inside, noise is drawn for the whole batch, and each process takes its own part of it.
+
+    The batch is the first dimension that has the size of this process's share. Noise without such a dimension,
+    such as random projections, is the same in all processes. What torch draws in other ways (dropout, gamma
+    variates) comes from each process's own stream.
+
+    Args:
+        seed: the same in all processes.
+        device: where noise is drawn.
+        share: this process's part of the batch.
+        whole: examples in the batch.
+    """
+
+    def __init__(self, seed: int, device: torch.device, share: slice, whole: int) -> None:
+        super().__init__()
+        self._generator = torch.Generator(device).manual_seed(seed)
+        self._share, self._whole = share, whole
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in _FILLS and kwargs.get("generator") is None:
+            kwargs["generator"] = self._generator
+            return self._fill(args[0], func, args[1:], kwargs)
+        if func in _LIKE:
+            empty = torch.empty_like(args[0], **kwargs)
+            return self._fill(empty, _LIKE[func], (), {"generator": self._generator})
+        if func in _NEW and kwargs.get("generator") is None:
+            kwargs.pop("generator", None)
+            return self._fill(torch.empty(*args, **kwargs), _NEW[func], (), {"generator": self._generator})
+        return func(*args, **kwargs)
+
+    def _fill(self, tensor: Tensor, fill: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
+        mine = self._share.stop - self._share.start
+        dims = [i for i, n in enumerate(tensor.shape) if n == mine]
+        if not dims:
+            result: Tensor = fill(tensor, *args, **kwargs)
+            return result
+        shape = [self._whole if i == dims[0] else n for i, n in enumerate(tensor.shape)]
+        whole = fill(tensor.new_empty(shape), *args, **kwargs)
+        with torch.no_grad():
+            tensor.copy_(whole.narrow(dims[0], self._share.start, mine))
+        return tensor
+
+
+_FILLS = {
+    Tensor.normal_,
+    Tensor.uniform_,
+    Tensor.exponential_,
+    Tensor.log_normal_,
+    Tensor.cauchy_,
+    Tensor.geometric_,
+}
+_LIKE = {torch.rand_like: Tensor.uniform_, torch.randn_like: Tensor.normal_}
+_NEW = {torch.rand: Tensor.uniform_, torch.randn: Tensor.normal_}
+
+
+def _device() -> str:
+    return "cuda" if dist.get_backend() == "nccl" else "cpu"
