@@ -48,6 +48,7 @@ def _run(arguments: list[str]) -> int:
             import traceback
 
             traceback.print_exception(error)
+        _let_go_of_stdout()
         return _report(error)
 
 
@@ -63,9 +64,7 @@ def _report(error: Any) -> int:
         console.error(error.format_message(), f"{_command(error)} --help")
         return int(error.exit_code)
     if isinstance(error, BrokenPipeError):
-        # Whoever read our output has gone; nothing may be written to it any more, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return 1  # whoever read our output has gone, and knows why
     if isinstance(error, OSError) and error.strerror:
         return _report_system(error)
     console.error(
@@ -90,6 +89,14 @@ def _report_system(error: OSError) -> int:
     }.get(error.errno or 0, (1, "run again with --debug to see where it happened"))
     console.error(f"{where}{error.strerror}", hint)
     return code
+
+
+def _let_go_of_stdout() -> None:
+    """What cannot be written now must not be tried again at exit, where it would be reported once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _culprit(error: BaseException) -> str:

@@ -45,6 +45,10 @@ class _Commands(TyperGroup):
             self.commands[name] = TyperCommand(name, short_help=summary)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        if not ctx.resilient_parsing:
+            # Before anything is imported that could fail: the options also say how errors are shown.
+            given = {key: ctx.params[key] for key in ("quiet", "verbose", "color")}
+            console.configure(console.Settings(**given, debug=ctx.params["debug"] or console.settings.debug))
         name, command, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name else command, rest
 
@@ -111,7 +115,6 @@ def _options(
     if ctx.invoked_subcommand is None:
         sys.stderr.write(f"{ctx.get_help()}\n")
         raise typer.Exit(2)
-    console.configure(console.Settings(quiet, verbose, color, debug or console.settings.debug))
     from genmod.registry import use_registry
 
     ctx.with_resource(use_registry(_registry(ctx.params)))

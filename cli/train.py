@@ -120,6 +120,10 @@ def train(
             metavar="N", min=1, help="Processes that share each batch; torchrun works too.", show_default="1"
         ),
     ] = None,
+    strategy: Annotated[
+        Literal["ddp", "fsdp"] | None,
+        typer.Option(help="Whether each process has all weights, or a part of them.", show_default="ddp"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")
     ] = False,
@@ -166,6 +170,7 @@ def train(
         "precision": precision,
         "compile": compile_,
         "workers": workers,
+        "strategy": strategy,
         "checkpoint_every": checkpoint_every,
         "log_every": log_every,
     }
@@ -189,8 +194,12 @@ def train(
         if Team().size > 1:
             overrides["device"] = device_here
         result = run(model, dataset, directory=directory, resume=resume, on_event=progress, **overrides)
+        together = Team().size > 1
     if not leads:
         return
+    if together:
+        # The weights may have been spread over the processes, which are gone now.
+        model = load(directory)
     console.note(
         f"{result.status} after {result.steps} steps, {result.seconds:.1f} s; "
         f"best validation loss {result.best_loss:.2f} nats at step {result.best_step}"

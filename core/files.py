@@ -1,17 +1,26 @@
 """Writing files so that a crash leaves the old one or the new one, never half of one."""
 
+import errno
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from genmod.errors import FileError
 
-__all__ = ["staged_directory", "sync", "write_bytes", "write_json"]
+__all__ = [
+    "alone_in",
+    "as_json",
+    "remove_leftovers",
+    "staged_directory",
+    "sync",
+    "write_bytes",
+    "write_json",
+]
 
 
 def sync(path: Path) -> None:
@@ -37,11 +46,11 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         temporary.replace(path)
         sync(path.parent)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise _cannot_write(path, error) from error
         raise
 
 
@@ -51,12 +60,20 @@ def write_json(path: Path, plain: Any) -> None:
     Raises:
         FileError: as :func:`write_bytes`.
     """
-    write_bytes(path, (json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode())
+    write_bytes(path, as_json(plain))
+
+
+def as_json(plain: Any) -> bytes:
+    """Plain data as every JSON file of genmod has them."""
+    return (json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
 
 
 @contextmanager
 def staged_directory(path: Path) -> Iterator[Path]:
     """An empty directory to fill; it takes the place of ``path`` when all went well, and vanishes otherwise.
+
+    What was at ``path`` before is moved aside first: a process that is killed just then leaves it there as
+    ``.NAME.….old``.
 
     Raises:
         FileError: it cannot be written; what was at ``path`` is unharmed.
@@ -78,23 +95,63 @@ def staged_directory(path: Path) -> Iterator[Path]:
         stage.rename(path)
         sync(path.parent)
     except OSError as error:
-        _put_back(path, old)
         raise _cannot_write(path, error) from error
-    except BaseException:
-        _put_back(path, old)
-        raise
     finally:
+        if old.exists() and not path.exists():
+            with suppress(OSError):
+                old.rename(path)
         shutil.rmtree(stage, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
-def _put_back(path: Path, old: Path) -> None:
-    if old.exists() and not path.exists():
-        old.rename(path)
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a killed process left half written; nobody else may be writing there."""
+    for pattern in (".*.tmp", ".*.del"):
+        for path in directory.glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    path.unlink()
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Keep other processes out of a directory; the claim ends with the process, however it ends.
+
+    Raises:
+        FileError: another process is at work there, or it cannot be written.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows; two runs in one directory are not noticed there
+        yield
+        return
+    path = directory / ".lock"
+    try:
+        file = path.open("a")
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    with file:
+        try:
+            # Unlike flock, this is not handed on to the workers that a run forks and that may outlive it.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise FileError(
+                    f"another process is training in {directory}",
+                    hint="wait until it has ended, or choose another directory",
+                ) from error
+            # Some file systems have no locks, which is no reason not to train there.
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _cannot_write(path: Path, error: OSError) -> FileError:
     return FileError(
         f"{path} cannot be written: {error.strerror or error}",
-        hint="choose another place with -o DIR, or make room there",
+        hint="make room there, or choose another place",
     )

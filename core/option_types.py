@@ -219,9 +219,8 @@ def _bound(sign: str, compare: Callable[[Any, Any], bool], bound: Any) -> Limit:
 
 
 def _length(least: int, most: int | None) -> Limit:
-    if most is None:
-        words = f"(at least {least})"
-    else:
+    words = f"(at least {least})"
+    if most is not None:
         words = f"({least} to {most})" if least < most else f"(exactly {most})"
     kinds = frozenset({"str", "sequence", "mapping"})
     return Limit(words, kinds, lambda value: least <= len(value) and (most is None or len(value) <= most))

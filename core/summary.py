@@ -107,7 +107,7 @@ def summarize(model: "LatentVariableModel", *, registry: Registry | None = None)
     registry = registry or current_registry()
     stages = (
         Stage("x", "data", model.data.shape),
-        Stage("features", "encoder", model.latent_shape),
+        Stage("features", "encoder", model.encoder.feature_shape),
         Stage("z", "posterior", model.latent_shape),
         Stage("parameters", "network", model.decoder.parameter_shape),
         Stage("x", "decoder", model.data.shape),

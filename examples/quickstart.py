@@ -33,17 +33,18 @@ for row in genmod.evaluate(model, test).rows:
     print(f"{row.name:12} {row.value:8.3f} ± {row.standard_error:.3f} {row.unit}")
 
 # Encoder and decoder give torch distributions.
+examples = test.in_memory().x[:8]
 with torch.no_grad():
-    x = model.observe(test.in_memory().x[:8])
+    x = model.observe(examples)  # binary images: this decoder draws them anew each time
     q = model.encode(x)  # batch_shape (8,), event_shape (16,)
     p = model.decode(q.mean)  # batch_shape (8,), event_shape (1, 8, 8)
 print(
-    f"a digit costs {-p.log_prob(x).mean():.1f} nats given its code, which spreads by {q.stddev.mean():.2f}"
+    f"the codes spread by {q.stddev.mean():.2f}; given its code a digit costs {-p.log_prob(x).mean():.1f} nats"
 )
 
 arguments.out.mkdir(parents=True, exist_ok=True)
 sample_grid(model, 64).image().save(arguments.out / "samples.png")
-reconstruction_grid(model, x).image().save(arguments.out / "reconstructions.png")
+reconstruction_grid(model, examples).image().save(arguments.out / "reconstructions.png")
 
 directory = genmod.save(model, arguments.out / "model", overwrite=True)
 again = genmod.load(directory)

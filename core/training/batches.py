@@ -1,14 +1,18 @@
 """Which examples are in which step, and how they get to the device."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from genmod.dataset import Batch, Split
+from genmod.dataset import Batch, Split, TensorSplit
+from genmod.errors import DataError, GenmodError
 from genmod.random import seed_for
+from genmod.training.augment import Augmentation
+from genmod.training.signals import STOP_SIGNALS
 
 __all__ = ["Batches"]
 
@@ -17,8 +21,8 @@ class Batches:
     """Shuffled batches of a split, each a function of (seed, step) alone.
 
     Every epoch is a fresh permutation. Batches are full: the rest of an epoch's permutation is left out,
-    other examples each time. Data that fit in memory are held on the device as they are stored; others are
-    read batch by batch, ahead of time where there are workers.
+    other examples each time. Data that fit in memory are held on the device as they are stored; others, and
+    those that workers augment, are read batch by batch, ahead of time where there are workers.
 
     Args:
         split: the examples.
@@ -26,6 +30,7 @@ class Batches:
         seed: of the order.
         device: where batches are wanted.
         workers: processes that read ahead.
+        augmentation: what is done to each example; changes the global random state where there are no workers.
 
     Example:
         >>> from genmod.dataset import TensorSplit
@@ -36,43 +41,90 @@ class Batches:
     """
 
     def __init__(
-        self, split: Split, batch_size: int, *, seed: int, device: torch.device, workers: int = 0
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        seed: int,
+        device: torch.device,
+        workers: int = 0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         self.batch_size = min(batch_size, len(split))
         self.per_epoch = len(split) // self.batch_size
         self.device = device
-        self._split = split
+        self._source = _Source(split, augmentation)
         self._order = _Order(len(split), self.batch_size, self.per_epoch, seed)
         self._workers = workers
-        self._stream: Iterator[Batch] = iter(())
+        self._stream: Iterator[Any] = iter(())
         self._next = -1
-        held = split.in_memory()
-        self._held: Batch | None = held.to(device) if held is not None else None
+        held = None if augmentation and workers else split.in_memory()
+        self._held: Batch | None = None
+        if held is not None and augmentation:
+            self._source.split = TensorSplit(held)
+        elif held is not None:
+            self._held = held.to(device)
 
     def __getitem__(self, step: int) -> Batch:
-        """The batch of an optimizer step, counted from 0 over the whole run."""
+        """The batch of an optimizer step, counted from 0 over the whole run.
+
+        Raises:
+            DataError: a file cannot be read any more, or a worker was killed.
+        """
         if self._held is not None:
             return self._held.take(self._order[step].to(self.device))
         if step != self._next:
             self._stream = self._read_from(step)
         self._next = step + 1
-        return next(self._stream).to(self.device)
+        try:
+            read = next(self._stream)
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise DataError(
+                f"a process that reads data has died: {error}", hint="it may lack memory: try fewer --workers"
+            ) from error
+        if isinstance(read, GenmodError):
+            raise read
+        return Batch(*read).to(self.device)
 
     def indices(self, step: int) -> list[int]:
         """Which examples are in the batch of a step."""
         return self._order[step].tolist()
 
-    def _read_from(self, step: int) -> Iterator[Batch]:
+    def close(self) -> None:
+        """Let the workers go."""
+        self._stream, self._next = iter(()), -1
+
+    def _read_from(self, step: int) -> Iterator[Any]:
         loader: DataLoader[Any] = DataLoader(
-            self._split,  # type: ignore[arg-type]
+            self._source,
             batch_sampler=_From(self._order, step),
             num_workers=self._workers,
             collate_fn=_as_it_is,
             # Its own generator: otherwise every loader draws from the global random state.
             generator=torch.Generator(),
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=_leave_signals_to_the_run,
         )
         return iter(loader)
+
+
+class _Source(Dataset[Any]):
+    """Batches by step and indices, as workers fetch them."""
+
+    def __init__(self, split: Split, augmentation: Augmentation | None) -> None:
+        self.split, self._augmentation = split, augmentation
+
+    def __getitems__(self, asked: Sequence[int]) -> tuple[Tensor | None, ...] | GenmodError:
+        step, *indices = asked
+        try:
+            batch = self.split.__getitems__(indices)
+            x = batch.x if self._augmentation is None else self._augmentation(batch.x, indices, step)
+        except GenmodError as error:
+            # Raised in a worker it would come back as a traceback in a text.
+            return error
+        return x, batch.labels, batch.factors
 
 
 class _Order:
@@ -92,7 +144,7 @@ class _Order:
 
 
 class _From(Sampler[list[int]]):
-    """The indices of every step from one on, without end."""
+    """Each step from one on, without end, and its indices."""
 
     def __init__(self, order: _Order, step: int) -> None:
         self._order, self._step = order, step
@@ -100,9 +152,15 @@ class _From(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         step = self._step
         while True:
-            yield self._order[step].tolist()
+            yield [step, *self._order[step].tolist()]
             step += 1
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    return batch
+def _as_it_is(read: Any) -> Any:
+    return read
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Ctrl-C and schedulers signal every process of a group; a worker that obeyed would tear the run down."""
+    for signum in STOP_SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)

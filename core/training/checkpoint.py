@@ -7,7 +7,6 @@ disk and renamed; only then are old ones removed, and never so that fewer than t
 
 import hashlib
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from genmod.bundle import read_any_tensors, write_tensors
 from genmod.errors import FileError
-from genmod.files import staged_directory, sync, write_json
+from genmod.files import as_json, remove_leftovers, staged_directory, sync, write_json
 from genmod.spec import parse_json, read_text
 
 __all__ = ["Checkpoint", "newest", "save_checkpoint"]
@@ -46,7 +45,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int = 2) -
     """Write a checkpoint, then remove all but the newest ``keep``.
 
     Args:
-        directory: the folder of checkpoints; made if need be.
+        directory: the folder of checkpoints; made if need be. No other process may be writing there.
         checkpoint: what to write.
         keep: how many to leave, at least two: the newest may be in the process of being written.
 
@@ -60,33 +59,25 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int = 2) -
         write_json(stage / "state.json", {"step": checkpoint.step, **checkpoint.state})
         files = {path.name: [path.stat().st_size, _sha256(path)] for path in sorted(stage.iterdir())}
         write_json(stage / "manifest.json", {"format": FORMAT, "files": files})
-    _prune(directory, max(2, keep))
+    _prune(directory, target, max(2, keep))
     return target
 
 
 def newest(directory: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, read and verified in full, and why newer ones were passed over."""
     passed_over = []
-    for path in sorted(_all(directory), reverse=True):
+    for path in reversed(_all(directory)):
         try:
             return _read(path), passed_over
         except FileError as error:
             passed_over.append(error.message)
+        except OSError as error:
+            passed_over.append(f"{error.filename or path} cannot be read: {error.strerror or error}")
     return None, passed_over
 
 
 def _read(path: Path) -> Checkpoint:
-    manifest = parse_json(read_text(path / "manifest.json", "manifest"), str(path / "manifest.json"))
-    try:
-        if manifest["format"] != FORMAT:
-            raise FileError(
-                f"{path} has format {manifest['format']!r}; this version of genmod reads format {FORMAT}"
-            )
-        files = {str(name): (int(size), str(digest)) for name, (size, digest) in manifest["files"].items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise FileError(f"{path / 'manifest.json'} is damaged: {error!r}") from None
-    if "state.json" not in files or any(Path(name).name != name for name in files):
-        raise FileError(f"{path / 'manifest.json'} is damaged: it names {sorted(files)}")
+    files = _manifest(path / "manifest.json")
     for name, (size, digest) in files.items():
         part = path / name
         # The size and the checksum come before any parser sees a byte.
@@ -95,29 +86,58 @@ def _read(path: Path) -> Checkpoint:
     state = parse_json(
         read_text(path / "state.json", "training state", limit=_MAX_STATE), str(path / "state.json")
     )
+    if not isinstance(state, dict) or type(state.get("step")) is not int:
+        raise FileError(f"{path / 'state.json'} is no training state")
     tensors = {
         name.removesuffix(".safetensors"): read_any_tensors(path / name)
         for name in files
         if name.endswith(".safetensors")
     }
-    return Checkpoint(int(state.pop("step")), tensors, state)
+    return Checkpoint(state.pop("step"), tensors, state)
+
+
+def _manifest(path: Path) -> dict[str, tuple[int, str]]:
+    """Size and checksum by file name."""
+    manifest = parse_json(read_text(path, "manifest"), str(path))
+    try:
+        if manifest["format"] != FORMAT:
+            raise FileError(
+                f"{path.parent} has format {manifest['format']!r}; this version of genmod reads format {FORMAT}"
+            )
+        files = {str(name): (int(size), str(digest)) for name, (size, digest) in manifest["files"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is damaged: {error!r}") from None
+    if "state.json" not in files or any(Path(name).name != name for name in files):
+        raise FileError(f"{path} is damaged: it names {sorted(files)}")
+    # It has no checksum of its own, but there is only one way to write it.
+    if path.read_bytes() != as_json(manifest):
+        raise FileError(f"{path} is damaged: it is not as it was written")
+    return files
 
 
 def _all(directory: Path) -> list[Path]:
+    """Checkpoints, the oldest first."""
     if not directory.is_dir():
         return []
-    return [path for path in directory.iterdir() if _NAME.fullmatch(path.name) and not path.is_symlink()]
+    found = {path: _NAME.fullmatch(path.name) for path in directory.iterdir() if not path.is_symlink()}
+    return sorted((path for path, name in found.items() if name), key=lambda path: int(path.name[5:]))
 
 
-def _prune(directory: Path, keep: int) -> None:
-    for path in sorted(_all(directory))[:-keep]:
-        doomed = path.with_name(f".{path.name}.del")
-        path.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-    # What a killed process left behind.
-    for path in directory.glob(".step-*"):
-        shutil.rmtree(path, ignore_errors=True)
-    sync(directory)
+def _prune(directory: Path, latest: Path, keep: int) -> None:
+    """Remove old checkpoints, damaged ones that a resumed run passed over, and what a killed process left behind."""
+    there = _all(directory)
+    until = there.index(latest) + 1
+    try:
+        for path in [*there[: max(0, until - keep)], *there[until:]]:
+            # Under its own name it must be whole or not there at all.
+            path.rename(path.with_name(f".{path.name}.del"))
+        remove_leftovers(directory)
+        sync(directory)
+    except OSError as error:
+        raise FileError(
+            f"old checkpoints in {directory} cannot be removed: {error.strerror or error}",
+            hint="the newest is written; see to the rights on that folder, then genmod train --resume",
+        ) from error
 
 
 def _sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from genmod.errors import UsageError
 from genmod.objective import Terms
+from genmod.training.sharding import TermsModule, shard
 
 __all__ = ["SharedNoise", "Team", "process_group"]
 
@@ -111,8 +112,10 @@ def process_group(device: str) -> Iterator[str]:
             dist.destroy_process_group()
 
 
-def parallel_terms(model: nn.Module, team: Team, device: torch.device) -> Callable[[Tensor], Terms]:
+def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Callable[[Tensor], Terms]:
     """``model.terms`` with gradients that are averaged over all processes.
+
+    Under ``fsdp`` the weights are spread over the processes, so an optimizer must be made after this.
 
     Raises:
         UsageError: a part of the model needs statistics of the whole batch that it cannot have.
@@ -130,30 +133,15 @@ def parallel_terms(model: nn.Module, team: Team, device: torch.device) -> Callab
             )
     if device.type == "cuda":
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    root = TermsModule(model)
+    if strategy == "fsdp":
+        shard(root, device)
+        return root
     ids = [device.index] if device.type == "cuda" else None
     # All processes compute the same buffers. Torch has renamed the switch that copies them about.
     known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    wrapped = nn.parallel.DistributedDataParallel(_Terms(model), device_ids=ids, **{switch: False})
-
-    def terms(x: Tensor) -> Terms:
-        result: Terms = wrapped(x)
-        return result
-
-    terms.without_averaging = wrapped.no_sync  # type: ignore[attr-defined]
-    return terms
-
-
-class _Terms(nn.Module):
-    """DistributedDataParallel averages what follows a forward."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Terms:
-        terms: Terms = self.model.terms(x)  # type: ignore[operator]
-        return terms
+    return nn.parallel.DistributedDataParallel(root, device_ids=ids, **{switch: False})
 
 
 class SharedNoise(TorchFunctionMode):

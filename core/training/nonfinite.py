@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod.errors import GenmodError
+from genmod.training.sharding import local_part
 
 __all__ = ["NonFiniteError", "all_finite", "first_non_finite"]
 
@@ -26,7 +27,7 @@ def all_finite(loss: Tensor, gradients: Iterable[Tensor]) -> Tensor:
         >>> bool(all_finite(torch.tensor(1.0), [torch.zeros(2), torch.tensor([float("nan")])]))
         False
     """
-    norms: list[Tensor] = torch._foreach_norm(list(gradients), ord=1)
+    norms: list[Tensor] = torch._foreach_norm([local_part(gradient) for gradient in gradients], ord=1)
     return torch.stack([loss.detach(), *(norm.to(loss.dtype) for norm in norms)]).sum().isfinite()
 
 

@@ -47,8 +47,13 @@ class TrainSettings:
         seed: of the order of the data and of all noise.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: ``32``, or ``bf16`` for the networks; densities and divergences stay in single precision.
+        strategy: how several processes share the work: ``ddp``, each with all weights, or ``fsdp``, each with a
+            part of them, for models that do not fit on one device.
         compile: compile the step; takes 10 to 20 seconds, so worth it for runs of minutes.
-        workers: processes that read data which do not fit in memory.
+        augment: what is done to each training image, transforms of ``torchvision.transforms.v2`` such as
+            ``random-crop:28,padding=2``.
+        trackers: where rows of metrics go beside ``metrics.jsonl``, such as ``csv`` or ``wandb:project=mine``.
+        workers: processes that read data which do not fit in memory, or that augment.
         checkpoint_every: steps between two checkpoints; one is also written when an epoch ends more than ten
             seconds after the last. 0 for those only.
         keep_checkpoints: how many to keep.
@@ -78,13 +83,19 @@ class TrainSettings:
     seed: int = 0
     device: str = "auto"
     precision: Literal["32", "bf16"] = "32"
+    strategy: Literal["ddp", "fsdp"] = "ddp"
     compile: bool = False
+    augment: tuple[str, ...] = ()
+    trackers: tuple[str, ...] = ()
     workers: int = 0
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
     log_every: int = 100
 
     def __post_init__(self) -> None:
+        for name in ("augment", "trackers"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         wrong = [
             f"{name} is {value!r}; it must be a whole number from {low}"
             for name, low in _LEAST.items()
@@ -97,8 +108,13 @@ class TrainSettings:
             wrong.append(f"clip is {self.clip!r}; it must be a number from 0")
         if not (_is_number(self.ema) and 0 <= self.ema < 1):
             wrong.append(f"ema is {self.ema!r}; it must be a number from 0 to below 1, such as 0.999")
-        if self.precision not in ("32", "bf16"):
-            wrong.append(f"precision is {self.precision!r}; it must be one of 32, bf16")
+        for name, allowed in (("precision", ("32", "bf16")), ("strategy", ("ddp", "fsdp"))):
+            if getattr(self, name) not in allowed:
+                wrong.append(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
+        for name in ("augment", "trackers"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
+                wrong.append(f"{name} is {value!r}; it must be a list of texts")
         if self.epochs is not None and self.steps is not None:
             wrong.append(f"epochs is {self.epochs} and steps is {self.steps}; give one of them")
         if not wrong and self.batch_size % self.accumulate:

@@ -5,7 +5,12 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["Interrupted", "StopSignals"]
+__all__ = ["STOP_SIGNALS", "Interrupted", "StopSignals"]
+
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+)
+"""Those that ask a run to stop; Windows has no SIGUSR1."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -39,7 +44,7 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            for signum in STOP_SIGNALS:
                 self._before[signum] = signal.signal(signum, self._note)
         return self
 

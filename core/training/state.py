@@ -12,6 +12,7 @@ from genmod.errors import FileError
 from genmod.training.checkpoint import Checkpoint
 from genmod.training.lr import LearningRate
 from genmod.training.metrics import RunningMeans
+from genmod.training.sharding import as_whole, local_part, shared_out_like
 
 __all__ = ["RunState"]
 
@@ -48,15 +49,15 @@ class RunState:
 
     def weights(self) -> dict[str, Tensor]:
         """The weights to validate and keep: the running means where there are any."""
-        return {**self.model.state_dict(), **self.ema}
+        return as_whole({**self.model.state_dict(), **self.ema})
 
     def checkpoint(self, more: Mapping[str, Any]) -> Checkpoint:
         """All of it, with ``more`` plain data beside."""
-        tensors: dict[str, Mapping[str, Tensor]] = {"model": self.model.state_dict()}
+        tensors: dict[str, Mapping[str, Tensor]] = {"model": as_whole(self.model.state_dict())}
         slots, plain = self._slots()
         for name, group in (("optimizer", slots), ("ema", self.ema), ("best", self.best)):
             if group:
-                tensors[name] = group
+                tensors[name] = as_whole(group)
         state = {
             "best_step": self.best_step,
             "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
@@ -91,12 +92,14 @@ class RunState:
             raise FileError(
                 f"the checkpoint of step {checkpoint.step} does not belong to this model: {error}"
             ) from None
-        self.model.load_state_dict(weights)
+        own = self.model.state_dict()
+        self.model.load_state_dict({name: shared_out_like(t, own[name]) for name, t in weights.items()})
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(optimizer_states[name])
-        device = next(self.model.parameters()).device
-        self.ema = {name: t.to(device) for name, t in checkpoint.tensors.get("ema", {}).items()}
-        self.best = {name: t.to(device) for name, t in checkpoint.tensors.get("best", {}).items()}
+        self.ema = {
+            name: shared_out_like(t, own[name]) for name, t in checkpoint.tensors.get("ema", {}).items()
+        }
+        self.best = {name: t.to(own[name].device) for name, t in checkpoint.tensors.get("best", {}).items()}
         self.means.restore(means)
         self.lr.restore(lr)
         self.step, self.best_loss = checkpoint.step, best_loss
@@ -126,7 +129,10 @@ class RunState:
             own = optimizer.state_dict()
             parameters = [p for g in optimizer.param_groups for p in g["params"]]
             own["state"] = {
-                i: by_parameter.pop(names[id(p)])
+                i: {
+                    slot: shared_out_like(value, p) if isinstance(value, Tensor) and value.dim() else value
+                    for slot, value in by_parameter.pop(names[id(p)]).items()
+                }
                 for i, p in enumerate(parameters)
                 if names[id(p)] in by_parameter
             }
@@ -142,7 +148,8 @@ class RunState:
         if not self.ema:
             self.ema = {name: p.detach().clone() for name, p in weights.items()}
         decay = min(decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.ema.values()), [weights[name] for name in self.ema], 1 - decay)
+        means = [local_part(mean) for mean in self.ema.values()]
+        torch._foreach_lerp_(means, [local_part(weights[name]) for name in self.ema], 1 - decay)
 
 
 def _fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, whole: bool = True) -> None:

@@ -1,9 +1,13 @@
 """The validation loss."""
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from genmod.dataset import Split
 from genmod.model import GenerativeModel
+from genmod.objective import Terms
 from genmod.parallel import local
 from genmod.random import seed_for, seeded
 from genmod.training.distributed import Team
@@ -16,22 +20,33 @@ _CHUNK = 500
 
 
 @torch.no_grad()
-def validation_means(model: GenerativeModel, split: Split, *, seed: int, team: Team) -> dict[str, float]:
+def validation_means(
+    model: GenerativeModel, terms: Callable[[Tensor], Terms], split: Split, *, seed: int, team: Team | None
+) -> dict[str, float]:
     """Loss and terms of a split: means over its examples, with the same noise each time, in evaluation mode.
 
     Processes take turns at pieces of the split; the noise and the sums are those of one process.
+
+    Args:
+        model: put in evaluation mode meanwhile.
+        terms: its loss and terms.
+        split: the examples.
+        seed: of the noise.
+        team: the processes that take turns; None where each does all of it.
     """
     starts = range(0, len(split), _CHUNK)
+    mine = starts if team is None else starts[team.rank :: team.size]
     sums = {}
     was_training = model.training
     model.eval()
     with local():
-        for start in starts[team.rank :: team.size]:
+        for start in mine:
             batch = split.__getitems__(range(start, min(start + _CHUNK, len(split))))
             means = RunningMeans()
             with seeded(seed_for(seed, "validation", start)):
-                means.add(model.terms(batch.x.to(model.device)), len(batch))
+                means.add(terms(batch.x.to(model.device)), len(batch))
             sums[start] = means.state()
     model.train(was_training)
-    together = {start: state for part in team.gather(sums) for start, state in part.items()}
+    parts = [sums] if team is None else team.gather(sums)
+    together = {start: state for part in parts for start, state in part.items()}
     return RunningMeans.of([together[start] for start in starts]).take()

@@ -52,6 +52,16 @@ class ImageFolder(Dataset):
     Raises:
         DataError: no folder, no pictures, pictures of unequal size, unreadable ones, or ones of more than
             67 million pixels.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for i in range(50):
+        ...         Image.new("RGB", (90, 60)).save(Path(folder, f"{i}.png"))
+        ...     data = ImageFolder(Path("data"), path=Path(folder), size=32, channels=1)
+        ...     data.info.shape, data.split("train").__getitems__([0, 1]).x.shape
+        ((1, 32, 32), torch.Size([2, 1, 32, 32]))
     """
 
     def __init__(

@@ -50,6 +50,14 @@ class Npz(Dataset):
     Raises:
         DataError: the file is missing, damaged or too large; arrays are missing, do not fit each other, are
             of another type, or have values that are NaN or infinite.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(Path(folder, "mine.npz"), x=np.zeros((50, 28, 28, 3), dtype=np.uint8), y=np.arange(50) % 5)
+        ...     data = Npz(Path(folder), path=Path("mine.npz"))
+        ...     data.info.shape, data.info.classes, len(data.split("train"))
+        ((3, 28, 28), ('0', '1', '2', '3', '4'), 40)
     """
 
     def __init__(

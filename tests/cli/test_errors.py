@@ -122,31 +122,28 @@ def test_no_command_is_a_usage_error_with_help(genmod):
     assert "Commands:" in done.err
 
 
+def list_into(stdout):
+    """Run ``genmod list`` with output buffered, as it is by default."""
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    command = [sys.executable, "-m", "genmod", "list"]
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, env=environ, text=True, timeout=60, check=False
+    )
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_full_disk_behind_stdout():
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "genmod", "list"],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
+        done = list_into(full)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: No space left on device\nhint: ")
+    assert done.stderr.startswith("error: No space left on device\nhint: make room")
 
 
 def test_reader_that_goes_away_is_no_news():
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
-        done = subprocess.run(
-            [sys.executable, "-m", "genmod", "list"],
-            stdout=gone,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=60,
-        )
+        done = list_into(gone)
     assert (done.returncode, done.stderr) == (1, "")
 
 
@@ -181,3 +178,8 @@ def test_interrupted_build_leaves_nothing(tmp_path, number, code, message):
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (code, "", f"error: {message}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_options_about_errors_hold_before_the_command_is_known(genmod):
+    assert genmod("--color", "always", "biuld").err.startswith("\x1b[1;31merror:\x1b[0m No such command")
+    assert "Traceback" in genmod("biuld", "--debug").err

@@ -66,15 +66,16 @@ class Case:
 
     def each(self, *spreads: Iterable[Any]) -> list[tuple[Any, ...]]:
         """The component for every combination of wirings that it does not refuse, and the wiring; at least one."""
-        built = []
+        built, refusals = [], []
         for wiring in itertools.product(*spreads):
             try:
                 built.append((self.build(*wiring), *wiring))
             except UsageError as error:
-                # Refusing is an answer only where users are told.
-                assert "UsageError" in (self.cls.__doc__ or ""), f"undocumented refusal: {error}"
-                assert error.hint, f"no hint: {error}"
+                refusals.append(error)
         assert built, f"{self} refuses everything"
+        # Refusing is an answer only where users are told.
+        assert not refusals or "UsageError" in (self.cls.__doc__ or ""), refusals
+        assert all(refusal.hint for refusal in refusals), refusals
         return built
 
     def usual(self) -> Any:

@@ -58,7 +58,9 @@ def test_an_example_does_not_depend_on_its_neighbours(component):
     part = component.usual().eval()
     whole, other = component.output(part), component.output(part, neighbours=1.0)
     assert torch.equal(whole[0], other[0])
-    assert not whole.any() or not torch.equal(whole[1:], other[1:]), "the neighbours' own results did not change"
+    assert not whole.any() or not torch.equal(whole[1:], other[1:]), (
+        "the neighbours' own results did not change"
+    )
 
 
 def test_state_round_trip_is_bit_equal(component):

@@ -1,5 +1,7 @@
 """Laws of divergences, over every pair of a posterior and a prior that has densities."""
 
+from contextlib import suppress
+
 import pytest
 import torch
 
@@ -95,13 +97,10 @@ def test_parts_by_dimension_add_up(divergence, pairs):
     part = divergence.build()
     for q, p in pairs:
         z = q.sample((7,))
-        try:
+        with suppress(UndefinedError):
             parts = part.by_dimension(q, p, z)
-        except UndefinedError as error:
-            assert error.hint
-            continue
-        assert parts.shape == (BATCH, *LATENT)
-        torch.testing.assert_close(parts.sum(1), part(q, p, z))
+            assert parts.shape == (BATCH, *LATENT)
+            torch.testing.assert_close(parts.sum(1), part(q, p, z))
 
 
 def test_gradient_reaches_the_posterior(divergence, registry):
@@ -133,11 +132,17 @@ def test_a_pair_without_a_closed_form_is_named(divergence):
     part = divergence.build()
     q = torch.distributions.Independent(torch.distributions.Laplace(torch.zeros(2, 1), torch.ones(2, 1)), 1)
     p = torch.distributions.Independent(torch.distributions.Cauchy(torch.zeros(1), torch.ones(1)), 1)
+    if _refusal(part, q, p) is None:
+        assert part(q, p, q.sample((2,))).shape == (2,)
+    else:
+        with pytest.raises(UndefinedError, match=r"Laplace.*Cauchy") as caught:
+            part(q, p, q.sample((2,)))
+        assert "--divergence" in caught.value.hint
+
+
+def _refusal(part, q, p):
     try:
         part.check(q, p)
     except UndefinedError as error:
-        assert "Laplace" in str(error)
-        assert "Cauchy" in str(error)
-        assert "--divergence" in error.hint
-    else:
-        assert part(q, p, q.sample((2,))).shape == (2,)
+        return error
+    return None

@@ -30,8 +30,7 @@ def models(objective, registry):
             }
             try:
                 built.append(assemble(compose(components=components, latent=3), DATA).double())
-            except UsageError as error:
-                assert error.hint
+            except UsageError:
                 continue
             break
     assert built
@@ -49,6 +48,11 @@ def same_noise(monkeypatch):
     monkeypatch.setattr(normal, "_standard_normal", draw)
 
 
+def total(terms):
+    """The loss, or the sum of those of all groups of parameters."""
+    return terms.loss if isinstance(terms.loss, torch.Tensor) else sum(terms.loss.values())
+
+
 def batch(n=4):
     return torch.rand(n, *DATA.shape, dtype=torch.float64) * 2 - 1
 
@@ -56,8 +60,8 @@ def batch(n=4):
 def test_values_are_of_each_example(models):
     for model in models:
         terms = model.terms(batch())
-        assert terms.loss.shape == ()
-        assert terms.loss.isfinite()
+        assert terms.total.shape == ()
+        assert terms.total.isfinite()
         assert terms.values
         assert all(value.shape == (4,) for value in terms.values.values())
         assert all(value.isfinite().all() for value in terms.values.values())
@@ -65,8 +69,10 @@ def test_values_are_of_each_example(models):
 
 def test_gradient_reaches_every_parameter(models):
     for model in models:
-        model.terms(batch()).loss.backward()
-        missing = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+        total(model.terms(batch())).backward()
+        missing = [
+            name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+        ]
         assert missing == []
 
 
@@ -77,7 +83,7 @@ def test_repeating_the_batch_leaves_loss_and_gradient_as_they_are(models):
         losses, gradients = [], []
         for copies in (1, 2, 8):
             model.zero_grad()
-            loss = model.terms(x.repeat(copies, 1)).loss
+            loss = total(model.terms(x.repeat(copies, 1)))
             loss.backward()
             losses.append(loss.detach())
             gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
@@ -89,7 +95,7 @@ def test_repeating_the_batch_leaves_loss_and_gradient_as_they_are(models):
 def test_training_and_evaluation_use_the_same_objective(models):
     x = batch()
     for model in models:
-        torch.testing.assert_close(model.train().terms(x).loss, model.eval().terms(x).loss)
+        torch.testing.assert_close(total(model.train().terms(x)), total(model.eval().terms(x)))
 
 
 @pytest.mark.usefixtures("same_noise")
@@ -103,7 +109,7 @@ def test_values_do_not_depend_on_the_neighbours(models):
 
 def test_works_for_a_batch_of_one(models):
     for model in models:
-        loss = model.terms(batch(1)).loss
+        loss = total(model.terms(batch(1)))
         loss.backward()
         assert loss.isfinite()
         assert all(p.grad.isfinite().all() for p in model.parameters())
@@ -150,7 +156,7 @@ def test_same_seed_same_loss(models):
         losses = []
         for _ in range(2):
             torch.manual_seed(7)
-            losses.append(model.terms(x).loss)
+            losses.append(total(model.terms(x)))
         assert torch.equal(*losses)
 
 

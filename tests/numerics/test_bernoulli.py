@@ -83,7 +83,9 @@ def test_soft_targets_are_a_cross_entropy_and_say_so():
     assert not decoder.is_density
     logits, x = torch.randn(5, PIXELS, dtype=torch.float64), torch.rand(5, PIXELS, dtype=torch.float64)
     log_p, log_q = torch.nn.functional.logsigmoid(logits), torch.nn.functional.logsigmoid(-logits)
-    torch.testing.assert_close(decoder(logits).log_prob(decoder.observe(x)), (x * log_p + (1 - x) * log_q).sum(-1))
+    torch.testing.assert_close(
+        decoder(logits).log_prob(decoder.observe(x)), (x * log_p + (1 - x) * log_q).sum(-1)
+    )
 
 
 @pytest.mark.parametrize("binarize", ["dynamic", "threshold", None])

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
-from torch.distributions import AffineTransform, Independent, SigmoidTransform, TransformedDistribution, Uniform
-from torch.distributions import constraints
+from torch.distributions import (
+    AffineTransform,
+    Independent,
+    SigmoidTransform,
+    TransformedDistribution,
+    Uniform,
+    constraints,
+)
 
 from genmod import Batch, DataInfo, Decoder, TensorSplit, compose, evaluate
 from genmod.assembly import assemble
@@ -29,7 +35,9 @@ class _Fixed(Decoder):
 
 
 def uniform(low, high):
-    return Uniform(torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64), validate_args=False)
+    return Uniform(
+        torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64), validate_args=False
+    )
 
 
 def logistic(loc, scale):
@@ -84,12 +92,17 @@ def test_bound_holds_in_each_of_256_bins():
         ends = sorted((x - step / 2 - LOC, x + step / 2 - LOC), key=abs)
         near, far = (-abs(end) for end in ends)
         inside = ends[0] * ends[1] < 0
-        mass = 1 - stats.logistic(0, SCALE).cdf([near, far]).sum() if inside else -np.diff(
-            stats.logistic(0, SCALE).cdf([near, far])
-        )[0]
+        mass = (
+            1 - stats.logistic(0, SCALE).cdf([near, far]).sum()
+            if inside
+            else -np.diff(stats.logistic(0, SCALE).cdf([near, far]))[0]
+        )
         row = measured(model, torch.full((200, 1), x), seed=level)
         assert row.value >= -math.log2(mass) - 4 * row.standard_error - 1e-9
-        mean = integrate.quad(reference.logpdf, x - step / 2, x + step / 2, points=[LOC] if inside else None)[0] / step
+        mean = (
+            integrate.quad(reference.logpdf, x - step / 2, x + step / 2, points=[LOC] if inside else None)[0]
+            / step
+        )
         exact = -mean / math.log(2) - math.log2(step)
         assert exact >= -math.log2(mass) - 1e-9
         assert abs(row.value - exact) <= 5 * row.standard_error + 1e-9

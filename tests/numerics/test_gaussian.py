@@ -27,7 +27,9 @@ def test_diagonal_normal_against_scipy():
     loc, log_scale = torch.randn(4, dtype=torch.float64), torch.randn(4, dtype=torch.float64)
     x = torch.randn(50, 4, dtype=torch.float64)
     reference = stats.multivariate_normal(loc.numpy(), np.diag((2 * log_scale).exp().numpy()))
-    np.testing.assert_allclose(diagonal_normal(loc, log_scale, 1).log_prob(x), reference.logpdf(x), rtol=1e-12)
+    np.testing.assert_allclose(
+        diagonal_normal(loc, log_scale, 1).log_prob(x), reference.logpdf(x), rtol=1e-12
+    )
     np.testing.assert_allclose(diagonal_normal(loc, log_scale, 1).entropy(), reference.entropy(), rtol=1e-12)
 
 

@@ -26,7 +26,9 @@ def exact(mean_q, log_scale_q, mean_p, log_scale_p):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)], ids=str)
 def test_normals_against_fifty_digits(dtype, tolerance):
     for (mq, sq), (mp, sp) in product(GRID, GRID):
-        q, p = (LogScaleNormal(*(torch.tensor(v, dtype=dtype) for v in pair)) for pair in ((mq, sq), (mp, sp)))
+        q, p = (
+            LogScaleNormal(*(torch.tensor(v, dtype=dtype) for v in pair)) for pair in ((mq, sq), (mp, sp))
+        )
         value, expected = kl_divergence(q, p).item(), exact(q.loc, q.log_scale, p.loc, p.log_scale)
         assert value == pytest.approx(expected, rel=tolerance, abs=tolerance * (1 + mq**2))
 
@@ -47,7 +49,7 @@ def test_near_zero():
     q = LogScaleNormal(torch.zeros(60), torch.cat([shifts[:30], -shifts[30:]]))
     p = LogScaleNormal(torch.zeros(60), torch.zeros(60))
     value = kl_divergence(q, p).double()
-    reference = torch.tensor([exact(0, l, 0, 0) for l in q.log_scale], dtype=torch.float64)
+    reference = torch.tensor([exact(0, log_scale, 0, 0) for log_scale in q.log_scale], dtype=torch.float64)
     kept = reference >= 1e-6
     assert kept.sum() > 30
     assert ((value - reference).abs() / reference)[kept].max() <= 1e-3
@@ -74,9 +76,13 @@ def test_gradient_against_autograd_of_the_definition():
     """``E_q[log q - log p]`` with the exact moments of q put in."""
     loc = torch.randn(50, dtype=torch.float64, requires_grad=True)
     log_scale = torch.randn(50, dtype=torch.float64, requires_grad=True)
-    p = LogScaleNormal(torch.full((50,), 0.3, dtype=torch.float64), torch.full((50,), -0.4, dtype=torch.float64))
+    p = LogScaleNormal(
+        torch.full((50,), 0.3, dtype=torch.float64), torch.full((50,), -0.4, dtype=torch.float64)
+    )
     value = kl_divergence(LogScaleNormal(loc, log_scale), p).sum()
-    moments = ((2 * log_scale).exp() + (loc - 0.3) ** 2) / (2 * torch.exp(torch.tensor(-0.8, dtype=torch.float64)))
+    moments = ((2 * log_scale).exp() + (loc - 0.3) ** 2) / (
+        2 * torch.exp(torch.tensor(-0.8, dtype=torch.float64))
+    )
     definition = (-0.5 - log_scale + moments - 0.4).sum()
     torch.testing.assert_close(value, definition)
     for a, b in zip(*(torch.autograd.grad(f, (loc, log_scale)) for f in (value, definition)), strict=True):

@@ -1,6 +1,7 @@
 """Fresh environments, in which the project and its plugins are installed as users install them."""
 
 import os
+import re
 import shlex
 import site
 import subprocess
@@ -73,3 +74,75 @@ def environment(tmp_path_factory):
         script.write_text(text.format(python=shlex.quote(str(made.python)), module=program))
         script.chmod(0o755)
     return made
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a document, and what the document says it prints."""
+
+    line: str
+    shown: tuple[str, ...]
+
+
+def _commands(markdown):
+    """Commands of the ``console`` blocks: lines after ``$ ``, each followed by its output."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append(Command(line[2:], ()))
+            else:
+                found[-1] = Command(found[-1].line, (*found[-1].shown, line))
+    return found
+
+
+def _differences(shown, printed):
+    """Lines that a document shows and a command did not print, in this order; none where it shows nothing.
+
+    Numbers, widths of columns and the progress of a run may differ, a line ``…`` stands for any lines.
+    """
+
+    def words(text):
+        return " ".join(re.sub(r"\d[\d,.]*", "#", text).split())
+
+    left = [words(line) for line in printed.splitlines() if line.strip() and not line.startswith("step ")]
+    missing, skipping = [], False
+    for line in filter(None, map(words, shown)):
+        if line == "…":
+            skipping = True
+        elif line in left and (skipping or left[0] == line):
+            del left[: left.index(line) + 1]
+            skipping = False
+        else:
+            missing.append(line)
+    return missing + (left if shown and not skipping else [])
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Follows a document: runs its commands one after the other in one folder."""
+
+    environment: Environment
+    folder: Path
+
+    commands = staticmethod(_commands)
+
+    def follow(self, command, *, code=0):
+        """Run a command; training stops after a few steps, installing and testing need no network.
+
+        What it prints must be what the document shows, except that numbers may differ.
+        """
+        line = re.sub(r"(genmod train\b[^&|;]*)", r"\1 --steps 4 --device cpu ", command.line)
+        if "genmod train" in line:
+            line = re.sub(r"--epochs \d+ ?", "", line)
+        done = self.environment.run(f"({line}) 2>&1", cwd=self.folder, code=code)
+        differences = _differences(command.shown, done.stdout)
+        assert not differences, "\n".join(
+            [command.line, "", "shown or printed, but not both:", *differences, "", "printed:", done.stdout]
+        )
+        return done
+
+
+@pytest.fixture
+def walk(environment, tmp_path):
+    return Walk(environment, tmp_path)

@@ -1,0 +1,297 @@
+"""A component under test: how it is built, what it is asked, and what it answers."""
+
+import copy
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from genmod.errors import GenmodError, UsageError
+from genmod.options import validate
+from genmod.prior import Prior
+from genmod.provided import Provided
+from genmod.random import seeded
+from genmod.registry import Registry
+from genmod.testing.check import NotApplicable
+from genmod.testing.inputs import (
+    DATA_SHAPES,
+    FEATURE_SHAPES,
+    INFOS,
+    LATENT_SHAPES,
+    PARAMETER_SHAPES,
+    examples,
+    points_in,
+)
+from genmod.testing.reference import ReferencePosterior, ReferencePrior, reference_model
+from genmod.testing.supports import same_support
+
+__all__ = ["BATCH", "Case", "Trial", "mean_of"]
+
+BATCH = 4
+
+_SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
+    "encoder": (DATA_SHAPES,),
+    "posterior": (FEATURE_SHAPES, LATENT_SHAPES),
+    "prior": (LATENT_SHAPES,),
+    "decoder": (INFOS,),
+    "network": (LATENT_SHAPES, PARAMETER_SHAPES),
+    "divergence": (),
+    "objective": (),
+}
+"""Kind → values of each positional parameter of its constructor."""
+
+_FEATURES = (7,)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A component, with some of its options given.
+
+    Args:
+        kind: kind of the component.
+        label: what it is called in reports, such as ``decoder/laplace``.
+        source: where its class comes from: the component, or the class itself.
+        registry: where other components are looked up.
+        options: those that are not at their defaults.
+        root: folder with data files, for datasets.
+    """
+
+    kind: str
+    label: str
+    source: Provided | type[Any]
+    registry: Registry
+    options: Mapping[str, Any] = field(default_factory=dict)
+    root: Path | None = None
+
+    @property
+    def provided(self) -> Provided | None:
+        """The component, where it comes from a plugin and not as a class."""
+        return self.source if isinstance(self.source, Provided) else None
+
+    @cached_property
+    def cls(self) -> type[Any]:
+        """The class.
+
+        Raises:
+            PluginError: it cannot be loaded.
+        """
+        return self.source.load() if isinstance(self.source, Provided) else self.source
+
+    def with_options(self, options: Mapping[str, Any]) -> "Case":
+        return replace(self, options=options)
+
+    def build(self, *wiring: Any) -> Any:
+        """The component, complete: a prior that is made of other parts of a model gets one.
+
+        Raises:
+            UsageError: it refuses this wiring, or these options.
+        """
+        part = self.cls(*wiring, **validate(self.cls, self.options, self.kind))
+        if self.kind == "prior" and type(part).bind is not Prior.bind:
+            part.bind(self._model_around(part))
+        return part
+
+    def tried(self, *spreads: Iterable[Any]) -> Iterator[tuple[Any, tuple[Any, ...] | UsageError]]:
+        """For every combination of wirings, the component and the wiring, or None and why it was refused."""
+        for wiring in itertools.product(*(spreads or _SPREADS[self.kind])):
+            try:
+                yield self.build(*wiring), wiring
+            except UsageError as error:
+                yield None, error
+
+    def accepted(self, *spreads: Iterable[Any]) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+        """The component for every combination of wirings that it does not refuse, and the wiring.
+
+        Raises:
+            NotApplicable: it refuses all of them.
+        """
+        refusal: UsageError | None = None
+        accepted = False
+        for part, wiring in self.tried(*spreads):
+            if isinstance(wiring, UsageError):
+                refusal = wiring
+            else:
+                accepted = True
+                yield part, wiring
+        if not accepted:
+            raise NotApplicable(f"it refuses everything that was tried: {refusal.message if refusal else ''}")
+
+    def usual(self) -> Any:
+        """The component for the first wiring that it accepts, all parameters moved off their start.
+
+        A layer that starts at zero would hide what is below it.
+        """
+        part, _ = next(self.accepted())
+        jostle(part)
+        return part
+
+    def trial(self, batch: int = BATCH) -> "Trial":
+        """The usual component and fixed inputs for it.
+
+        Raises:
+            NotApplicable: there is nothing that it could be asked.
+        """
+        part, wiring = next(self.accepted())
+        jostle(part)
+        companions: tuple[nn.Module, ...] = ()
+        fixed = torch.Generator().manual_seed(1)
+
+        def noise(*shape: int) -> Tensor:
+            return torch.randn((batch, *shape), generator=fixed)
+
+        match self.kind:
+            case "encoder" | "network":
+                inputs: tuple[Tensor, ...] = (noise(*wiring[0]),)
+            case "posterior":
+                inputs = (noise(*wiring[0]),)
+                if part.has_density:
+                    inputs += (_points(part.support, part(inputs[0]), (batch,), fixed),)
+            case "prior":
+                if not part.has_density:
+                    raise NotApplicable("it declares has_density = False")
+                inputs = (_points(part.support, part(), (batch,), fixed),)
+            case "decoder":
+                inputs = (noise(*part.parameter_shape), part.observe(examples(wiring[0], batch, fixed)))
+            case "divergence":
+                companions = self.pairs(part)[0]
+                z = companions[0](features := noise(*_FEATURES)).sample((3,))
+                inputs = (features, z.movedim(1, 0))
+            case _:
+                raise NotApplicable(f"a {self.kind} cannot be asked by itself")
+        return Trial(self.kind, part, tuple(each.detach() for each in inputs), companions)
+
+    def pairs(self, part: Any = None, latent: tuple[int, ...] = (2,)) -> list[tuple[nn.Module, nn.Module]]:
+        """Pairs of a posterior and a prior on the same support, both with densities.
+
+        Args:
+            part: a divergence that accepts the pairs; None where one of the pair is this component itself.
+            latent: shape of the latents that is asked for.
+
+        Raises:
+            NotApplicable: there is none.
+        """
+        posteriors = list(self._counterparts("posterior", _FEATURES, latent))
+        priors = list(self._counterparts("prior", latent))
+        found = []
+        for q_of, p_of in itertools.product(posteriors, priors):
+            if not (q_of.has_density and p_of.has_density and same_support(q_of.support, p_of.support)):
+                continue
+            if q_of.latent_shape != p_of.latent_shape:
+                continue
+            try:
+                if part is not None:
+                    part.check(q_of(torch.zeros(1, *_FEATURES)), p_of())
+            except UsageError:
+                continue
+            found.append((q_of, p_of))
+        if not found:
+            raise NotApplicable("there is no posterior and prior with densities on one support that it works for")
+        return found
+
+    def _counterparts(self, kind: str, *wiring: Any) -> Iterator[Any]:
+        if kind == self.kind:
+            for part, _ in self.accepted(*([each] for each in wiring)):
+                jostle(part)
+                yield part
+            return
+        reference = ReferencePosterior(*wiring) if kind == "posterior" else ReferencePrior(*wiring)
+        jostle(reference)
+        yield reference
+        own = self.provided.distribution if self.provided is not None else ""
+        for provided in self.registry.components(kind):
+            if provided.builtin or provided.distribution == own:
+                try:
+                    part = Case(kind, "", provided, self.registry).build(*wiring)
+                except GenmodError:  # what is wrong with it is found when it is checked itself
+                    continue
+                jostle(part)
+                yield part
+
+    def _model_around(self, prior: Any) -> nn.Module:
+        model = reference_model(latent=prior.latent_shape, prior=prior)
+        if not same_support(model.posterior.support, prior.support):
+            for provided in self.registry.components("posterior"):
+                try:
+                    posterior = provided.load()((3,), prior.latent_shape)
+                except (GenmodError, TypeError):
+                    continue
+                if same_support(posterior.support, prior.support):
+                    return reference_model(latent=prior.latent_shape, prior=prior, posterior=posterior).float()
+        return model.float()
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A part of a model with fixed inputs.
+
+    Args:
+        kind: kind of the part.
+        part: the part.
+        inputs: what it is asked about, each ``(B, …)``.
+        companions: posterior and prior that a divergence is between.
+    """
+
+    kind: str
+    part: nn.Module
+    inputs: tuple[Tensor, ...]
+    companions: tuple[nn.Module, ...] = ()
+
+    def __call__(
+        self, part: nn.Module | None = None, inputs: tuple[Tensor, ...] | None = None
+    ) -> tuple[Tensor, ...]:
+        """What a part answers, differentiable, each ``(B, …)``; by default this one to these inputs.
+
+        Of a distribution: its mean where it has one, and its log-density at fixed points where it has one.
+        """
+        part, inputs = part or self.part, inputs or self.inputs
+        with seeded(2):
+            match self.kind:
+                case "encoder" | "network":
+                    return (part(inputs[0]),)
+                case "posterior":
+                    q = part(inputs[0])
+                    return mean_of(q) + tuple(q.log_prob(z) for z in inputs[1:])
+                case "prior":
+                    return (part().log_prob(inputs[0]),)
+                case "decoder":
+                    likelihood = part(inputs[0])
+                    return (*mean_of(likelihood), likelihood.log_prob(inputs[1]))
+        like = inputs[0]
+        q_of, p_of = (copy.deepcopy(each).to(like.device, like.dtype) for each in self.companions)
+        return (part(q_of(like), p_of(), inputs[1].movedim(0, 1)),)
+
+    def converted(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+        """The inputs, each changed."""
+        return tuple(change(each) for each in self.inputs)
+
+
+def mean_of(distribution: Distribution) -> tuple[Tensor, ...]:
+    """The mean, alone; nothing where it is not known."""
+    try:
+        return (distribution.mean,)
+    except NotImplementedError:
+        return ()
+
+
+@torch.no_grad()
+def jostle(part: Any) -> None:
+    """Move every parameter a little; laws hold at all of their values."""
+    for parameter in part.parameters() if isinstance(part, nn.Module) else ():
+        if parameter.is_floating_point() and not parameter.is_meta:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def _points(
+    support: Any, distribution: Distribution, batch: tuple[int, ...], fixed: torch.Generator
+) -> Tensor:
+    shape = (*batch, *distribution.event_shape)
+    points = points_in(support, shape, fixed)
+    if points is None:
+        points = distribution.sample(batch if not distribution.batch_shape else ())
+    return points

@@ -1,0 +1,97 @@
+"""What a check is, and the list of all of them.
+
+A check is a small function ``check_<law>(case)``. It returns where the law holds, raises :class:`CheckFailed` with
+the numbers where it does not, and :class:`NotApplicable` with the reason where the component declares that the
+law does not concern it. Kinds say which components are asked at all; traits decide the rest, names never do.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from genmod.testing.case import Case
+
+__all__ = ["CHECKS", "Check", "CheckFailed", "NotApplicable", "check_for", "expect", "expect_close"]
+
+
+class CheckFailed(AssertionError):
+    """A law does not hold; the message has the numbers."""
+
+
+class NotApplicable(Exception):
+    """A law that does not concern this component; the message says why."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A law of some kinds of components.
+
+    Args:
+        function: raises what the module says.
+        kinds: the kinds that it concerns.
+        remedy: one line: what the author has to change where it fails.
+        slow: whether it takes many seconds, so that it runs only on demand.
+        once: whether it does not depend on the options, so that one setting of them is enough.
+    """
+
+    function: "Callable[[Case], None]"
+    kinds: tuple[str, ...]
+    remedy: str
+    slow: bool = False
+    once: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def summary(self) -> str:
+        """The law in one line."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+
+CHECKS: list[Check] = []
+"""Every check, in the order in which they run."""
+
+
+def check_for(
+    *kinds: str, remedy: str, slow: bool = False, once: bool = False
+) -> "Callable[[Callable[[Case], None]], Callable[[Case], None]]":
+    """Register a function as a check of these kinds; the function stays as it is."""
+
+    def register(function: "Callable[[Case], None]") -> "Callable[[Case], None]":
+        CHECKS.append(Check(function, kinds, remedy, slow, once))
+        return function
+
+    return register
+
+
+def expect(holds: Any, message: str) -> None:
+    """Fail with a message unless it holds.
+
+    Raises:
+        CheckFailed: it does not.
+    """
+    if not holds:
+        raise CheckFailed(message)
+
+
+def expect_close(given: Tensor, wanted: Tensor, what: str, *, rtol: float = 1e-7, atol: float = 1e-9) -> None:
+    """Fail with the largest difference unless two tensors agree in shape, type and value.
+
+    Raises:
+        CheckFailed: they do not.
+    """
+    expect(given.shape == wanted.shape, f"{what}: shapes {tuple(given.shape)} and {tuple(wanted.shape)}")
+    expect(given.dtype == wanted.dtype, f"{what}: {given.dtype} and {wanted.dtype}")
+    if torch.allclose(given, wanted, rtol=rtol, atol=atol, equal_nan=True):
+        return
+    difference = (given - wanted).abs().nan_to_num(torch.inf).flatten()
+    worst = int(difference.argmax())
+    raise CheckFailed(
+        f"{what}: {given.flatten()[worst].item():.6g} and {wanted.flatten()[worst].item():.6g} where they differ most"
+    )

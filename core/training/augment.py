@@ -1,0 +1,132 @@
+"""Augmentation: transforms of torchvision by name, with randomness that any step can draw again."""
+
+import inspect
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genmod.dataset import DataInfo
+from genmod.errors import UsageError
+from genmod.random import seed_for
+from genmod.training.calls import parse_call, plain_value
+
+__all__ = ["Augmentation"]
+
+_BETWEEN_WORDS = "(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+_FOR_OTHER_THINGS = re.compile("bounding|clamp|convert|cut-mix|io-u|key-points|mix-up|temporal|to-|^(?:five|ten)-")
+
+
+class Augmentation:
+    """Transforms of stored examples, one example at a time.
+
+    What happens to an example is a function of (seed, step, example), so that neither workers nor other
+    examples change it. It draws from the global random state, which it leaves changed.
+
+    Args:
+        texts: transforms in their order, each ``NAME`` or ``NAME:VALUE,OPTION=VALUE,…``; names are those of
+            ``torchvision.transforms.v2`` in any spelling.
+        data: what examples look like; the transforms must keep it.
+        seed: of the run.
+
+    Raises:
+        UsageError: no such transform, it has no such option, or it refuses its values.
+
+    Example:
+        >>> flip = Augmentation(["random-horizontal-flip:1.0"], DataInfo((1, 1, 3), levels=4), seed=0)
+        >>> flip(torch.tensor([[[[1, 2, 3]]]], dtype=torch.uint8), [7], step=0).tolist()
+        [[[[3, 2, 1]]]]
+    """
+
+    def __init__(self, texts: Sequence[str], data: DataInfo, seed: int) -> None:
+        self._texts, self._data, self._seed = tuple(texts), data, seed
+        if not data.is_image:
+            raise UsageError(
+                f"examples of shape {data.shape} are no images, which --augment is for",
+                hint="leave out --augment",
+            )
+        self._transforms = [_make(text) for text in texts]
+
+    def __call__(self, x: Tensor, indices: Sequence[int], step: int) -> Tensor:
+        """``x (B, *data.shape)``, which are the examples ``indices (B,)`` of a split → the same shape and type.
+
+        Raises:
+            UsageError: the transforms change shape, type or range.
+        """
+        result = torch.empty_like(x)
+        for place, index in enumerate(indices):
+            torch.default_generator.manual_seed(seed_for(self._seed, f"augment/{step}", index))
+            example = x[place]
+            for transform in self._transforms:
+                example = transform(example)
+            if example.shape != x.shape[1:] or example.dtype != x.dtype:
+                raise self._unfit(
+                    f"{_kind(x[place])} into {_kind(example)}", "crop to the size that the data have"
+                )
+            result[place] = example
+        low, high = self._bounds(x)
+        if len(x) and not low <= float(result.min()) <= float(result.max()) <= high:
+            raise self._unfit(
+                f"values from {low:g} to {high:g} into {float(result.min()):g} to {float(result.max()):g}",
+                "choose transforms that keep the range of the data",
+            )
+        return result
+
+    def _bounds(self, x: Tensor) -> tuple[float, float]:
+        if x.is_floating_point():
+            # Rounding in a transform may lead just outside.
+            slack = 1e-4 * (1 + abs(self._data.low) + abs(self._data.high))
+            return self._data.low - slack, self._data.high + slack
+        return 0, (self._data.levels or 256) - 1
+
+    def _unfit(self, change: str, hint: str) -> UsageError:
+        return UsageError(f"--augment {' --augment '.join(self._texts)} turns {change}", hint=hint)
+
+
+def _kind(example: Tensor) -> str:
+    return f"{str(example.dtype).removeprefix('torch.')} of shape {tuple(example.shape)}"
+
+
+def _make(text: str) -> Any:
+    from torchvision.transforms import InterpolationMode
+
+    name, values, named = parse_call(text)
+    known = _known()
+    cls = {key.replace("-", ""): cls for key, cls in known.items()}.get(re.sub("[-_]", "", name.lower()))
+    if cls is None:
+        close = get_close_matches(name.lower(), known, 1)
+        raise UsageError(
+            f"no transform {name!r}" + (f"; did you mean {close[0]}?" if close else ""),
+            hint=f"one of: {', '.join(sorted(known))}",
+        )
+    signature = inspect.signature(cls)
+    arguments = {key: plain_value(value) for key, value in named.items()}
+    try:
+        signature.bind(*values, **arguments)
+        if "interpolation" in arguments:
+            arguments["interpolation"] = InterpolationMode(arguments["interpolation"])
+        return cls(*map(plain_value, values), **arguments)
+    except (TypeError, ValueError) as error:
+        takes = [str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()]
+        raise UsageError(
+            f"transform {text!r} cannot be made: {error}", hint=f"it takes {', '.join(takes) or 'nothing'}"
+        ) from error
+
+
+def _known() -> dict[str, Any]:
+    """Transforms of single images by name."""
+    from torchvision.transforms import v2
+
+    found = {
+        re.sub(_BETWEEN_WORDS, "-", key).lower(): cls
+        for key, cls in vars(v2).items()
+        if inspect.isclass(cls)
+        and issubclass(cls, v2.Transform)
+        and cls is not v2.Transform
+        # Those made of functions or of other transforms cannot be written as a name with options.
+        and not {"lambd", "transforms"} & set(inspect.signature(cls).parameters)
+    }
+    return {name: cls for name, cls in found.items() if not _FOR_OTHER_THINGS.search(name)}

@@ -1,0 +1,52 @@
+"""What a run tells while it goes, and in the end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Event", "TrainResult"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """News from a run.
+
+    Args:
+        kind: ``progress`` a few times a second, ``train`` and ``validation`` with new values, ``checkpoint``,
+            ``resume``, ``warning`` with a text, ``end``.
+        step: optimizer steps done.
+        total_steps: of the whole run.
+        epoch: passes over the data, with a fraction.
+        values: named means over examples, nats.
+        best: whether this is the lowest validation loss so far.
+        text: what is to be said.
+    """
+
+    kind: str
+    step: int
+    total_steps: int
+    epoch: float
+    values: Mapping[str, float] = field(default_factory=dict)
+    best: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run went.
+
+    Args:
+        status: ``finished`` or ``stopped early``.
+        steps: optimizer steps done.
+        seconds: wall time, of all parts of the run.
+        best_step: step with the lowest validation loss, whose weights the model now has.
+        best_loss: that loss, nats.
+        rows: all rows of metrics.
+    """
+
+    status: str
+    steps: int
+    seconds: float
+    best_step: int
+    best_loss: float
+    rows: tuple[Mapping[str, Any], ...]

@@ -1,0 +1,360 @@
+"""A run: the loop over optimizer steps, and everything that happens between them."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genmod.bundle import write_tensors
+from genmod.dataset import Dataset
+from genmod.device import pick_device
+from genmod.errors import UsageError
+from genmod.model import GenerativeModel
+from genmod.objective import Terms
+from genmod.parallel import local
+from genmod.random import reseed, seed_for
+from genmod.training import resume as resuming
+from genmod.training.batches import Batches
+from genmod.training.checkpoint import Checkpoint, save_checkpoint
+from genmod.training.distributed import SharedNoise, Team, parallel_terms
+from genmod.training.events import Event, TrainResult
+from genmod.training.lr import LearningRate
+from genmod.training.metrics import RunningMeans
+from genmod.training.nonfinite import NonFiniteError, all_finite
+from genmod.training.optimizer import make_optimizer
+from genmod.training.record import MetricsFile, Record
+from genmod.training.replay import REPLAY_FOLDER, trace
+from genmod.training.schedule import Clock
+from genmod.training.settings import TrainSettings
+from genmod.training.sharding import shared_out_like
+from genmod.training.signals import Interrupted, StopSignals
+from genmod.training.state import RunState, parameters_of
+from genmod.training.validation import validation_means
+
+__all__ = ["Run"]
+
+_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+class Run:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        data: Dataset,
+        settings: TrainSettings,
+        directory: Path | None,
+        found: Checkpoint | None,
+        tell: Callable[[Event], None],
+        stop: StopSignals,
+    ) -> None:
+        self.settings, self.stop, self.team = settings, stop, Team()
+        # Only one process writes and speaks.
+        self.directory = directory if self.team.leads else None
+        self._tell_event = tell if self.team.leads else lambda event: None
+        self.device = pick_device(settings.device)
+        self.model = model.to(self.device)
+        train_split, self.validation = data.split("train"), data.split("validation")
+        self.batches = Batches(
+            train_split, settings.batch_size, seed=settings.seed, device=self.device, workers=settings.workers
+        )
+        self.total, self.per_epoch = replace(
+            settings, batch_size=self.batches.batch_size, accumulate=1
+        ).run_length(len(train_split))
+        self.schedules = dict(model.schedules())
+        for name, schedule in self.schedules.items():
+            schedule.check(self.total, self.per_epoch, name)
+        self.terms: Callable[[Tensor], Terms] = model.terms
+        self.sharded = self.team.size > 1 and settings.strategy == "fsdp"
+        if self.team.size > 1:
+            self.terms = parallel_terms(model, settings.strategy, self.device)
+        self.groups = parameters_of(model.groups())
+        if not any(self.groups.values()):
+            raise UsageError("the model has no parameters to train")
+        self.parameters = [p for group in self.groups.values() for p in group]
+        optimizers = {
+            name: make_optimizer(settings.optimizer, group, settings.lr, settings.optimizer_options)
+            for name, group in self.groups.items()
+            if group
+        }
+        lr = LearningRate(
+            settings.lr,
+            settings.schedule,
+            settings.schedule_options,
+            warmup=settings.warmup,
+            total=self.total,
+        )
+        self.state = RunState(model, optimizers, lr)
+        self.facts = resuming.facts(model, settings, train_split, self.validation)
+        if found is not None:
+            resuming.check_facts(found, self.facts)
+            self.state.restore(found)
+        directory = self.directory
+        self.metrics = MetricsFile(directory / "metrics.jsonl" if directory else None, since=self.state.step)
+        self.record = Record(directory, model.spec, settings, str(self.device))
+        if hasattr(model, "autocast_dtype"):
+            model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+        self.parts = settings.accumulate if self.batches.batch_size % settings.accumulate == 0 else 1
+        self.share = self.team.share(self.batches.batch_size // self.parts)
+        if found is not None and not self.team.leads:
+            # The first process goes on with the sums of all.
+            self.state.means.take()
+        self.compiled = torch.compile(self.terms) if settings.compile else self.terms
+        self._asked_to_stop, self._due = 0, 0
+        self._resumed = found is not None
+        self._began = time.perf_counter() - self.state.seconds
+        self._checkpointed = time.monotonic()
+        self._told = 0.0
+
+    def go(self) -> TrainResult:
+        state = self.state
+        status = "failed"
+        self._record("running")
+        if self._resumed:
+            self._tell("resume", {})
+        try:
+            status = self._loop()
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        finally:
+            self._finish(status)
+        self._tell("end", {"loss": state.best_loss})
+        return TrainResult(
+            status, state.step, state.seconds, state.best_step, state.best_loss, tuple(self.metrics.rows)
+        )
+
+    def _loop(self) -> str:
+        settings, state = self.settings, self.state
+        moving = [schedule for schedule in self.schedules.values() if not schedule.is_constant]
+        self.model.train()
+        while state.step < self.total:
+            if settings.patience and state.waited >= settings.patience:
+                return "stopped early"
+            for schedule in moving:
+                schedule.advance(Clock(state.step, self.per_epoch, self.total))
+            lr = self._step()
+            state.step += 1
+            if settings.ema:
+                state.update_ema(settings.ema)
+            epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
+            if state.step % settings.log_every == 0 or epoch_ends:
+                self._row("train", self._take_means(), lr=lr)
+            if epoch_ends:
+                settled = all(float(schedule) == schedule.final for schedule in moving)
+                better = self._validate()
+                state.waited = 0 if better or not settled else state.waited + 1
+            if self._due or self._asked_to_stop:
+                self._checkpoint()
+            if self._asked_to_stop:
+                raise Interrupted(self._asked_to_stop, state.step)
+            if time.monotonic() - self._told > 0.1:
+                self._tell("progress", {})
+        return "finished"
+
+    def _step(self) -> float:
+        """One optimizer step; returns the learning rate."""
+        settings, state = self.settings, self.state
+        lr = state.lr.at(state.step)
+        chunks = self.batches[state.step].x.chunk(self.parts)
+        for part, whole in enumerate(chunks):
+            x = whole[self.share]
+            with self._noise(part, len(whole)), self._averaging(part == len(chunks) - 1):
+                terms = self.compiled(x)
+                self._backward(terms, 1 / len(chunks))
+            state.means.add(terms, len(x))
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if not isinstance(terms.loss, Tensor):
+            self.team.average(gradients)
+        finite = bool(all_finite(terms.total, gradients))
+        failed, self._asked_to_stop, self._due = self.team.largest(
+            not finite, self.stop.received or 0, self._is_due(state.step + 1)
+        )
+        if failed:
+            raise self._non_finite(chunks)
+        if settings.clip:
+            nn.utils.clip_grad_norm_(self.parameters, settings.clip)
+        for optimizer in state.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return lr
+
+    @contextmanager
+    def _noise(self, part: int, whole: int) -> Iterator[None]:
+        """The noise of a part of this step, for the whole batch whatever the number of processes."""
+        seed = seed_for(self.settings.seed, "noise", self.state.step * self.parts + part)
+        if self.team.size == 1:
+            reseed(seed)
+            yield
+            return
+        reseed(seed_for(seed, "process", self.team.rank))
+        with SharedNoise(seed, self.device, self.share, whole):
+            yield
+
+    def _averaging(self, last: bool) -> AbstractContextManager[None]:
+        """Gradients are averaged over processes once a step."""
+        if not last and isinstance(self.terms, nn.parallel.DistributedDataParallel):
+            return self.terms.no_sync()
+        return nullcontext()
+
+    def _is_due(self, step: int) -> bool:
+        """Whether a checkpoint is to be written after a step."""
+        every = self.settings.checkpoint_every
+        epoch_ends = step % self.per_epoch == 0
+        waited = time.monotonic() - self._checkpointed
+        return (every > 0 and step % every == 0) or (epoch_ends and waited > _SECONDS_BETWEEN_CHECKPOINTS)
+
+    def _take_means(self) -> dict[str, float]:
+        """Training metrics since the last row, over all processes."""
+        means = self.state.means
+        states = self.team.gather(means.state())
+        means.take()
+        return RunningMeans.of(states).take()
+
+    def _backward(self, terms: Terms, scale: float) -> None:
+        """Each group's gradients from its own loss."""
+        if isinstance(terms.loss, Tensor):
+            (terms.loss if scale == 1 else terms.loss * scale).backward()  # type: ignore[no-untyped-call]
+            return
+        for i, (name, loss) in enumerate(terms.loss.items()):
+            group = self.groups[name]
+            last = i == len(terms.loss) - 1
+            gradients = torch.autograd.grad(loss * scale, group, retain_graph=not last, allow_unused=True)
+            for parameter, gradient in zip(group, gradients, strict=True):
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+    def _validate(self) -> bool:
+        """The validation loss with all schedules at their final values; keep the weights if it is lower."""
+        state = self.state
+        for schedule in self.schedules.values():
+            schedule.settle()
+        with self._ema_weights():
+            values = validation_means(
+                self.model,
+                # Where weights are spread, all processes must compute the same pieces.
+                self.terms if self.sharded else self.model.terms,
+                self.validation,
+                seed=self.settings.seed,
+                team=None if self.sharded else self.team,
+            )
+        better = values["loss"] < state.best_loss
+        if better:
+            state.best_loss, state.best_step = values["loss"], state.step
+            state.best = {name: tensor.detach().clone() for name, tensor in state.weights().items()}
+        state.lr.end_epoch(values["loss"])
+        self._row("validation", values, best=better)
+        return better
+
+    @contextmanager
+    def _ema_weights(self) -> Iterator[None]:
+        """The running means in place of the weights."""
+        if not self.state.ema:
+            yield
+            return
+        named = dict(self.model.named_parameters())
+        own = {name: named[name].data for name in self.state.ema}
+        for name, mean in self.state.ema.items():
+            named[name].data = mean
+        try:
+            yield
+        finally:
+            for name, weight in own.items():
+                named[name].data = weight
+
+    def _checkpoint(self) -> None:
+        means = RunningMeans.of(self.team.gather(self.state.means.state()))
+        self._checkpointed = time.monotonic()
+        self._write(means, "checkpoints", self.settings.keep_checkpoints)
+        self._tell("checkpoint", {})
+
+    def _write(self, means: RunningMeans, folder: str, keep: int = 2, **more: Any) -> None:
+        """The state as a checkpoint in a folder; spread weights are gathered by all, written by one."""
+        if self.directory is None and not self.sharded:
+            return
+        self.state.seconds = time.perf_counter() - self._began
+        more = {"facts": self.facts, "environment": self.record.environment, **more}
+        checkpoint = replace(self.state, means=means).checkpoint(more)
+        if self.directory is not None:
+            save_checkpoint(self.directory / folder, checkpoint, keep=keep)
+
+    def _non_finite(self, parts: Sequence[Tensor]) -> NonFiniteError:
+        settings, state = self.settings, self.state
+        for optimizer in state.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        where = ""
+        if not self.sharded:
+            with local():
+                where = trace(self.model, parts, settings.seed, state.step)
+        indices = self.batches.indices(state.step)
+        replay = {"where": where, "indices": indices, "per_epoch": self.per_epoch, "total": self.total}
+        self._write(state.means, REPLAY_FOLDER, **replay)
+        hint = "the weights of the step before are kept; try a lower --lr, or --clip 1"
+        if self.directory is not None:
+            hint += f"\nsee it again in one step: genmod train {self.directory} --replay"
+        return NonFiniteError(
+            f"step {state.step + 1} gave a loss or a gradient that is not finite"
+            + (f": {where}" if where else ""),
+            hint=hint,
+        )
+
+    def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
+        moving = {
+            name: float(s) for name, s in self.schedules.items() if not s.is_constant and split == "train"
+        }
+        step = self.state.step
+        self.metrics.write(
+            {
+                "step": step,
+                "epoch": round(step / self.per_epoch, 4),
+                "split": split,
+                **values,
+                **more,
+                **moving,
+            }
+        )
+        self._tell(split, values, best)
+
+    def _tell(self, kind: str, values: Mapping[str, float], best: bool = False) -> None:
+        self._told = time.monotonic()
+        step = self.state.step
+        self._tell_event(Event(kind, step, self.total, step / self.per_epoch, values, best))
+
+    def _finish(self, status: str) -> None:
+        """Put the files in order, and the best weights into the model."""
+        state = self.state
+        state.seconds = time.perf_counter() - self._began
+        if status in ("finished", "stopped early"):
+            self._checkpoint()
+        weights = state.weights()
+        if self.directory is not None and state.step:
+            write_tensors(self.directory / "last.safetensors", weights)
+            write_tensors(self.directory / "model.safetensors", state.best or weights)
+        own = self.model.state_dict()
+        best = {name: shared_out_like(t, own[name]) for name, t in (state.best or weights).items()}
+        self.model.load_state_dict(best)
+        for schedule in self.schedules.values():
+            schedule.settle()
+        if hasattr(self.model, "autocast_dtype"):
+            self.model.autocast_dtype = None
+        self.model.eval()
+        self._record(status)
+
+    def _record(self, status: str) -> None:
+        state = self.state
+        self.record.write(
+            status,
+            step=state.step,
+            total_steps=self.total,
+            best_step=state.best_step,
+            best_loss=state.best_loss,
+            seconds=round(state.seconds, 3),
+        )
