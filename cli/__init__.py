@@ -22,6 +22,8 @@ __all__ = ["main"]
 class _Terminated(KeyboardInterrupt):
     """SIGTERM: everything ends as it does on Ctrl-C, files are put in order."""
 
+    exit_code = 143
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line, by default that of this process, and exit."""
@@ -55,8 +57,8 @@ def _run(arguments: list[str]) -> int:
 def _report(error: Any) -> int:
     """Say what went wrong and give the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        console.error("terminated" if isinstance(error, _Terminated) else "interrupted")
-        return 143 if isinstance(error, _Terminated) else 130
+        console.error(str(error) or ("terminated" if isinstance(error, _Terminated) else "interrupted"))
+        return int(getattr(error, "exit_code", 130))
     if isinstance(error, GenmodError):
         console.error(error.message, error.hint)
         return error.exit_code

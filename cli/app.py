@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -25,15 +26,19 @@ COMMANDS = {
     "interpolate": ("interpolate:interpolate", "Decode the way from one example to another."),
     "traverse": ("traverse:traverse", "Decode what each latent dimension changes."),
     "evaluate": ("evaluate:evaluate", "Measure a model on its test data."),
+    "sweep": ("sweep:sweep", "Train a model for every combination of some values."),
+    "compare": ("compare:compare", "Compare models side by side."),
     "list": ("listing:list_components", "List the components that there are."),
     "show": ("show:show", "Explain a component and its options."),
     "plugins": ("plugins:plugins", "List the installed plugins and what became of each."),
+    "check": ("check:check", "Check plugins and components against the laws of their kinds."),
+    "plugin": ("plugin:plugin", "Start a plugin of your own."),
     "info": ("info:info", "Describe this installation, for reports of errors."),
 }
 """Name of each command → its function, in a file of this folder, and its line in ``genmod --help``."""
 
 _FLAGS = frozenset({"--version", "--no-plugins", "-q", "--quiet", "-v", "--verbose", "--debug"})
-_VALUED = frozenset({"--disable-plugin", "--color"})
+_VALUED = frozenset({"--plugin", "--disable-plugin", "--color"})
 
 
 class _Commands(TyperGroup):
@@ -92,6 +97,10 @@ def _options(
     no_plugins: Annotated[
         bool, typer.Option("--no-plugins", help="Use the built-in components alone.")
     ] = False,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option("--plugin", metavar="FILE", help="Use the components of a Python file; repeatable."),
+    ] = None,
     disable_plugin: Annotated[
         list[str] | None,
         typer.Option("--disable-plugin", metavar="DIST", help="Do not look into this plugin; repeatable."),
@@ -175,7 +184,9 @@ def _registry(params: Mapping[str, Any]) -> Any:
     from genmod.registry import Registry
 
     return Registry.from_environment(
-        disabled=params.get("disable_plugin") or (), third_party=not params.get("no_plugins")
+        disabled=params.get("disable_plugin") or (),
+        third_party=not params.get("no_plugins"),
+        files=params.get("plugin") or (),
     )
 
 

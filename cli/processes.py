@@ -54,20 +54,25 @@ def launch(arguments: Sequence[str], processes: int) -> int:
 
 
 def _wait(children: Sequence["subprocess.Popen[bytes]"]) -> int:
-    """Until all have ended; the first failure ends the others, after some time to put files in order."""
-    deadline = None
+    """The exit code of the first failure; it ends the others, after some time to put files in order."""
+    first, deadline = 0, 0.0
     while any(child.poll() is None for child in children):
-        failed = [child for child in children if child.poll() not in (None, 0)]
-        if failed and deadline is None:
+        if first == 0:
+            first = _first_failure(children)
             deadline = time.monotonic() + _SECONDS_TO_STOP
-            for child in children:
-                if child.poll() is None and failed[0].returncode not in (130, 143):
-                    child.terminate()
-        if deadline is not None and time.monotonic() > deadline:
+            if first not in (0, 130, 143):
+                for child in children:
+                    if child.poll() is None:
+                        child.terminate()
+        elif time.monotonic() > deadline:
             break
         time.sleep(0.05)
-    codes = [child.poll() for child in children]
-    return next((128 - code if code < 0 else code for code in codes if code), 0)
+    return first or _first_failure(children)
+
+
+def _first_failure(children: Sequence["subprocess.Popen[bytes]"]) -> int:
+    code = next((child.returncode for child in children if child.poll() not in (None, 0)), 0)
+    return 128 - code if code < 0 else code
 
 
 def _free_port() -> int:

@@ -67,7 +67,7 @@ def show(
 
 def _class(provided: "Provided", name: str) -> dict[str, Any]:
     from genmod.options import REQUIRED, options_of, to_json
-    from genmod.summary import option_text
+    from genmod.spec import SPEC_KINDS
 
     cls: Callable[..., Any] = provided.load()
     text, *sections = _SECTION.split(inspect.getdoc(cls) or "")
@@ -86,21 +86,26 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
         }
         for option in options_of(cls)
     ]
-    # What must be given, else an option that has a value, so that the line shows how one is written.
-    needed = [option for option in options if option["required"]]
-    shown = needed or [option for option in options if option["default"] is not None][:1]
-    words = ["genmod", "build", "--data" if provided.kind == "dataset" else f"--{provided.kind}", name]
-    for option in shown:
-        value = option["name"].upper() if option["required"] else option_text(option["default"])
-        words += ["-s", f"{provided.kind}.{option['name']}={value}"]
     formula = re.search(r"^``([^`]* = [^`]*)``", text, re.MULTILINE)
     return {
         "description": text.strip(),
         "formula": formula.group(1) if formula else "",
         "reference": named.get("Reference", named.get("References", "")),
         "options": options,
-        "example": shlex.join(words),
+        "example": _example(provided.kind, name, options) if provided.kind in SPEC_KINDS else "",
     }
+
+
+def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
+    """A command line with what must be given, else with an option that has a value, to show how it is written."""
+    from genmod.summary import option_text
+
+    needed = [option for option in options if option["required"]]
+    words = ["genmod", "build", "--data" if kind == "dataset" else f"--{kind}", name]
+    for option in needed or [option for option in options if option["default"] is not None][:1]:
+        value = option["name"].upper() if option["required"] else option_text(option["default"])
+        words += ["-s", f"{kind}.{option['name']}={value}"]
+    return shlex.join(words)
 
 
 def _recipe(provided: "Provided", name: str) -> dict[str, Any]:
@@ -167,4 +172,5 @@ def _print(document: dict[str, Any]) -> None:
         )
     else:
         console.print_text("it has no options")
-    console.print_text(f"\nexample: {document['example']}")
+    if document["example"]:
+        console.print_text(f"\nexample: {document['example']}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from genmod.posterior import Posterior
     from genmod.prior import Prior
     from genmod.spec import ComponentSpec, ModelSpec
+    from genmod.tracker import Tracker
     from genmod.training.loop import train
     from genmod.training.schedule import Schedule
     from genmod.training.settings import TrainSettings
@@ -57,6 +58,7 @@ __all__ = [
     "Split",
     "TensorSplit",
     "Terms",
+    "Tracker",
     "TrainSettings",
     "UndefinedError",
     "UsageError",
@@ -88,6 +90,7 @@ _WHERE = {
     "posterior": "Posterior",
     "prior": "Prior",
     "spec": "ComponentSpec ModelSpec",
+    "tracker": "Tracker",
     "training.loop": "train",
     "training.schedule": "Schedule",
     "training.settings": "TrainSettings",

@@ -12,6 +12,7 @@ from genmod.dataset import DataInfo, Dataset, default_root
 from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.model import LatentVariableModel
 from genmod.options import to_json, validate_many
+from genmod.provenance import find_recorded, migrated
 from genmod.random import seed_for, seeded
 from genmod.registry import Provided, Registry, current_registry
 from genmod.spec import MODEL_KINDS, ComponentSpec, ModelSpec
@@ -39,27 +40,20 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
             f"no {', '.join(missing)} chosen",
             hint="start from a recipe, which has all parts: genmod build vae",
         )
-    found = {kind: registry.find(kind, part.name) for kind, part in spec.components.items()}
+    found = {kind: find_recorded(registry, kind, part) for kind, part in spec.components.items()}
     classes = {kind: provided.load() for kind, provided in found.items()}
     values = validate_many(
-        {kind: (classes[kind], spec.components[kind].options) for kind in found},
+        {kind: (classes[kind], migrated(found[kind], spec.components[kind])) for kind in found},
         labels={kind: f"{kind} {part.name}" for kind, part in spec.components.items()},
     )
     components = {
-        kind: _resolved(found[kind], to_json(classes[kind], values[kind]), spec.components[kind])
-        for kind in found
+        kind: _resolved(found[kind], to_json(classes[kind], values[kind])) for kind in found
     }
     return replace(spec, components=components)
 
 
-def _resolved(provided: Provided, options: Mapping[str, Any], asked: ComponentSpec) -> ComponentSpec:
+def _resolved(provided: Provided, options: Mapping[str, Any]) -> ComponentSpec:
     component = provided.component
-    if asked.revision > component.revision:
-        raise PluginError(
-            f"{component.kind} {component.name!r} was saved by {asked.provider} {asked.version} (revision "
-            f"{asked.revision}); installed is {provided.version}, which knows revision {component.revision}",
-            hint=f"pip install --upgrade {provided.distribution}",
-        )
     name = component.name if provided.builtin else provided.qualified
     return ComponentSpec(name, options, provided.distribution, provided.version, component.revision)
 
@@ -72,8 +66,9 @@ def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None
     """
     registry = registry or current_registry()
     part = spec.components["dataset"]
-    cls = registry.find("dataset", part.name).load()
-    values = validate_many({"dataset": (cls, part.options)})["dataset"]
+    provided = find_recorded(registry, "dataset", part)
+    cls = provided.load()
+    values = validate_many({"dataset": (cls, migrated(provided, part))})["dataset"]
     dataset: Dataset = cls(default_root(root), **values)
     return dataset
 
@@ -130,6 +125,12 @@ def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVar
         except GenmodError:
             raise
         except Exception as error:
+            # Torch counts bytes in 64 bits, and says so in errors of several types.
+            if "overflow" in str(error).lower():
+                raise UsageError(
+                    f"{kind} {part.name!r} would be too large for any memory",
+                    hint=f"give smaller numbers than {dict(part.options)}",
+                ) from error
             if part.provider == "genmod-torch":
                 raise
             raise PluginError(

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 FORMAT = 1
+_MAX_HEADER = 25_000_000
 _FILES = {"best": "model.safetensors", "last": "last.safetensors"}
 
 
@@ -154,6 +155,8 @@ def load(
     path = directory / _FILES[weights]
     if weights == "last" and not path.exists():
         path = directory / _FILES["best"]
+    if _is_double(path):
+        model = model.double()
     model.load_state_dict(read_tensors(path, model.state_dict()))
     return model.to(device).eval()
 
@@ -203,11 +206,12 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
         raise FileError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     try:
         content = path.read_bytes()
-        tensors = from_bytes(content)
+        # The library gives them in another order each time; processes must agree on one.
+        tensors = dict(sorted(from_bytes(content).items()))
         note = _note(content)
     except OSError as error:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileError(f"{path} is damaged: {error}", hint=_RESTORE) from None
     if note.get("sha256") != _checksum(tensors):
         raise FileError(f"{path} is damaged: its checksum does not match its content", hint=_RESTORE)
@@ -233,6 +237,19 @@ def check_tensors(path: Path, tensors: Mapping[str, "Tensor"], expected: Mapping
                 f"{path} does not belong to this model: {name} is {given.dtype} {tuple(given.shape)}, "
                 f"expected {tensor.dtype} {tuple(tensor.shape)}"
             )
+
+
+def _is_double(path: Path) -> bool:
+    """Whether a file holds numbers of double precision, as a model has after ``model.double()``."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            header = json.loads(stream.read(min(int.from_bytes(stream.read(8), "little"), _MAX_HEADER)))
+        return any(tensor.get("dtype") == "F64" for tensor in header.values())
+    except (OSError, ValueError, AttributeError, RecursionError):
+        # What is wrong with the file is said where it is read.
+        return False
 
 
 _RESTORE = "restore it from a copy, or train again: genmod build --overwrite && genmod train"

@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
     "divergence": "genmod.divergence:Divergence",
     "objective": "genmod.objective:Objective",
     "dataset": "genmod.dataset:Dataset",
+    "tracker": "genmod.tracker:Tracker",
     "recipe": "",
 }
 """Kind of component → the abstract class it implements; a recipe is a TOML file instead."""

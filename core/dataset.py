@@ -54,11 +54,13 @@ class DataInfo:
         low: smallest value, may be ``-inf``.
         high: largest value, may be ``inf``.
         levels: number of equally spaced values, 256 for 8-bit images; None for continuous data.
+        counts: whether values are whole numbers from 0 on, stored as they are.
         classes: names of the classes where examples are labelled.
         factors: ground-truth factors where they are known.
 
     Raises:
-        DataError: an empty shape, ``low`` not below ``high``, fewer than two levels or levels without bounds.
+        DataError: an empty shape, ``low`` not below ``high``, fewer than two levels, levels without bounds, or
+            counts that have levels or do not begin at 0.
 
     Example:
         >>> info = DataInfo((1, 8, 8), levels=17)
@@ -74,6 +76,7 @@ class DataInfo:
     levels: int | None = None
     classes: tuple[str, ...] = ()
     factors: tuple[Factor, ...] = ()
+    counts: bool = False
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1 or self.size > _MAX_SIZE:
@@ -86,6 +89,10 @@ class DataInfo:
             raise DataError(
                 f"{self.levels} levels from {self.low} to {self.high}; allowed are 2 or more, finite"
             )
+        if self.counts and (self.levels is not None or self.low != 0):
+            raise DataError(
+                f"counts from {self.low:g} with levels={self.levels}; they begin at 0 and have no levels"
+            )
 
     @property
     def size(self) -> int:
@@ -96,20 +103,26 @@ class DataInfo:
     def is_image(self) -> bool:
         return len(self.shape) == 3
 
-    def values(self, stored: Tensor) -> Tensor:
+    def values(self, stored: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Stored examples → float values in ``[low, high]``, any shape → the same shape.
+
+        Args:
+            stored: integers, or the values themselves.
+            dtype: of the values; by default that of stored floats, and torch's default for integers.
 
         Raises:
             DataError: integers are stored, but the data were declared to be continuous.
         """
         if stored.is_floating_point():
-            return stored
+            return stored if dtype is None else stored.to(dtype)
+        if self.counts:
+            return stored.to(dtype or torch.get_default_dtype())
         if self.levels is None:
             raise DataError(
                 f"the data were declared continuous (levels=None), but are stored as {stored.dtype}"
             )
         # Dividing, unlike multiplying by a rounded step, makes the largest level exactly `high`.
-        values = stored.to(torch.get_default_dtype()) / (self.levels - 1)
+        values = stored.to(dtype or torch.get_default_dtype()) / (self.levels - 1)
         return values if (self.low, self.high) == (0, 1) else self.low + values * (self.high - self.low)
 
     def to_json(self) -> dict[str, Any]:
@@ -135,6 +148,7 @@ class DataInfo:
                 levels=None if plain["levels"] is None else int(plain["levels"]),
                 classes=tuple(str(name) for name in plain["classes"]),
                 factors=tuple(Factor(str(f["name"]), int(f["size"])) for f in plain["factors"]),
+                counts=bool(plain.get("counts", False)),
             )
         except DataError as error:
             raise DataError(f"the description of the data is damaged: {error.message}") from error

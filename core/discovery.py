@@ -2,19 +2,20 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genmod.component import GROUP
 from genmod.errors import PluginError
 
 # importlib.metadata is imported where it is used: it takes as long as the rest of `genmod --help` together.
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution, EntryPoint
+    from importlib.metadata import Distribution
 
 __all__ = [
     "DISTRIBUTION_NAME",
     "OWN_DISTRIBUTION",
     "Found",
+    "Loadable",
     "find_plugins",
     "installed",
     "normalised",
@@ -30,13 +31,25 @@ DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])
 _VERSIONED_GROUP = re.compile(r"genmod\.v\d+")
 
 
+class Loadable(Protocol):
+    """What an entry point has: importlib.metadata's, or a file in its place."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
+
+    def load(self) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Found:
     """An entry point that is not loaded yet, or the error of reading the entry points of a distribution."""
 
     distribution: str
     version: str
-    entry_point: "EntryPoint | Exception"
+    entry_point: "Loadable | Exception"
 
 
 def normalised(distribution: str) -> str:

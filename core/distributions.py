@@ -1,6 +1,7 @@
 """Distributions that torch lacks, or has with too little precision for this work."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,7 +52,7 @@ class LogScaleNormal(Normal):
         self.log_scale = log_scale.expand_as(loc) if log_scale.shape != loc.shape else log_scale
         super().__init__(loc, self.log_scale.exp(), validate_args=validate_args)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "LogScaleNormal":
+    def expand(self, batch_shape: Any, _instance: object = None) -> "LogScaleNormal":
         return LogScaleNormal(
             self.loc.expand(batch_shape), self.log_scale.expand(batch_shape), validate_args=False
         )

@@ -1,13 +1,14 @@
 """Divergences: how far a posterior is from the prior."""
 
 from abc import ABC, abstractmethod
+from typing import Any, Literal
 
 from torch import Tensor, nn
-from torch.distributions import Distribution
+from torch.distributions import Distribution, kl_divergence
 
 from genmod.errors import UndefinedError
 
-__all__ = ["Divergence"]
+__all__ = ["Divergence", "draws_of", "known_kl"]
 
 
 class Divergence(nn.Module, ABC):
@@ -16,7 +17,9 @@ class Divergence(nn.Module, ABC):
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
 
     The laws: zero in expectation where ``q = p``; non-negative in expectation; the value of an example does
-    not depend on the size of the batch.
+    not depend on the size of the batch. One that looks at the distribution of a whole batch of latents says
+    so in :attr:`batch_statistics`; it returns a number of the batch for each of its examples, so that their
+    mean is that number, and the laws hold for the batch.
     """
 
     is_kl: bool = False
@@ -27,6 +30,10 @@ class Divergence(nn.Module, ABC):
 
     needs_densities: bool = True
     """Whether ``q`` and ``p`` must have densities."""
+
+    batch_statistics: Literal["none", "global", "local"] = "none"
+    """What else the value of an example depends on: nothing; the batch of all processes, by means of
+    :mod:`genmod.parallel`; or the batch of its own process, which several processes cannot be trained with."""
 
     @abstractmethod
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
@@ -49,6 +56,10 @@ class Divergence(nn.Module, ABC):
         """
         return
 
+    def prepare(self, dataset_size: int) -> None:
+        """Called when training begins, with the number of training examples; what depends on it is a buffer."""
+        return
+
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         """The parts of :meth:`forward` that belong to each latent dimension, ``(B, *latent_shape)``, nats.
 
@@ -59,3 +70,38 @@ class Divergence(nn.Module, ABC):
             f"{type(self).__name__} between {type(q).__name__} and {type(p).__name__} does not fall apart into dimensions",
             hint="use a divergence that does, such as --divergence kl with --posterior normal --prior normal",
         )
+
+
+def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """``KL(q ‖ p)`` in closed form where one is known, else its estimate from the draws; nats.
+
+    ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
+
+    Example:
+        >>> import torch
+        >>> from genmod.distributions import diagonal_normal
+        >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
+        >>> known_kl(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
+        tensor([1., 1., 1.])
+    """
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return (q.log_prob(z) - p.log_prob(z)).mean(0)
+
+
+def draws_of(p: Distribution, shape: Any) -> Tensor:
+    """Draws of a prior, ``(*shape, *latent_shape)``, with their gradient.
+
+    Raises:
+        UndefinedError: the prior is learned, and its draws have no gradient to learn it from.
+    """
+    if p.has_rsample:
+        return p.rsample(shape)
+    z = p.sample(shape)
+    if p.log_prob(z).requires_grad:
+        raise UndefinedError(
+            f"draws of the prior, a {type(p).__name__} that is learned, cannot be differentiated",
+            hint="choose a divergence that uses its density (--divergence kl-mc), or a prior that is not learned",
+        )
+    return z

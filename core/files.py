@@ -106,8 +106,8 @@ def staged_directory(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove what a killed process left half written; nobody else may be writing there."""
-    for pattern in (".*.tmp", ".*.del"):
+    """Remove what a killed process left half written or half removed; nobody else may be writing there."""
+    for pattern in (".*.tmp", ".*.old", ".*.del"):
         for path in directory.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -151,7 +151,11 @@ def alone_in(directory: Path) -> Iterator[None]:
 
 
 def _cannot_write(path: Path, error: OSError) -> FileError:
-    return FileError(
+    told = FileError(
         f"{path} cannot be written: {error.strerror or error}",
         hint="make room there, or choose another place",
     )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Nothing was asked for that cannot be; the work failed.
+        told.exit_code = 1
+    return told

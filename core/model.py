@@ -67,6 +67,12 @@ class GenerativeModel(nn.Module, ABC):
         """Where the parameters are."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the parameters, which data are brought to."""
+        floats = (p.dtype for p in self.parameters() if p.is_floating_point())
+        return next(floats, torch.get_default_dtype())
+
 
 class LatentVariableModel(GenerativeModel):
     """A latent-variable model composed of named components.
@@ -118,7 +124,7 @@ class LatentVariableModel(GenerativeModel):
 
         ``x (B, *data.shape)`` → ``(B, *data.shape)`` float; may draw, as dynamic binarisation does.
         """
-        return self.decoder.observe(self.data.values(x))
+        return self.decoder.observe(self.data.values(x, self.dtype))
 
     def encode(self, x: Tensor) -> Distribution:
         """``q(z|x)`` of observations ``x (B, *data.shape)``; stored integers are scaled first.
@@ -135,7 +141,7 @@ class LatentVariableModel(GenerativeModel):
                 hint=f"give a batch, (B, {', '.join(map(str, self.data.shape))})",
             )
         with self._networks():
-            features = self.encoder(self.data.values(x))
+            features = self.encoder(self.data.values(x, self.dtype))
         return self.posterior(features.float() if features.dtype.itemsize < 4 else features)  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor) -> Distribution:

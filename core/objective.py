@@ -54,6 +54,10 @@ class Objective(nn.Module, ABC):
         """Parameters by group; each group has its own optimizer, and its own loss where :class:`Terms` gives several."""
         return {"model": model.parameters()}
 
+    def after_step(self) -> None:
+        """Called by the trainer after each of its steps, for what moves with them; such state is a buffer."""
+        return
+
     def check(self, model: "LatentVariableModel") -> None:
         """Called once when the model is complete, before anything is trained.
 

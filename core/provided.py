@@ -10,7 +10,7 @@ from genmod.discovery import installed
 from genmod.errors import PluginError
 from genmod.loader import cause, quiet
 
-__all__ = ["Provided"]
+__all__ = ["Provided", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Provided:
         distribution: normalised name of the distribution that provides it.
         version: version of that distribution.
         builtin: whether it comes with genmod itself.
+        registered: whether an installed plugin yields it; not where it comes from a file, or from nowhere.
 
     Example:
         >>> vq = Provided(Component("posterior", "vq", "genmod_vq:VectorQuantised"), "genmod-vq", "1.0")
@@ -33,6 +34,7 @@ class Provided:
     distribution: str
     version: str
     builtin: bool = False
+    registered: bool = True
 
     @property
     def kind(self) -> str:
@@ -65,8 +67,8 @@ class Provided:
         self._check_requirements()
         try:
             with quiet():
-                base = _resolve(base_target)
-                found = _resolve(self.component.target)
+                base = resolve(base_target)
+                found = resolve(self.component.target)
         except (Exception, SystemExit) as error:
             raise self._error("cannot be loaded", cause(error)) from error
         if not isinstance(found, type):
@@ -97,9 +99,13 @@ class Provided:
         except (Exception, SystemExit) as error:
             raise self._error("cannot be read", cause(error)) from error
 
+    @property
+    def missing_requirements(self) -> list[str]:
+        """The distributions that it requires and that are not installed."""
+        return [name for name in self.component.requires if installed(name) is None]
+
     def _check_requirements(self) -> None:
-        missing = [name for name in self.component.requires if installed(name) is None]
-        if missing:
+        if missing := self.missing_requirements:
             raise PluginError(
                 f"{self._label} needs {', '.join(missing)}, which is not installed",
                 hint=f"pip install {' '.join(missing)}",
@@ -110,12 +116,14 @@ class Provided:
         return f"{self.kind} {self.name!r} of {self.distribution} {self.version}"
 
     def _error(self, what: str, why: str) -> PluginError:
+        upgrade = f"pip install --upgrade {self.distribution}, or tell its authors"
         return PluginError(
             f"{self._label} {what}: {why}",
-            hint=f"pip install --upgrade {self.distribution}, or tell its authors",
+            hint=upgrade if self.registered else f"mend {self.component.target.partition(':')[0]}",
         )
 
 
-def _resolve(target: str) -> Any:
+def resolve(target: str) -> Any:
+    """What a target ``"package.module:Class"`` names; this imports it."""
     module, _, attribute = target.partition(":")
     return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))

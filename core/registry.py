@@ -2,7 +2,8 @@
 
 A bare name means a built-in component where there is one, else the only third-party component of that name
 or alias. ``distribution/name`` always means that distribution's. Nothing is ever renamed, and installing a
-plugin changes nothing until one of its components is named.
+plugin changes nothing until one of its components is named. A file given by ``--plugin ./mine.py`` is one more
+distribution, called ``./mine.py``.
 
 Built-in names are looked up without touching third-party code; plugins are loaded when a name is missing,
 when components are listed, and only the plugin in question for ``distribution/name``.
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Self
 
 from genmod.component import KINDS
@@ -25,13 +27,15 @@ from genmod.discovery import (
     normalised,
     own_plugins,
 )
-from genmod.errors import UsageError
-from genmod.loader import LOADING, PluginStatus, load_plugin, unloaded
+from genmod.errors import GenmodError, PluginError, UsageError
+from genmod.loader import LOADING, PluginStatus, cause, load_plugin, unloaded
+from genmod.local import is_local, local_plugin
 from genmod.provided import Provided
 from genmod.unknown import (
     MissingPluginError,
     UnknownComponentError,
     check_kind,
+    not_given,
     not_provided,
     spelled,
     unknown_component,
@@ -57,9 +61,11 @@ class Registry:
         only: if given, the only distributions whose plugins are looked into.
         third_party: False to have the built-in components alone.
         strict: let the original error of a broken plugin through.
+        files: Python files with components of their own; they are run when third-party plugins are looked into.
 
     Raises:
-        UsageError: the built-in components are to be disabled.
+        UsageError: the built-in components are to be disabled, or two files have one name.
+        FileError: a file cannot be read.
 
     Example:
         >>> Registry(third_party=False).find("encoder", "mlp").qualified
@@ -73,6 +79,7 @@ class Registry:
         only: Collection[str] | None = None,
         third_party: bool = True,
         strict: bool = False,
+        files: Iterable[Path | str] = (),
     ) -> None:
         self._disabled = {normalised(name) for name in disabled}
         self._only = None if only is None else {normalised(name) for name in only}
@@ -84,6 +91,28 @@ class Registry:
                 f"{OWN_DISTRIBUTION} holds the built-in components and cannot be disabled",
                 hint="name a plugin, as `genmod plugins` lists them",
             )
+        self._files: dict[str, Found] = {}
+        for path in dict.fromkeys(Path(file).absolute() for file in files):
+            self._add_file(path)
+
+    def _add_file(self, path: Path) -> None:
+        found = local_plugin(path)
+        other = self._files.get(found.distribution)
+        if other is not None and other != found:
+            raise UsageError(
+                f"two plugins are called {found.distribution}", hint="rename one of the files: models record the name"
+            )
+        self._files[found.distribution] = found
+
+    def with_files(self, files: Iterable[Path | str]) -> "Registry":
+        """The same with further files."""
+        other = Registry(
+            disabled=self._disabled, only=self._only, third_party=self._third_party, strict=self._strict
+        )
+        other._files = dict(self._files)
+        for path in files:
+            other._add_file(Path(path).absolute())
+        return other
 
     @classmethod
     def from_environment(
@@ -92,6 +121,7 @@ class Registry:
         *,
         disabled: Collection[str] = (),
         third_party: bool = True,
+        files: Iterable[Path | str] = (),
     ) -> Self:
         """With what the environment says, and what the command line adds to it.
 
@@ -105,6 +135,7 @@ class Registry:
             only=None if allowed is None else _comma_list(allowed),
             third_party=third_party,
             strict=environ.get("GENMOD_STRICT_PLUGINS", "").strip() not in ("", "0"),
+            files=files,
         )
 
     def find(self, kind: str, name: str) -> Provided:
@@ -113,7 +144,7 @@ class Registry:
         Raises:
             UsageError: an unknown kind, or a name that several plugins use.
             UnknownComponentError: no component has that name; says which there are.
-            MissingPluginError: the distribution is not installed.
+            MissingPluginError: the distribution is not installed, or the file is not given.
             PluginError: the distribution's plugin is broken, disabled or incompatible.
         """
         check_kind(kind)
@@ -163,7 +194,15 @@ class Registry:
     def requirements(self, providers: Iterable[Provided] | None = None) -> list[str]:
         """``distribution==version`` of these components, else of all plugins, to install the same again."""
         used: Iterable[Provided | PluginStatus] = self.plugins() if providers is None else providers
-        return sorted({f"{part.distribution}=={part.version}" for part in used})
+        return sorted(
+            {
+                # What pip cannot install is still said, as a comment.
+                f"# {part.distribution} {part.version}"
+                if is_local(part.distribution)
+                else f"{part.distribution}=={part.version}"
+                for part in used
+            }
+        )
 
     @property
     def _builtin(self) -> list[Provided]:
@@ -177,13 +216,19 @@ class Registry:
     def _found(self) -> dict[str, list[Found]]:
         """Entry points by distribution, in a fixed order."""
         found: dict[str, list[Found]] = {}
-        for each in find_plugins():
+        for each in (*find_plugins(), *self._files.values()):
             found.setdefault(each.distribution, []).append(each)
         return found
 
     def _provided(self, distribution: str) -> list[Provided]:
         return [
-            Provided(component, distribution, status.version, builtin=distribution == OWN_DISTRIBUTION)
+            Provided(
+                component,
+                distribution,
+                status.version,
+                builtin=distribution == OWN_DISTRIBUTION,
+                registered=not is_local(distribution),
+            )
             for status in self._load(distribution)
             for component in status.components
         ]
@@ -205,6 +250,8 @@ class Registry:
         taken: set[tuple[str, str]] = set()
         if distribution == OWN_DISTRIBUTION:
             return [load_plugin(found, taken, strict=True) for found in own_plugins()]
+        if is_local(distribution):
+            return [_load_file(found, taken) for found in self._found[distribution]]
         reason, hint = self._blocked(distribution)
         if reason:
             return [
@@ -224,12 +271,15 @@ class Registry:
         return "", ""
 
     def _find_qualified(self, kind: str, distribution: str, name: str) -> Provided:
-        if not DISTRIBUTION_NAME.fullmatch(distribution):
+        if is_local(distribution) and distribution not in self._files:
+            raise not_given(kind, name, distribution)
+        if not is_local(distribution) and not DISTRIBUTION_NAME.fullmatch(distribution):
             raise UsageError(
                 f"{distribution[:80]!r} is no name of a distribution",
                 hint=f"write {kind} as NAME or DISTRIBUTION/NAME",
             )
-        distribution = normalised(distribution)
+        if not is_local(distribution):
+            distribution = normalised(distribution)
         if distribution != OWN_DISTRIBUTION and distribution not in self._found:
             raise not_provided(kind, name, distribution)
         candidates = _named(self._provided(distribution), kind, name)
@@ -239,6 +289,18 @@ class Registry:
             if status.status != "ok":
                 raise unusable_plugin(kind, name, status)
         raise unknown_component(kind, name, distribution, self.components(), self.plugins())
+
+
+def _load_file(found: Found, taken: set[tuple[str, str]]) -> PluginStatus:
+    """Load a file that was given by name: nothing of it is passed over in silence."""
+    try:
+        return load_plugin(found, taken, strict=True)
+    except GenmodError as error:
+        raise PluginError(f"{found.distribution}: {error.message}", hint=error.hint) from error
+    except Exception as error:
+        raise PluginError(
+            f"{found.distribution} cannot be loaded: {cause(error)}", hint="mend the file; --debug shows where"
+        ) from error
 
 
 def _named(provided: Iterable[Provided], kind: str, name: str) -> list[Provided]:

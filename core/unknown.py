@@ -14,6 +14,7 @@ __all__ = [
     "MissingPluginError",
     "UnknownComponentError",
     "check_kind",
+    "not_given",
     "not_provided",
     "spelled",
     "unknown_component",
@@ -26,7 +27,7 @@ class UnknownComponentError(UsageError):
 
 
 class MissingPluginError(PluginError):
-    """A component of a distribution that is not installed."""
+    """A component of a distribution that is not installed, or of a file that is not given."""
 
 
 def check_kind(kind: str) -> None:
@@ -85,6 +86,13 @@ def not_provided(kind: str, name: str, distribution: str) -> PluginError:
     return MissingPluginError(
         f"{kind} {name[:80]!r} needs the plugin {distribution}, which is not installed",
         hint=f"pip install {distribution}",
+    )
+
+
+def not_given(kind: str, name: str, file: str) -> MissingPluginError:
+    """The error for a component of a file that is not given; files are never looked for."""
+    return MissingPluginError(
+        f"{kind} {name[:80]!r} needs the file {file[:80]!r}, which was not given", hint="give it: --plugin PATH"
     )
 
 

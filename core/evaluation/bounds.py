@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from genmod.dataset import Split
+from genmod.errors import UndefinedError
 from genmod.model import LatentVariableModel
 from genmod.random import seed_for, seeded
 
@@ -64,7 +65,18 @@ class Evaluation:
     seed: int
 
     def __getitem__(self, name: str) -> Row:
-        return next(row for row in self.rows if row.name == name)
+        """The number of that name.
+
+        Raises:
+            UndefinedError: this model or these data have none; says why.
+            KeyError: there is no number of that name.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        if name in self.undefined:
+            raise UndefinedError(f"there is no {name}: {self.undefined[name]}")
+        raise KeyError(name)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -94,8 +106,8 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
     """ELBO, rate, distortion and bits per dimension of a split.
 
     The rate is exact where a closed form is known, else estimated from the same draws. Bits per dimension
-    of a continuous likelihood on discrete data are those of the data with uniform noise one step wide
-    added, which bound the code length from above.
+    of a continuous likelihood on discrete data are those of the data spread evenly over their
+    cells (:meth:`Decoder.dequantized`), which bound the code length from above.
 
     Args:
         model: put in evaluation mode meanwhile.
@@ -111,15 +123,13 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
     """
     reason = model.missing_densities()
     undefined = {"elbo": reason, "rate": reason, "bits_per_dim": reason} if reason else {}
-    step = 1.0
-    dequantise = not reason and not model.decoder.support.is_discrete
-    if dequantise:
-        if model.data.levels is None:
-            undefined["bits_per_dim"] = (
-                "the data are continuous, so their code length depends on the unit of measurement"
-            )
-        else:
-            step = (model.data.high - model.data.low) / (model.data.levels - 1)
+    cell = None if reason else model.decoder.cell
+    if not reason and cell is None:
+        undefined["bits_per_dim"] = (
+            "the data are continuous, so their code length depends on the unit of measurement"
+        )
+    # A density of the bare levels is no bound; one of levels spread over their cells is.
+    spread = cell is not None and not model.decoder.support.is_discrete and not model.decoder.dequantize
     parts: dict[str, list[Tensor]] = {}
     was_training = model.training
     model.eval()
@@ -129,14 +139,12 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
                 stored = split.__getitems__(range(start, min(start + _CHUNK, len(split)))).x.to(model.device)
                 x = model.observe(stored)
                 values = _terms(model, x, samples, bound=not reason)
-                if not reason and "bits_per_dim" not in undefined:
-                    if dequantise:
-                        bound = _terms(model, x + step * (torch.rand_like(x) - 0.5), samples, bound=True)[
-                            "elbo"
-                        ]
-                    else:
-                        bound = values["elbo"]
-                    values["bits_per_dim"] = bits_per_dim(bound, model.data.size, step)
+                if cell is not None:
+                    bound = values["elbo"]
+                    if spread:
+                        y = model.decoder.dequantized(model.data.values(stored, model.dtype))
+                        bound = _terms(model, y, samples, bound=True)["elbo"]
+                    values["bits_per_dim"] = bits_per_dim(bound, model.data.size, cell)
                 for name, value in values.items():
                     parts.setdefault(name, []).append(value.cpu().double())
     finally:

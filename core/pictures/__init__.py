@@ -2,7 +2,15 @@
 
 from genmod.pictures.grid import grid
 from genmod.pictures.picture import Picture
-from genmod.pictures.views import choose_examples, codes, random_decodings, reconstruction_grid, sample_grid
+from genmod.pictures.views import (
+    choose_examples,
+    codes,
+    observed,
+    prior_draws,
+    random_decodings,
+    reconstruction_grid,
+    sample_grid,
+)
 from genmod.pictures.walks import activity, interpolation, latent_scale, slerp, traversal
 
 __all__ = [
@@ -13,6 +21,8 @@ __all__ = [
     "grid",
     "interpolation",
     "latent_scale",
+    "observed",
+    "prior_draws",
     "random_decodings",
     "reconstruction_grid",
     "sample_grid",

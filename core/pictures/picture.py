@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -54,7 +54,7 @@ class Picture:
         >>> import torch
         >>> picture = Picture(torch.rand(4, 1, 8, 8), DataInfo((1, 8, 8)))
         >>> picture.image().size, sorted(picture.arrays())
-        ((150, 150), ['images'])
+        ((158, 158), ['images'])
     """
 
     images: Tensor
@@ -103,9 +103,8 @@ class Picture:
             if path.suffix.lower() == ".npz":
                 import numpy as np
 
-                np.savez_compressed(
-                    stream, **{name: tensor.numpy() for name, tensor in self.arrays().items()}
-                )
+                arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in self.arrays().items()}
+                np.savez_compressed(stream, **arrays)
             else:
                 self.image().save(stream, "PNG", optimize=True)
             content = stream.getvalue()

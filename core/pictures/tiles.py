@@ -12,7 +12,7 @@ __all__ = ["tiles"]
 STRIP_WIDTH = 24
 _NOT_A_NUMBER = (255, 0, 200)
 _DIVERGING = ((33, 102, 172), (146, 197, 222), (238, 238, 238), (244, 165, 130), (178, 24, 43))
-_BETWEEN_CHANNELS = 200
+_BETWEEN_CHANNELS = 250
 
 
 def tiles(examples: Tensor, data: DataInfo, scale: int | None = None) -> Tensor:
@@ -80,7 +80,8 @@ def _montage(channels: Tensor, between: float) -> Tensor:
     rows = math.ceil(c / columns)
     cells = channels.new_full((n, rows * columns, h + 1, w + 1), between)
     cells[:, :c, :h, :w] = channels
-    whole = cells.unflatten(1, (rows, columns)).transpose(2, 3).reshape(n, rows * (h + 1), columns * (w + 1))
+    cells = cells.reshape(n, rows, columns, h + 1, w + 1).transpose(2, 3)
+    whole = cells.reshape(n, rows * (h + 1), columns * (w + 1))
     return whole[:, :-1, :-1]
 
 

@@ -17,6 +17,8 @@ __all__ = [
     "codes",
     "decode_means",
     "evaluating",
+    "observed",
+    "prior_draws",
     "random_decodings",
     "reconstruction_grid",
     "sample_grid",
@@ -54,12 +56,22 @@ def choose_examples(split: Split, n: int, *, seed: int = 0) -> Batch:
     return split.__getitems__(torch.randperm(len(split), generator=generator)[:n].tolist())
 
 
-def codes(model: LatentVariableModel, x: Tensor) -> Tensor:
+def observed(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
+    """Stored examples as the model is shown them, on its device: binary images where its decoder makes them.
+
+    ``x (N, *data.shape)`` → ``(N, *data.shape)`` float.
+    """
+    with evaluating(model, seed):
+        return model.observe(x.to(model.device))
+
+
+def codes(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
     """One latent for each example: the mean of ``q(z|x)``, or a draw where it has no known mean.
 
     Args:
-        model: a model with an encoder.
-        x: observations, as :meth:`LatentVariableModel.observe` makes them, ``(N, *data.shape)``.
+        model: any model.
+        x: examples as they are stored, or observations, ``(N, *data.shape)``.
+        seed: of the binarisation where the decoder draws one, and of draws.
 
     Returns:
         ``(N, *latent_shape)``.
@@ -69,8 +81,9 @@ def codes(model: LatentVariableModel, x: Tensor) -> Tensor:
         >>> codes(genmod.build(encoder="mlp", latent=2), torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 2])
     """
-    with evaluating(model, 0):
-        return torch.cat([_centre(model, part) for part in x.to(model.device).split(_BATCH)])
+    x = observed(model, x, seed=seed)
+    with evaluating(model, seed):
+        return torch.cat([_centre(model, part) for part in torch.split(x, _BATCH)])
 
 
 def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
@@ -81,11 +94,27 @@ def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
         return q.sample()
 
 
+def prior_draws(model: LatentVariableModel, n: int, *, seed: int = 0) -> Tensor:
+    """``z ~ p(z)``, ``(n, *latent_shape)``; the latents of :func:`sample_grid` with the same seed.
+
+    Raises:
+        UndefinedError: the model has no prior.
+
+    Example:
+        >>> import genmod
+        >>> prior_draws(genmod.build(encoder="mlp", latent=2), 5).shape
+        torch.Size([5, 2])
+    """
+    with evaluating(model, seed):
+        z: Tensor = model.prior().sample((n,))
+        return z
+
+
 def decode_means(model: LatentVariableModel, z: Tensor) -> Tensor:
     """The mean of ``p(x|z)``: ``z (*batch, *latent_shape) → (*batch, *data.shape)``."""
     batch = z.shape[: z.dim() - len(model.latent_shape)]
     with evaluating(model, 0):
-        parts = z.to(model.device).reshape(-1, *model.latent_shape).split(_BATCH)
+        parts = torch.split(z.to(model.device).reshape(-1, *model.latent_shape), _BATCH)
         return torch.cat([model.decode(part).mean for part in parts]).reshape(*batch, *model.data.shape)
 
 
@@ -113,7 +142,7 @@ def sample_grid(model: LatentVariableModel, n: int, *, seed: int = 0, noise: boo
         raise UsageError(f"{n} samples were asked for; give a whole number from 1")
     with evaluating(model, seed):
         z = model.prior().sample((n,))
-        likelihoods = (model.decode(part) for part in z.split(_BATCH))
+        likelihoods = (model.decode(part) for part in torch.split(z, _BATCH))
         images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
     title = f"{n} samples" + (", with noise" if noise else "") + f", seed {seed}"
     return Picture(images, model.data, latents=z, title=title)
@@ -141,12 +170,10 @@ def reconstruction_grid(
         >>> picture.row_labels, picture.images.shape
         (('data', 'observed', 'reconstruction'), torch.Size([3, 4, 1, 8, 8]))
     """
-    with evaluating(model, seed):
-        data = model.data.values(x.to(model.device))
-        observed = model.observe(data)
-    z = codes(model, observed)
-    rows = {"data": data, "observed": observed, "reconstruction": decode_means(model, z)}
-    if torch.equal(data, observed):
+    data = model.data.values(x.to(model.device))
+    z = codes(model, x, seed=seed)
+    rows = {"data": data, "observed": observed(model, x, seed=seed), "reconstruction": decode_means(model, z)}
+    if torch.equal(data, rows["observed"]):
         del rows["observed"]
     return Picture(
         torch.stack(list(rows.values())),

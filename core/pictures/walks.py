@@ -9,7 +9,7 @@ from torch import Tensor
 from genmod.errors import UndefinedError, UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
-from genmod.pictures.views import codes, decode_means, evaluating
+from genmod.pictures.views import codes, decode_means, evaluating, observed
 
 __all__ = ["activity", "interpolation", "latent_scale", "slerp", "traversal"]
 
@@ -57,7 +57,10 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     v = torch.where(has_plane, across / sine, aside / aside.norm(dim=-1, keepdim=True))
     angle = torch.atan2(torch.where(has_plane, sine, 0.0), cosine) * part
     direction = angle.cos()[..., None] * u[..., None, :] + angle.sin()[..., None] * v[..., None, :]
-    return (_lerp(long_a, long_b, part) * direction).to(a)
+    turned = _lerp(long_a, long_b, part) * direction
+    at = part[:, None]
+    # Both ends exactly, where sines and cosines would leave a rounding error.
+    return torch.where(at == 0, start[..., None, :], torch.where(at == 1, end[..., None, :], turned)).to(a)
 
 
 def _lerp(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
@@ -99,7 +102,7 @@ def interpolation(
         )
     t = torch.linspace(0, 1, steps).to(start)
     between = slerp if spherical else _lerp
-    z = between(start.flatten(1), end.flatten(1), t).unflatten(-1, model.latent_shape)
+    z = between(start.flatten(1), end.flatten(1), t).reshape(-1, steps, *model.latent_shape)
     return Picture(
         decode_means(model, z),
         model.data,
@@ -114,8 +117,8 @@ def activity(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> tuple[T
 
     Args:
         model: any model.
-        x: observations, ``(N, *data.shape)``.
-        seed: of the draws where the divergence needs some.
+        x: examples as they are stored, ``(N, *data.shape)``.
+        seed: of the binarisation, and of draws where the divergence needs some.
 
     Returns:
         ``(D,)`` for the ``D`` values of a flattened latent, and what they are: ``KL, nats``, the mean part
@@ -127,14 +130,14 @@ def activity(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> tuple[T
         >>> activity(genmod.build(encoder="mlp", latent=2), torch.rand(20, 1, 8, 8))[1]
         'KL, nats'
     """
+    seen = observed(model, x, seed=seed)
     with evaluating(model, seed):
-        x = x.to(model.device)
         try:
-            q = model.encode(x)
+            q = model.encode(seen)
             z = q.rsample((1,))
             return model.divergence.by_dimension(q, model.prior(), z).mean(0).flatten(), "KL, nats"
         except UndefinedError:
-            return codes(model, x).var(0, correction=0).flatten(), "variance"
+            return codes(model, seen, seed=seed).var(0, correction=0).flatten(), "variance"
 
 
 def latent_scale(model: LatentVariableModel, latents: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -220,7 +223,7 @@ def traversal(
     settings = centre[rows, None] + width[rows, None] * values.to(z)
     points = z.flatten().repeat(len(rows), len(values), 1)
     points.scatter_(2, rows[:, None, None].expand(-1, len(values), 1), settings[..., None])
-    points = points.unflatten(-1, model.latent_shape)
+    points = points.reshape(*points.shape[:2], *model.latent_shape)
     return Picture(
         decode_means(model, points),
         model.data,
@@ -228,5 +231,5 @@ def traversal(
         extra={"dimensions": rows, "values": settings},
         title="Traversals, in standard deviations",
         row_labels=tuple(f"z{d}" for d in dimensions),
-        column_labels=tuple(f"{value:+.2g}" if value else "0" for value in values.tolist()),
+        column_labels=tuple(f"{value:+.3g}" if value else "0" for value in values.tolist()),
     )

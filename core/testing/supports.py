@@ -7,7 +7,7 @@ from torch.distributions.constraints import Constraint
 __all__ = ["disagreement", "same_support"]
 
 
-def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, ...] = (2,)) -> bool:
+def same_support(a: Constraint | None, b: Constraint | None) -> bool:
     """Whether two supports contain the same of many points.
 
     Example:
@@ -19,7 +19,7 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
     """
     if a is None or b is None:
         return a is b
-    return a.event_dim == b.event_dim and disagreement(a, b, shape) is None
+    return a.event_dim == b.event_dim and disagreement(a, b, (2,) * a.event_dim) is None
 
 
 def disagreement(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> Tensor | None:
@@ -36,7 +36,7 @@ def _probes(shape: tuple[int, ...]) -> list[Tensor]:
     fixed = torch.Generator().manual_seed(3)
     normal = torch.randn((200, *shape), generator=fixed, dtype=torch.float64, device="cpu")
     whole = (3 * normal).round()
-    last = normal.exp() / normal.exp().sum(-1, keepdim=True)
+    simplex = normal.exp() / normal.exp().sum(-1, keepdim=True)
     sphere = normal / normal.norm(dim=-1, keepdim=True)
     return [
         normal,
@@ -46,6 +46,6 @@ def _probes(shape: tuple[int, ...]) -> list[Tensor]:
         whole,
         whole.abs(),
         (normal > 0).double(),
-        last,
+        simplex,
         sphere,
     ]

@@ -17,7 +17,9 @@ from genmod.training.calls import parse_call, plain_value
 __all__ = ["Augmentation"]
 
 _BETWEEN_WORDS = "(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
-_FOR_OTHER_THINGS = re.compile("bounding|clamp|convert|cut-mix|io-u|key-points|mix-up|temporal|to-|^(?:five|ten)-")
+_FOR_OTHER_THINGS = re.compile(
+    "bounding|clamp|convert|cut-mix|io-u|key-points|mix-up|temporal|to-|^(?:five|ten)-"
+)
 
 
 class Augmentation:
@@ -110,7 +112,9 @@ def _make(text: str) -> Any:
             arguments["interpolation"] = InterpolationMode(arguments["interpolation"])
         return cls(*map(plain_value, values), **arguments)
     except (TypeError, ValueError) as error:
-        takes = [str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()]
+        takes = [
+            str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()
+        ]
         raise UsageError(
             f"transform {text!r} cannot be made: {error}", hint=f"it takes {', '.join(takes) or 'nothing'}"
         ) from error

@@ -98,6 +98,8 @@ def _read(path: Path) -> Checkpoint:
 
 def _manifest(path: Path) -> dict[str, tuple[int, str]]:
     """Size and checksum by file name."""
+    if path.is_symlink():
+        raise FileError(f"{path} is a link")
     manifest = parse_json(read_text(path, "manifest"), str(path))
     try:
         if manifest["format"] != FORMAT:

@@ -1,6 +1,7 @@
 """Training a model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from genmod.bundle import check_destination, is_model, is_trained, save
 from genmod.dataset import Dataset
 from genmod.errors import FileError, UsageError
+from genmod.files import alone_in, remove_leftovers
 from genmod.model import GenerativeModel
 from genmod.random import seed_for, seeded
 from genmod.training import resume as resuming
@@ -79,16 +81,28 @@ def train(
     place = Path(directory) if directory is not None else None
     found = None
     tell = on_event or (lambda event: None)
-    if resume:
-        found, settings = resuming.find(
-            place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
-        )
-    else:
+    if not resume:
         settings = replace(settings or TrainSettings(), **overrides)
         if place is not None:
             _claim(model, place, Team())
-    with seeded(seed_for(settings.seed, "run")), StopSignals() as stop:
-        return Run(model, data, settings, place, found, tell, stop).go()
+    with _alone(place), StopSignals() as stop:
+        if resume:
+            found, settings = resuming.find(
+                place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
+            )
+        with seeded(seed_for(settings.seed, "run")):
+            return Run(model, data, settings, place, found, tell, stop).go()
+
+
+@contextmanager
+def _alone(directory: Path | None) -> Iterator[None]:
+    """No other run in the directory, and nothing left that a killed one was writing."""
+    if directory is None or not directory.is_dir() or not Team().leads:
+        yield
+        return
+    with alone_in(directory):
+        remove_leftovers(directory)
+        yield
 
 
 def _claim(model: GenerativeModel, directory: Path, team: Team) -> None:

@@ -18,17 +18,57 @@ class NonFiniteError(GenmodError):
     """The loss or a gradient is infinite or not a number; no weight has been touched by it."""
 
 
-def all_finite(loss: Tensor, gradients: Iterable[Tensor]) -> Tensor:
-    """Whether a loss ``()`` and all gradients are finite, ``()`` bool on their device, in few kernels.
+def all_finite(losses: Iterable[Tensor], gradients: Iterable[Tensor]) -> Tensor:
+    """Whether all losses ``()`` and all gradients are finite, ``()`` bool on their device, in few kernels.
 
     The norm of a gradient is finite unless one of its values is not, or unless it overflows, which is as bad.
 
     Example:
-        >>> bool(all_finite(torch.tensor(1.0), [torch.zeros(2), torch.tensor([float("nan")])]))
+        >>> bool(all_finite([torch.tensor(1.0)], [torch.zeros(2), torch.tensor([float("nan")])]))
         False
     """
     norms: list[Tensor] = torch._foreach_norm([local_part(gradient) for gradient in gradients], ord=1)
-    return torch.stack([loss.detach(), *(norm.to(loss.dtype) for norm in norms)]).sum().isfinite()
+    return torch.stack([each.detach().float() for each in (*losses, *norms)]).sum().isfinite()
+
+
+class Buffers:
+    """A copy of what a forward pass changes, such as running means of batch normalisation, to take a step back.
+
+    Args:
+        model: whose buffers to copy.
+
+    Example:
+        >>> model = nn.BatchNorm1d(1)
+        >>> buffers = Buffers(model)
+        >>> buffers.keep()
+        >>> _ = model(torch.tensor([[float("nan")], [0.0]]))
+        >>> buffers.put_back()
+        >>> model.running_mean
+        tensor([0.])
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        # Looked up each time: a component may put another tensor in the place of its buffer.
+        self._places = [(module._buffers, name) for module in model.modules() for name in module._buffers]
+        self._kept: list[Tensor] = []
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Copy the buffers as they are."""
+        now = self._now()
+        if not self._kept:
+            self._kept = [buffer.clone() for buffer in now]
+        elif now:
+            torch._foreach_copy_(self._kept, now)
+
+    @torch.no_grad()
+    def put_back(self) -> None:
+        """Make them what they were at the last :meth:`keep`."""
+        for buffer, kept in zip(self._now(), self._kept, strict=True):
+            buffer.copy_(kept)
+
+    def _now(self) -> list[Tensor]:
+        return [buffer for holder, name in self._places if (buffer := holder[name]) is not None]
 
 
 def first_non_finite(model: nn.Module, x: Tensor) -> str:

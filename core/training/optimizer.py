@@ -23,6 +23,7 @@ def make_optimizer(
         UsageError: no such optimizer, or it has no such option.
 
     Example:
+        >>> import torch
         >>> make_optimizer("adam-w", [nn.Parameter(torch.zeros(2))], 1e-3).defaults["fused"]
         True
     """

@@ -12,6 +12,7 @@ from genmod.dataset import Dataset
 from genmod.errors import FileError
 from genmod.model import GenerativeModel
 from genmod.random import reseed, seed_for, seeded
+from genmod.training.augment import Augmentation
 from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import first_non_finite
 from genmod.training.schedule import Clock
@@ -67,8 +68,11 @@ def replay(directory: Path, data: Dataset) -> str:
         ) from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
-    batch = data.split("train").__getitems__(indices)
-    parts = batch.x.chunk(settings.accumulate)
+    x = data.split("train").__getitems__(indices).x
+    with seeded(0):
+        if settings.augment:
+            x = Augmentation(settings.augment, data.info, settings.seed)(x, indices, kept.step)
+    parts = x.chunk(settings.accumulate if len(x) % settings.accumulate == 0 else 1)
     model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
     model.train()
     with seeded(0):

@@ -5,16 +5,23 @@ from pathlib import Path
 from typing import Any
 
 from genmod.dataset import Split
-from genmod.environment import environment
+from genmod.device import pick_device
 from genmod.errors import FileError, UsageError
 from genmod.model import GenerativeModel
 from genmod.training.checkpoint import Checkpoint, newest
+from genmod.training.record import surroundings
 from genmod.training.settings import TrainSettings
 
 __all__ = ["check_facts", "facts", "find"]
 
-_FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device"}
+_FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device", "trackers"}
 """Settings that change no weight, or only by rounding, and so may differ."""
+
+_SAME_BITS = ("torch", "device", "cpu_capability", "threads", "processes")
+"""Surroundings that must be the same for a run to go on bit for bit."""
+
+_LOOKED_AT = 64
+"""Examples by which data are recognised."""
 
 
 def facts(model: GenerativeModel, settings: TrainSettings, train: Split, validation: Split) -> dict[str, Any]:
@@ -22,14 +29,16 @@ def facts(model: GenerativeModel, settings: TrainSettings, train: Split, validat
     return {
         "settings": settings.to_json(),
         "model": model.spec.to_json(),
-        "data": {"train": len(train), "validation": len(validation), "first": _digest(train)},
+        "data": {"train": len(train), "validation": len(validation), "examples": _digest(train)},
     }
 
 
 def _digest(split: Split) -> str:
+    """A checksum of some examples, evenly spread."""
     import hashlib
 
-    x = split.__getitems__([0, len(split) - 1]).x
+    places = sorted({i * (len(split) - 1) // (_LOOKED_AT - 1) for i in range(_LOOKED_AT)})
+    x = split.__getitems__(places).x
     return hashlib.sha256(x.contiguous().numpy().tobytes()).hexdigest()
 
 
@@ -62,17 +71,12 @@ def find(
     try:
         saved = TrainSettings.from_json(checkpoint.state["facts"]["settings"])
         before = checkpoint.state["environment"]
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise FileError(f"the checkpoint of step {checkpoint.step} is damaged: {error!r}") from None
-    wanted = {**(settings.to_json() if settings else saved.to_json()), **overrides}
-    _same(saved.to_json(), wanted, checkpoint)
-    chosen = TrainSettings.from_json(wanted)
-    now = environment(chosen.device)
-    changed = [
-        f"{k}: {before.get(k)} → {now[k]}"
-        for k in now
-        if k not in ("platform", "device") and before.get(k) != now[k]
-    ]
+    chosen = TrainSettings.from_json({**(settings or saved).to_json(), **overrides})
+    _same(saved.to_json(), chosen.to_json(), checkpoint)
+    now = surroundings(str(pick_device(chosen.device)))
+    changed = [f"{k}: {before.get(k)} → {now[k]}" for k in _SAME_BITS if before.get(k) != now[k]]
     if changed:
         warn(f"the run goes on, but not bit for bit, because this differs: {'; '.join(changed)}")
     return checkpoint, chosen

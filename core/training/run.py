@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,27 +13,30 @@ from torch import Tensor, nn
 from genmod.bundle import write_tensors
 from genmod.dataset import Dataset
 from genmod.device import pick_device
+from genmod.divergence import Divergence
 from genmod.errors import UsageError
 from genmod.model import GenerativeModel
-from genmod.objective import Terms
+from genmod.objective import Objective, Terms
 from genmod.parallel import local
 from genmod.random import reseed, seed_for
 from genmod.training import resume as resuming
+from genmod.training.augment import Augmentation
 from genmod.training.batches import Batches
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
 from genmod.training.distributed import SharedNoise, Team, parallel_terms
 from genmod.training.events import Event, TrainResult
 from genmod.training.lr import LearningRate
 from genmod.training.metrics import RunningMeans
-from genmod.training.nonfinite import NonFiniteError, all_finite
+from genmod.training.nonfinite import Buffers, NonFiniteError, all_finite
 from genmod.training.optimizer import make_optimizer
-from genmod.training.record import MetricsFile, Record
+from genmod.training.record import Record
 from genmod.training.replay import REPLAY_FOLDER, trace
 from genmod.training.schedule import Clock
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like
 from genmod.training.signals import Interrupted, StopSignals
 from genmod.training.state import RunState, parameters_of
+from genmod.training.tracking import Tracking
 from genmod.training.validation import validation_means
 
 __all__ = ["Run"]
@@ -62,11 +65,22 @@ class Run:
         self.model = model.to(self.device)
         train_split, self.validation = data.split("train"), data.split("validation")
         self.batches = Batches(
-            train_split, settings.batch_size, seed=settings.seed, device=self.device, workers=settings.workers
+            train_split,
+            settings.batch_size,
+            seed=settings.seed,
+            device=self.device,
+            workers=settings.workers,
+            augmentation=Augmentation(settings.augment, data.info, settings.seed)
+            if settings.augment
+            else None,
         )
         self.total, self.per_epoch = replace(
             settings, batch_size=self.batches.batch_size, accumulate=1
         ).run_length(len(train_split))
+        self.objectives = [part for part in model.modules() if isinstance(part, Objective)]
+        for part in model.modules():
+            if isinstance(part, Divergence):
+                part.prepare(len(train_split))
         self.schedules = dict(model.schedules())
         for name, schedule in self.schedules.items():
             schedule.check(self.total, self.per_epoch, name)
@@ -95,9 +109,9 @@ class Run:
         if found is not None:
             resuming.check_facts(found, self.facts)
             self.state.restore(found)
-        directory = self.directory
-        self.metrics = MetricsFile(directory / "metrics.jsonl" if directory else None, since=self.state.step)
-        self.record = Record(directory, model.spec, settings, str(self.device))
+        self.buffers = Buffers(model)
+        self.record = Record(self.directory, model.spec, settings, str(self.device))
+        self.tracking = Tracking()
         if hasattr(model, "autocast_dtype"):
             model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
         self.parts = settings.accumulate if self.batches.batch_size % settings.accumulate == 0 else 1
@@ -108,26 +122,41 @@ class Run:
         self.compiled = torch.compile(self.terms) if settings.compile else self.terms
         self._asked_to_stop, self._due = 0, 0
         self._resumed = found is not None
+        self._saved = -1 if found is None else self.state.step
         self._began = time.perf_counter() - self.state.seconds
         self._checkpointed = time.monotonic()
         self._told = 0.0
 
     def go(self) -> TrainResult:
         state = self.state
-        status = "failed"
-        self._record("running")
-        if self._resumed:
-            self._tell("resume", {})
         try:
+            self.tracking = Tracking(
+                self.directory,
+                self.settings.trackers if self.team.leads else (),
+                {"model": self.model.spec.to_json(), "settings": self.settings.to_json()},
+                since=state.step,
+                warn=self._warn,
+            )
+            # Before the record says that there is a run, there is a state to go on from.
+            self._checkpoint()
+            self._record("running")
+            if self._resumed:
+                self._tell("resume", {})
             status = self._loop()
-        except KeyboardInterrupt:
-            status = "interrupted"
+            self._finish(status)
+        except (Interrupted, NonFiniteError) as error:
+            self._finish("failed" if isinstance(error, NonFiniteError) else "interrupted")
+            raise
+        except BaseException as error:
+            # What ended the run is what is to be told, whatever else fails now.
+            with suppress(Exception):
+                self._give_up("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
         finally:
-            self._finish(status)
+            self.batches.close()
         self._tell("end", {"loss": state.best_loss})
         return TrainResult(
-            status, state.step, state.seconds, state.best_step, state.best_loss, tuple(self.metrics.rows)
+            status, state.step, state.seconds, state.best_step, state.best_loss, tuple(self.tracking.rows)
         )
 
     def _loop(self) -> str:
@@ -141,6 +170,8 @@ class Run:
                 schedule.advance(Clock(state.step, self.per_epoch, self.total))
             lr = self._step()
             state.step += 1
+            for objective in self.objectives:
+                objective.after_step()
             if settings.ema:
                 state.update_ema(settings.ema)
             epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
@@ -163,21 +194,25 @@ class Run:
         settings, state = self.settings, self.state
         lr = state.lr.at(state.step)
         chunks = self.batches[state.step].x.chunk(self.parts)
+        done = []
+        self.buffers.keep()
         for part, whole in enumerate(chunks):
             x = whole[self.share]
             with self._noise(part, len(whole)), self._averaging(part == len(chunks) - 1):
                 terms = self.compiled(x)
                 self._backward(terms, 1 / len(chunks))
-            state.means.add(terms, len(x))
+            done.append((terms, len(x)))
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         if not isinstance(terms.loss, Tensor):
             self.team.average(gradients)
-        finite = bool(all_finite(terms.total, gradients))
+        finite = bool(all_finite([terms.total for terms, _ in done], gradients))
         failed, self._asked_to_stop, self._due = self.team.largest(
             not finite, self.stop.received or 0, self._is_due(state.step + 1)
         )
         if failed:
             raise self._non_finite(chunks)
+        for terms, examples in done:
+            state.means.add(terms, examples)
         if settings.clip:
             nn.utils.clip_grad_norm_(self.parameters, settings.clip)
         for optimizer in state.optimizers.values():
@@ -271,9 +306,13 @@ class Run:
                 named[name].data = weight
 
     def _checkpoint(self) -> None:
+        if self._saved == self.state.step:
+            return
         means = RunningMeans.of(self.team.gather(self.state.means.state()))
         self._checkpointed = time.monotonic()
+        self.tracking.flush()
         self._write(means, "checkpoints", self.settings.keep_checkpoints)
+        self._saved = self.state.step
         self._tell("checkpoint", {})
 
     def _write(self, means: RunningMeans, folder: str, keep: int = 2, **more: Any) -> None:
@@ -290,10 +329,12 @@ class Run:
         settings, state = self.settings, self.state
         for optimizer in state.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
+        self.buffers.put_back()
         where = ""
         if not self.sharded:
             with local():
                 where = trace(self.model, parts, settings.seed, state.step)
+            self.buffers.put_back()
         indices = self.batches.indices(state.step)
         replay = {"where": where, "indices": indices, "per_epoch": self.per_epoch, "total": self.total}
         self._write(state.means, REPLAY_FOLDER, **replay)
@@ -311,7 +352,7 @@ class Run:
             name: float(s) for name, s in self.schedules.items() if not s.is_constant and split == "train"
         }
         step = self.state.step
-        self.metrics.write(
+        self.tracking.write(
             {
                 "step": step,
                 "epoch": round(step / self.per_epoch, 4),
@@ -322,6 +363,9 @@ class Run:
             }
         )
         self._tell(split, values, best)
+
+    def _warn(self, text: str) -> None:
+        self._tell_event(Event("warning", self.state.step, self.total, 0.0, text=text))
 
     def _tell(self, kind: str, values: Mapping[str, float], best: bool = False) -> None:
         self._told = time.monotonic()
@@ -338,15 +382,30 @@ class Run:
         if self.directory is not None and state.step:
             write_tensors(self.directory / "last.safetensors", weights)
             write_tensors(self.directory / "model.safetensors", state.best or weights)
+        self._leave(weights)
+        self.tracking.close(status)
+        self._record(status)
+
+    def _give_up(self, status: str) -> None:
+        """After an error, or a second Ctrl-C: perhaps in the middle of a step, so that its weights are not kept."""
+        self.state.seconds = time.perf_counter() - self._began
+        self.tracking.close(status)
+        self._record(status)
+        if not self.sharded:
+            self._leave(self.model.state_dict())
+        if status == "failed" and self.directory is not None and self.state.best:
+            write_tensors(self.directory / "model.safetensors", self.state.best)
+
+    def _leave(self, weights: Mapping[str, Tensor]) -> None:
+        """The best weights so far in the model, else the given ones, and nothing of the run."""
         own = self.model.state_dict()
-        best = {name: shared_out_like(t, own[name]) for name, t in (state.best or weights).items()}
+        best = {name: shared_out_like(t, own[name]) for name, t in (self.state.best or weights).items()}
         self.model.load_state_dict(best)
         for schedule in self.schedules.values():
             schedule.settle()
         if hasattr(self.model, "autocast_dtype"):
             self.model.autocast_dtype = None
         self.model.eval()
-        self._record(status)
 
     def _record(self, status: str) -> None:
         state = self.state

@@ -1,5 +1,6 @@
 """What can be chosen about a training run."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -115,6 +116,13 @@ class TrainSettings:
             value = getattr(self, name)
             if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
                 wrong.append(f"{name} is {value!r}; it must be a list of texts")
+        for name in ("optimizer_options", "schedule_options"):
+            try:
+                json.dumps(getattr(self, name), allow_nan=False)
+            except (TypeError, ValueError) as error:
+                wrong.append(
+                    f"{name} is {getattr(self, name)!r}; it must be data that JSON can hold: {error}"
+                )
         if self.epochs is not None and self.steps is not None:
             wrong.append(f"epochs is {self.epochs} and steps is {self.steps}; give one of them")
         if not wrong and self.batch_size % self.accumulate:
@@ -132,8 +140,9 @@ class TrainSettings:
         return (self.epochs or max(10, math.ceil(3000 / per_epoch))) * per_epoch, per_epoch
 
     def to_json(self) -> dict[str, Any]:
-        """All settings as plain data."""
-        return asdict(self)
+        """All settings as plain data, lists for tuples."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "TrainSettings":

@@ -67,4 +67,6 @@ def shared_out_like(tensor: Tensor, model_of: Tensor) -> Tensor:
         return tensor.to(model_of.device)
     from torch.distributed.tensor import distribute_tensor
 
-    return distribute_tensor(tensor.to(model_of.device), model_of.device_mesh, model_of.placements)
+    # Every process has read the whole tensor and keeps its part; nothing is sent.
+    mesh, placements = model_of.device_mesh, model_of.placements
+    return distribute_tensor(tensor.to(model_of.device), mesh, placements, src_data_rank=None)

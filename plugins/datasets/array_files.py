@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genmod.errors import DataError
 
-__all__ = ["arranged", "array_names", "read_arrays", "stored_values"]
+__all__ = ["arranged", "array_names", "read_arrays", "stored_counts", "stored_values"]
 
 _CHANNELS = (1, 3, 4)
 _Source = tuple[Callable[[], IO[bytes]], int]
@@ -91,6 +91,26 @@ def arranged(name: str, x: NDArray[Any], layout: str) -> NDArray[Any]:
     return x.transpose(0, 3, 1, 2) if layout == "hwc" or last else x
 
 
+def stored_counts(name: str, x: NDArray[Any]) -> NDArray[Any]:
+    """Counts as a dataset holds them, ``int32``; any shape → the same shape.
+
+    Raises:
+        DataError: values that are not whole numbers from 0 to 2³¹ - 1; says how many, and where the first is.
+    """
+    if x.dtype.kind not in "biuf":
+        raise DataError(f"{name} has values of type {x.dtype}; allowed are whole numbers and floats that are whole")
+    with np.errstate(invalid="ignore"):
+        allowed = (x >= 0) & (x < 2**31) & (x == np.floor(x))
+    if not allowed.all():
+        first = tuple(int(i) for i in np.unravel_index(np.argmin(allowed), allowed.shape))
+        raise DataError(
+            f"{name} has {int((~allowed).sum())} values that are no counts; the first is {x[first]} in example "
+            f"{first[0]}, at {first[1:]}",
+            hint="leave -s dataset.counts out, or save whole numbers from 0 on",
+        )
+    return np.ascontiguousarray(x, dtype=np.int32)
+
+
 def stored_values(name: str, x: NDArray[Any]) -> NDArray[Any]:
     """Values as a dataset holds them: bytes, or floats in single precision; any shape → the same shape.
 
@@ -140,7 +160,7 @@ def _promised_bytes(name: str, open_: Callable[[], IO[bytes]], size: int) -> int
         if dtype.hasobject or dtype.names or not dtype.itemsize:
             raise ValueError(f"{name} holds {dtype}, where numbers or texts are allowed")
         promised = math.prod(shape) * dtype.itemsize
-        if any(n < 0 for n in shape) or promised != size - file.tell():
+        if promised != size - file.tell():
             raise ValueError(f"{name} declares the shape {shape}, which does not fit its {size:,} bytes")
         return promised
 

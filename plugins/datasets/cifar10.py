@@ -119,9 +119,8 @@ def _decoded(place: Path, contents: Mapping[str, bytes]) -> Batch:
     parts = []
     for name, content in contents.items():
         if len(content) != _FILE:
-            raise _damaged(
-                place, f"has {name} with {len(content):,} bytes or more, where {_FILE:,} are expected"
-            )
+            difference = "more" if len(content) > _FILE else "fewer"
+            raise _damaged(place, f"has {name} with {difference} than its {_FILE:,} bytes")
         records = torch.frombuffer(bytearray(content), dtype=torch.uint8).reshape(-1, _RECORD)
         if int(records[:, 0].max()) > 9:
             raise _damaged(

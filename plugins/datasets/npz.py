@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
 from genmod.errors import DataError
 from genmod.options import Doc
-from genmod.plugins.datasets.array_files import arranged, array_names, read_arrays, stored_values
+from genmod.plugins.datasets.array_files import (
+    arranged,
+    array_names,
+    read_arrays,
+    stored_counts,
+    stored_values,
+)
 from genmod.plugins.datasets.files import locate
 from genmod.plugins.datasets.order import shuffled
 
@@ -44,12 +50,12 @@ class Npz(Dataset):
     Shapes: tables ``(N, columns)``, images ``(N, height, width)``, ``(N, channels, height, width)`` or
     ``(N, height, width, channels)``.
 
-    Values: ``uint8`` are 256 levels in [0, 1], or 2 where none is above 1; ``bool`` are 2 levels; floats are
+    Values: with ``counts``, whole numbers from 0 on, of any type; else ``uint8`` are 256 levels in [0, 1], or 2 where none is above 1; ``bool`` are 2 levels; floats are
     continuous, in [0, 1] where all of them are there, else unbounded. Everything is held in memory.
 
     Raises:
         DataError: the file is missing, damaged or too large; arrays are missing, do not fit each other, are
-            of another type, or have values that are NaN or infinite.
+            of another type, or have values that are NaN, infinite or, of counts, not whole.
 
     Example:
         >>> import tempfile
@@ -76,12 +82,16 @@ class Npz(Dataset):
                 "split; likelihoods are then of the standardised values"
             ),
         ] = False,
+        counts: Annotated[
+            bool, Doc("values are counts, whole numbers from 0 on, kept as they are; for count likelihoods")
+        ] = False,
         max_bytes: Annotated[int, Doc("how much the arrays may take in memory"), Ge(1)] = 2**32,
     ) -> None:
         super().__init__(root)
         self.path = path
         self.layout = layout
         self.standardize = standardize
+        self.counts = counts
         self.max_bytes = max_bytes
 
     @property
@@ -106,7 +116,7 @@ class Npz(Dataset):
             labels = _labels(arrays, given.values())
             classes = _classes(labels)
             parts = {
-                split: _batch(suffix, arrays[f"x{suffix}"], labels.get(suffix), classes, self.layout)
+                split: _batch(suffix, arrays[f"x{suffix}"], labels.get(suffix), classes, self.layout, self.counts)
                 for split, suffix in given.items()
             }
             _check_alike(parts)
@@ -115,7 +125,7 @@ class Npz(Dataset):
                 parts = _standardized(parts)
         except DataError as error:
             raise DataError(f"{path}: {error.message}", hint=error.hint) from error
-        return _described(parts, classes, self.standardize), parts
+        return _described(parts, classes, self.standardize, self.counts), parts
 
 
 def _given(arrays: _Arrays) -> dict[SplitName, str]:
@@ -132,8 +142,9 @@ def _given(arrays: _Arrays) -> dict[SplitName, str]:
     }
 
 
-def _batch(suffix: str, x: _Array, y: _Array | None, classes: _Array, layout: str) -> Batch:
-    values = torch.from_numpy(stored_values(f"x{suffix}", arranged(f"x{suffix}", x, layout)))
+def _batch(suffix: str, x: _Array, y: _Array | None, classes: _Array, layout: str, counts: bool) -> Batch:
+    store = stored_counts if counts else stored_values
+    values = torch.from_numpy(store(f"x{suffix}", arranged(f"x{suffix}", x, layout)))
     if y is None:
         return Batch(values)
     if len(y) != len(x):
@@ -189,14 +200,16 @@ def _complete(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
 def _standardized(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
     train = parts["train"].x
     if train.dim() != 2 or not train.is_floating_point():
-        raise DataError("only tables of floats can be standardised", hint="leave -s dataset.standardize out")
+        raise DataError("only tables of floats, and not counts, can be standardised", hint="leave -s dataset.standardize out")
     mean, deviation = train.double().mean(0), train.double().std(0, correction=0)
     scale = deviation.where(deviation > 0, 1.0)
     return {split: replace(part, x=((part.x - mean) / scale).float()) for split, part in parts.items()}
 
 
-def _described(parts: Mapping[SplitName, Batch], classes: _Array, standardized: bool) -> DataInfo:
+def _described(parts: Mapping[SplitName, Batch], classes: _Array, standardized: bool, counts: bool) -> DataInfo:
     shape, names = tuple(parts["train"].x.shape[1:]), tuple(map(str, classes.tolist()))
+    if counts:
+        return DataInfo(shape, 0.0, math.inf, classes=names, counts=True)
     low = min(float(part.x.min()) for part in parts.values())
     high = max(float(part.x.max()) for part in parts.values())
     if not parts["train"].x.is_floating_point():

@@ -8,7 +8,7 @@ from torch.distributions import Distribution, Independent, kl_divergence
 from genmod.divergence import Divergence
 from genmod.errors import UndefinedError
 
-__all__ = ["KL"]
+__all__ = ["KL", "name_of"]
 
 
 @final
@@ -40,7 +40,7 @@ class KL(Divergence):
             return kl_divergence(q, p)
         except NotImplementedError:
             raise UndefinedError(
-                f"no closed form is known for the KL of {_name(q)} from {_name(p)}",
+                f"no closed form is known for the KL of {name_of(q)} from {name_of(p)}",
                 hint="estimate it from draws: --divergence kl-mc",
             ) from None
 
@@ -53,7 +53,13 @@ class KL(Divergence):
         return super().by_dimension(q, p, z)
 
 
-def _name(distribution: Distribution) -> str:
+def name_of(distribution: Distribution) -> str:
+    """What a distribution is called in messages.
+
+    Example:
+        >>> name_of(Independent(torch.distributions.Laplace(torch.zeros(2), torch.ones(2)), 1))
+        'independent Laplace'
+    """
     if isinstance(distribution, Independent):
-        return f"independent {_name(distribution.base_dist)}"
+        return f"independent {name_of(distribution.base_dist)}"
     return type(distribution).__name__

@@ -67,10 +67,10 @@ def test_nothing_to_contribute_is_ok(site):
         (HOOK + "    yield Component('encoder', 'b', 'x:Y', aliases=('c', 'c'))", "'c' twice"),
         (HOOK + "    yield Component('encoder', 'Bad Name', 'x:Y')", "ValueError: 'Bad Name'"),
         (HOOK + "    yield Component('encoder', 'b', 'no target')", "ValueError: target"),
-        (HOOK + "    yield Component('encoder', 'b', 'x:Y', aliases='abc')", "aliases='abc', not a tuple"),
+        (HOOK + "    yield Component('encoder', 'b', 'x:Y', aliases='abc')", "'b' is 'abc', not a tuple"),
         (
             HOOK + "    yield Component('encoder', 'b', 'x:Y', requires=['numpy'])",
-            "requires=['numpy'], not a tuple",
+            "'b' is ['numpy'], not a tuple",
         ),
         (
             HOOK + "    yield Component('encoder', 'b', 'x:Y', requires=('--evil x',))",

@@ -1,0 +1,82 @@
+"""``genmod check``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genmod.cli import console
+
+__all__ = ["check"]
+
+
+def _targets(incomplete: str) -> list[str]:
+    from genmod.component import KINDS
+    from genmod.registry import current_registry
+
+    registry = current_registry()
+    known = {status.distribution for status in registry.plugins()}
+    known |= {f"{kind}/{name}" for kind in KINDS for name in registry.names(kind)}
+    return sorted(each for each in known if each.startswith(incomplete))
+
+
+def check(
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TARGET...",
+            help="An installed distribution, KIND/NAME, or a file ./mine.py.",
+            autocompletion=_targets,
+        ),
+    ],
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KIND.OPTION=VALUE", help="Set an option; repeatable."),
+    ] = None,
+    data_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
+    ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Run the checks that take minutes too, such as torch.compile.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check plugins and components against the laws of their kinds.
+
+    Prints what failed, with the numbers and what to change, and what was skipped, with the reason; with
+    --verbose what passed, too. Ends with 1 if a check failed, or if none ran.
+
+    Examples:
+      genmod check genmod-laplace
+      genmod check decoder/gaussian prior/normal
+      genmod check ./mine.py --json
+      genmod check dataset/npz -s dataset.path=table.npz
+    """
+    import torch
+
+    from genmod.options import Text
+    from genmod.spec import parse_setting
+    from genmod.testing import run_checks
+
+    # The tensors are small: more threads would only wait for each other.
+    torch.set_num_threads(1)
+    options = {path: Text(value) for path, value in map(parse_setting, set_ or [])}
+    report = run_checks(targets, options=options, slow=slow, root=data_root)
+    if json:
+        console.print_json(report.to_json())
+    else:
+        shown = [each for each in report.checks if each.status != "passed" or console.settings.verbose]
+        if shown:
+            console.print_table(
+                ["result", "component", "check", "seconds", "why", "remedy"],
+                [
+                    (each.status, each.component, each.check, f"{each.seconds:.1f}", each.message, each.remedy)
+                    for each in shown
+                ],
+            )
+        console.print_text(str(report))
+    if not report.ok:
+        why = f"{len(report.failed)} checks failed" if report.failed else "no check ran"
+        console.error(why, "the last column says what to change" if report.failed else "choose something to check")
+        raise typer.Exit(1)

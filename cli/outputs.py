@@ -1,0 +1,149 @@
+"""What the commands share that use a model: their options, opening it and its data, and writing a picture."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from genmod.cli import console
+from genmod.errors import DataError, FileError, UsageError
+
+if TYPE_CHECKING:
+    from genmod.dataset import Split
+    from genmod.model import LatentVariableModel
+    from genmod.pictures import Picture
+
+__all__ = [
+    "DataRoot",
+    "Device",
+    "Directory",
+    "Out",
+    "Overwrite",
+    "Seed",
+    "Set",
+    "SplitOption",
+    "check_out",
+    "open_model",
+    "open_split",
+    "write",
+]
+
+Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The model directory.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="A .png, or the arrays as .npz or .safetensors.",
+        show_default="a picture in DIR/samples",
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it exists.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn at random.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="auto, cpu, cuda, cuda:N or mps; a seed means other draws on each kind."
+    ),
+]
+SplitOption = Annotated[
+    Literal["train", "validation", "test"], typer.Option("--split", help="Which part of the data.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", "-s", metavar="dataset.OPTION=VALUE", help="Set an option of the dataset; repeatable."
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
+]
+
+
+def check_out(out: Path | None, *, overwrite: bool) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Raises:
+        UsageError: its suffix says no known format.
+        FileError: it exists and may not be replaced, or there is no such folder.
+    """
+    if out is None:
+        return
+    from genmod.pictures.picture import check_format
+
+    check_format(out)
+    if not out.parent.is_dir():
+        raise FileError(f"there is no folder {out.parent}", hint=f"mkdir -p {shlex.quote(str(out.parent))}")
+    if out.is_dir():
+        raise FileError(f"{out} is a folder", hint="give the name of a file: -o FILE")
+    if not overwrite and (out.exists() or out.is_symlink()):
+        raise FileError(
+            f"{out} exists", hint="replace it with --overwrite, or choose another name with -o FILE"
+        )
+
+
+def open_model(directory: Path, device: str) -> "LatentVariableModel":
+    """The model in a directory, on a device; warns where nothing says that it was trained."""
+    from genmod.bundle import is_trained, load, read_spec
+    from genmod.device import pick_device
+
+    read_spec(directory)
+    where = pick_device(device)
+    if not is_trained(directory):
+        console.warning(
+            f"{directory} records no training run; if its weights are still random, first: "
+            f"genmod train {shlex.quote(str(directory))}"
+        )
+    return load(directory, device=str(where))
+
+
+def open_split(
+    model: "LatentVariableModel",
+    name: Literal["train", "validation", "test"],
+    settings: Sequence[str],
+    root: Path | None,
+) -> "Split":
+    """A split of the data that a model was built for, with options of the dataset set anew.
+
+    Raises:
+        UsageError: something else than an option of the dataset is to be set.
+        DataError: these data are not of the model's kind.
+    """
+    from genmod.assembly import open_dataset
+    from genmod.options import Text
+    from genmod.spec import parse_setting
+
+    values = {path: Text(value) for path, value in map(parse_setting, settings)}
+    wrong = [path for path in values if not path.startswith("dataset.")]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)} cannot be set for a model that is built already",
+            hint="options of the dataset can: -s dataset.OPTION=VALUE",
+        )
+    dataset = open_dataset(model.spec.with_options(values), root)
+    if (dataset.info.shape, dataset.info.levels) != (model.data.shape, model.data.levels):
+        raise DataError(
+            f"the model was built for examples of shape {model.data.shape} and {_levels(model.data.levels)}; "
+            f"these data have shape {dataset.info.shape} and {_levels(dataset.info.levels)}",
+            hint="choose data of the same kind, or build a model for these",
+        )
+    return dataset.split(name)
+
+
+def _levels(levels: int | None) -> str:
+    return "continuous values" if levels is None else f"{levels} levels"
+
+
+def write(picture: "Picture", out: Path | None, directory: Path, name: str, *, seed: int) -> None:
+    """Write a picture and print where it is: the file asked for, else ``NAME.png`` of the model's own pictures."""
+    path = out
+    if path is None:
+        path = directory / "samples" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+    picture.save(path)
+    console.note(f"seed {seed}")
+    console.print_text(str(path))

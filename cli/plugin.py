@@ -1,0 +1,47 @@
+"""``genmod plugin``."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from genmod.cli import console
+from genmod.component import KINDS
+
+__all__ = ["plugin"]
+
+
+def _kinds(incomplete: str) -> list[str]:
+    return [kind for kind in KINDS if kind.startswith(incomplete)]
+
+
+def plugin(
+    action: Annotated[Literal["new"], typer.Argument(metavar="new", help="Write the package of a new plugin.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of its components; the package is genmod-NAME.")],
+    kind: Annotated[
+        list[str],
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help=f"A kind of component to start with, repeatable: {', '.join(KINDS)}.",
+            autocompletion=_kinds,
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write it; by default ./genmod-NAME.")
+    ] = None,
+) -> None:
+    """Start a plugin of your own: a package that can be installed, with working components and their tests.
+
+    Nothing is ever overwritten.
+
+    Examples:
+      genmod plugin new student-t --kind decoder
+      genmod plugin new spiral --kind dataset --kind recipe -o ~/spiral
+    """
+    from genmod.scaffold import new_plugin
+
+    directory = new_plugin(name, kind, out)
+    console.print_text(str(directory))
+    console.note(f"next: cd {shlex.quote(str(directory))} && pip install -e '.[test]' && pytest")

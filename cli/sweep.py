@@ -1,0 +1,87 @@
+"""``genmod sweep``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genmod.cli import console
+
+__all__ = ["sweep"]
+
+
+def sweep(
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="[RECIPE|FILE.toml]", help="What all runs start from; a file may have a table [sweep]."
+        ),
+    ] = "vae",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="PATH=VALUE,VALUE,…",
+            help="Values of an option (objective.beta), a part (encoder), latent, or a training setting (train.lr); "
+            "repeatable. Lists stand in brackets.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the runs.")] = Path(
+        "sweep"
+    ),
+    data_root: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check all points and list them; run nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Train a model for every combination of some values, each in its own directory.
+
+    Started again, it goes on with what was stopped and leaves alone what is done. All points are checked
+    before the first is trained.
+
+    Examples:
+      genmod sweep -s objective.beta=1,2,4
+      genmod sweep beta-vae -s objective.beta=1,4 -s latent=2,8 -s train.epochs=5 -o betas
+      genmod compare sweep/*
+    """
+    from genmod.assembly import blueprint, open_dataset
+    from genmod.errors import UsageError
+    from genmod.sweep import base_spec, points, run_point, split_values
+
+    path = Path(recipe)
+    from_file = path.suffix == ".toml" or path.is_file()
+    base, axes = base_spec(None if from_file else recipe, path if from_file else None)
+    for text in set_ or []:
+        where, equals, values = text.partition("=")
+        if not equals:
+            raise UsageError(
+                f"{text!r} is not PATH=VALUE,VALUE,…", hint="for example -s objective.beta=1,2,4"
+            )
+        axes[where.strip()] = split_values(values)
+    grid = list(points(axes))
+    for point in grid:
+        spec = point.spec(base)
+        point.settings()
+        blueprint(spec, open_dataset(spec, data_root).info)
+    rows = []
+    for number, point in enumerate(grid, 1):
+        status = "not run"
+        if not dry_run:
+            from genmod.cli.progress import TrainingProgress
+
+            console.note(f"run {number} of {len(grid)}: {point.name}")
+            with TrainingProgress() as progress:
+                status = run_point(base, point, out, root=data_root, on_event=progress)
+        rows.append([str(out / point.name), status])
+    if json:
+        console.print_json([{"directory": directory, "status": status} for directory, status in rows])
+    else:
+        console.print_table(["directory", "status"], rows)
+    if not dry_run and sys.stderr.isatty():
+        console.note(f"next: genmod compare {out}/*")

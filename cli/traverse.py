@@ -1,0 +1,102 @@
+"""``genmod traverse``."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genmod.cli.outputs import (
+    DataRoot,
+    Device,
+    Directory,
+    Out,
+    Overwrite,
+    Seed,
+    Set,
+    SplitOption,
+    check_out,
+    open_model,
+    open_split,
+    write,
+)
+
+__all__ = ["traverse"]
+
+_EXAMPLES_FOR_ACTIVITY = 1000
+
+
+def traverse(
+    directory: Directory = Path("model"),
+    dims: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I,J,...",
+            help="Which latent dimensions, counted from 0.",
+            show_default="those that say most about the data",
+        ),
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--number", "-n", metavar="N", min=1, help="How many dimensions, without --dims.")
+    ] = 10,
+    steps: Annotated[int, typer.Option(metavar="N", min=2, help="Pictures in a row.")] = 9,
+    range_: Annotated[
+        float, typer.Option("--range", metavar="X", min=0.0, help="How far to go, in standard deviations.")
+    ] = 3.0,
+    from_prior: Annotated[
+        bool, typer.Option("--from-prior", help="Start at a draw from the prior; reads no data.")
+    ] = False,
+    split: SplitOption = "test",
+    out: Out = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    set_: Set = None,
+    data_root: DataRoot = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Decode what each latent dimension changes.
+
+    A row for each dimension, which moves while all others stay at the code of one example. Rows are sorted
+    by the mean KL of their dimension, which is shown. Distances are in standard deviations of the prior, or
+    of the codes where there is no prior. Arrays: images (rows, steps, ...), latents (rows, steps, ...),
+    dimensions (rows), values (rows, steps).
+
+    Examples:
+      genmod traverse
+      genmod traverse beta8 --dims 0,3,5 --steps 11 --range 2
+      genmod traverse --from-prior --seed 4 -o traversal.npz
+    """
+    check_out(out, overwrite=overwrite)
+    chosen = None if dims is None else _numbers(dims)
+    model = open_model(directory, device)
+
+    import torch
+
+    from genmod.pictures import activity, choose_examples, codes, latent_scale, prior_draws, traversal
+
+    labels, title, scale = None, None, None
+    if from_prior:
+        z = prior_draws(model, 1, seed=seed)[0]
+        chosen = chosen or list(range(z.numel()))[:number]
+    else:
+        data = open_split(model, split, set_ or [], data_root)
+        many = choose_examples(data, _EXAMPLES_FOR_ACTIVITY, seed=seed).x
+        z = codes(model, many[:1], seed=seed)[0]
+        scale = latent_scale(model, codes(model, many, seed=seed))
+        amounts, unit = activity(model, many, seed=seed)
+        chosen = chosen or amounts.argsort(descending=True)[:number].tolist()
+        labels = tuple(f"z{d}  {amounts[d]:.2f}" for d in chosen if d < len(amounts))
+        title = f"Traversals, in standard deviations; {unit} of each dimension"
+    values = torch.linspace(-range_, range_, steps)
+    picture = traversal(model, z, chosen, values, scale=scale)
+    picture = replace(picture, row_labels=labels or picture.row_labels, title=title or picture.title)
+    write(picture, out, directory, "traversals", seed=seed)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a list of whole numbers such as 0,3,5", param_hint="--dims"
+        ) from None

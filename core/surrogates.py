@@ -1,0 +1,61 @@
+"""Gradients other than those of the value: estimators that report one number and follow another.
+
+The gradient of a Monte-Carlo objective has two parts: one through the draws, ``z = z(φ, ε)``, and one through
+the densities that the draws are put into, which is zero in expectation for ``log q`` and only adds noise. These
+functions leave parts out, without knowing what kind of distribution it is.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+__all__ = ["through_draws", "with_gradient_of"]
+
+
+def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
+    """A tensor with the value of one and the gradient of another, all of one shape.
+
+    Example:
+        >>> x = torch.tensor(3.0, requires_grad=True)
+        >>> y = with_gradient_of(x, x**2)
+        >>> y.item(), torch.autograd.grad(y, x)[0].item()
+        (3.0, 6.0)
+    """
+    # surrogate - surrogate is zero unless it is infinite: then the value is not to be trusted either.
+    return value.detach() + (surrogate - surrogate.detach())
+
+
+def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """``function(z)`` whose gradient flows through ``z`` alone, not through what the function holds.
+
+    Of ``function = q.log_prob`` this leaves out the score, as in sticking the landing.
+
+    Args:
+        function: ``z (*batch, *event) → (*batch)``, each value from its own ``z`` alone.
+        z: draws, ``(*batch, *event)``.
+
+    Returns:
+        ``(*batch)``, the values of ``function(z)``.
+
+    Reference:
+        Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational Inference
+        (Roeder et al., 2017), arXiv:1703.09194
+
+    Example:
+        >>> loc = torch.zeros(1, requires_grad=True)
+        >>> q = torch.distributions.Normal(loc, 1.0)
+        >>> z = loc + torch.tensor([2.0])
+        >>> torch.autograd.grad(q.log_prob(z).sum(), loc, retain_graph=True)[0].item()
+        0.0
+        >>> torch.autograd.grad(through_draws(q.log_prob, z).sum(), loc)[0].item()
+        -2.0
+    """
+    if not (torch.is_grad_enabled() and z.requires_grad):
+        return function(z).detach()
+    leaf = z.detach().requires_grad_()
+    values = function(leaf)
+    (slope,) = torch.autograd.grad(values.sum(), leaf)
+    change = slope * (z - leaf.detach())
+    event = tuple(range(values.dim(), z.dim()))
+    return values.detach() + (change.sum(event) if event else change)

@@ -1,0 +1,26 @@
+"""Rows of metrics as lines of text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from genmod import Tracker
+
+__all__ = ["TemplateTracker"]
+
+
+@final
+class TemplateTracker(Tracker):
+    """``metrics.txt`` in the model directory: one line for each row."""
+
+    def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        # The rows of a run that goes on replace whatever was written after its last checkpoint.
+        self._path = self.directory / "metrics.txt"
+        self._path.write_text("".join(map(_line, rows)), encoding="utf-8")
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(_line(row))
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in row.items()) + "\n"

@@ -1,0 +1,14 @@
+"""The checks, by what they are about; importing this package registers all of them."""
+
+from genmod.testing.checks import (  # noqa: F401 - each registers its checks, in this order
+    contract,
+    modules,
+    shapes,
+    densities,
+    gradients,
+    divergences,
+    objectives,
+    datasets,
+    trackers,
+    recipes,
+)

@@ -1,0 +1,157 @@
+"""What every component owes to the registry and to whoever lists, explains and configures it."""
+
+import functools
+import inspect
+import json
+import subprocess
+import sys
+
+from genmod.component import KINDS
+from genmod.errors import GenmodError
+from genmod.options import REQUIRED, options_of, to_json, validate
+from genmod.provided import Provided, resolve
+from genmod.spec import MODEL_KINDS
+from genmod.testing.case import Case
+from genmod.testing.check import NotApplicable, check_for, expect
+
+__all__: list[str] = []
+
+_CLASSES = tuple(kind for kind, base in KINDS.items() if base)
+_POSITIONAL = {
+    "encoder": ("data_shape",),
+    "posterior": ("feature_shape", "latent_shape"),
+    "prior": ("latent_shape",),
+    "decoder": ("data",),
+    "network": ("in_shape", "out_shape"),
+    "dataset": ("root",),
+    "tracker": ("directory", "run"),
+}
+
+_DISCOVER = """
+import json, sys
+distribution, sys.path[:] = json.loads(sys.argv[1])
+from genmod.registry import Registry
+registry = Registry(only=[distribution])
+found = [s for s in registry.plugins() if s.distribution == distribution]
+print(json.dumps([[s.entry_point, s.status, s.reason, s.imports_heavy] for s in found]))
+"""
+
+
+@check_for(*KINDS, remedy="import torch in the component's module, never in the plugin module", once=True)
+def check_discovery(case: Case) -> None:
+    """The plugin module is found, loads in a clean interpreter, and imports nothing heavy."""
+    if case.provided is None or not case.provided.registered:
+        raise NotApplicable("it does not come from an installed plugin")
+    statuses = _discovered(case.provided.distribution)
+    expect(statuses, f"{case.provided.distribution} has no entry point in a clean interpreter")
+    for entry_point, status, reason, heavy in statuses:
+        expect(status == "ok" and not reason, f"entry point {entry_point!r} is {status}: {reason}")
+        expect(not heavy, f"entry point {entry_point!r} imports {', '.join(heavy)}")
+
+
+@functools.cache
+def _discovered(distribution: str) -> list[tuple[str, str, str, list[str]]]:
+    """Entry point, status, reason and heavy imports of each plugin of a distribution."""
+    done = subprocess.run(
+        [sys.executable, "-c", _DISCOVER, json.dumps([distribution, sys.path])],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    expect(done.returncode == 0, f"looking for it ended with {done.returncode}: {done.stderr[-300:]}")
+    statuses: list[tuple[str, str, str, list[str]]] = json.loads(done.stdout)
+    return statuses
+
+
+@check_for(*KINDS, remedy='give Component(…, summary="…"): what it is, in one line', once=True)
+def check_summary(case: Case) -> None:
+    """The record has a summary for ``genmod list``."""
+    if case.provided is None:
+        raise NotApplicable("it is a class without a record")
+    summary = case.provided.component.summary
+    expect(summary.strip(), "its summary is empty")
+    expect(len(summary) <= 100, f"its summary has {len(summary)} characters; at most 100 fit into a line")
+
+
+@check_for(
+    *_CLASSES, remedy="derive the class from the abstract class of its kind and define all of it", once=True
+)
+def check_class(case: Case) -> None:
+    """The target is a complete class of its kind."""
+    base = resolve(KINDS[case.kind])
+    cls = case.cls  # what is wrong with a target is in the error
+    expect(issubclass(cls, base), f"{cls.__name__} is not a subclass of {base.__name__}")
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    expect(not missing, f"{cls.__name__} does not define {', '.join(missing)}")
+
+
+@check_for(*_CLASSES, remedy="write a docstring: a summary line, the formula, shapes, a reference", once=True)
+def check_docstring(case: Case) -> None:
+    """The class has a docstring of its own, which ``genmod show`` prints."""
+    expect(inspect.cleandoc(case.cls.__doc__ or ""), f"{case.cls.__name__} has no docstring")
+
+
+@check_for(
+    *_CLASSES,
+    remedy="make the wiring positional and every option keyword-only: def __init__(self, data_shape, *, width: … = 64)",
+    once=True,
+)
+def check_signature(case: Case) -> None:
+    """The constructor takes the wiring of its kind by position, and options by keyword alone."""
+    wanted = _POSITIONAL.get(case.kind, ())
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    given = [p.name for p in inspect.signature(case.cls).parameters.values() if p.kind in kinds]
+    expect(
+        len(given) == len(wanted),
+        f"it takes {', '.join(given) or 'nothing'} by position; a {case.kind} is given {', '.join(wanted) or 'nothing'}",
+    )
+
+
+@check_for(
+    *_CLASSES,
+    remedy='annotate each option: width: Annotated[int, Gt(0), Doc("units of the layer")] = 64',
+    once=True,
+)
+def check_options(case: Case) -> None:
+    """Every option has a type that can be written in a file, a default, and a text that says what it is for."""
+    for option in options_of(case.cls):
+        expect(option.doc.strip(), f"option {option.name!r} has no Doc(…)")
+        # Parts of a model must work by name alone; a file to read or a place to write to has no default.
+        given = option.default is not REQUIRED or case.kind not in MODEL_KINDS
+        expect(given, f"option {option.name!r} has no default")
+
+
+@check_for(*_CLASSES, remedy="give defaults of the annotated type; never keep or change the value you are given")
+def check_options_round_trip(case: Case) -> None:
+    """Options come back the same from JSON."""
+    values = validate(case.cls, case.options, case.kind)
+    again = validate(case.cls, json.loads(json.dumps(to_json(case.cls, values))), case.kind)
+    expect(again == values, f"{values} came back as {again}")
+
+
+@check_for(
+    "encoder",
+    "posterior",
+    "prior",
+    "decoder",
+    "network",
+    remedy="raise UsageError(what was given, hint=what to choose instead), and list it under Raises",
+    once=True,
+)
+def check_refusals(case: Case) -> None:
+    """What it refuses, it refuses with a hint, and its docstring says so."""
+    refusals = [error for _, error in case.tried() if isinstance(error, GenmodError)]
+    for error in refusals:
+        expect(error.hint, f"refused without a hint: {error.message}")
+    documented = any(name in (case.cls.__doc__ or "") for name in ("UsageError", "DataError", "UndefinedError"))
+    expect(documented or not refusals, f"its docstring has no Raises: UsageError for: {refusals and refusals[0].message}")
+
+
+@check_for(*_CLASSES, remedy="declare def migrate(options, revision) as a staticmethod that returns the new options", once=True)
+def check_migrate(case: Case) -> None:
+    """A component whose options have changed their meaning converts those of every earlier revision."""
+    revision = case.source.component.revision if isinstance(case.source, Provided) else 1
+    if revision == 1:
+        raise NotApplicable("it is at its first revision")
+    expect(callable(getattr(case.cls, "migrate", None)), f"it is at revision {revision} and has no migrate")

@@ -1,0 +1,171 @@
+"""The mathematics of distributions: densities against quadrature, draws against densities."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from genmod.dataset import DataInfo
+from genmod.testing.case import Case, jostle, mean_of
+from genmod.testing.check import NotApplicable, check_for, expect
+from genmod.testing.inputs import tiny_infos
+from genmod.testing.quadrature import grid
+
+__all__ = ["Density", "densities"]
+
+_DRAWS = 40_000
+_SIGMAS = 5.0
+_TOLERANCE = {1: 1e-3, 2: 5e-3}
+"""Dimensions → error of the quadrature that is allowed."""
+
+
+@dataclass(frozen=True)
+class Density:
+    """A distribution over one or two values, with its quadrature.
+
+    Args:
+        distribution: without batch dimensions, or with a batch of one.
+        dims: number of values.
+        draws: ``(n, *event_shape)``, double precision.
+        points: ``(N, *event_shape)``.
+        mass: probability of the cell around each point, ``(N,)``.
+        where: what it was built for.
+    """
+
+    distribution: Distribution
+    dims: int
+    draws: Tensor
+    points: Tensor
+    mass: Tensor
+    where: str
+
+
+def densities(case: Case) -> Iterator[Density]:
+    """The component's distributions over one and two values.
+
+    Raises:
+        NotApplicable: it has no density, refuses so small a shape, or has a support without quadrature.
+    """
+    found, supports = False, set()
+    for dims in (1, 2):
+        for distribution, support, info, where in _distributions(case, dims):
+            draws = distribution.sample((_DRAWS,)).double()
+            draws = draws.reshape(_DRAWS, *distribution.event_shape)
+            values = None
+            if info is not None and info.levels is not None:
+                values = info.values(torch.arange(info.levels)).double()
+            made = grid(support, draws, values=values)
+            if made is None:
+                supports.add(str(support))
+                continue
+            points, weights = made
+            shaped = points.unsqueeze(1) if distribution.batch_shape else points
+            mass = (distribution.log_prob(shaped).reshape(-1).exp() * weights).nan_to_num(torch.nan)
+            found = True
+            yield Density(distribution, dims, draws, points, mass, where)
+    if not found:
+        why = f"no quadrature over {', '.join(supports)}: register one with genmod.testing.nodes"
+        raise NotApplicable(why if supports else "it refuses data of one and of two values")
+
+
+def _distributions(case: Case, dims: int) -> Iterator[tuple[Distribution, Any, DataInfo | None, str]]:
+    with torch.no_grad():
+        match case.kind:
+            case "prior":
+                for part, wiring in _ready(case, [(dims,)]):
+                    yield part(), part.support, None, f"latents {wiring[0]}"
+            case "posterior":
+                for part, _ in _ready(case, [(7,)], [(dims,)]):
+                    for _ in range(2):
+                        where = f"latents {part.latent_shape}"
+                        yield part(torch.randn(1, 7, dtype=torch.float64)), part.support, None, where
+            case _:
+                ranges = set()
+                for part, (info,) in _ready(case, tiny_infos(dims)):
+                    if (info.low, info.high, info.levels) in ranges:
+                        continue
+                    ranges.add((info.low, info.high, info.levels))
+                    shape = part.parameter_shape
+                    where = f"data {info.shape} in [{info.low:g}, {info.high:g}]"
+                    yield part(torch.randn(shape, dtype=torch.float64)), part.support, part.observed, where
+
+
+def _ready(case: Case, *spreads: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    for part, wiring in case.accepted(*spreads):
+        trait = "is_density" if case.kind == "decoder" else "has_density"
+        if not getattr(part, trait):
+            raise NotApplicable(f"it declares {trait} = False")
+        jostle(part)
+        yield part.double().eval(), wiring
+
+
+@check_for(
+    "posterior",
+    "prior",
+    "decoder",
+    remedy="keep every constant, such as ½ log 2π and log scale, and sum log-densities over event dimensions",
+)
+def check_normalised(case: Case) -> None:
+    """The density integrates, or sums, to one over its support."""
+    for density in densities(case):
+        total = float(density.mass.sum())
+        expect(
+            abs(total - 1) < _TOLERANCE[density.dims],
+            f"{density.where}: the density of {density.dims} value(s) integrates to {total:.6g}, not 1",
+        )
+
+
+@check_for(
+    "posterior",
+    "prior",
+    "decoder",
+    remedy="make sample and log_prob use the same parameters in the same meaning: a scale, its logarithm or a variance",
+)
+def check_draws(case: Case) -> None:
+    """Draws have the distribution that the log-density says: averages of waves, by both, agree."""
+    for density in densities(case):
+        flat, points = density.draws.reshape(_DRAWS, -1), density.points.reshape(len(density.points), -1)
+        quarters = flat.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=0)
+        width = (quarters[2] - quarters[0]).clamp(min=1e-6) + (quarters[2] == quarters[0]) * 1.0
+        mass = density.mass / density.mass.sum()
+        for frequency in (0.3, 1.0, 3.0):
+            for direction in torch.eye(density.dims, dtype=torch.float64).tolist() + [[1.0] * density.dims]:
+                rate = frequency * torch.tensor(direction, dtype=torch.float64) / width
+                for wave in (torch.cos, torch.sin):
+                    seen = wave((flat - quarters[1]) @ rate)
+                    expected = float((wave((points - quarters[1]) @ rate) * mass).sum())
+                    error = float(seen.std()) / _DRAWS**0.5
+                    off = abs(float(seen.mean()) - expected)
+                    expect(
+                        off <= _SIGMAS * error + _TOLERANCE[density.dims] / 2,
+                        f"{density.where}: E[{wave.__name__}] is {float(seen.mean()):.4f} ± {error:.4f} over "
+                        f"{_DRAWS:,} draws and {expected:.4f} by the density",
+                    )
+
+
+@check_for("posterior", "prior", "decoder", remedy="return the expected value as mean: it is what users are shown")
+def check_mean(case: Case) -> None:
+    """The mean of the draws is the mean that the distribution states."""
+    checked = False
+    for density in densities(case):
+        for mean in mean_of(density.distribution):
+            stated = mean.reshape(-1).double()
+            draws = density.draws.reshape(_DRAWS, -1)
+            error = draws.std(0) / _DRAWS**0.5
+            # Of heavy tails the mean may not exist, or converge too slowly to be compared.
+            tame = stated.isfinite() & (draws.abs().amax(0) < 100 * draws.std(0) + 1e-12) & error.isfinite()
+            if not tame.all():
+                continue
+            checked = True
+            off = (draws.mean(0) - stated).abs() - _SIGMAS * error
+            worst = int(off.argmax())
+            expect(
+                off[worst] <= 1e-6 + 1e-6 * float(stated[worst].abs()),
+                f"{density.where}: the mean of {_DRAWS:,} draws is {float(draws.mean(0)[worst]):.5g} ± "
+                f"{float(error[worst]):.2g}, the stated mean {float(stated[worst]):.5g}",
+            )
+    if not checked:
+        raise NotApplicable("it states no mean that could be compared")

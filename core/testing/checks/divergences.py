@@ -1,0 +1,143 @@
+"""The mathematics of divergences, over every pair of a posterior and a prior that they accept."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, kl_divergence
+
+from genmod.divergence import Divergence
+from genmod.errors import UndefinedError
+from genmod.testing.case import Case
+from genmod.testing.check import NotApplicable, check_for, expect, expect_close
+
+__all__: list[str] = []
+
+_BATCH = 3
+_DRAWS = 100_000
+_SIGMAS = 5.0
+_EXACT = 1e-6
+
+
+def _pairs(case: Case, part: Divergence | None) -> Iterator[tuple[Distribution, Distribution]]:
+    """``q (3,)`` and ``p ()`` in double precision."""
+    for latent in ((2,), (1,)):
+        for q_of, p_of in case.pairs(part, latent):
+            features = torch.randn(_BATCH, 7, dtype=torch.float64)
+            yield q_of.double().eval()(features), p_of.double().eval()()
+
+
+def _monte_carlo_kl(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor]:
+    """``E_q[log q - log p]`` and its standard error, each ``(B,)``."""
+    z = q.sample((_DRAWS,))
+    ratios = q.log_prob(z) - p.log_prob(z)
+    return ratios.mean(0), ratios.std(0) / _DRAWS**0.5
+
+
+def _expected(part: Divergence, q: Distribution, p: Distribution, draws: int = 100) -> tuple[Tensor, Tensor]:
+    """Expected value of a divergence and its standard error, each ``(B,)``; an exact one has none."""
+    first, second = part(q, p, q.sample((draws,))), part(q, p, q.sample((draws,)))
+    if torch.equal(first, second):
+        return first, torch.zeros_like(first)
+    values = torch.stack([part(q, p, q.sample((draws,))) for _ in range(400)])
+    return values.mean(0), values.std(0) / 400**0.5
+
+
+def _show(values: Tensor) -> str:
+    return ", ".join(f"{x:.4f}" for x in values.tolist())
+
+
+@check_for("posterior", "prior", remedy="mind the ½, and sum over event dimensions, never over the batch, in register_kl")
+@torch.no_grad()
+def check_closed_form_kl(case: Case) -> None:
+    """Every closed-form KL that torch knows for this component agrees with a Monte-Carlo estimate."""
+    compared = 0
+    for q, p in _pairs(case, None):
+        try:
+            closed = kl_divergence(q, p)
+        except NotImplementedError:
+            continue
+        compared += 1
+        estimate, error = _monte_carlo_kl(q, p)
+        expect(closed.shape == (_BATCH,), f"the closed form has shape {tuple(closed.shape)}, not {(_BATCH,)}")
+        off = ((closed - estimate).abs() - _SIGMAS * error - _EXACT).max()
+        expect(off <= 0, f"closed form {_show(closed)}; from {_DRAWS:,} draws {_show(estimate)} ± {_show(error)}")
+        own = kl_divergence(q, q).abs().max()
+        expect(own < _EXACT, f"the closed form of q from itself is {own:.4g}, not 0")
+    if not compared:
+        raise NotApplicable("torch knows no closed form for it")
+
+
+@check_for("divergence", remedy="take log q - log p, averaged over the draws; set is_kl only where that is the expectation")
+@torch.no_grad()
+def check_kl(case: Case) -> None:
+    """What declares ``is_kl`` is, in expectation, ``E_q[log q - log p]``."""
+    part = case.build().double()
+    if not part.is_kl:
+        raise NotApplicable("it declares is_kl = False")
+    for q, p in _pairs(case, part):
+        mean, error = _expected(part, q, p)
+        estimate, spread = _monte_carlo_kl(q, p)
+        off = ((mean - estimate).abs() - _SIGMAS * (error**2 + spread**2).sqrt() - _EXACT).max()
+        expect(off <= 0, f"expected value {_show(mean)} ± {_show(error)}; the KL is {_show(estimate)} ± {_show(spread)}")
+
+
+@check_for("divergence", remedy="check signs, and which of q and p comes first")
+@torch.no_grad()
+def check_not_negative(case: Case) -> None:
+    """It is not negative, in expectation."""
+    part = case.build().double()
+    for q, p in _pairs(case, part):
+        mean, error = _expected(part, q, p)
+        expect((mean >= -_SIGMAS * error - _EXACT).all(), f"expected value {_show(mean)} ± {_show(error)}")
+
+
+@check_for("divergence", remedy="subtract what remains where q = p: a constant, an entropy, or the bias of the estimate")
+@torch.no_grad()
+def check_zero_at_equality(case: Case) -> None:
+    """It is zero, in expectation, where both distributions are the same."""
+    part = case.build().double()
+    compared = 0
+    for _, p in _pairs(case, part):
+        try:
+            q = p.expand(torch.Size((_BATCH,)))
+        except NotImplementedError:
+            continue
+        compared += 1
+        mean, error = _expected(part, q, p)
+        expect((mean.abs() <= _SIGMAS * error + _EXACT).all(), f"where q = p it is {_show(mean)} ± {_show(error)}")
+    if not compared:
+        raise NotApplicable("no prior that it works for can be expanded to a batch")
+
+
+@check_for("divergence", remedy="average over the first dimension of z, never sum")
+@torch.no_grad()
+def check_number_of_draws(case: Case) -> None:
+    """More draws change the noise, not the expectation."""
+    part = case.build().double()
+    for q, p in _pairs(case, part):
+        few, few_error = _expected(part, q, p, 2)
+        many, many_error = _expected(part, q, p, 50)
+        error = (few_error**2 + many_error**2).sqrt()
+        off = ((few - many).abs() - _SIGMAS * error - _EXACT).max()
+        expect(off <= 0, f"2 draws give {_show(few)} ± {_show(few_error)}, 50 give {_show(many)} ± {_show(many_error)}")
+
+
+@check_for("divergence", remedy="return the parts before they are summed, (B, *latent_shape), or leave by_dimension out")
+@torch.no_grad()
+def check_by_dimension(case: Case) -> None:
+    """The parts by dimension, where there are any, add up to the whole."""
+    part = case.build().double()
+    compared = 0
+    for q, p in _pairs(case, part):
+        z = q.sample((5,))
+        try:
+            parts = part.by_dimension(q, p, z)
+        except UndefinedError:
+            continue
+        compared += 1
+        wanted = (_BATCH, *q.event_shape)
+        expect(parts.shape == wanted, f"the parts have shape {tuple(parts.shape)}, not {wanted}")
+        expect_close(parts.flatten(1).sum(1), part(q, p, z), "sum of the parts, and the whole")
+    if not compared:
+        raise NotApplicable("it does not fall apart into dimensions")

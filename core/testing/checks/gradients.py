@@ -1,0 +1,74 @@
+"""Reparametrised draws: their gradient against finite differences, and against quadrature where these fail."""
+
+import torch
+from torch import Tensor
+
+from genmod.random import reseed
+from genmod.testing.case import Case, jostle
+from genmod.testing.check import CheckFailed, check_for, expect
+from genmod.testing.quadrature import grid
+
+__all__: list[str] = []
+
+_DRAWS = 20_000
+
+
+@check_for("posterior", remedy="draw in rsample as a differentiable function of the parameters: loc + scale * noise")
+def check_rsample_gradient(case: Case) -> None:
+    """The gradient of ``E[f(z)]`` through draws is that of finite differences with common random numbers."""
+    for part, wiring in case.accepted([(7,)], [(1,), (2,)]):
+        jostle(part)
+        part.double().eval()
+        features = torch.randn(1, 7, dtype=torch.float64, requires_grad=True)
+        direction, step = torch.randn(1, 7, dtype=torch.float64), 1e-5
+
+        def values(at: Tensor, part: torch.nn.Module = part) -> Tensor:
+            reseed(5)
+            return _test_function(part(at).rsample((_DRAWS,)))[:, 0]
+
+        expect(part(features).has_rsample, "its distribution declares has_rsample = False")
+        mean = values(features).mean()
+        expect(mean.requires_grad, "draws carry no gradient")
+        (gradient,) = torch.autograd.grad(mean, features)
+        through = float((gradient * direction).sum())
+        with torch.no_grad():
+            slopes = (values(features + step * direction) - values(features - step * direction)) / (2 * step)
+        difference = float(slopes.mean())
+        if abs(through - difference) <= 1e-5 * max(abs(difference), 1e-3):
+            continue
+        # Samplers that accept and reject jump under common random numbers; their mean still has a derivative.
+        exact = _by_quadrature(part, features, direction) if part.has_density else None
+        if exact is None:
+            raise CheckFailed(f"latents {wiring[1]}: {through:.6g} through draws, {difference:.6g} by differences")
+        error = _standard_error(part, features, direction)
+        expect(
+            abs(through - exact) <= 5 * error + 1e-4,
+            f"latents {wiring[1]}: {through:.5g} ± {error:.2g} through draws, {exact:.5g} by quadrature",
+        )
+
+
+def _test_function(z: Tensor) -> Tensor:
+    """Something smooth and bounded by a square, ``(n, B, *latent) → (n, B)``."""
+    return (z + 0.3).square().flatten(2).sum(2)
+
+
+def _by_quadrature(part: torch.nn.Module, features: Tensor, direction: Tensor) -> float | None:
+    q = part(features)
+    draws = q.sample((2000,))[:, 0]
+    made = grid(part.support, draws.double())  # type: ignore[arg-type]
+    if made is None:
+        return None
+    points, weights = made
+    mean = (_test_function(points[:, None])[:, 0] * q.log_prob(points[:, None])[:, 0].exp() * weights).sum()
+    (gradient,) = torch.autograd.grad(mean, features)
+    return float((gradient * direction).sum())
+
+
+def _standard_error(part: torch.nn.Module, features: Tensor, direction: Tensor) -> float:
+    gradients = []
+    for seed in range(20):
+        reseed(seed)
+        mean = _test_function(part(features).rsample((_DRAWS // 20,))).mean()
+        (gradient,) = torch.autograd.grad(mean, features)
+        gradients.append(float((gradient * direction).sum()))
+    return float(torch.tensor(gradients).std()) / 20**0.5

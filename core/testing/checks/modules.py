@@ -1,0 +1,305 @@
+"""What every part of a model owes to training, saving, copying and compiling, whatever its kind."""
+
+import copy
+import random
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genmod.errors import UndefinedError
+from genmod.random import reseed
+from genmod.testing.case import Case, Trial
+from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect, expect_close
+
+__all__ = ["random_state_untouched"]
+
+_PARTS = ("encoder", "posterior", "prior", "decoder", "network", "divergence")
+_DRAWING = ("encoder", "posterior", "prior", "decoder", "network")
+
+
+@check_for(*_PARTS, remedy="register buffers, and make new tensors like given ones: x.new_zeros(…), not torch.zeros(…)")
+def check_dtype(case: Case) -> None:
+    """Single precision stays single and double stays double."""
+    trial = case.trial()
+    for dtype in (torch.float32, torch.float64):
+        part = copy.deepcopy(trial.part).to(dtype)
+        for mode in (True, False):
+            answers = trial(part.train(mode), trial.converted(lambda x, dtype=dtype: x.to(dtype)))
+            for answer in answers:
+                expect(answer.dtype == dtype, f"a part of {dtype} given {dtype} answers in {answer.dtype}")
+
+
+@check_for(*_PARTS, remedy="make tensors on the device of a given one, and neither .item() nor device=… in the constructor")
+def check_device(case: Case) -> None:
+    """It is built and run on another device, here torch's ``meta``, which has shapes and no values."""
+    trial = case.trial()
+    with torch.device("meta"):
+        part, _ = next(case.accepted())
+        left = [name for name, t in [*part.named_parameters(), *part.named_buffers()] if not t.is_meta]
+        expect(not left, f"built on another device, these stay on the CPU: {', '.join(left)}")
+        companions = tuple(copy.deepcopy(each).to("meta") for each in trial.companions)
+        there = Trial(case.kind, part, trial.converted(lambda x: x.to("meta")), companions)
+        expect(all(answer.is_meta for answer in there()), "given another device's tensors it answers on the CPU")
+    if torch.cuda.is_available():
+        part = copy.deepcopy(trial.part).cuda()
+        for answer, there_too in zip(trial(), trial(part, trial.converted(Tensor.cuda)), strict=True):
+            expect(there_too.is_cuda, "given tensors on a GPU it answers on the CPU")
+            expect_close(there_too.cpu(), answer, "GPU and CPU differ", rtol=1e-3, atol=1e-3)
+
+
+@check_for(*_PARTS, remedy="use every parameter in the result, and neither detach() nor .data nor no_grad() on the way")
+def check_gradient(case: Case) -> None:
+    """A gradient, finite and not zero, reaches every parameter."""
+    trial = case.trial()
+    names = [name for name, p in trial.part.named_parameters() if p.requires_grad]
+    if not names:
+        raise NotApplicable("it has no parameters")
+    answers = [answer for answer in trial() if answer.requires_grad]
+    expect(answers, "its answer carries no gradient at all")
+    # Random weights: a plain sum has no gradient below a normalisation.
+    torch.autograd.backward([(answer * torch.randn_like(answer)).sum() for answer in answers])
+    for name, parameter in trial.part.named_parameters():
+        if parameter.requires_grad:
+            expect(parameter.grad is not None and bool(parameter.grad.any()), f"no gradient reaches {name}")
+            finite = parameter.grad is not None and bool(parameter.grad.isfinite().all())
+            expect(finite, f"the gradient of {name} is not finite")
+
+
+@check_for(
+    "encoder",
+    "posterior",
+    "decoder",
+    "network",
+    "divergence",
+    remedy="take no statistics over the batch in evaluation mode, and never mix the batch with other dimensions",
+)
+def check_batch_independence(case: Case) -> None:
+    """In evaluation mode the answer for an example does not depend on the others in its batch."""
+    trial = _in_double(case)
+    moved = trial.converted(lambda x: torch.cat([x[:1], x.flip(0)[:-1]]))
+    for whole, other in zip(trial(), trial(inputs=moved), strict=True):
+        expect_close(other[:1], whole[:1], "an example's answer with its neighbours exchanged, and before")
+
+
+@check_for(
+    "encoder",
+    "posterior",
+    "prior",
+    "decoder",
+    "network",
+    "divergence",
+    remedy="sum over event dimensions and keep the batch dimension: the batch is averaged by the trainer alone",
+)
+def check_batch_size(case: Case) -> None:
+    """In evaluation mode the answers for a batch are those for its examples one by one, and for it twice."""
+    trial = _in_double(case)
+    whole = trial()
+    for i, size in ((0, 1), (1, 1), (0, 2)):
+        part = trial(inputs=trial.converted(lambda x, i=i, size=size: x[i : i + size]))
+        for alone, together in zip(part, whole, strict=True):
+            expect_close(alone, together[i : i + size], f"{size} of {len(together)} examples alone, and within")
+    for twice, once in zip(trial(inputs=trial.converted(lambda x: torch.cat([x, x]))), whole, strict=True):
+        expect_close(twice, torch.cat([once, once]), "a batch twice, and once")
+
+
+def _in_double(case: Case) -> Trial:
+    trial = case.trial()
+    trial.part.double().eval()
+    trial = Trial(trial.kind, trial.part, trial.converted(Tensor.double), trial.companions)
+    first, second = trial(), trial()
+    if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
+        raise NotApplicable("it changes from call to call, see check_evaluation")
+    return trial
+
+
+@check_for(*_PARTS, remedy="keep no state in forward outside of training, and change no tensor that you are given")
+def check_evaluation(case: Case) -> None:
+    """In evaluation mode the same question gets the same answer, and changes neither part nor input."""
+    trial = case.trial()
+    trial.part.eval()
+    state = {name: tensor.clone() for name, tensor in trial.part.state_dict().items()}
+    inputs = trial.converted(Tensor.clone)
+    for first, second in zip(trial(), trial(), strict=True):
+        expect(torch.equal(first, second), "the same inputs and seed gave different answers")
+    for name, tensor in trial.part.state_dict().items():
+        expect(torch.equal(tensor, state[name]), f"asking it changed {name}")
+    for before, after in zip(inputs, trial.inputs, strict=True):
+        expect(torch.equal(before, after), "it changed its input in place")
+
+
+@check_for(*_PARTS, remedy="draw initial weights from torch's global generator alone, in a fixed order")
+def check_same_seed(case: Case) -> None:
+    """The same seed gives the same weights and the same answers."""
+    parts = []
+    for _ in range(2):
+        reseed(3)
+        parts.append(next(case.accepted())[0])
+    first, second = (part.state_dict() for part in parts)
+    for name, tensor in first.items():
+        expect(torch.equal(tensor, second[name]), f"{name} differs between two builds from one seed")
+    trial = case.trial()
+    for a, b in zip(trial(parts[0]), trial(parts[1]), strict=True):
+        expect(torch.equal(a, b), "answers differ between two builds from one seed")
+
+
+@check_for(
+    *_PARTS,
+    "objective",
+    remedy="never call torch.manual_seed, numpy.random.seed or random.seed; draw in sample and rsample alone",
+)
+def check_random_state(case: Case) -> None:
+    """Building seeds no global generator, and parts that do not draw leave all of them alone."""
+    states = []
+    for seed in (3, 4):
+        reseed(seed)
+        with random_state_untouched("building it", torch_too=False):
+            next(case.accepted())
+        states.append(torch.get_rng_state())
+    expect(not torch.equal(*states), "building it seeds torch's global generator")
+    if case.kind not in _DRAWING:
+        return
+    trial = case.trial()
+    trial.part.eval()
+    with random_state_untouched("asking it in evaluation mode"):
+        if case.kind == "prior":
+            trial.part()
+        else:
+            trial.part(trial.inputs[0])
+
+
+@contextmanager
+def random_state_untouched(what: str, *, torch_too: bool = True) -> Iterator[None]:
+    """Fail if a global random state is another one afterwards.
+
+    Raises:
+        CheckFailed: it is; says which.
+    """
+    before = random.getstate(), _numpy_state(), torch.get_rng_state()
+    yield
+    expect(random.getstate() == before[0], f"{what} moves Python's global random state")
+    expect(_numpy_state() == before[1], f"{what} moves NumPy's global random state")
+    if torch_too:
+        expect(torch.equal(torch.get_rng_state(), before[2]), f"{what} moves torch's global random state")
+
+
+def _numpy_state() -> tuple[str, ...]:
+    return tuple(x.tobytes().hex() if isinstance(x, np.ndarray) else str(x) for x in np.random.get_state())
+
+
+@check_for(*_PARTS, remedy="keep all state in parameters and buffers; what is drawn at construction must be saved")
+def check_state_dict(case: Case) -> None:
+    """State written and read back gives bit-equal answers, in a part built from another seed."""
+    trial = case.trial()
+    trial.part.eval()
+    reseed(99)
+    other, _ = next(case.accepted())
+    other.load_state_dict({name: tensor.clone() for name, tensor in trial.part.state_dict().items()})
+    for restored, original in zip(trial(other.eval()), trial(), strict=True):
+        expect(torch.equal(restored, original), _difference("restored and original answers differ", restored, original))
+
+
+@check_for(*_PARTS, remedy="hold no tensors that are part of a graph, no open files and no locks; keep state in buffers")
+def check_deepcopy(case: Case) -> None:
+    """A deep copy answers the same, and changing it leaves the original alone."""
+    trial = case.trial()
+    trial.part.eval()
+    before = trial()
+    other = copy.deepcopy(trial.part)
+    for copied, original in zip(trial(other), before, strict=True):
+        expect(torch.equal(copied, original), _difference("copy and original answer differently", copied, original))
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(1.0)
+    for now, then in zip(trial(), before, strict=True):
+        expect(torch.equal(now, then), "changing the copy's parameters changed the original")
+
+
+def _difference(what: str, a: Tensor, b: Tensor) -> str:
+    return f"{what} by up to {(a - b).abs().max().item():.3g}"
+
+
+class _Forward(nn.Module):
+    """The answers of a part as a function of its inputs."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self.part = trial.part
+        self._kind = trial.kind
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        # Not through Trial: it seeds, which is no part of the computation.
+        match self._kind:
+            case "prior":
+                return (self.part().log_prob(inputs[0]),)
+            case "encoder" | "network":
+                return (self.part(inputs[0]),)
+        made = self.part(inputs[0])
+        return (*_mean(made), *(made.log_prob(each) for each in inputs[1:]))
+
+
+def _mean(distribution: Any) -> tuple[Tensor, ...]:
+    try:
+        return (distribution.mean,)
+    except NotImplementedError:
+        return ()
+
+
+@check_for(
+    *_DRAWING,
+    remedy="give distributions validate_args=False, and let no value of a tensor decide what is computed",
+    once=True,
+)
+def check_export(case: Case) -> None:
+    """``torch.export`` takes the forward for a batch of any size, and the program agrees with it."""
+    trial = case.trial(3)
+    forward = _Forward(trial).eval()
+    batch = torch.export.Dim("batch")
+    shapes = (tuple({0: batch} for _ in trial.inputs),)
+    with _no_warnings(), torch.no_grad():
+        try:
+            program = torch.export.export(forward, trial.inputs, dynamic_shapes=shapes).module()
+        except UndefinedError:
+            raise
+        except Exception as error:
+            raise CheckFailed(f"torch.export fails: {type(error).__name__}: {str(error)[:300]}") from error
+        for size in (3, 2, 5):
+            inputs = trial.converted(lambda x, size=size: torch.cat([x, x])[:size])
+            for exported, eager in zip(program(*inputs), forward(*inputs), strict=True):
+                expect_close(exported, eager, "exported and eager", rtol=1e-4, atol=1e-5)
+
+
+@check_for(
+    *_DRAWING,
+    remedy="let no value of a tensor decide what is computed, and use operations that torch.compile knows",
+    slow=True,
+    once=True,
+)
+def check_compile(case: Case) -> None:
+    """``torch.compile`` takes the forward, and the result agrees with it."""
+    trial = case.trial()
+    forward = _Forward(trial).eval()
+    torch.compiler.reset()
+    with _no_warnings(), torch.no_grad():
+        try:
+            answers = _compiled(forward)(*trial.inputs)
+        except Exception as error:
+            raise CheckFailed(f"torch.compile fails: {type(error).__name__}: {str(error)[:300]}") from error
+        for compiled, eager in zip(answers, forward(*trial.inputs), strict=True):
+            expect_close(compiled, eager, "compiled and eager", rtol=1e-4, atol=1e-5)
+
+
+def _compiled(forward: nn.Module) -> Callable[..., tuple[Tensor, ...]]:
+    return torch.compile(forward)
+
+
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    # torch warns of itself while it traces.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,198 @@
+"""Objectives, on a linear-Gaussian model whose log-density is known."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from genmod.errors import UsageError
+from genmod.model import LatentVariableModel
+from genmod.objective import Terms
+from genmod.options import options_of, validate
+from genmod.testing.case import Case
+from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect, expect_close
+from genmod.testing.reference import (
+    DATA,
+    ReferenceKL,
+    ReferenceNothing,
+    exact_log_density,
+    reference_model,
+    set_exact_posterior,
+)
+from genmod.training.schedule import Clock, Schedule
+
+__all__: list[str] = []
+
+_BATCH = 4
+_REPEATS = 2_000
+_SIGMAS = 4.0
+
+
+def _model(case: Case, *, shared_noise: bool = True) -> LatentVariableModel:
+    """The reference model with this objective and the first divergence that it accepts.
+
+    Raises:
+        NotApplicable: these options cannot be used.
+        CheckFailed: it refuses the model.
+    """
+    try:
+        objective = case.build()
+    except UsageError as error:
+        raise NotApplicable(f"these options are refused: {error.message}") from None
+    refusals = []
+    for divergence in (ReferenceKL(), ReferenceNothing()):
+        if divergence.needs_prior and not objective.uses_divergence:
+            continue
+        model = reference_model(objective, divergence, shared_noise=shared_noise)
+        try:
+            objective.check(model)
+        except UsageError as error:
+            refusals.append(error.message)
+            continue
+        return model
+    raise CheckFailed(f"it refuses a normal model with a KL, and one without: {'; '.join(refusals)}")
+
+
+def _x(batch: int = _BATCH) -> Tensor:
+    return torch.randn(batch, *DATA.shape, dtype=torch.float64)
+
+
+def _losses(terms: Terms) -> Mapping[str, Tensor]:
+    return terms.loss if isinstance(terms.loss, Mapping) else {"": terms.loss}
+
+
+@check_for("objective", remedy="give a loss of shape (), and values of shape (B,) in nats, one for each example")
+def check_terms(case: Case) -> None:
+    """The loss is one finite number, each value one for each example."""
+    model = _model(case)
+    for batch in (_BATCH, 1):
+        terms = model.terms(_x(batch))
+        for name, loss in _losses(terms).items():
+            expect(loss.shape == (), f"loss {name} has shape {tuple(loss.shape)}, not ()".replace("  ", " "))
+            expect(loss.isfinite(), f"for a batch of {batch} the loss is {loss.item()}")
+        for name, value in terms.values.items():
+            expect(value.shape == (batch,), f"value {name!r} has shape {tuple(value.shape)}, not {(batch,)}")
+            expect(value.isfinite().all(), f"value {name!r} is not finite")
+    groups = set(model.groups())
+    named = set(_losses(model.terms(_x())))
+    expect(named == {""} or named == groups, f"losses {sorted(named)} do not match groups {sorted(groups)}")
+
+
+@check_for("objective", remedy="use every part of the model, and detach nothing that its own group has to move")
+def check_objective_gradient(case: Case) -> None:
+    """The gradient of the loss reaches every parameter of its group."""
+    model = _model(case)
+    losses = _losses(model.terms(_x()))
+    names = {id(p): name for name, p in model.named_parameters()}
+    for group, parameters in model.groups().items():
+        loss = losses.get(group, losses.get(""))
+        wanted = [p for p in parameters if p.requires_grad]
+        if loss is None or not wanted:
+            continue
+        expect(loss.requires_grad, "the loss carries no gradient")
+        gradients = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
+        for parameter, gradient in zip(wanted, gradients, strict=True):
+            name = names[id(parameter)]
+            # Without a divergence nothing but the reconstruction moves the scale, and it does so through draws.
+            expect(gradient is not None and bool(gradient.any()), f"no gradient reaches {name}")
+            expect(gradient is not None and bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
+
+
+@check_for("objective", remedy="average over the batch once, at the end, and sum over everything else")
+def check_objective_batch(case: Case) -> None:
+    """Repeating the batch leaves loss and gradient as they are."""
+    model, x = _model(case), _x()
+    reached: list[tuple[Tensor, Tensor]] = []
+    for copies in (1, 2, 8):
+        loss = model.terms(x.repeat(copies, 1)).total
+        gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+        flat = torch.cat([g.flatten() for g in gradients if g is not None])
+        reached.append((loss.detach(), flat))
+    for copies, (loss, gradient) in zip((2, 8), reached[1:], strict=True):
+        expect_close(loss, reached[0][0], f"loss of the batch {copies} times, and once")
+        expect_close(gradient, reached[0][1], f"gradient of the batch {copies} times, and once")
+
+
+@check_for("objective", remedy="compute each example's values from that example alone")
+def check_objective_values(case: Case) -> None:
+    """The values of an example do not depend on its neighbours."""
+    model, x = _model(case), _x()
+    whole, alone = model.terms(x).values, model.terms(x[:1]).values
+    if not whole:
+        raise NotApplicable("it reports no values")
+    for name, value in whole.items():
+        expect_close(alone[name], value[:1], f"value {name!r} of an example alone, and within a batch")
+
+
+@check_for("objective", remedy="never look at self.training: what is watched must be what is minimised")
+def check_train_and_evaluation(case: Case) -> None:
+    """Training and evaluation use the same objective."""
+    model, x = _model(case), _x()
+    training, evaluation = model.train().terms(x).total, model.eval().terms(x).total
+    expect_close(training, evaluation, "loss in training mode, and in evaluation mode")
+
+
+@check_for("objective", remedy="read schedules with float(self.name); the trainer alone advances them")
+def check_schedules(case: Case) -> None:
+    """Computing the loss moves no schedule."""
+    model = _model(case)
+    schedules = {name: value for name, value in vars(model.objective).items() if isinstance(value, Schedule)}
+    if not schedules:
+        raise NotApplicable("it has no schedules")
+    for schedule in schedules.values():
+        schedule.advance(Clock(0, 10, 100))
+    before = {name: float(copy.deepcopy(schedule)) for name, schedule in schedules.items()}
+    for mode in (True, False):
+        model.train(mode).terms(_x())
+    for name, schedule in schedules.items():
+        expect(float(schedule) == before[name], f"{name} moved from {before[name]:g} to {float(schedule):g}")
+
+
+@check_for("objective", remedy="report as elbo the bound itself: no weights, every constant, summed over dimensions")
+@torch.no_grad()
+def check_bound(case: Case) -> None:
+    """What it reports as ``elbo`` never exceeds the exact ``log p(x)``, and meets it where ``q`` is exact."""
+    model, x = _model(case, shared_noise=False), _x()
+    if "elbo" not in model.terms(x).values:
+        raise NotApplicable("it reports no bound named elbo")
+    exact = exact_log_density(model, x)
+    bound, error = _bound(model, x)
+    over = bound - exact - _SIGMAS * error
+    expect(over.max() <= 1e-6, f"elbo {_show(bound)} ± {_show(error)} exceeds log p(x) = {_show(exact)}")
+    set_exact_posterior(model)
+    tight, error = _bound(model, x)
+    off = (tight - exact).abs() - _SIGMAS * error
+    expect(off.max() <= 1e-6, f"where q is exact, elbo is {_show(tight)} ± {_show(error)}, log p(x) {_show(exact)}")
+
+
+@check_for("objective", remedy="average weights, not their logarithms: logsumexp over the draws, minus log K")
+@torch.no_grad()
+def check_more_draws(case: Case) -> None:
+    """``elbo`` of one draw ≤ of 16 draws ≤ ``log p(x)``, where the number of draws is the option ``samples``."""
+    if "samples" not in {option.name for option in options_of(case.cls)}:
+        raise NotApplicable("it has no option samples")
+    model, x = _model(case, shared_noise=False), _x()
+    if "elbo" not in model.terms(x).values:
+        raise NotApplicable("it reports no bound named elbo")
+    exact = exact_log_density(model, x)
+    bounds = []
+    for samples in (1, 16):
+        values = validate(case.cls, {**case.options, "samples": samples}, case.kind)
+        model.objective = case.cls(**values)
+        bounds.append(_bound(model, x))
+    (one, one_error), (many, many_error) = bounds
+    error = (one_error**2 + many_error**2).sqrt()
+    expect((one <= many + _SIGMAS * error + 1e-6).all(), f"elbo of 1 draw {_show(one)}, of 16 draws {_show(many)}")
+    over = many - exact - _SIGMAS * many_error
+    expect(over.max() <= 1e-6, f"elbo of 16 draws {_show(many)} exceeds log p(x) = {_show(exact)}")
+
+
+def _bound(model: LatentVariableModel, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of the reported bound of each example and its standard error, each ``(B,)``."""
+    values = model.terms(x.repeat(_REPEATS, 1)).values["elbo"].reshape(_REPEATS, len(x))
+    return values.mean(0), values.std(0) / _REPEATS**0.5
+
+
+def _show(values: Tensor) -> str:
+    return ", ".join(f"{x:.4f}" for x in values.tolist())

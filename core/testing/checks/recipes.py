@@ -1,0 +1,59 @@
+"""Recipes: files that name components which exist and fit each other."""
+
+import tomllib
+
+import torch
+
+from genmod.assembly import assemble, blueprint, open_dataset, resolve
+from genmod.errors import DataError, GenmodError
+from genmod.spec import ModelSpec
+from genmod.testing.case import Case
+from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
+from genmod.testing.inputs import examples
+
+__all__: list[str] = []
+
+
+def _spec(case: Case) -> ModelSpec:
+    if case.provided is None:
+        raise NotApplicable("it is no file")
+    return ModelSpec.from_toml(case.provided.text(), recipe=case.provided.name, where=case.label)
+
+
+@check_for("recipe", remedy="write latent, and a name or a table for each part; genmod show recipe vae is one", once=True)
+def check_recipe(case: Case) -> None:
+    """It is a specification in TOML, with a summary and the paper that it follows."""
+    try:
+        _spec(case)
+    except GenmodError as error:
+        raise CheckFailed(str(error)) from None
+    table = tomllib.loads(case.provided.text()) if case.provided else {}
+    for key in ("summary", "paper"):
+        expect(isinstance(table.get(key), str) and table[key].strip(), f"it has no {key}")
+
+
+@check_for("recipe", remedy="name components as `genmod list` does; those of other plugins as DISTRIBUTION/NAME", once=True)
+def check_recipe_names(case: Case) -> None:
+    """Every component and every option that it names exists."""
+    try:
+        resolve(_spec(case), registry=case.registry)
+    except GenmodError as error:
+        raise CheckFailed(str(error)) from None
+
+
+@check_for("recipe", remedy="choose parts that fit each other and the data: genmod build RECIPE --dry-run says which do not", once=True)
+def check_recipe_builds(case: Case) -> None:
+    """It builds, and its loss on data of the right shape is finite."""
+    spec = _spec(case)
+    try:
+        info = open_dataset(spec, case.root, registry=case.registry).info
+    except DataError as error:
+        raise NotApplicable(f"its data are not there: {error.message.splitlines()[0]}") from None
+    try:
+        blueprint(spec, info, registry=case.registry)
+        model = assemble(spec, info, registry=case.registry)
+    except GenmodError as error:
+        raise CheckFailed(str(error)) from None
+    loss = model.terms(examples(info, 4)).total
+    loss.backward()
+    expect(torch.isfinite(loss), f"its loss is {loss.item()}")

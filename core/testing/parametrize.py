@@ -1,0 +1,67 @@
+"""The checks as tests of pytest, which is imported only where this is used; no pytest plugin is needed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from genmod.registry import current_registry, use_registry
+from genmod.testing.case import Case
+from genmod.testing.check import Check, NotApplicable
+from genmod.testing.runner import check_expectations, checks_of, expected_of, perform, with_options
+from genmod.testing.selection import Target, select
+
+__all__ = ["parametrize_with_checks"]
+
+
+def parametrize_with_checks(
+    targets: Target | Iterable[Target],
+    *,
+    options: Mapping[str, Any] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    slow: bool = False,
+    root: Path | None = None,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Run a test function once for each check of each component, as its argument ``check``.
+
+    Arguments are those of :func:`run_checks`. A check that does not concern a component is skipped with the
+    reason; one that is expected to fail must fail.
+
+    Raises:
+        UsageError: a name, an option or an expected check that there is not, or nothing to check.
+        PluginError: a plugin that cannot be loaded.
+
+    Example:
+        >>> @parametrize_with_checks(["prior/normal"])
+        ... def test_component(check):
+        ...     check()
+        >>> test_component.pytestmark[0].name
+        'parametrize'
+    """
+    import pytest
+
+    expected_failures = expected_failures or {}
+    cases, registry = select(targets, current_registry(), root=root)
+    cases = with_options(cases, options or {})
+    check_expectations(cases, expected_failures, slow=slow)
+
+    def run(case: Case, check: Check) -> None:
+        __tracebackhide__ = True
+        try:
+            with use_registry(registry):
+                perform(case, check)
+        except NotApplicable as skip:
+            pytest.skip(str(skip))
+        except AssertionError as failure:
+            failure.add_note(f"remedy: {check.remedy}")
+            raise
+
+    parameters = []
+    for case in cases:
+        for check in checks_of(case, slow=slow):
+            reason = expected_of(case, check, expected_failures)
+            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+            parameters.append(
+                pytest.param(partial(run, case, check), id=f"{case.label}:{check.name}", marks=marks)
+            )
+    return pytest.mark.parametrize("check", parameters)

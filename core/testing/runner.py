@@ -1,0 +1,239 @@
+"""Running checks and reporting what became of each."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from genmod.errors import GenmodError, UsageError
+from genmod.options import REQUIRED, options_of, validate
+from genmod.random import seeded
+from genmod.registry import Registry, current_registry, use_registry
+from genmod.spec import MODEL_KINDS
+from genmod.testing import checks  # noqa: F401 - importing it fills the list
+from genmod.testing.case import Case
+from genmod.testing.check import CHECKS, Check, CheckFailed, NotApplicable
+from genmod.testing.inputs import variants
+from genmod.testing.selection import Target, select
+
+__all__ = ["Outcome", "Report", "check_expectations", "checks_of", "expected_of", "perform", "run_checks", "run_one", "with_options"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one check of one component.
+
+    Args:
+        component: ``kind/name``.
+        check: name of the check.
+        status: ``passed``; ``failed``; ``skipped``: it does not concern this component; ``expected``: it failed, as
+            was said it would.
+        message: the numbers of a failure, the reason of a skip or of the expectation.
+        remedy: what to change, one line; empty unless it failed.
+        seconds: how long it took.
+    """
+
+    component: str
+    check: str
+    status: Literal["passed", "failed", "skipped", "expected"]
+    message: str = ""
+    remedy: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of all checks.
+
+    Example:
+        >>> report = run_checks("prior/normal")
+        >>> report.ok, report.failed
+        (True, ())
+    """
+
+    checks: tuple[Outcome, ...]
+
+    @property
+    def failed(self) -> tuple[Outcome, ...]:
+        return self._of("failed")
+
+    @property
+    def skipped(self) -> tuple[Outcome, ...]:
+        return self._of("skipped")
+
+    @property
+    def ran(self) -> int:
+        """How many checks ran; those that were skipped did not."""
+        return len(self.checks) - len(self.skipped)
+
+    @property
+    def ok(self) -> bool:
+        """Whether at least one check ran and none failed."""
+        return self.ran > 0 and not self.failed
+
+    def __str__(self) -> str:
+        """How many checks of how many components ran, and what became of them."""
+        components = len({outcome.component for outcome in self.checks})
+        counts = ", ".join(
+            f"{len(self._of(status))} {status}" for status in ("passed", "failed", "skipped", "expected")
+        )
+        return f"{self.ran} checks of {components} component{'s' * (components != 1)} ran: {counts}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.ok, "ran": self.ran, "checks": [asdict(outcome) for outcome in self.checks]}
+
+    def _of(self, status: str) -> tuple[Outcome, ...]:
+        return tuple(outcome for outcome in self.checks if outcome.status == status)
+
+
+def run_checks(
+    targets: Target | Iterable[Target],
+    *,
+    options: Mapping[str, Any] | None = None,
+    expected_failures: Mapping[str, str] | None = None,
+    slow: bool = False,
+    root: Path | None = None,
+    registry: Registry | None = None,
+) -> Report:
+    """Check components against the laws of their kinds.
+
+    Args:
+        targets: an installed distribution, ``kind/name``, a file ``./mine.py``, a component's record or class; or
+            several.
+        options: values of options by ``kind.option`` or ``kind/name.option``, such as the file of a dataset.
+        expected_failures: check → why it fails; or ``kind/name:check`` for one component. One that passes is a
+            failure.
+        slow: run the slow checks too.
+        root: folder with data files.
+        registry: where names are looked up; the current one by default.
+
+    Raises:
+        UsageError: a name, an option or an expected check that there is not.
+        PluginError: a plugin that cannot be loaded.
+    """
+    expected_failures = expected_failures or {}
+    cases, registry = select(targets, registry or current_registry(), root=root)
+    cases = with_options(cases, options or {})
+    check_expectations(cases, expected_failures, slow=slow)
+    with use_registry(registry):
+        outcomes = [
+            run_one(case, check, expected_of(case, check, expected_failures))
+            for case in cases
+            for check in checks_of(case, slow=slow)
+        ]
+    return Report(tuple(outcomes))
+
+
+def checks_of(case: Case, *, slow: bool = False) -> Iterator[Check]:
+    """The checks of a component's kind."""
+    return (check for check in CHECKS if case.kind in check.kinds and (slow or not check.slow))
+
+
+def expected_of(case: Case, check: Check, expected: Mapping[str, str]) -> str:
+    """Why a check is expected to fail for a component; empty where it is not."""
+    return expected.get(f"{case.label}:{check.name}", expected.get(check.name, ""))
+
+
+def check_expectations(cases: list[Case], expected: Mapping[str, str], *, slow: bool) -> None:
+    """Refuse expectations of checks that do not run.
+
+    Raises:
+        UsageError: there is no such check of such a component, or no reason is given.
+    """
+    known = {
+        name
+        for case in cases
+        for check in checks_of(case, slow=slow)
+        for name in (check.name, f"{case.label}:{check.name}")
+    }
+    for name, reason in expected.items():
+        if name not in known:
+            raise UsageError(f"{name!r} is expected to fail, and is no check that runs", hint="see genmod check")
+        if not reason.strip():
+            raise UsageError(f"{name!r} is expected to fail for no reason", hint="say why it cannot pass")
+
+
+def run_one(case: Case, check: Check, expected: str = "") -> Outcome:
+    """Run one check; strict about one that was expected to fail."""
+    start = time.perf_counter()
+    try:
+        perform(case, check)
+        status, message = ("failed", f"expected to fail ({expected}), and passed") if expected else ("passed", "")
+    except NotApplicable as skip:
+        status, message = "skipped", str(skip)
+    except CheckFailed as failure:
+        status, message = "failed", str(failure)
+    except GenmodError as error:
+        status, message = "failed", error.message
+    except Exception as error:
+        status, message = "failed", f"it raised {type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    if status == "failed" and expected and "and passed" not in message:
+        status, message = "expected", f"{expected}: {message}"
+    remedy = check.remedy if status == "failed" else ""
+    return Outcome(case.label, check.name, status, message, remedy, time.perf_counter() - start)  # type: ignore[arg-type]
+
+
+def perform(case: Case, check: Check) -> None:
+    """Run a check with the given options, and with each choice among the others; from one seed.
+
+    Raises:
+        CheckFailed: the law does not hold; says with which options.
+        NotApplicable: it concerns none of them.
+    """
+    reasons: list[str] = []
+    settings = list(_settings(case, check))
+    for options in settings:
+        try:
+            with seeded(0):
+                check.function(case.with_options(options))
+        except NotApplicable as skip:
+            reasons.append(str(skip))
+        except CheckFailed as failure:
+            changed = {name: value for name, value in options.items() if name not in case.options}
+            with_ = "".join(f"with {name}={value}: " for name, value in changed.items())
+            raise CheckFailed(f"{with_}{failure}") from failure.__cause__
+    if len(reasons) == len(settings):
+        raise NotApplicable(reasons[0])
+
+
+def _settings(case: Case, check: Check) -> Iterator[Mapping[str, Any]]:
+    if case.provided is not None and (missing := case.provided.missing_requirements):
+        raise NotApplicable(f"it needs {', '.join(missing)}, which is not installed")
+    if check.once:
+        return iter([case.options])
+    try:
+        options = options_of(case.cls)
+        needed = [o.name for o in options if o.default is REQUIRED and o.name not in case.options]
+    except GenmodError as error:
+        raise NotApplicable(f"it cannot be used, see check_class and check_options: {error.message}") from None
+    if needed:
+        raise NotApplicable(f"it needs the options {', '.join(needed)}: -s {case.kind}.{needed[0]}=…")
+    # A dataset's choices say how files are read, and not every file can be read in every way.
+    return variants(case.cls, case.options) if case.kind in MODEL_KINDS else iter([case.options])
+
+
+def with_options(cases: list[Case], options: Mapping[str, Any]) -> list[Case]:
+    """The cases, each with those of the options ``kind.option`` or ``kind/name.option`` that are meant for it.
+
+    Raises:
+        UsageError: an option of no component, or a wrong value.
+    """
+    owners = {name for case in cases for name in (case.kind, case.label)}
+    for path in options:
+        if path.rpartition(".")[0] not in owners:
+            raise UsageError(
+                f"option {path!r} belongs to nothing that is checked",
+                hint=f"write KIND.OPTION, where KIND is one of: {', '.join(sorted(owners))}",
+            )
+    found = []
+    for case in cases:
+        mine = {
+            path.rpartition(".")[2]: value
+            for path, value in options.items()
+            if path.rpartition(".")[0] in (case.kind, case.label)
+        }
+        if mine:
+            validate(case.cls, mine, case.kind)
+        found.append(case.with_options(mine))
+    return found

@@ -1,0 +1,129 @@
+"""The rows of metrics of a run: kept, and handed to trackers."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from genmod.errors import FileError, UsageError
+from genmod.options import Text, validate
+from genmod.registry import current_registry
+from genmod.tracker import Tracker
+from genmod.training.calls import parse_call
+
+__all__ = ["Tracking", "read_rows"]
+
+_ALWAYS = "jsonl"
+
+
+class Tracking:
+    """Gives each row to ``metrics.jsonl`` and to the trackers that were asked for.
+
+    Args:
+        directory: model directory; None to keep the rows in memory only.
+        trackers: names with options, such as ``csv`` or ``wandb:project=mine``.
+        run: plain data about the run, for trackers that show them.
+        since: step of the checkpoint that a run goes on from; later rows of its first part are dropped, because
+            they will be written again.
+        warn: told when a tracker fails, which then gets no more rows.
+
+    Raises:
+        UsageError: no such tracker, wrong options, or trackers without a directory.
+        PluginError: what a tracker needs is not installed.
+        FileError: ``metrics.jsonl`` cannot be written.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        trackers: Sequence[str] = (),
+        run: Mapping[str, Any] = {},
+        *,
+        since: int = 0,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.rows: list[Mapping[str, Any]] = []
+        self._warn = warn
+        self._trackers: dict[str, Tracker] = {}
+        if directory is None:
+            if trackers:
+                raise UsageError("trackers need a directory to write to", hint="train(model, directory=...)")
+            return
+        if since:
+            self.rows = [row for row in read_rows(directory / "metrics.jsonl") if row["step"] <= since]
+        self._trackers = {name: _open(name, directory, run) for name in dict.fromkeys((_ALWAYS, *trackers))}
+        for name, tracker in self._trackers.items():
+            try:
+                tracker.begin(tuple(self.rows))
+            except OSError as error:
+                raise FileError(f"tracker {name!r} cannot begin: {error}") from error
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Take in a row; infinities and NaN become None.
+
+        Raises:
+            FileError: ``metrics.jsonl`` cannot be written.
+        """
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        self.rows.append(finite)
+        self._each(lambda tracker: tracker.write(finite))
+
+    def flush(self) -> None:
+        """Have all rows on the disk, before a checkpoint says that they are.
+
+        Raises:
+            FileError: ``metrics.jsonl`` cannot be written.
+        """
+        self._each(lambda tracker: tracker.flush())
+
+    def close(self, status: str) -> None:
+        """End with the run."""
+        with suppress(FileError):
+            self._each(lambda tracker: tracker.close(status))
+        self._trackers = {}
+
+    def _each(self, act: Callable[[Tracker], None]) -> None:
+        for name, tracker in list(self._trackers.items()):
+            try:
+                act(tracker)
+            except Exception as error:
+                if name == _ALWAYS:
+                    raise
+                del self._trackers[name]
+                self._warn(f"tracker {name!r} failed and gets no more rows: {error!r}")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of ``metrics.jsonl``, without a last one that a crash may have cut; empty where there is no file.
+
+    Raises:
+        FileError: it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    rows = []
+    for line in text.split("\n"):
+        with suppress(ValueError, RecursionError):
+            row = json.loads(line)
+            if isinstance(row, dict) and type(row.get("step")) is int:
+                rows.append(row)
+    return rows
+
+
+def _open(text: str, directory: Path, run: Mapping[str, Any]) -> Tracker:
+    name, values, options = parse_call(text)
+    if values:
+        raise UsageError(
+            f"tracker {text!r} has values without a name",
+            hint=f"genmod show tracker {name} lists its options",
+        )
+    cls = current_registry().find("tracker", name).load()
+    given = {key: Text(value) for key, value in options.items()}
+    tracker: Tracker = cls(directory, run, **validate(cls, given, name, label=f"tracker {name}"))
+    return tracker

@@ -1,0 +1,73 @@
+"""Rows of metrics for MLflow."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, final
+
+from genmod import Doc, Tracker
+
+__all__ = ["MLflow"]
+
+_AT_ONCE = 1000
+_PARAMETER_BYTES = 500
+
+
+@final
+class MLflow(Tracker):
+    """A run in ``mlflow.db`` of the model directory; look at it with ``mlflow ui --backend-store-uri sqlite:///…``.
+
+    Each mean is a metric ``train/NAME`` or ``validation/NAME`` over the steps. A run that goes on after a kill
+    becomes a new run with all rows, and the one before is deleted, so that no step is there twice.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        run: Mapping[str, Any],
+        *,
+        uri: Annotated[str, Doc("address of a tracking server or database instead; empty for mlflow.db")] = "",
+        experiment: Annotated[str, Doc("experiment that the run belongs to")] = "genmod",
+    ) -> None:
+        super().__init__(directory, run)
+        self.uri = uri
+        self.experiment = experiment
+
+    def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        from mlflow.tracking import MlflowClient
+
+        place = self.directory.resolve()
+        self._client = MlflowClient(tracking_uri=self.uri or f"sqlite:///{place / 'mlflow.db'}")
+        found = self._client.get_experiment_by_name(self.experiment)
+        where = found.experiment_id if found else self._client.create_experiment(self.experiment)
+        mine = f"tags.\"genmod.directory\" = '{place}'"
+        newest_first = ["attributes.start_time DESC"]
+        for old in self._client.search_runs([where], mine, max_results=1, order_by=newest_first):
+            if rows or old.info.status == "RUNNING":
+                self._client.delete_run(old.info.run_id)
+        tags = {"genmod.directory": str(place)}
+        self._id = self._client.create_run(where, run_name=place.name, tags=tags).info.run_id
+        for name, value in self.run.get("settings", {}).items():
+            self._client.log_param(self._id, name, str(value)[:_PARAMETER_BYTES])
+        self._log([metric for row in rows for metric in self._metrics(row)])
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._log(self._metrics(row))
+
+    def close(self, status: str) -> None:
+        ends = {"interrupted": "KILLED", "failed": "FAILED"}
+        self._client.set_terminated(self._id, ends.get(status, "FINISHED"))
+
+    def _metrics(self, row: Mapping[str, Any]) -> list[Any]:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        return [
+            Metric(f"{row['split']}/{name}", value, now, row["step"])
+            for name, value in row.items()
+            if name not in ("step", "split") and value is not None
+        ]
+
+    def _log(self, metrics: Sequence[Any]) -> None:
+        for start in range(0, len(metrics), _AT_ONCE):
+            self._client.log_batch(self._id, metrics=metrics[start : start + _AT_ONCE])

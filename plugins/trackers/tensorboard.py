@@ -1,0 +1,38 @@
+"""Rows of metrics for TensorBoard."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+from genmod import Tracker
+
+__all__ = ["TensorBoard"]
+
+
+@final
+class TensorBoard(Tracker):
+    """Event files in ``tensorboard/`` of the model directory; look at them with ``tensorboard --logdir DIR``.
+
+    Each mean is a scalar ``train/NAME`` or ``validation/NAME`` over the steps. A run that goes on after a kill
+    writes its event files anew, so that no step is there twice.
+    """
+
+    def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        folder = self.directory / "tensorboard"
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        for row in rows:
+            self.write(row)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        for name, value in row.items():
+            if name not in ("step", "split") and value is not None:
+                self._writer.add_scalar(f"{row['split']}/{name}", value, row["step"])  # type: ignore[no-untyped-call]
+
+    def flush(self) -> None:
+        self._writer.flush()  # type: ignore[no-untyped-call]
+
+    def close(self, status: str) -> None:
+        self._writer.close()  # type: ignore[no-untyped-call]

@@ -1,0 +1,62 @@
+"""Rows of metrics for Weights & Biases."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, final
+
+from genmod import Doc, Tracker
+
+__all__ = ["WandB"]
+
+
+@final
+class WandB(Tracker):
+    """A run in ``wandb/`` of the model directory, offline unless ``mode=online``; ``wandb sync`` uploads it.
+
+    Each mean is ``train/NAME`` or ``validation/NAME`` over the steps. A run that goes on after a kill writes
+    its offline run anew, so that no step is there twice. Online nothing can be taken back: what goes on is a
+    new run of the same group with all rows, and the one before stays as it was.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        run: Mapping[str, Any],
+        *,
+        project: Annotated[str, Doc("project that the run belongs to")] = "genmod",
+        mode: Annotated[Literal["offline", "online"], Doc("online sends each row to the server")] = "offline",
+    ) -> None:
+        super().__init__(directory, run)
+        self.project = project
+        self.mode = mode
+
+    def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        import wandb
+
+        for old in self.directory.glob("wandb/offline-run-*"):
+            shutil.rmtree(old)
+        name = self.directory.resolve().name
+        self._run = wandb.init(
+            project=self.project,
+            name=name,
+            group=name,
+            dir=str(self.directory),
+            mode=self.mode,
+            config=dict(self.run),
+            settings=wandb.Settings(console="off", silent=True),
+        )
+        for row in rows:
+            self.write(row)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        values = {
+            f"{row['split']}/{name}": value
+            for name, value in row.items()
+            if name not in ("step", "split") and value is not None
+        }
+        self._run.log(values, step=row["step"])
+
+    def close(self, status: str) -> None:
+        self._run.summary["status"] = status
+        self._run.finish(exit_code=int(status == "failed"), quiet=True)

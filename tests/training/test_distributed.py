@@ -1,0 +1,161 @@
+"""Several processes: the same run as in one, whichever way the work is shared."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+import genmod
+from genmod.parallel import batch_mean, gather_batch
+from genmod.training.distributed import SharedNoise, Team
+
+
+def _genmod(folder, *arguments, check=True, **more):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}
+    environment.pop("WORLD_SIZE", None)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "genmod", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def _weights(folder, name):
+    return genmod.load(folder / name, weights="last").state_dict()
+
+
+def _losses(folder, name):
+    lines = (folder / name / "metrics.jsonl").read_text().splitlines()
+    return [(row["step"], row["split"], row["loss"]) for row in map(json.loads, lines)]
+
+
+_RUN = ["--steps", "50", "--device", "cpu", "--log-every", "5", "-s", "optimizer.eps=0.0001"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The same model, trained in one process, in two, in two with spread weights, and in two with a stop between."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("one", "ddp", "fsdp", "resumed"):
+        small = ["--encoder", "mlp", "-s", "encoder.hidden=64", "-s", "objective.free_bits=0.1"]
+        _genmod(folder, "-q", "build", *small, "-o", name)
+    _genmod(folder, "train", "one", *_RUN)
+    _genmod(folder, "train", "ddp", *_RUN, "--processes", "2")
+    _genmod(folder, "train", "fsdp", *_RUN, "--processes", "2", "--strategy", "fsdp")
+    return folder
+
+
+def test_two_processes_train_the_weights_of_one(runs):
+    one, two = _weights(runs, "one"), _weights(runs, "ddp")
+    assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-6
+
+
+def test_metrics_of_two_processes_are_those_of_all_examples(runs):
+    one, two = _losses(runs, "one"), _losses(runs, "ddp")
+    assert [row[:2] for row in one] == [row[:2] for row in two]
+    assert [row[2] for row in two] == pytest.approx([row[2] for row in one], abs=1e-4)
+
+
+def test_spread_weights_give_the_losses_of_whole_ones(runs):
+    whole, spread = _losses(runs, "ddp"), _losses(runs, "fsdp")
+    assert [row[2] for row in spread] == pytest.approx([row[2] for row in whole], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "rank"),
+    [
+        ("ddp", 1),
+        pytest.param("ddp", 0, marks=pytest.mark.slow),
+        pytest.param("fsdp", 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_to_either_process_stops_both_and_the_run_goes_on_bit_for_bit(runs, strategy, rank, tmp_path):
+    _genmod(tmp_path, "-q", "build", "--encoder", "mlp", "-s", "encoder.hidden=64", "-s", "objective.free_bits=0.1")
+    together = ["train", *_RUN, "--processes", "2", "--strategy", strategy]
+    launcher = subprocess.Popen(
+        [sys.executable, "-P", "-m", "genmod", *together],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    metrics = tmp_path / "model" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.01)
+    children = [int(pid) for pid in _children(launcher.pid)]
+    child = next(pid for pid in children if _environment(pid).get("RANK") == str(rank))
+    os.kill(child, signal.SIGTERM)
+    _, errors = launcher.communicate(timeout=120)
+    record = json.loads((tmp_path / "model" / "run.json").read_text())
+    if record["status"] == "finished":
+        pytest.skip("the run was over before the signal came")
+    assert launcher.returncode == 143, errors
+    assert record["status"] == "interrupted"
+    saved = sorted((tmp_path / "model" / "checkpoints").iterdir())[-1].name
+    assert saved == f"step-{record['step']:08d}"
+    _genmod(tmp_path, *together, "--resume")
+    done = _weights(tmp_path, "model")
+    uninterrupted = _weights(runs, strategy)
+    assert all(torch.equal(done[name], uninterrupted[name]) for name in done)
+    assert _losses(tmp_path, "model") == _losses(runs, strategy)
+
+
+def _children(pid):
+    path = f"/proc/{pid}/task/{pid}/children"
+    with open(path) as stream:
+        return stream.read().split()
+
+
+def _environment(pid):
+    with open(f"/proc/{pid}/environ", "rb") as stream:
+        pairs = (entry.split(b"=", 1) for entry in stream.read().split(b"\0") if b"=" in entry)
+        return {key.decode(): value.decode() for key, value in pairs}
+
+
+def test_batch_norm_is_refused_where_processes_cannot_share_it(tmp_path):
+    _genmod(tmp_path, "-q", "build", "-s", "encoder.norm=batch")
+    done = _genmod(tmp_path, "train", "--steps", "2", "--device", "cpu", "--processes", "2", check=False)
+    assert done.returncode == 2
+    assert "statistics of the batch" in done.stderr
+    assert "encoder.norm=group" in done.stderr
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
+    _genmod(tmp_path, "-q", "build", "--encoder", "mlp")
+    done = _genmod(tmp_path, "train", "--steps", "2", "--batch-size", "7", "--processes", "2", check=False)
+    assert done.returncode == 2
+    assert "a batch of 7 cannot be shared out among 2 processes" in done.stderr
+
+
+def test_shared_noise_is_the_noise_of_one_process():
+    torch.manual_seed(3)
+    whole = [torch.rand(8, 5), torch.randn(2, 8, 3), torch.empty(8).exponential_(), torch.rand(4, 4)]
+    pieces = []
+    for share in (slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)):
+        with SharedNoise(3, torch.device("cpu"), share, 8):
+            here = torch.empty(2, 5)
+            pieces.append(
+                [torch.rand_like(here), torch.randn(3, 2, 3)[:2], torch.empty(2).exponential_(), torch.rand(4, 4)]
+            )
+    assert torch.equal(torch.cat([piece[0] for piece in pieces]), whole[0])
+    # Noise of no example, such as random projections, is the same for all.
+    assert all(torch.equal(piece[3], pieces[0][3]) for piece in pieces)
+
+
+def test_alone_there_is_nothing_to_share():
+    x = torch.randn(4, 3)
+    assert torch.equal(batch_mean(x), x.mean(0))
+    assert gather_batch(x) is x
+    assert (Team().rank, Team().size, Team().largest(1, 2)) == (0, 1, (1, 2))
