@@ -71,12 +71,21 @@ def check(
             console.print_table(
                 ["result", "component", "check", "seconds", "why", "remedy"],
                 [
-                    (each.status, each.component, each.check, f"{each.seconds:.1f}", each.message, each.remedy)
+                    (
+                        each.status,
+                        each.component,
+                        each.check,
+                        f"{each.seconds:.1f}",
+                        each.message,
+                        each.remedy,
+                    )
                     for each in shown
                 ],
             )
         console.print_text(str(report))
     if not report.ok:
         why = f"{len(report.failed)} checks failed" if report.failed else "no check ran"
-        console.error(why, "the last column says what to change" if report.failed else "choose something to check")
+        console.error(
+            why, "the last column says what to change" if report.failed else "choose something to check"
+        )
         raise typer.Exit(1)

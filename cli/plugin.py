@@ -17,8 +17,12 @@ def _kinds(incomplete: str) -> list[str]:
 
 
 def plugin(
-    action: Annotated[Literal["new"], typer.Argument(metavar="new", help="Write the package of a new plugin.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of its components; the package is genmod-NAME.")],
+    action: Annotated[
+        Literal["new"], typer.Argument(metavar="new", help="Write the package of a new plugin.")
+    ],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of its components; the package is genmod-NAME.")
+    ],
     kind: Annotated[
         list[str],
         typer.Option(
@@ -29,7 +33,8 @@ def plugin(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Where to write it; by default ./genmod-NAME.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Where to write it; by default ./genmod-NAME."),
     ] = None,
 ) -> None:
     """Start a plugin of your own: a package that can be installed, with working components and their tests.

@@ -84,7 +84,23 @@ def train(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Processes that read data too large for memory.", show_default="0"),
+        typer.Option(
+            metavar="N", help="Processes that read data too large for memory, or that augment.", show_default="0"
+        ),
+    ] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:OPTIONS]",
+            help="Transform each training image: torchvision.transforms.v2, as random-crop:28,padding=2; repeatable.",
+        ),
+    ] = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:OPTIONS]",
+            help="Where metrics go beside metrics.jsonl, as csv or wandb:project=mine; repeatable.",
+        ),
     ] = None,
     checkpoint_every: Annotated[
         int | None,
@@ -142,6 +158,7 @@ def train(
       genmod train
       genmod train beta8 --epochs 20 --schedule cosine --lr 2e-3
       genmod train --optimizer adamw -s optimizer.weight_decay=0.01
+      genmod train --augment random-crop:28,padding=2 --tracker csv --tracker tensorboard
       genmod train --resume
     """
     if processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ:
@@ -171,6 +188,8 @@ def train(
         "compile": compile_,
         "workers": workers,
         "strategy": strategy,
+        "augment": tuple(augment) if augment else None,
+        "trackers": tuple(tracker) if tracker else None,
         "checkpoint_every": checkpoint_every,
         "log_every": log_every,
     }

@@ -74,7 +74,7 @@ def traverse(
 
     from genmod.pictures import activity, choose_examples, codes, latent_scale, prior_draws, traversal
 
-    labels, title, scale = None, None, None
+    labels, scale, title = None, None, None
     if from_prior:
         z = prior_draws(model, 1, seed=seed)[0]
         chosen = chosen or list(range(z.numel()))[:number]
@@ -83,10 +83,10 @@ def traverse(
         many = choose_examples(data, _EXAMPLES_FOR_ACTIVITY, seed=seed).x
         z = codes(model, many[:1], seed=seed)[0]
         scale = latent_scale(model, codes(model, many, seed=seed))
-        amounts, unit = activity(model, many, seed=seed)
+        amounts, measure = activity(model, many, seed=seed)
         chosen = chosen or amounts.argsort(descending=True)[:number].tolist()
         labels = tuple(f"z{d}  {amounts[d]:.2f}" for d in chosen if d < len(amounts))
-        title = f"Traversals, in standard deviations; {unit} of each dimension"
+        title = f"Traversals, in standard deviations (rows: {measure})"
     values = torch.linspace(-range_, range_, steps)
     picture = traversal(model, z, chosen, values, scale=scale)
     picture = replace(picture, row_labels=labels or picture.row_labels, title=title or picture.title)

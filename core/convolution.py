@@ -39,7 +39,8 @@ def default_channels(height: int, width: int) -> tuple[int, ...]:
         >>> default_channels(28, 28), default_channels(64, 64)
         ((32, 64), (32, 64, 128, 256))
     """
-    side, channels = min(height, width), []
+    side = min(height, width)
+    channels: list[int] = []
     while side >= 8:
         channels.append(min(32 * 2 ** len(channels), 256))
         side //= 2

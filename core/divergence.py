@@ -1,7 +1,7 @@
 """Divergences: how far a posterior is from the prior."""
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
@@ -90,18 +90,25 @@ def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         return (q.log_prob(z) - p.log_prob(z)).mean(0)
 
 
-def draws_of(p: Distribution, shape: Any) -> Tensor:
-    """Draws of a prior, ``(*shape, *latent_shape)``, with their gradient.
+def draws_of(p: Distribution, z: Tensor) -> Tensor:
+    """As many draws of a prior as there are of a posterior, ``z (K, B, *latent_shape)``, with their gradient.
 
     Raises:
         UndefinedError: the prior is learned, and its draws have no gradient to learn it from.
+
+    Example:
+        >>> import torch
+        >>> from genmod.distributions import diagonal_normal
+        >>> draws_of(diagonal_normal(torch.zeros(2), torch.zeros(2), 1), torch.zeros(5, 3, 2)).shape
+        torch.Size([5, 3, 2])
     """
+    shape = z.shape[:1] if p.batch_shape else z.shape[:2]
     if p.has_rsample:
         return p.rsample(shape)
-    z = p.sample(shape)
-    if p.log_prob(z).requires_grad:
+    draws = p.sample(shape)
+    if p.log_prob(draws).requires_grad:
         raise UndefinedError(
-            f"draws of the prior, a {type(p).__name__} that is learned, cannot be differentiated",
+            f"the prior, a {type(p).__name__}, is learned, but its draws cannot be differentiated",
             hint="choose a divergence that uses its density (--divergence kl-mc), or a prior that is not learned",
         )
-    return z
+    return draws

@@ -111,7 +111,9 @@ class _File:
         loaded = sys.modules.get(self.name)
         if loaded is not None and getattr(loaded, "__genmod_sha256__", None) == self.digest:
             return loaded
-        spec = spec_from_loader(self.name, _Loader(self.name, str(self.path), self.content), origin=str(self.path))
+        spec = spec_from_loader(
+            self.name, _Loader(self.name, str(self.path), self.content), origin=str(self.path)
+        )
         if spec is None:
             raise ImportError(f"{self.path} cannot be imported")
         spec.has_location = True

@@ -36,6 +36,7 @@ class GenerativeModel(nn.Module, ABC):
         super().__init__()
         self.spec = spec
         self.data = data
+        self.autocast_dtype: torch.dtype | None = None
 
     @abstractmethod
     def terms(self, x: Tensor) -> Terms:
@@ -112,7 +113,6 @@ class LatentVariableModel(GenerativeModel):
         self.decoder = decoder
         self.divergence = divergence
         self.objective = objective
-        self.autocast_dtype: torch.dtype | None = None
 
     @property
     def latent_shape(self) -> tuple[int, ...]:

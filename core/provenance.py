@@ -80,7 +80,8 @@ def _missing(part: ComponentSpec, error: MissingPluginError) -> MissingPluginErr
         return error
     if is_local(part.provider):
         return MissingPluginError(
-            f"{error.message}; the model was saved with {part.version[:80]}", hint=f"give it: --plugin {part.provider}"
+            f"{error.message}; the model was saved with {part.version[:80]}",
+            hint=f"give it: --plugin {part.provider}",
         )
     return MissingPluginError(
         f"{error.message}; the model was saved with {part.version[:80]}", hint=_pinned(part) or error.hint

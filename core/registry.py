@@ -100,7 +100,8 @@ class Registry:
         other = self._files.get(found.distribution)
         if other is not None and other != found:
             raise UsageError(
-                f"two plugins are called {found.distribution}", hint="rename one of the files: models record the name"
+                f"two plugins are called {found.distribution}",
+                hint="rename one of the files: models record the name",
             )
         self._files[found.distribution] = found
 
@@ -299,7 +300,8 @@ def _load_file(found: Found, taken: set[tuple[str, str]]) -> PluginStatus:
         raise PluginError(f"{found.distribution}: {error.message}", hint=error.hint) from error
     except Exception as error:
         raise PluginError(
-            f"{found.distribution} cannot be loaded: {cause(error)}", hint="mend the file; --debug shows where"
+            f"{found.distribution} cannot be loaded: {cause(error)}",
+            hint="mend the file; --debug shows where",
         ) from error
 
 

@@ -128,9 +128,12 @@ def new_plugin(name: str, kinds: Sequence[str], directory: Path | None = None) -
     """
     contents = plugin_files(name, kinds)
     directory = Path(f"genmod-{_bare(name)}") if directory is None else directory
-    if directory.is_symlink() or (directory.exists() and not (directory.is_dir() and not any(directory.iterdir()))):
+    if directory.is_symlink() or (
+        directory.exists() and not (directory.is_dir() and not any(directory.iterdir()))
+    ):
         raise FileError(
-            f"{directory} exists and is left as it is", hint="choose another place with -o DIR, or another name"
+            f"{directory} exists and is left as it is",
+            hint="choose another place with -o DIR, or another name",
         )
     with staged_directory(directory) as stage:
         for path, text in contents.items():
@@ -187,7 +190,9 @@ def _checked(name: str, kinds: Sequence[str]) -> Sequence[str]:
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not kinds:
         raise UsageError(
-            f"there is no kind {', '.join(map(repr, unknown))} of component" if unknown else "no kind was given",
+            f"there is no kind {', '.join(map(repr, unknown))} of component"
+            if unknown
+            else "no kind was given",
             hint=f"the kinds are: {', '.join(KINDS)}",
         )
     try:

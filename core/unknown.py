@@ -92,7 +92,8 @@ def not_provided(kind: str, name: str, distribution: str) -> PluginError:
 def not_given(kind: str, name: str, file: str) -> MissingPluginError:
     """The error for a component of a file that is not given; files are never looked for."""
     return MissingPluginError(
-        f"{kind} {name[:80]!r} needs the file {file[:80]!r}, which was not given", hint="give it: --plugin PATH"
+        f"{kind} {name[:80]!r} needs the file {file[:80]!r}, which was not given",
+        hint="give it: --plugin PATH",
     )
 
 

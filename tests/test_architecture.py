@@ -6,6 +6,7 @@ import pkgutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ MAY_IMPORT_BY_NAME = {
 """Files that call ``import_module``, and what they import. No name ever comes from a file of a user."""
 
 
+@cache
 def tree_of(path):
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
@@ -57,17 +59,19 @@ def module_of(path):
     return ".".join([TREES[folder], *(part for part in parts if part != "__init__")])
 
 
+@cache
 def imports(path):
     """Full names of what a file imports, inside functions and under ``TYPE_CHECKING`` too."""
     package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
+    found = set()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
             module = ".".join([*base, node.module] if node.module else base)
-            yield module
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            found.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    return found
 
 
 def dotted(node):
@@ -93,59 +97,85 @@ def test_there_is_something_to_look_at():
     assert len(SOURCES) > 60
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_point_one_way(path):
+def test_imports_point_one_way():
     """``cli → core ← plugins``."""
-    forbidden = MAY_NOT_IMPORT[path.relative_to(ROOT).parts[0]]
-    assert [module for module in imports(path) if within(module, forbidden)] == []
+    wrong = {
+        name_of(path): [
+            name for name in imports(path) if within(name, MAY_NOT_IMPORT[path.relative_to(ROOT).parts[0]])
+        ]
+        for path in SOURCES
+    }
+    assert {path: names for path, names in wrong.items() if names} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_nothing_is_executed_that_came_from_a_file(path):
-    assert calls(path) & FORBIDDEN_CALLS == set()
-    assert {module.partition(".")[0] for module in imports(path)} & FORBIDDEN_MODULES == set()
+def test_nothing_is_executed_that_came_from_a_file():
+    wrong = {
+        name_of(path): (calls(path) & FORBIDDEN_CALLS)
+        | ({module.partition(".")[0] for module in imports(path)} & FORBIDDEN_MODULES)
+        for path in SOURCES
+    }
+    assert {path: names for path, names in wrong.items() if names} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_modules_are_imported_by_name_in_known_places_only(path):
-    found = {name for name in calls(path) if name.rpartition(".")[2] == "import_module"}
-    assert not found or name_of(path) in MAY_IMPORT_BY_NAME
+def test_modules_are_imported_by_name_in_known_places_only():
+    found = {
+        name_of(path)
+        for path in SOURCES
+        if any(name.rpartition(".")[2] == "import_module" for name in calls(path))
+    }
+    assert found == set(MAY_IMPORT_BY_NAME)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_no_file_is_long(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+def test_no_file_is_long():
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_public_names_are_listed_in_order(path):
-    """``__all__`` right after the docstring, sorted as ruff sorts it, naming what is there and all that is public."""
-    body = tree_of(path).body
-    if not body:
-        return
-    assert ast.get_docstring(tree_of(path)), "no docstring"
-    listed = [node for node in body if isinstance(node, ast.Assign) and dotted(node.targets[0]) == "__all__"]
-    if path.name in ("__init__.py", "__main__.py") and not listed:
-        public = [node.name for node in body if hasattr(node, "name") and not node.name.startswith("_")]
-        assert public == []
-        return
-    assert len(listed) == 1
-    names = ast.literal_eval(listed[0].value)
-    assert names == sorted(names, key=_isort_order)
-    assert len(names) == len(set(names))
-    before = body[: body.index(listed[0])]
-    assert all(isinstance(node, ast.Expr | ast.Import | ast.ImportFrom | ast.If) for node in before)
+def test_nothing_is_left_to_do():
+    words = ("TODO", "FIXME", "XXX", "NotImplementedError(")
+    found = {name_of(path): [w for w in words if w in path.read_text(encoding="utf-8")] for path in SOURCES}
+    assert {path: left for path, left in found.items() if left} == {}
+
+
+def test_modules_have_docstrings():
+    """All but empty ``__init__.py`` files."""
+    bare = [name_of(path) for path in SOURCES if tree_of(path).body and not ast.get_docstring(tree_of(path))]
+    assert bare == []
+
+
+def test_public_names_are_listed_in_order():
+    """``__all__`` before everything but imports, sorted as ruff sorts it."""
+    wrong = {}
+    for path in SOURCES:
+        body = tree_of(path).body
+        places = [i for i, node in enumerate(body) if "__all__" in map(dotted, _targets(node))]
+        if len(places) != 1:
+            public = [node.name for node in body if hasattr(node, "name") and not node.name.startswith("_")]
+            if places or public or path.name not in ("__init__.py", "__main__.py"):
+                wrong[name_of(path)] = f"{len(places)} __all__"
+            continue
+        names = ast.literal_eval(body[places[0]].value)
+        before = body[: places[0]]
+        if names != sorted(set(names), key=_isort_order):
+            wrong[name_of(path)] = "not sorted"
+        elif not all(isinstance(node, ast.Expr | ast.Import | ast.ImportFrom | ast.If) for node in before):
+            wrong[name_of(path)] = "not at the top"
+    assert wrong == {}
+
+
+def _targets(node):
+    return (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
 
 
 def _isort_order(name):
     """Constants, then classes, then the rest."""
     return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_nothing_of_this_project_is_left_to_do(path):
-    text = path.read_text(encoding="utf-8")
-    assert [word for word in ("TODO", "FIXME", "XXX", "NotImplemented(") if word in text] == []
 
 
 def packages():

@@ -1,6 +1,6 @@
 """From names to a model: what fits, what does not, and that the latter costs nothing."""
 
-from itertools import product
+import random
 
 import pytest
 import torch
@@ -44,22 +44,15 @@ def with_choices(kind):
                 yield from ({"name": provided.name, option.name: choice} for choice in option.choices)
 
 
-def combinations():
-    for encoder in REGISTRY.names("encoder"):
-        for decoder in with_choices("decoder"):
-            parts = (REGISTRY.names(kind) for kind in ("posterior", "prior", "divergence", "objective"))
-            for posterior, prior, divergence, objective in product(*parts):
-                yield {
-                    "encoder": {
-                        "name": encoder,
-                        **({"channels": [4]} if encoder == "conv" else {"hidden": [8]}),
-                    },
-                    "decoder": decoder,
-                    "posterior": posterior,
-                    "prior": prior,
-                    "divergence": divergence,
-                    "objective": objective,
-                }
+def combinations(n):
+    """A random part of all combinations of components."""
+    parts = {
+        "encoder": [{"name": name} for name in REGISTRY.names("encoder")],
+        "decoder": list(with_choices("decoder")),
+        **{kind: REGISTRY.names(kind) for kind in ("posterior", "prior", "divergence", "objective")},
+    }
+    choose = random.Random(0)
+    return [{kind: choose.choice(choices) for kind, choices in parts.items()} for _ in range(n)]
 
 
 @pytest.mark.parametrize("info", INFOS, ids=lambda info: f"{info.shape}-{info.low}-{info.high}-{info.levels}")
@@ -70,7 +63,7 @@ def test_every_combination_works_or_is_refused_with_a_way_out(info):
     x = low + (high - low) * torch.rand(4, *info.shape)
     if info.levels == 2:
         x = x.round()
-    for components in combinations():
+    for components in combinations(150):
         spec = compose(components=components, latent=3)
         try:
             model = assemble(spec, info, registry=REGISTRY)
@@ -89,8 +82,8 @@ def test_every_combination_works_or_is_refused_with_a_way_out(info):
         assert ("elbo" in terms.values) <= (not model.missing_densities()), components
         if model.prior.has_density:
             assert model.sample(2, seed=0).shape == (2, *info.shape)
-    assert worked >= 8
-    assert refused >= 8
+    assert worked >= 5
+    assert refused >= 5
 
 
 def test_resolved_specification_is_complete():

@@ -272,13 +272,13 @@ def test_any_change_of_the_description_is_understood_or_refused(saved):
     plain = json.loads((saved / "model.json").read_text())
     changes = [(path, value) for path in _places(plain) if path for value in STRANGE]
     refused = 0
-    for path, value in random.Random(0).sample(changes, 150):
+    for path, value in random.Random(0).sample(changes, 120):
         (saved / "model.json").write_text(json.dumps(_replaced(plain, path, value)))
         try:
             load(saved)
         except GenmodError:
             refused += 1
-    assert refused > 75
+    assert refused > 60
 
 
 def test_truncated_weights(saved):
@@ -293,7 +293,7 @@ def test_truncated_weights(saved):
 def test_every_flipped_byte_of_the_weights_is_noticed(saved):
     path = saved / "model.safetensors"
     whole = path.read_bytes()
-    for place in [*range(16), *random.Random(0).sample(range(len(whole)), 60)]:
+    for place in [*range(16), *random.Random(0).sample(range(len(whole)), 30)]:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         with pytest.raises(FileError, match=r"model\.safetensors"):
             load(saved)

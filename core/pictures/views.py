@@ -16,6 +16,7 @@ __all__ = [
     "choose_examples",
     "codes",
     "decode_means",
+    "encode_centres",
     "evaluating",
     "observed",
     "prior_draws",
@@ -70,7 +71,7 @@ def codes(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
 
     Args:
         model: any model.
-        x: examples as they are stored, or observations, ``(N, *data.shape)``.
+        x: examples as they are stored, ``(N, *data.shape)``.
         seed: of the binarisation where the decoder draws one, and of draws.
 
     Returns:
@@ -81,7 +82,11 @@ def codes(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
         >>> codes(genmod.build(encoder="mlp", latent=2), torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 2])
     """
-    x = observed(model, x, seed=seed)
+    return encode_centres(model, observed(model, x, seed=seed), seed=seed)
+
+
+def encode_centres(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
+    """:func:`codes` of observations ``x (N, *data.shape)``, which are not made binary once more."""
     with evaluating(model, seed):
         return torch.cat([_centre(model, part) for part in torch.split(x, _BATCH)])
 
@@ -171,9 +176,10 @@ def reconstruction_grid(
         (('data', 'observed', 'reconstruction'), torch.Size([3, 4, 1, 8, 8]))
     """
     data = model.data.values(x.to(model.device))
-    z = codes(model, x, seed=seed)
-    rows = {"data": data, "observed": observed(model, x, seed=seed), "reconstruction": decode_means(model, z)}
-    if torch.equal(data, rows["observed"]):
+    seen = observed(model, x, seed=seed)
+    z = encode_centres(model, seen, seed=seed)
+    rows = {"data": data, "observed": seen, "reconstruction": decode_means(model, z)}
+    if torch.equal(data, seen):
         del rows["observed"]
     return Picture(
         torch.stack(list(rows.values())),

@@ -9,7 +9,7 @@ from torch import Tensor
 from genmod.errors import UndefinedError, UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
-from genmod.pictures.views import codes, decode_means, evaluating, observed
+from genmod.pictures.views import decode_means, encode_centres, evaluating, observed
 
 __all__ = ["activity", "interpolation", "latent_scale", "slerp", "traversal"]
 
@@ -121,23 +121,25 @@ def activity(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> tuple[T
         seed: of the binarisation, and of draws where the divergence needs some.
 
     Returns:
-        ``(D,)`` for the ``D`` values of a flattened latent, and what they are: ``KL, nats``, the mean part
-        of each dimension in the model's divergence, where that falls apart into dimensions; else
-        ``variance`` of the codes over the examples.
+        ``(D,)`` for the ``D`` values of a flattened latent, and what they are: ``mean KL in nats``, the part
+        of each dimension in the model's divergence, where that falls apart into dimensions; else ``variance
+        of the codes`` over the examples.
 
     Example:
         >>> import genmod
         >>> activity(genmod.build(encoder="mlp", latent=2), torch.rand(20, 1, 8, 8))[1]
-        'KL, nats'
+        'mean KL in nats'
     """
     seen = observed(model, x, seed=seed)
     with evaluating(model, seed):
         try:
             q = model.encode(seen)
             z = q.rsample((1,))
-            return model.divergence.by_dimension(q, model.prior(), z).mean(0).flatten(), "KL, nats"
+            return model.divergence.by_dimension(q, model.prior(), z).mean(0).flatten(), "mean KL in nats"
         except UndefinedError:
-            return codes(model, seen, seed=seed).var(0, correction=0).flatten(), "variance"
+            return encode_centres(model, seen, seed=seed).var(
+                0, correction=0
+            ).flatten(), "variance of the codes"
 
 
 def latent_scale(model: LatentVariableModel, latents: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from typing import Annotated, final
 
 import torch
 from annotated_types import Interval
+
 from genmod import Batch, DataInfo, Dataset, Doc, TensorSplit
 
 __all__ = ["TemplateDataset"]

@@ -3,9 +3,10 @@
 from typing import Annotated, final
 
 from annotated_types import Gt
-from genmod import DataInfo, Decoder, Doc
 from torch import Tensor
 from torch.distributions import Independent, Laplace, constraints
+
+from genmod import DataInfo, Decoder, Doc
 
 __all__ = ["TemplateDecoder"]
 

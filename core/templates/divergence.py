@@ -2,9 +2,10 @@
 
 from typing import final
 
-from genmod import Divergence, UndefinedError
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
+
+from genmod import Divergence, UndefinedError
 
 __all__ = ["TemplateDivergence"]
 

@@ -4,8 +4,9 @@ import math
 from typing import Annotated, final
 
 from annotated_types import Gt
-from genmod import ComponentSpec, Doc, Encoder
 from torch import Tensor, nn
+
+from genmod import ComponentSpec, Doc, Encoder
 
 __all__ = ["TemplateEncoder"]
 

@@ -3,8 +3,9 @@
 from typing import Annotated, final
 
 from annotated_types import Ge
-from genmod import Doc, LatentVariableModel, Objective, Schedule, Terms
 from torch import Tensor
+
+from genmod import Doc, LatentVariableModel, Objective, Schedule, Terms
 
 __all__ = ["TemplateObjective"]
 
@@ -19,7 +20,9 @@ class TemplateObjective(Objective):
     def __init__(
         self,
         *,
-        weight: Annotated[Schedule, Ge(0), Doc("weight of the divergence, may change during training")] = 1.0,
+        weight: Annotated[
+            Schedule | float, Ge(0), Doc("weight of the divergence, may change during training")
+        ] = 1.0,
     ) -> None:
         super().__init__()
         self.weight = Schedule.parse(weight)

@@ -3,9 +3,10 @@
 import math
 from typing import final
 
-from genmod import Posterior, bounded_log_scale, diagonal_normal
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
+
+from genmod import Posterior, bounded_log_scale, diagonal_normal
 
 __all__ = ["TemplatePosterior"]
 

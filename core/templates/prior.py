@@ -3,9 +3,10 @@
 from typing import final
 
 import torch
-from genmod import Prior, bounded_log_scale, diagonal_normal
 from torch import nn
 from torch.distributions import Independent, constraints
+
+from genmod import Prior, bounded_log_scale, diagonal_normal
 
 __all__ = ["TemplatePrior"]
 

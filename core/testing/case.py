@@ -75,7 +75,7 @@ class Case:
         return self.source if isinstance(self.source, Provided) else None
 
     @cached_property
-    def cls(self) -> type[Any]:
+    def cls(self) -> Any:
         """The class.
 
         Raises:
@@ -191,7 +191,9 @@ class Case:
                 continue
             found.append((q_of, p_of))
         if not found:
-            raise NotApplicable("there is no posterior and prior with densities on one support that it works for")
+            raise NotApplicable(
+                "there is no posterior and prior with densities on one support that it works for"
+            )
         return found
 
     def _counterparts(self, kind: str, *wiring: Any) -> Iterator[Any]:
@@ -222,7 +224,9 @@ class Case:
                 except (GenmodError, TypeError):
                     continue
                 if same_support(posterior.support, prior.support):
-                    return reference_model(latent=prior.latent_shape, prior=prior, posterior=posterior).float()
+                    return reference_model(
+                        latent=prior.latent_shape, prior=prior, posterior=posterior
+                    ).float()
         return model.float()
 
 
@@ -265,6 +269,10 @@ class Trial:
         like = inputs[0]
         q_of, p_of = (copy.deepcopy(each).to(like.device, like.dtype) for each in self.companions)
         return (part(q_of(like), p_of(), inputs[1].movedim(0, 1)),)
+
+    def rows(self, start: int, end: int) -> tuple[Tensor, ...]:
+        """The inputs of some examples."""
+        return tuple(each[start:end] for each in self.inputs)
 
     def converted(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
         """The inputs, each changed."""

@@ -7,7 +7,7 @@ law does not concern it. Kinds say which components are asked at all; traits dec
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from genmod.testing.case import Case
 
 __all__ = ["CHECKS", "Check", "CheckFailed", "NotApplicable", "check_for", "expect", "expect_close"]
+
+
+Needs = Literal["record", "class", "options"]
 
 
 class CheckFailed(AssertionError):
@@ -36,6 +39,7 @@ class Check:
         remedy: one line: what the author has to change where it fails.
         slow: whether it takes many seconds, so that it runs only on demand.
         once: whether it does not depend on the options, so that one setting of them is enough.
+        needs: what must be right before it can run: the record alone, the class, or its options too.
     """
 
     function: "Callable[[Case], None]"
@@ -43,6 +47,7 @@ class Check:
     remedy: str
     slow: bool = False
     once: bool = False
+    needs: Needs = "options"
 
     @property
     def name(self) -> str:
@@ -59,12 +64,12 @@ CHECKS: list[Check] = []
 
 
 def check_for(
-    *kinds: str, remedy: str, slow: bool = False, once: bool = False
+    *kinds: str, remedy: str, slow: bool = False, once: bool = False, needs: Needs = "options"
 ) -> "Callable[[Callable[[Case], None]], Callable[[Case], None]]":
     """Register a function as a check of these kinds; the function stays as it is."""
 
     def register(function: "Callable[[Case], None]") -> "Callable[[Case], None]":
-        CHECKS.append(Check(function, kinds, remedy, slow, once))
+        CHECKS.append(Check(function, kinds, remedy, slow, once, needs))
         return function
 
     return register

@@ -16,7 +16,7 @@ from torch.distributions.constraints import Constraint
 __all__ = ["grid", "nodes"]
 
 _MAX_COUNT = 100_000
-_POINTS = {1: 20_001, 2: 501}
+_POINTS = {1: 20_001, 2: 301}
 """Dimensions → points along each."""
 
 
@@ -35,9 +35,7 @@ def nodes(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tenso
     return None
 
 
-def grid(
-    support: Constraint, draws: Tensor, *, values: Tensor | None = None
-) -> tuple[Tensor, Tensor] | None:
+def grid(support: Constraint, draws: Tensor, *, values: Tensor | None = None) -> tuple[Tensor, Tensor] | None:
     """Points and weights of a whole event of at most two dimensions.
 
     Args:
@@ -56,7 +54,7 @@ def grid(
     size = draws[0].numel()
     if not isinstance(support, constraints.independent):
         return nodes(support, draws, _POINTS[1]) if size <= 3 else None
-    base = support
+    base: Constraint = support
     while isinstance(base, constraints.independent):
         base = base.base_constraint
     if size not in _POINTS:

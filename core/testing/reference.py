@@ -199,17 +199,19 @@ def reference_model(
 
 def exact_log_density(model: LatentVariableModel, x: Tensor) -> Tensor:
     """``log p(x)`` of the reference model, ``x (B, 3) → (B,)``, nats."""
-    weight, bias = model.network.layer.weight, model.network.layer.bias
-    covariance = weight @ weight.T + _SCALE**2 * torch.eye(len(bias), dtype=weight.dtype)
-    return MultivariateNormal(bias, covariance).log_prob(x)
+    layer: Any = model.network.layer
+    covariance = layer.weight @ layer.weight.T + _SCALE**2 * torch.eye(len(layer.bias), dtype=x.dtype)
+    density: Tensor = MultivariateNormal(layer.bias, covariance).log_prob(x)
+    return density
 
 
 @torch.no_grad()
 def set_exact_posterior(model: LatentVariableModel) -> None:
     """Make ``q(z|x)`` the exact posterior ``N(Σ Wᵀ (x - b) / σ², Σ)``, ``Σ = (I + Wᵀ W / σ²)⁻¹``."""
-    weight, bias = model.network.layer.weight, model.network.layer.bias
+    layer: Any = model.network.layer
+    weight, bias = layer.weight, layer.bias
     precision = 1 + weight.square().sum(0) / _SCALE**2
-    posterior = model.posterior
+    posterior: Any = model.posterior
     posterior.loc.weight.copy_((weight / _SCALE**2 / precision).T)
     posterior.loc.bias.copy_(-posterior.loc.weight @ bias)
     posterior.log_scale.weight.zero_()

@@ -69,7 +69,8 @@ def _of_distribution(target: str, registry: Registry) -> list[Provided]:
     for status in statuses:
         if status.status != "ok":
             raise PluginError(
-                f"{status.distribution} {status.version} is {status.status}: {status.reason}", hint=status.hint
+                f"{status.distribution} {status.version} is {status.status}: {status.reason}",
+                hint=status.hint,
             )
     return [provided for provided in registry.components() if provided.distribution == name]
 

@@ -65,7 +65,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int = 2) -
 
 def newest(directory: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest checkpoint that is whole, read and verified in full, and why newer ones were passed over."""
-    passed_over = []
+    passed_over: list[str] = []
     for path in reversed(_all(directory)):
         try:
             return _read(path), passed_over

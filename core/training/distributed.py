@@ -141,7 +141,8 @@ def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Cal
     # All processes compute the same buffers. Torch has renamed the switch that copies them about.
     known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    return nn.parallel.DistributedDataParallel(root, device_ids=ids, **{switch: False})
+    options: dict[str, Any] = {switch: False}
+    return nn.parallel.DistributedDataParallel(root, device_ids=ids, **options)
 
 
 class SharedNoise(TorchFunctionMode):

@@ -80,18 +80,17 @@ def train(
         )
     place = Path(directory) if directory is not None else None
     found = None
+    chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
     tell = on_event or (lambda event: None)
-    if not resume:
-        settings = replace(settings or TrainSettings(), **overrides)
-        if place is not None:
-            _claim(model, place, Team())
+    if not resume and place is not None:
+        _claim(model, place, Team())
     with _alone(place), StopSignals() as stop:
         if resume:
-            found, settings = resuming.find(
+            found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
-        with seeded(seed_for(settings.seed, "run")):
-            return Run(model, data, settings, place, found, tell, stop).go()
+        with seeded(seed_for(chosen.seed, "run")):
+            return Run(model, data, chosen, place, found, tell, stop).go()
 
 
 @contextmanager

@@ -56,6 +56,6 @@ def make_optimizer(
     if "fused" in accepted and fusible and not {"fused", "foreach", "differentiable"} & set(arguments):
         arguments["fused"] = True
     try:
-        return cls(parameters, lr=lr, **arguments)
+        return cls(parameters, **{**arguments, "lr": lr})
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"optimizer {name!r} refuses its options: {error}") from error

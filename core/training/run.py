@@ -1,14 +1,14 @@
 """A run: the loop over optimizer steps, and everything that happens between them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmod.bundle import write_tensors
 from genmod.dataset import Dataset
@@ -18,16 +18,15 @@ from genmod.errors import UsageError
 from genmod.model import GenerativeModel
 from genmod.objective import Objective, Terms
 from genmod.parallel import local
-from genmod.random import reseed, seed_for
 from genmod.training import resume as resuming
 from genmod.training.augment import Augmentation
 from genmod.training.batches import Batches
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
-from genmod.training.distributed import SharedNoise, Team, parallel_terms
+from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
 from genmod.training.lr import LearningRate
 from genmod.training.metrics import RunningMeans
-from genmod.training.nonfinite import Buffers, NonFiniteError, all_finite
+from genmod.training.nonfinite import Buffers, NonFiniteError
 from genmod.training.optimizer import make_optimizer
 from genmod.training.record import Record
 from genmod.training.replay import REPLAY_FOLDER, trace
@@ -36,6 +35,7 @@ from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like
 from genmod.training.signals import Interrupted, StopSignals
 from genmod.training.state import RunState, parameters_of
+from genmod.training.step import Stepper
 from genmod.training.tracking import Tracking
 from genmod.training.validation import validation_means
 
@@ -88,13 +88,12 @@ class Run:
         self.sharded = self.team.size > 1 and settings.strategy == "fsdp"
         if self.team.size > 1:
             self.terms = parallel_terms(model, settings.strategy, self.device)
-        self.groups = parameters_of(model.groups())
-        if not any(self.groups.values()):
+        groups = parameters_of(model.groups())
+        if not any(groups.values()):
             raise UsageError("the model has no parameters to train")
-        self.parameters = [p for group in self.groups.values() for p in group]
         optimizers = {
             name: make_optimizer(settings.optimizer, group, settings.lr, settings.optimizer_options)
-            for name, group in self.groups.items()
+            for name, group in groups.items()
             if group
         }
         lr = LearningRate(
@@ -112,14 +111,20 @@ class Run:
         self.buffers = Buffers(model)
         self.record = Record(self.directory, model.spec, settings, str(self.device))
         self.tracking = Tracking()
-        if hasattr(model, "autocast_dtype"):
-            model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
-        self.parts = settings.accumulate if self.batches.batch_size % settings.accumulate == 0 else 1
-        self.share = self.team.share(self.batches.batch_size // self.parts)
+        model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+        self.stepper = Stepper(
+            self.terms,
+            groups,
+            optimizers,
+            settings,
+            batch_size=self.batches.batch_size,
+            team=self.team,
+            device=self.device,
+            warn=self._warn,
+        )
         if found is not None and not self.team.leads:
             # The first process goes on with the sums of all.
             self.state.means.take()
-        self.compiled = torch.compile(self.terms) if settings.compile else self.terms
         self._asked_to_stop, self._due = 0, 0
         self._resumed = found is not None
         self._saved = -1 if found is None else self.state.step
@@ -191,54 +196,20 @@ class Run:
 
     def _step(self) -> float:
         """One optimizer step; returns the learning rate."""
-        settings, state = self.settings, self.state
+        state = self.state
         lr = state.lr.at(state.step)
-        chunks = self.batches[state.step].x.chunk(self.parts)
-        done = []
+        x = self.batches[state.step].x
         self.buffers.keep()
-        for part, whole in enumerate(chunks):
-            x = whole[self.share]
-            with self._noise(part, len(whole)), self._averaging(part == len(chunks) - 1):
-                terms = self.compiled(x)
-                self._backward(terms, 1 / len(chunks))
-            done.append((terms, len(x)))
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
-        if not isinstance(terms.loss, Tensor):
-            self.team.average(gradients)
-        finite = bool(all_finite([terms.total for terms, _ in done], gradients))
+        done, finite = self.stepper.gradients(state.step, x)
         failed, self._asked_to_stop, self._due = self.team.largest(
             not finite, self.stop.received or 0, self._is_due(state.step + 1)
         )
         if failed:
-            raise self._non_finite(chunks)
+            raise self._non_finite(x)
         for terms, examples in done:
             state.means.add(terms, examples)
-        if settings.clip:
-            nn.utils.clip_grad_norm_(self.parameters, settings.clip)
-        for optimizer in state.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        self.stepper.move(lr)
         return lr
-
-    @contextmanager
-    def _noise(self, part: int, whole: int) -> Iterator[None]:
-        """The noise of a part of this step, for the whole batch whatever the number of processes."""
-        seed = seed_for(self.settings.seed, "noise", self.state.step * self.parts + part)
-        if self.team.size == 1:
-            reseed(seed)
-            yield
-            return
-        reseed(seed_for(seed, "process", self.team.rank))
-        with SharedNoise(seed, self.device, self.share, whole):
-            yield
-
-    def _averaging(self, last: bool) -> AbstractContextManager[None]:
-        """Gradients are averaged over processes once a step."""
-        if not last and isinstance(self.terms, nn.parallel.DistributedDataParallel):
-            return self.terms.no_sync()
-        return nullcontext()
 
     def _is_due(self, step: int) -> bool:
         """Whether a checkpoint is to be written after a step."""
@@ -253,19 +224,6 @@ class Run:
         states = self.team.gather(means.state())
         means.take()
         return RunningMeans.of(states).take()
-
-    def _backward(self, terms: Terms, scale: float) -> None:
-        """Each group's gradients from its own loss."""
-        if isinstance(terms.loss, Tensor):
-            (terms.loss if scale == 1 else terms.loss * scale).backward()  # type: ignore[no-untyped-call]
-            return
-        for i, (name, loss) in enumerate(terms.loss.items()):
-            group = self.groups[name]
-            last = i == len(terms.loss) - 1
-            gradients = torch.autograd.grad(loss * scale, group, retain_graph=not last, allow_unused=True)
-            for parameter, gradient in zip(group, gradients, strict=True):
-                if gradient is not None:
-                    parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
 
     def _validate(self) -> bool:
         """The validation loss with all schedules at their final values; keep the weights if it is lower."""
@@ -325,18 +283,22 @@ class Run:
         if self.directory is not None:
             save_checkpoint(self.directory / folder, checkpoint, keep=keep)
 
-    def _non_finite(self, parts: Sequence[Tensor]) -> NonFiniteError:
-        settings, state = self.settings, self.state
-        for optimizer in state.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+    def _non_finite(self, x: Tensor) -> NonFiniteError:
+        state = self.state
+        self.stepper.drop()
         self.buffers.put_back()
         where = ""
         if not self.sharded:
             with local():
-                where = trace(self.model, parts, settings.seed, state.step)
+                where = trace(self.model, x.chunk(self.stepper.parts), self.settings.seed, state.step)
             self.buffers.put_back()
         indices = self.batches.indices(state.step)
-        replay = {"where": where, "indices": indices, "per_epoch": self.per_epoch, "total": self.total}
+        replay: dict[str, Any] = {
+            "where": where,
+            "indices": indices,
+            "per_epoch": self.per_epoch,
+            "total": self.total,
+        }
         self._write(state.means, REPLAY_FOLDER, **replay)
         hint = "the weights of the step before are kept; try a lower --lr, or --clip 1"
         if self.directory is not None:
@@ -403,8 +365,7 @@ class Run:
         self.model.load_state_dict(best)
         for schedule in self.schedules.values():
             schedule.settle()
-        if hasattr(self.model, "autocast_dtype"):
-            self.model.autocast_dtype = None
+        self.model.autocast_dtype = None
         self.model.eval()
 
     def _record(self, status: str) -> None:

@@ -63,9 +63,10 @@ def local_part(tensor: Tensor) -> Tensor:
 
 def shared_out_like(tensor: Tensor, model_of: Tensor) -> Tensor:
     """A whole tensor, spread over the processes as another one of its shape is; on its device."""
-    if not hasattr(model_of, "full_tensor") or tensor.shape != model_of.shape:
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if not isinstance(model_of, DTensor) or tensor.shape != model_of.shape:
         return tensor.to(model_of.device)
-    from torch.distributed.tensor import distribute_tensor
 
     # Every process has read the whole tensor and keeps its part; nothing is sent.
     mesh, placements = model_of.device_mesh, model_of.placements

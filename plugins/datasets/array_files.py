@@ -98,7 +98,9 @@ def stored_counts(name: str, x: NDArray[Any]) -> NDArray[Any]:
         DataError: values that are not whole numbers from 0 to 2³¹ - 1; says how many, and where the first is.
     """
     if x.dtype.kind not in "biuf":
-        raise DataError(f"{name} has values of type {x.dtype}; allowed are whole numbers and floats that are whole")
+        raise DataError(
+            f"{name} has values of type {x.dtype}; allowed are whole numbers and floats that are whole"
+        )
     with np.errstate(invalid="ignore"):
         allowed = (x >= 0) & (x < 2**31) & (x == np.floor(x))
     if not allowed.all():

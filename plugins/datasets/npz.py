@@ -50,8 +50,9 @@ class Npz(Dataset):
     Shapes: tables ``(N, columns)``, images ``(N, height, width)``, ``(N, channels, height, width)`` or
     ``(N, height, width, channels)``.
 
-    Values: with ``counts``, whole numbers from 0 on, of any type; else ``uint8`` are 256 levels in [0, 1], or 2 where none is above 1; ``bool`` are 2 levels; floats are
-    continuous, in [0, 1] where all of them are there, else unbounded. Everything is held in memory.
+    Values: ``uint8`` are 256 levels in [0, 1], or 2 where none is above 1; ``bool`` are 2 levels; floats are
+    continuous, in [0, 1] where all of them are there, else unbounded; with ``counts``, whole numbers from 0 on, of
+    any type, are kept as they are. Everything is held in memory.
 
     Raises:
         DataError: the file is missing, damaged or too large; arrays are missing, do not fit each other, are
@@ -116,7 +117,9 @@ class Npz(Dataset):
             labels = _labels(arrays, given.values())
             classes = _classes(labels)
             parts = {
-                split: _batch(suffix, arrays[f"x{suffix}"], labels.get(suffix), classes, self.layout, self.counts)
+                split: _batch(
+                    suffix, arrays[f"x{suffix}"], labels.get(suffix), classes, self.layout, self.counts
+                )
                 for split, suffix in given.items()
             }
             _check_alike(parts)
@@ -200,13 +203,18 @@ def _complete(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
 def _standardized(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
     train = parts["train"].x
     if train.dim() != 2 or not train.is_floating_point():
-        raise DataError("only tables of floats, and not counts, can be standardised", hint="leave -s dataset.standardize out")
+        raise DataError(
+            "only tables of floats, and not counts, can be standardised",
+            hint="leave -s dataset.standardize out",
+        )
     mean, deviation = train.double().mean(0), train.double().std(0, correction=0)
     scale = deviation.where(deviation > 0, 1.0)
     return {split: replace(part, x=((part.x - mean) / scale).float()) for split, part in parts.items()}
 
 
-def _described(parts: Mapping[SplitName, Batch], classes: _Array, standardized: bool, counts: bool) -> DataInfo:
+def _described(
+    parts: Mapping[SplitName, Batch], classes: _Array, standardized: bool, counts: bool
+) -> DataInfo:
     shape, names = tuple(parts["train"].x.shape[1:]), tuple(map(str, classes.tolist()))
     if counts:
         return DataInfo(shape, 0.0, math.inf, classes=names, counts=True)

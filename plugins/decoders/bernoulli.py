@@ -47,7 +47,9 @@ class BernoulliDecoder(Decoder):
         *,
         binarize: Annotated[
             Literal["refuse", "dynamic", "threshold", "none"],
-            Doc("what becomes of grey values: an error, a new draw each time, a cut in the middle, or soft targets"),
+            Doc(
+                "what becomes of grey values: an error, a new draw each time, a cut in the middle, or soft targets"
+            ),
         ] = "refuse",
     ) -> None:
         super().__init__(data)

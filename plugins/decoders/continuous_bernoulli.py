@@ -1,6 +1,6 @@
 """Continuous Bernoulli likelihood for values between 0 and 1."""
 
-import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, final
 
 import torch
@@ -30,6 +30,13 @@ _SERIES = (
     3617 / 170729965486080000,
 )
 _NEAR = 0.5
+
+
+def _polynomial(x: Tensor, coefficients: Sequence[float]) -> Tensor:
+    total = torch.zeros_like(x)
+    for coefficient in reversed(coefficients):
+        total = total * x + coefficient
+    return total
 
 
 @final
@@ -66,10 +73,7 @@ class ContinuousBernoulli(Distribution):
     def log_normalizer(self) -> Tensor:
         """``log C``, the shape of the logits."""
         near, small, large = self._split()
-        square = small * small
-        series = torch.zeros_like(square)
-        for coefficient in reversed(_SERIES):
-            series = (series + coefficient) * square
+        series = _polynomial(small * small, (0.0, *_SERIES))
         size = large.abs()
         return series.where(near, -size / 2 - (-torch.expm1(-size) / size).log())
 
@@ -78,29 +82,22 @@ class ContinuousBernoulli(Distribution):
         near, small, large = self._split()
         distance = torch.where(large > 0, value - 1, -value)
         size = large.abs()
-        exact = size * torch.where(large > 0, distance, distance) - (-torch.expm1(-size) / size).log()
-        square = small * small
-        series = torch.zeros_like(square)
-        for coefficient in reversed(_SERIES):
-            series = (series + coefficient) * square
+        exact = size * distance - (-torch.expm1(-size) / size).log()
+        series = _polynomial(small * small, (0.0, *_SERIES))
         return torch.where(near, small * (value - 0.5) + series, exact)
 
     @property
     def mean(self) -> Tensor:
         near, small, large = self._split()
-        square = small * small
-        series = torch.zeros_like(square)
-        for k in range(len(_SERIES) - 1, -1, -1):
-            series = series * square + 2 * (k + 1) * _SERIES[k]
-        return torch.where(near, 0.5 - small * series, 1 / -torch.expm1(-large) - 1 / large)
+        series = _polynomial(small * small, [-2 * (k + 1) * c for k, c in enumerate(_SERIES)])
+        size = large.abs()
+        low = 1 / size + (-size).exp() / torch.expm1(-size)
+        return torch.where(near, 0.5 + small * series, torch.where(large > 0, 1 - low, low))
 
     @property
     def variance(self) -> Tensor:
         near, small, large = self._split()
-        square = small * small
-        series = torch.zeros_like(square)
-        for k in range(len(_SERIES) - 1, -1, -1):
-            series = series * square - (2 * k + 2) * (2 * k + 1) * _SERIES[k]
+        series = _polynomial(small * small, [-(2 * k + 2) * (2 * k + 1) * c for k, c in enumerate(_SERIES)])
         size = large.abs()
         exact = 1 / (size * size) - (-size).exp() / torch.expm1(-size).square()
         return series.where(near, exact)
@@ -111,14 +108,14 @@ class ContinuousBernoulli(Distribution):
 
     def icdf(self, value: Tensor) -> Tensor:
         """``log(1 + u (exp(l) - 1)) / l``, from the end where it is small."""
-        near = self.logits.abs() < 1e-3
+        near = self.logits.abs() < 1e-6
         large = self.logits.where(~near, 1.0)
         size = large.abs()
         upper = torch.where(large > 0, 1 - value, value)
         fall = -torch.log1p(upper * torch.expm1(-size)) / size
         exact = torch.where(large > 0, 1 - fall, fall)
         small = self.logits.where(near, 0.0)
-        return torch.where(near, value + small * value * (value - 1) / 2 * -1, exact).clamp(0, 1)
+        return torch.where(near, value + small * value * (1 - value) / 2, exact).clamp(0, 1)
 
     def entropy(self) -> Tensor:
         return -self.log_normalizer() - self.logits * (self.mean - 0.5)

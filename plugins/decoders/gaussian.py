@@ -13,6 +13,7 @@ from genmod.decoder import Decoder
 from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_normal
 from genmod.options import Doc
 from genmod.parallel import batch_mean
+from genmod.plugins.decoders.ranges import require_dequantizable
 
 __all__ = ["GaussianDecoder"]
 
@@ -35,6 +36,9 @@ class GaussianDecoder(Decoder):
     Reference:
         Simple and Effective VAE Training with Calibrated Decoders (Rybkin et al., 2021), arXiv:2006.13202
 
+    Raises:
+        UsageError: there are no levels to dequantize.
+
     Example:
         >>> decoder = GaussianDecoder(DataInfo((2,), low=-math.inf, high=math.inf), scale=1.0)
         >>> decoder(torch.zeros(1, 2)).log_prob(torch.zeros(1, 2))
@@ -52,8 +56,10 @@ class GaussianDecoder(Decoder):
             Annotated[float, Gt(0)] | Literal["learned", "per-dimension", "per-pixel", "optimal"],
             Doc("standard deviation around the mean: a fixed number, or how it is found"),
         ] = "learned",
+        dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,
     ) -> None:
         super().__init__(data)
+        self.dequantize = require_dequantizable("gaussian", data, dequantize)
         self.scale = scale
         self.support = constraints.independent(constraints.real, len(data.shape))
         self.parameter_shape = (2, *data.shape) if scale == "per-pixel" else data.shape

@@ -5,7 +5,13 @@ from torch import Tensor
 from genmod.dataset import DataInfo
 from genmod.errors import UsageError
 
-__all__ = ["cells_of_unit_interval", "require_counts", "require_dequantizable", "require_levels", "require_unit_interval"]
+__all__ = [
+    "cells_of_unit_interval",
+    "require_counts",
+    "require_dequantizable",
+    "require_levels",
+    "require_unit_interval",
+]
 
 
 def require_unit_interval(name: str, data: DataInfo) -> None:

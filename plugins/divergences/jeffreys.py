@@ -40,9 +40,7 @@ class Jeffreys(Divergence):
     def __init__(
         self,
         *,
-        samples: Annotated[
-            int, Ge(0), Doc("draws of the prior to estimate from; 0 for the closed form")
-        ] = 0,
+        samples: Annotated[int, Ge(0), Doc("draws of the prior to estimate from; 0 for the closed form")] = 0,
     ) -> None:
         super().__init__()
         self.samples = samples

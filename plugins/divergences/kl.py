@@ -57,6 +57,7 @@ def name_of(distribution: Distribution) -> str:
     """What a distribution is called in messages.
 
     Example:
+        >>> import torch
         >>> name_of(Independent(torch.distributions.Laplace(torch.zeros(2), torch.ones(2)), 1))
         'independent Laplace'
     """

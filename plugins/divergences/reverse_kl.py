@@ -38,9 +38,7 @@ class ReverseKL(Divergence):
     def __init__(
         self,
         *,
-        samples: Annotated[
-            int, Ge(0), Doc("draws of the prior to estimate from; 0 for the closed form")
-        ] = 0,
+        samples: Annotated[int, Ge(0), Doc("draws of the prior to estimate from; 0 for the closed form")] = 0,
     ) -> None:
         super().__init__()
         self.samples = samples
@@ -71,12 +69,14 @@ def reverse_kl(q: Distribution, p: Distribution, samples: int) -> Tensor:
     """
     if samples:
         z = p.rsample((samples,)) if p.has_rsample else p.sample((samples,))
+        if not p.batch_shape:
+            # The same draws for every example.
+            z = z.unsqueeze(1)
         log_p = p.log_prob(z)
-        # The same draws for every example.
-        ratios = log_p.unsqueeze(1) - q.log_prob(z.unsqueeze(1))
+        ratios = log_p - q.log_prob(z)
         if not p.has_rsample:
             # Without it the gradient would lack how the draws move when the prior is learned.
-            ratios = ratios + ratios.detach() * (log_p - log_p.detach()).unsqueeze(1)
+            ratios = ratios + ratios.detach() * (log_p - log_p.detach())
         return ratios.mean(0)
     try:
         return kl_divergence(p, q)

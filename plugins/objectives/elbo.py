@@ -26,8 +26,9 @@ class ELBO(Objective):
 
     - ``β mean_b[rate_b]``, the default (β-VAE; β = 1 gives the negative ELBO);
     - ``β |mean_b[rate_b] - capacity|`` where ``capacity`` is given;
-    - ``β Σ_d max(λ, mean_b[rate_bd])`` where ``free_bits`` is λ > 0, counted for the batch, or
-      ``β mean_b[Σ_d max(λ, rate_bd)]``, counted for each example.
+    - ``β Σ_g max(λ, mean_b[rate_bg])`` where ``free_bits`` is λ > 0, counted for the batch, or
+      ``β mean_b[Σ_g max(λ, rate_bg)]``, counted for each example; g are single latents, channels (indices of the
+      first dimension of the latents, as of maps), or all latents as one.
 
     All in nats. Reported as ``elbo`` is always ``-(distortion + rate)``, without weights.
 
@@ -55,11 +56,15 @@ class ELBO(Objective):
         capacity: Annotated[
             Schedule | None, Doc("nats of divergence to aim at instead of zero, may change during training")
         ] = None,
-        free_bits: Annotated[float, Ge(0), Doc("nats of each latent dimension that cost nothing")] = 0.0,
+        free_bits: Annotated[float, Ge(0), Doc("nats of each group of latents that cost nothing")] = 0.0,
         free_bits_by: Annotated[
             Literal["batch", "example"],
             Doc("whether free bits are counted for the mean of the batch or each example"),
         ] = "batch",
+        free_bits_group: Annotated[
+            Literal["latent", "channel", "all"],
+            Doc("what free bits are given to: each latent, each channel of latents, or all together"),
+        ] = "latent",
         samples: Annotated[int, Ge(1), Doc("draws of the latents for each example")] = 1,
     ) -> None:
         super().__init__()
@@ -72,6 +77,7 @@ class ELBO(Objective):
         self.capacity = None if capacity is None else Schedule.parse(capacity)
         self.free_bits = free_bits
         self.free_bits_by = free_bits_by
+        self.free_bits_group = free_bits_group
         self.samples = samples
 
     def check(self, model: "LatentVariableModel") -> None:
@@ -80,18 +86,19 @@ class ELBO(Objective):
                 "objective 'elbo' needs a divergence, and this model has none",
                 hint="choose one (--divergence kl), or train without: --objective reconstruction",
             )
-        if self.free_bits > 0:
-            with torch.device("meta"):
+        with torch.device("meta"):
+            p = model.prior()
+            if self.free_bits > 0:
                 shape = model.latent_shape
                 q = model.posterior(torch.empty(1, *model.encoder.feature_shape))
-                model.divergence.by_dimension(q, model.prior(), torch.empty(1, 1, *shape))
+                model.divergence.by_dimension(q, p, torch.empty(1, 1, *shape))
 
     def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
         z = q.rsample((self.samples,))
         distortion = -model.decode(z).log_prob(x).mean(0)
         if self.free_bits > 0:
-            parts = model.divergence.by_dimension(q, p, z).flatten(1)
+            parts = self._groups(model.divergence.by_dimension(q, p, z))
             rate = parts.sum(1)
             counted = batch_mean(parts)[None] if self.free_bits_by == "batch" else parts
             penalty = counted.clamp(min=self.free_bits).sum(1).mean()
@@ -104,3 +111,12 @@ class ELBO(Objective):
         if model.divergence.is_kl and model.decoder.is_density:
             values = {"elbo": -(distortion + rate), **values}
         return Terms(distortion.mean() + float(self.beta) * penalty, values)
+
+    def _groups(self, parts: Tensor) -> Tensor:
+        """Rates by latent ``(B, *latent_shape)`` → by what has free bits of its own ``(B, groups)``."""
+        match self.free_bits_group:
+            case "all":
+                return parts.flatten(1).sum(1, keepdim=True)
+            case "channel" if parts.dim() > 2:
+                return parts.flatten(2).sum(2)
+        return parts.flatten(1)

@@ -32,6 +32,7 @@ INFOS = (
     DataInfo((12,), low=-torch.inf, high=torch.inf),
     DataInfo((2, 9, 16), low=-1.0, high=1.0),
     DataInfo((1, 8, 8), low=0.0, high=255.0, levels=256),
+    DataInfo((12,), high=torch.inf, counts=True),
 )
 FEATURES = (7,)
 
@@ -118,13 +119,13 @@ class Case:
             batch: number of inputs.
             dtype: of the inputs.
             device: of the inputs.
-            neighbours: added to all inputs but the first.
+            neighbours: by how much all inputs but the first are stretched.
         """
         fixed = torch.Generator().manual_seed(1)
 
         def draw(*shape: int) -> Tensor:
             drawn = torch.randn((batch, *shape), generator=fixed, device="cpu")
-            drawn[1:] += neighbours
+            drawn[1:] *= 1 + neighbours
             return drawn.to(device, dtype)
 
         with torch.random.fork_rng(devices=[]):
@@ -140,7 +141,8 @@ class Case:
                 case "prior":
                     return part().log_prob(draw(5)) if part.has_density else draw()
                 case "decoder":
-                    x = part.observe(examples(self.data, batch, fixed)).to(device, dtype)
+                    with torch.device("cpu"):
+                        x = part.observe(examples(self.data, batch, fixed)).to(device, dtype)
                     return part(draw(*part.parameter_shape)).log_prob(x)[:, None]
                 case "divergence":
                     q = diagonal_normal(draw(5), 0.5 * draw(5), 1)
@@ -154,6 +156,8 @@ def examples(info: DataInfo, batch: int, generator: torch.Generator | None = Non
     """Examples within the declared range, ``(batch, *info.shape)``."""
     if info.levels is not None:
         return info.values(torch.randint(info.levels, (batch, *info.shape), generator=generator))
+    if info.counts:
+        return torch.poisson(torch.full((batch, *info.shape), 3.0), generator=generator)
     low, high = max(info.low, -3.0), min(info.high, 3.0)
     return low + (high - low) * torch.rand((batch, *info.shape), generator=generator)
 
@@ -167,7 +171,7 @@ def cases(kind: str) -> list[Case]:
         moved = [{option.name: value} for option in options for value in values(option)]
         # Options of objectives act on each other: free bits mean nothing without knowing how they are counted.
         if kind == "objective":
-            moved += [{**a, **b} for a in moved for b in moved if list(a) < list(b)]
+            moved += [{**a, **b} for a in moved for b in moved if _is_choice(a) and not _is_choice(b)]
         for given in moved:
             try:
                 validate(provided.load(), given, kind)
@@ -177,6 +181,10 @@ def cases(kind: str) -> list[Case]:
                 continue
             found.append(Case(provided, given))
     return found
+
+
+def _is_choice(moved: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, str) for value in moved.values())
 
 
 def values(option: Option) -> Iterator[Any]:

@@ -7,13 +7,15 @@ import pytest
 import torch
 from scipy import stats
 
-from genmod import DataInfo
+from genmod import DataInfo, UsageError
+from genmod.testing.quadrature import grid
 
 ONE_VALUE = (
     DataInfo((1,), levels=2),
     DataInfo((1,), levels=256),
     DataInfo((1,), low=-np.inf, high=np.inf),
     DataInfo((1,), low=-1.0, high=1.0),
+    DataInfo((1,), high=np.inf, counts=True),
 )
 
 
@@ -45,9 +47,9 @@ def test_observations_and_draws_lie_in_the_support(decoder, infos, examples):
 
 def test_density_is_normalised_and_is_that_of_the_draws(decoder):
     """Over one value: by summing where the support is discrete, by integrating where it is not."""
-    parts = [part for part, _ in decoder.each(ONE_VALUE) if part.is_density]
-    if not parts:
+    if not decoder.usual().is_density:
         pytest.skip("it declares that it is no density")
+    parts = [part for part, _ in decoder.each(ONE_VALUE) if part.is_density]
     for part in parts:
         part = part.double().eval()
         check = _check_discrete if part.support.is_discrete else _check_continuous
@@ -56,29 +58,43 @@ def test_density_is_normalised_and_is_that_of_the_draws(decoder):
                 check(part(parameters))
 
 
+def _points(likelihood):
+    """Points of the support and their probabilities, by summing or by double-exponential quadrature."""
+    draws = likelihood.sample((20_000,))
+    base = likelihood.base_dist
+    if likelihood.support.is_discrete and base.has_enumerate_support:
+        points, weights = base.enumerate_support().reshape(-1, 1), 1.0
+    else:
+        points, weights = grid(likelihood.support, draws)
+    return draws, points[:, 0], (likelihood.log_prob(points).exp() * weights)
+
+
 def _check_discrete(likelihood):
-    values = likelihood.base_dist.enumerate_support().reshape(-1, 1)
-    probabilities = likelihood.log_prob(values).exp()
+    draws, values, probabilities = _points(likelihood)
     assert abs(probabilities.sum() - 1) < 1e-12
-    counts = (likelihood.sample((20_000,)) == values.T).sum(0)
-    assert stats.chisquare(counts.numpy(), 20_000 * probabilities.numpy()).pvalue > 1e-3
+    common = probabilities > 1e-3
+    counts = torch.stack([(draws[:, 0] - value).abs().lt(1e-6).sum() for value in values[common]])
+    seen = np.append(counts.numpy(), 20_000 - counts.sum())
+    expected = 20_000 * np.append(probabilities[common].numpy(), 1 - probabilities[common].sum())
+    seen, expected = seen[expected > 1], expected[expected > 1]
+    assert len(seen) == 1 or stats.chisquare(seen, expected, sum_check=False).pvalue > 1e-3
 
 
 def _check_continuous(likelihood):
-    center, width = likelihood.mean, likelihood.stddev
-    grid = torch.linspace(-40, 40, 40_001, dtype=torch.float64)
-    density = (likelihood.log_prob(center + grid[:, None] * width).exp() * width).numpy()
-    steps = np.diff(grid.numpy())
-    cumulative = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2 * steps)])
-    assert abs(cumulative[-1] - 1) < 1e-9
-    draws = ((likelihood.sample((20_000,)) - center) / width)[:, 0].numpy()
-    assert stats.kstest(np.interp(draws, grid.numpy(), cumulative), "uniform").pvalue > 1e-3
+    draws, points, mass = _points(likelihood)
+    assert abs(mass.sum() - 1) < 1e-6
+    cumulative = mass.cumsum(0) - mass / 2
+    uniform = np.interp(draws[:, 0].numpy(), points.numpy(), cumulative.numpy())
+    assert stats.kstest(uniform, "uniform").pvalue > 1e-3
 
 
 def test_log_density_is_the_sum_over_values(decoder):
     """Neither their mean nor anything else: one value alone, one by one, and both at once."""
     info = decoder.data
-    both = decoder.build(replace(info, shape=(2,))).double().eval()
+    try:
+        both = decoder.build(replace(info, shape=(2,))).double().eval()
+    except UsageError:
+        pytest.skip("it is for images")
     one = decoder.build(replace(info, shape=(1,))).double().eval()
     x = both.observe(torch.rand(6, 2, dtype=torch.float64))
     parameters = torch.randn(6, *both.parameter_shape, dtype=torch.float64)

@@ -2,13 +2,13 @@
 
 from genmod.testing.checks import (  # noqa: F401 - each registers its checks, in this order
     contract,
-    modules,
-    shapes,
-    densities,
-    gradients,
-    divergences,
-    objectives,
     datasets,
-    trackers,
+    densities,
+    divergences,
+    gradients,
+    modules,
+    objectives,
     recipes,
+    shapes,
+    trackers,
 )

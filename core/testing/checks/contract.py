@@ -9,7 +9,7 @@ import sys
 from genmod.component import KINDS
 from genmod.errors import GenmodError
 from genmod.options import REQUIRED, options_of, to_json, validate
-from genmod.provided import Provided, resolve
+from genmod.provided import resolve
 from genmod.spec import MODEL_KINDS
 from genmod.testing.case import Case
 from genmod.testing.check import NotApplicable, check_for, expect
@@ -37,7 +37,12 @@ print(json.dumps([[s.entry_point, s.status, s.reason, s.imports_heavy] for s in 
 """
 
 
-@check_for(*KINDS, remedy="import torch in the component's module, never in the plugin module", once=True)
+@check_for(
+    *KINDS,
+    remedy="import torch in the component's module, never in the plugin module",
+    once=True,
+    needs="record",
+)
 def check_discovery(case: Case) -> None:
     """The plugin module is found, loads in a clean interpreter, and imports nothing heavy."""
     if case.provided is None or not case.provided.registered:
@@ -64,7 +69,9 @@ def _discovered(distribution: str) -> list[tuple[str, str, str, list[str]]]:
     return statuses
 
 
-@check_for(*KINDS, remedy='give Component(…, summary="…"): what it is, in one line', once=True)
+@check_for(
+    *KINDS, remedy='give Component(…, summary="…"): what it is, in one line', once=True, needs="record"
+)
 def check_summary(case: Case) -> None:
     """The record has a summary for ``genmod list``."""
     if case.provided is None:
@@ -75,7 +82,10 @@ def check_summary(case: Case) -> None:
 
 
 @check_for(
-    *_CLASSES, remedy="derive the class from the abstract class of its kind and define all of it", once=True
+    *_CLASSES,
+    remedy="derive the class from the abstract class of its kind and define all of it",
+    once=True,
+    needs="record",
 )
 def check_class(case: Case) -> None:
     """The target is a complete class of its kind."""
@@ -86,7 +96,12 @@ def check_class(case: Case) -> None:
     expect(not missing, f"{cls.__name__} does not define {', '.join(missing)}")
 
 
-@check_for(*_CLASSES, remedy="write a docstring: a summary line, the formula, shapes, a reference", once=True)
+@check_for(
+    *_CLASSES,
+    remedy="write a docstring: a summary line, the formula, shapes, a reference",
+    once=True,
+    needs="class",
+)
 def check_docstring(case: Case) -> None:
     """The class has a docstring of its own, which ``genmod show`` prints."""
     expect(inspect.cleandoc(case.cls.__doc__ or ""), f"{case.cls.__name__} has no docstring")
@@ -96,6 +111,7 @@ def check_docstring(case: Case) -> None:
     *_CLASSES,
     remedy="make the wiring positional and every option keyword-only: def __init__(self, data_shape, *, width: … = 64)",
     once=True,
+    needs="class",
 )
 def check_signature(case: Case) -> None:
     """The constructor takes the wiring of its kind by position, and options by keyword alone."""
@@ -112,6 +128,7 @@ def check_signature(case: Case) -> None:
     *_CLASSES,
     remedy='annotate each option: width: Annotated[int, Gt(0), Doc("units of the layer")] = 64',
     once=True,
+    needs="class",
 )
 def check_options(case: Case) -> None:
     """Every option has a type that can be written in a file, a default, and a text that says what it is for."""
@@ -122,12 +139,18 @@ def check_options(case: Case) -> None:
         expect(given, f"option {option.name!r} has no default")
 
 
-@check_for(*_CLASSES, remedy="give defaults of the annotated type; never keep or change the value you are given")
+@check_for(
+    *_CLASSES, remedy="give defaults of the annotated type; never keep or change the value you are given"
+)
 def check_options_round_trip(case: Case) -> None:
-    """Options come back the same from JSON."""
+    """Options come back the same from JSON, and the constructor leaves those that it is given as they are."""
     values = validate(case.cls, case.options, case.kind)
     again = validate(case.cls, json.loads(json.dumps(to_json(case.cls, values))), case.kind)
     expect(again == values, f"{values} came back as {again}")
+    if case.kind in MODEL_KINDS:
+        _, wiring = next(case.accepted())
+        case.cls(*wiring, **values)
+        expect(again == values, f"the constructor changed {again} to {values}")
 
 
 @check_for(
@@ -144,14 +167,23 @@ def check_refusals(case: Case) -> None:
     refusals = [error for _, error in case.tried() if isinstance(error, GenmodError)]
     for error in refusals:
         expect(error.hint, f"refused without a hint: {error.message}")
-    documented = any(name in (case.cls.__doc__ or "") for name in ("UsageError", "DataError", "UndefinedError"))
-    expect(documented or not refusals, f"its docstring has no Raises: UsageError for: {refusals and refusals[0].message}")
+    documented = any(
+        name in (case.cls.__doc__ or "") for name in ("UsageError", "DataError", "UndefinedError")
+    )
+    expect(
+        documented or not refusals,
+        f"its docstring has no Raises: UsageError for: {refusals and refusals[0].message}",
+    )
 
 
-@check_for(*_CLASSES, remedy="declare def migrate(options, revision) as a staticmethod that returns the new options", once=True)
+@check_for(
+    *_CLASSES,
+    remedy="declare a staticmethod migrate(options, revision) that returns the new options",
+    once=True,
+    needs="class",
+)
 def check_migrate(case: Case) -> None:
     """A component whose options have changed their meaning converts those of every earlier revision."""
-    revision = case.source.component.revision if isinstance(case.source, Provided) else 1
-    if revision == 1:
-        raise NotApplicable("it is at its first revision")
-    expect(callable(getattr(case.cls, "migrate", None)), f"it is at revision {revision} and has no migrate")
+    revision = case.provided.component.revision if case.provided else 1
+    migrates = callable(getattr(case.cls, "migrate", None))
+    expect(revision == 1 or migrates, f"it is at revision {revision} and has no migrate")

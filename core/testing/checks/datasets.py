@@ -1,6 +1,7 @@
 """What datasets promise: fixed and disjoint splits of what they declare."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -64,7 +65,10 @@ def _digest(split: Split) -> str:
     return whole.hexdigest()
 
 
-@check_for("dataset", remedy="store uint8 with levels, or float32 without, and declare low, high and levels as they are")
+@check_for(
+    "dataset",
+    remedy="store uint8 with levels, or float32 without, and declare low, high and levels as they are",
+)
 def check_examples(case: Case) -> None:
     """Examples have the declared shape, type and range."""
     dataset = _open(case)
@@ -74,9 +78,15 @@ def check_examples(case: Case) -> None:
         for batch in _chunks(dataset.split(name)):
             shape = tuple(batch.x.shape[1:])
             expect(shape == info.shape, f"{name} has examples of shape {shape}, declared is {info.shape}")
-            expect(batch.x.dtype == wanted, f"{name} is stored as {batch.x.dtype}; with levels={info.levels} it is {wanted}")
+            expect(
+                batch.x.dtype == wanted,
+                f"{name} is stored as {batch.x.dtype}; with levels={info.levels} it is {wanted}",
+            )
             if info.levels is not None:
-                expect(int(batch.x.max()) < info.levels, f"{name} has level {int(batch.x.max())} of {info.levels}")
+                expect(
+                    int(batch.x.max()) < info.levels,
+                    f"{name} has level {int(batch.x.max())} of {info.levels}",
+                )
             values = info.values(batch.x)
             expect(values.isfinite().all(), f"{name} has values that are not finite")
             low, high = float(values.min()), float(values.max())
@@ -86,14 +96,19 @@ def check_examples(case: Case) -> None:
             )
 
 
-@check_for("dataset", remedy="give int64 labels below len(classes), (B,), and factors below their sizes, (B, factors)")
+@check_for(
+    "dataset",
+    remedy="give int64 labels below len(classes), (B,), and factors below their sizes, (B, factors)",
+)
 def check_labels(case: Case) -> None:
     """Labels and factors are there where they are declared, and within their ranges."""
     dataset = _open(case)
     info = dataset.info
     for name in _SPLITS:
         for batch in _chunks(dataset.split(name)):
-            _check_whole(name, "labels", batch.labels, (len(info.classes),) if info.classes else (), (len(batch),))
+            _check_whole(
+                name, "labels", batch.labels, (len(info.classes),) if info.classes else (), (len(batch),)
+            )
             sizes = tuple(factor.size for factor in info.factors)
             _check_whole(name, "factors", batch.factors, sizes, (len(batch), len(sizes)))
 
@@ -102,7 +117,10 @@ def _check_whole(
     split: str, what: str, tensor: Tensor | None, sizes: tuple[int, ...], shape: tuple[int, ...]
 ) -> None:
     declared = "declared" if sizes else "not declared"
-    expect((tensor is None) == (not sizes), f"{split}: {what} are {declared}, and {'missing' if sizes else 'there'}")
+    expect(
+        (tensor is None) == (not sizes),
+        f"{split}: {what} are {declared}, and {'missing' if sizes else 'there'}",
+    )
     if tensor is not None:
         expect(tensor.dtype == torch.int64, f"{split}: {what} are {tensor.dtype}, not torch.int64")
         expect(tensor.shape == shape, f"{split}: {what} have shape {tuple(tensor.shape)}, not {shape}")
@@ -110,7 +128,9 @@ def _check_whole(
         expect(inside.all(), f"{split}: {int((~inside).sum())} {what} are outside of their range {sizes}")
 
 
-@check_for("dataset", remedy="cut the data once, in a fixed order, into three parts that have no example in common")
+@check_for(
+    "dataset", remedy="cut the data once, in a fixed order, into three parts that have no example in common"
+)
 def check_splits(case: Case) -> None:
     """The splits are not empty and have no examples in common; natural twins, up to 1 in 100, are let pass."""
     dataset = _open(case)
@@ -119,12 +139,14 @@ def check_splits(case: Case) -> None:
         split = dataset.split(name)
         expect(len(split) > 0, f"{name} is empty")
         keys[name] = _keys(split)
-    for a, b in (("train", "validation"), ("train", "test"), ("validation", "test")):
+    for a, b in itertools.combinations(_SPLITS, 2):
         common, smaller = len(keys[a] & keys[b]), min(len(keys[a]), len(keys[b]))
         expect(common <= smaller / 100, f"{a} and {b} have {common} of {smaller} examples in common")
 
 
-@check_for("dataset", remedy="shuffle with a generator of your own and a fixed seed, or with none; read no clock")
+@check_for(
+    "dataset", remedy="shuffle with a generator of your own and a fixed seed, or with none; read no clock"
+)
 def check_fixed(case: Case) -> None:
     """The splits are the same each time, whatever the random state, which they leave alone."""
     digests = []
@@ -137,7 +159,10 @@ def check_fixed(case: Case) -> None:
         expect(first == second, f"{name} differs between two readings")
 
 
-@check_for("dataset", remedy="return the examples in the order of the indices, and let an index beyond the end raise IndexError")
+@check_for(
+    "dataset",
+    remedy="keep the order of the indices, and let an index beyond the end raise IndexError",
+)
 def check_indices(case: Case) -> None:
     """Examples are fetched by index, in any order and repeatedly, and none from beyond the end."""
     dataset = _open(case)
@@ -145,7 +170,10 @@ def check_indices(case: Case) -> None:
     places = [0, len(split) - 1, 0, len(split) // 2]
     batch = split.__getitems__(places)
     for i, place in enumerate(places):
-        expect(torch.equal(batch.x[i : i + 1], split.__getitems__([place]).x), f"index {place} gives another example alone")
+        expect(
+            torch.equal(batch.x[i : i + 1], split.__getitems__([place]).x),
+            f"index {place} gives another example alone",
+        )
     nothing = tuple(split.__getitems__([]).x.shape)
     expect(nothing == (0, *dataset.info.shape), f"no indices give examples of shape {nothing}")
     try:

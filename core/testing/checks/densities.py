@@ -16,7 +16,7 @@ from genmod.testing.quadrature import grid
 
 __all__ = ["Density", "densities"]
 
-_DRAWS = 40_000
+_DRAWS = 20_000
 _SIGMAS = 5.0
 _TOLERANCE = {1: 1e-3, 2: 5e-3}
 """Dimensions → error of the quadrature that is allowed."""
@@ -132,7 +132,7 @@ def check_draws(case: Case) -> None:
         width = (quarters[2] - quarters[0]).clamp(min=1e-6) + (quarters[2] == quarters[0]) * 1.0
         mass = density.mass / density.mass.sum()
         for frequency in (0.3, 1.0, 3.0):
-            for direction in torch.eye(density.dims, dtype=torch.float64).tolist() + [[1.0] * density.dims]:
+            for direction in [*torch.eye(density.dims).tolist(), [1.0] * density.dims]:
                 rate = frequency * torch.tensor(direction, dtype=torch.float64) / width
                 for wave in (torch.cos, torch.sin):
                     seen = wave((flat - quarters[1]) @ rate)
@@ -146,7 +146,9 @@ def check_draws(case: Case) -> None:
                     )
 
 
-@check_for("posterior", "prior", "decoder", remedy="return the expected value as mean: it is what users are shown")
+@check_for(
+    "posterior", "prior", "decoder", remedy="return the expected value as mean: it is what users are shown"
+)
 def check_mean(case: Case) -> None:
     """The mean of the draws is the mean that the distribution states."""
     checked = False

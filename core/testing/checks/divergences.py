@@ -47,7 +47,11 @@ def _show(values: Tensor) -> str:
     return ", ".join(f"{x:.4f}" for x in values.tolist())
 
 
-@check_for("posterior", "prior", remedy="mind the ½, and sum over event dimensions, never over the batch, in register_kl")
+@check_for(
+    "posterior",
+    "prior",
+    remedy="mind the ½, and sum over event dimensions, never over the batch, in register_kl",
+)
 @torch.no_grad()
 def check_closed_form_kl(case: Case) -> None:
     """Every closed-form KL that torch knows for this component agrees with a Monte-Carlo estimate."""
@@ -61,14 +65,19 @@ def check_closed_form_kl(case: Case) -> None:
         estimate, error = _monte_carlo_kl(q, p)
         expect(closed.shape == (_BATCH,), f"the closed form has shape {tuple(closed.shape)}, not {(_BATCH,)}")
         off = ((closed - estimate).abs() - _SIGMAS * error - _EXACT).max()
-        expect(off <= 0, f"closed form {_show(closed)}; from {_DRAWS:,} draws {_show(estimate)} ± {_show(error)}")
+        expect(
+            off <= 0, f"closed form {_show(closed)}; from {_DRAWS:,} draws {_show(estimate)} ± {_show(error)}"
+        )
         own = kl_divergence(q, q).abs().max()
         expect(own < _EXACT, f"the closed form of q from itself is {own:.4g}, not 0")
     if not compared:
         raise NotApplicable("torch knows no closed form for it")
 
 
-@check_for("divergence", remedy="take log q - log p, averaged over the draws; set is_kl only where that is the expectation")
+@check_for(
+    "divergence",
+    remedy="take log q - log p, averaged over the draws; set is_kl only where that is the expectation",
+)
 @torch.no_grad()
 def check_kl(case: Case) -> None:
     """What declares ``is_kl`` is, in expectation, ``E_q[log q - log p]``."""
@@ -79,7 +88,10 @@ def check_kl(case: Case) -> None:
         mean, error = _expected(part, q, p)
         estimate, spread = _monte_carlo_kl(q, p)
         off = ((mean - estimate).abs() - _SIGMAS * (error**2 + spread**2).sqrt() - _EXACT).max()
-        expect(off <= 0, f"expected value {_show(mean)} ± {_show(error)}; the KL is {_show(estimate)} ± {_show(spread)}")
+        expect(
+            off <= 0,
+            f"expected value {_show(mean)} ± {_show(error)}; the KL is {_show(estimate)} ± {_show(spread)}",
+        )
 
 
 @check_for("divergence", remedy="check signs, and which of q and p comes first")
@@ -92,7 +104,10 @@ def check_not_negative(case: Case) -> None:
         expect((mean >= -_SIGMAS * error - _EXACT).all(), f"expected value {_show(mean)} ± {_show(error)}")
 
 
-@check_for("divergence", remedy="subtract what remains where q = p: a constant, an entropy, or the bias of the estimate")
+@check_for(
+    "divergence",
+    remedy="subtract what remains where q = p: a constant, an entropy, or the bias of the estimate",
+)
 @torch.no_grad()
 def check_zero_at_equality(case: Case) -> None:
     """It is zero, in expectation, where both distributions are the same."""
@@ -105,7 +120,10 @@ def check_zero_at_equality(case: Case) -> None:
             continue
         compared += 1
         mean, error = _expected(part, q, p)
-        expect((mean.abs() <= _SIGMAS * error + _EXACT).all(), f"where q = p it is {_show(mean)} ± {_show(error)}")
+        expect(
+            (mean.abs() <= _SIGMAS * error + _EXACT).all(),
+            f"where q = p it is {_show(mean)} ± {_show(error)}",
+        )
     if not compared:
         raise NotApplicable("no prior that it works for can be expanded to a batch")
 
@@ -120,10 +138,16 @@ def check_number_of_draws(case: Case) -> None:
         many, many_error = _expected(part, q, p, 50)
         error = (few_error**2 + many_error**2).sqrt()
         off = ((few - many).abs() - _SIGMAS * error - _EXACT).max()
-        expect(off <= 0, f"2 draws give {_show(few)} ± {_show(few_error)}, 50 give {_show(many)} ± {_show(many_error)}")
+        expect(
+            off <= 0,
+            f"2 draws give {_show(few)} ± {_show(few_error)}, 50 give {_show(many)} ± {_show(many_error)}",
+        )
 
 
-@check_for("divergence", remedy="return the parts before they are summed, (B, *latent_shape), or leave by_dimension out")
+@check_for(
+    "divergence",
+    remedy="return the parts before they are summed, (B, *latent_shape), or leave by_dimension out",
+)
 @torch.no_grad()
 def check_by_dimension(case: Case) -> None:
     """The parts by dimension, where there are any, add up to the whole."""

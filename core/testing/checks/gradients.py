@@ -13,7 +13,9 @@ __all__: list[str] = []
 _DRAWS = 20_000
 
 
-@check_for("posterior", remedy="draw in rsample as a differentiable function of the parameters: loc + scale * noise")
+@check_for(
+    "posterior", remedy="draw in rsample as a differentiable function of the parameters: loc + scale * noise"
+)
 def check_rsample_gradient(case: Case) -> None:
     """The gradient of ``E[f(z)]`` through draws is that of finite differences with common random numbers."""
     for part, wiring in case.accepted([(7,)], [(1,), (2,)]):
@@ -39,7 +41,9 @@ def check_rsample_gradient(case: Case) -> None:
         # Samplers that accept and reject jump under common random numbers; their mean still has a derivative.
         exact = _by_quadrature(part, features, direction) if part.has_density else None
         if exact is None:
-            raise CheckFailed(f"latents {wiring[1]}: {through:.6g} through draws, {difference:.6g} by differences")
+            raise CheckFailed(
+                f"latents {wiring[1]}: {through:.6g} through draws, {difference:.6g} by differences"
+            )
         error = _standard_error(part, features, direction)
         expect(
             abs(through - exact) <= 5 * error + 1e-4,

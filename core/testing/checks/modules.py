@@ -5,7 +5,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genmod.errors import UndefinedError
 from genmod.random import reseed
-from genmod.testing.case import Case, Trial
+from genmod.testing.case import BATCH, Case, Trial, mean_of
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect, expect_close
 
 __all__ = ["random_state_untouched"]
@@ -22,19 +22,25 @@ _PARTS = ("encoder", "posterior", "prior", "decoder", "network", "divergence")
 _DRAWING = ("encoder", "posterior", "prior", "decoder", "network")
 
 
-@check_for(*_PARTS, remedy="register buffers, and make new tensors like given ones: x.new_zeros(…), not torch.zeros(…)")
+@check_for(
+    *_PARTS,
+    remedy="register buffers, and make new tensors like given ones: x.new_zeros(…), not torch.zeros(…)",
+)
 def check_dtype(case: Case) -> None:
     """Single precision stays single and double stays double."""
     trial = case.trial()
     for dtype in (torch.float32, torch.float64):
         part = copy.deepcopy(trial.part).to(dtype)
         for mode in (True, False):
-            answers = trial(part.train(mode), trial.converted(lambda x, dtype=dtype: x.to(dtype)))
+            answers = trial(part.train(mode), trial.converted(partial(Tensor.to, dtype=dtype)))
             for answer in answers:
                 expect(answer.dtype == dtype, f"a part of {dtype} given {dtype} answers in {answer.dtype}")
 
 
-@check_for(*_PARTS, remedy="make tensors on the device of a given one, and neither .item() nor device=… in the constructor")
+@check_for(
+    *_PARTS,
+    remedy="make tensors on the device of a given one, no .item(), and distributions with validate_args=False",
+)
 def check_device(case: Case) -> None:
     """It is built and run on another device, here torch's ``meta``, which has shapes and no values."""
     trial = case.trial()
@@ -44,7 +50,9 @@ def check_device(case: Case) -> None:
         expect(not left, f"built on another device, these stay on the CPU: {', '.join(left)}")
         companions = tuple(copy.deepcopy(each).to("meta") for each in trial.companions)
         there = Trial(case.kind, part, trial.converted(lambda x: x.to("meta")), companions)
-        expect(all(answer.is_meta for answer in there()), "given another device's tensors it answers on the CPU")
+        expect(
+            all(answer.is_meta for answer in there()), "given another device's tensors it answers on the CPU"
+        )
     if torch.cuda.is_available():
         part = copy.deepcopy(trial.part).cuda()
         for answer, there_too in zip(trial(), trial(part, trial.converted(Tensor.cuda)), strict=True):
@@ -52,7 +60,10 @@ def check_device(case: Case) -> None:
             expect_close(there_too.cpu(), answer, "GPU and CPU differ", rtol=1e-3, atol=1e-3)
 
 
-@check_for(*_PARTS, remedy="use every parameter in the result, and neither detach() nor .data nor no_grad() on the way")
+@check_for(
+    *_PARTS,
+    remedy="use every parameter in the result, and neither detach() nor .data nor no_grad() on the way",
+)
 def check_gradient(case: Case) -> None:
     """A gradient, finite and not zero, reaches every parameter."""
     trial = case.trial()
@@ -75,15 +86,38 @@ def check_gradient(case: Case) -> None:
     "posterior",
     "decoder",
     "network",
+    remedy="compute the answer from what forward is given, in every example",
+)
+def check_input(case: Case) -> None:
+    """Another input gets another answer, in every example."""
+    trial = case.trial()
+    trial.part.eval()
+    other = trial(inputs=(trial.inputs[0] + 1, *trial.inputs[1:]))
+    rows = [(a != b).reshape(len(a), -1).any(1) for a, b in zip(trial(), other, strict=True)]
+    changed = torch.stack(rows).any(0)
+    expect(
+        changed.all(),
+        f"{int((~changed).sum())} of {len(changed)} examples get the same answer to another input",
+    )
+
+
+@check_for(
+    "encoder",
+    "posterior",
+    "decoder",
+    "network",
     "divergence",
     remedy="take no statistics over the batch in evaluation mode, and never mix the batch with other dimensions",
 )
 def check_batch_independence(case: Case) -> None:
     """In evaluation mode the answer for an example does not depend on the others in its batch."""
-    trial = _in_double(case)
-    moved = trial.converted(lambda x: torch.cat([x[:1], x.flip(0)[:-1]]))
-    for whole, other in zip(trial(), trial(inputs=moved), strict=True):
-        expect_close(other[:1], whole[:1], "an example's answer with its neighbours exchanged, and before")
+    trial = _in_double(case, 2 * BATCH - 1)
+    before, after = (
+        trial.converted(lambda x: x[:BATCH]),
+        trial.converted(lambda x: torch.cat([x[:1], x[BATCH:]])),
+    )
+    for old, new in zip(trial(inputs=before), trial(inputs=after), strict=True):
+        expect_close(new[:1], old[:1], "an example's answer among other neighbours, and before")
 
 
 @check_for(
@@ -100,15 +134,17 @@ def check_batch_size(case: Case) -> None:
     trial = _in_double(case)
     whole = trial()
     for i, size in ((0, 1), (1, 1), (0, 2)):
-        part = trial(inputs=trial.converted(lambda x, i=i, size=size: x[i : i + size]))
+        part = trial(inputs=trial.rows(i, i + size))
         for alone, together in zip(part, whole, strict=True):
-            expect_close(alone, together[i : i + size], f"{size} of {len(together)} examples alone, and within")
+            expect_close(
+                alone, together[i : i + size], f"{size} of {len(together)} examples alone, and within"
+            )
     for twice, once in zip(trial(inputs=trial.converted(lambda x: torch.cat([x, x]))), whole, strict=True):
         expect_close(twice, torch.cat([once, once]), "a batch twice, and once")
 
 
-def _in_double(case: Case) -> Trial:
-    trial = case.trial()
+def _in_double(case: Case, batch: int = BATCH) -> Trial:
+    trial = case.trial(batch)
     trial.part.double().eval()
     trial = Trial(trial.kind, trial.part, trial.converted(Tensor.double), trial.companions)
     first, second = trial(), trial()
@@ -117,7 +153,9 @@ def _in_double(case: Case) -> Trial:
     return trial
 
 
-@check_for(*_PARTS, remedy="keep no state in forward outside of training, and change no tensor that you are given")
+@check_for(
+    *_PARTS, remedy="keep no state in forward outside of training, and change no tensor that you are given"
+)
 def check_evaluation(case: Case) -> None:
     """In evaluation mode the same question gets the same answer, and changes neither part nor input."""
     trial = case.trial()
@@ -179,19 +217,31 @@ def random_state_untouched(what: str, *, torch_too: bool = True) -> Iterator[Non
     Raises:
         CheckFailed: it is; says which.
     """
-    before = random.getstate(), _numpy_state(), torch.get_rng_state()
-    yield
-    expect(random.getstate() == before[0], f"{what} moves Python's global random state")
-    expect(_numpy_state() == before[1], f"{what} moves NumPy's global random state")
+    kept = random.getstate(), np.random.get_state()
+    try:
+        # From a state that nobody else seeds: a seed that was set before would be set again unseen.
+        random.seed(20_071)
+        np.random.seed(20_071)
+        before = random.getstate(), _numpy_state(), torch.get_rng_state()
+        yield
+        after = random.getstate(), _numpy_state(), torch.get_rng_state()
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+    expect(after[0] == before[0], f"{what} moves Python's global random state")
+    expect(after[1] == before[1], f"{what} moves NumPy's global random state")
     if torch_too:
-        expect(torch.equal(torch.get_rng_state(), before[2]), f"{what} moves torch's global random state")
+        expect(torch.equal(after[2], before[2]), f"{what} moves torch's global random state")
 
 
 def _numpy_state() -> tuple[str, ...]:
-    return tuple(x.tobytes().hex() if isinstance(x, np.ndarray) else str(x) for x in np.random.get_state())
+    name, keys, *rest = np.random.get_state()
+    return (str(name), np.asarray(keys).tobytes().hex(), *map(str, rest))
 
 
-@check_for(*_PARTS, remedy="keep all state in parameters and buffers; what is drawn at construction must be saved")
+@check_for(
+    *_PARTS, remedy="keep all state in parameters and buffers; what is drawn at construction must be saved"
+)
 def check_state_dict(case: Case) -> None:
     """State written and read back gives bit-equal answers, in a part built from another seed."""
     trial = case.trial()
@@ -200,10 +250,16 @@ def check_state_dict(case: Case) -> None:
     other, _ = next(case.accepted())
     other.load_state_dict({name: tensor.clone() for name, tensor in trial.part.state_dict().items()})
     for restored, original in zip(trial(other.eval()), trial(), strict=True):
-        expect(torch.equal(restored, original), _difference("restored and original answers differ", restored, original))
+        expect(
+            torch.equal(restored, original),
+            _difference("restored and original answers differ", restored, original),
+        )
 
 
-@check_for(*_PARTS, remedy="hold no tensors that are part of a graph, no open files and no locks; keep state in buffers")
+@check_for(
+    *_PARTS,
+    remedy="hold no tensors that are part of a graph, no open files and no locks; keep state in buffers",
+)
 def check_deepcopy(case: Case) -> None:
     """A deep copy answers the same, and changing it leaves the original alone."""
     trial = case.trial()
@@ -211,7 +267,10 @@ def check_deepcopy(case: Case) -> None:
     before = trial()
     other = copy.deepcopy(trial.part)
     for copied, original in zip(trial(other), before, strict=True):
-        expect(torch.equal(copied, original), _difference("copy and original answer differently", copied, original))
+        expect(
+            torch.equal(copied, original),
+            _difference("copy and original answer differently", copied, original),
+        )
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.add_(1.0)
@@ -239,14 +298,7 @@ class _Forward(nn.Module):
             case "encoder" | "network":
                 return (self.part(inputs[0]),)
         made = self.part(inputs[0])
-        return (*_mean(made), *(made.log_prob(each) for each in inputs[1:]))
-
-
-def _mean(distribution: Any) -> tuple[Tensor, ...]:
-    try:
-        return (distribution.mean,)
-    except NotImplementedError:
-        return ()
+        return (*mean_of(made), *(made.log_prob(each) for each in inputs[1:]))
 
 
 @check_for(
@@ -267,8 +319,9 @@ def check_export(case: Case) -> None:
             raise
         except Exception as error:
             raise CheckFailed(f"torch.export fails: {type(error).__name__}: {str(error)[:300]}") from error
+        twice = trial.converted(lambda x: torch.cat([x, x]))
         for size in (3, 2, 5):
-            inputs = trial.converted(lambda x, size=size: torch.cat([x, x])[:size])
+            inputs = Trial(trial.kind, trial.part, twice).rows(0, size)
             for exported, eager in zip(program(*inputs), forward(*inputs), strict=True):
                 expect_close(exported, eager, "exported and eager", rtol=1e-4, atol=1e-5)
 

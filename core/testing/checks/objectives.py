@@ -62,7 +62,9 @@ def _losses(terms: Terms) -> Mapping[str, Tensor]:
     return terms.loss if isinstance(terms.loss, Mapping) else {"": terms.loss}
 
 
-@check_for("objective", remedy="give a loss of shape (), and values of shape (B,) in nats, one for each example")
+@check_for(
+    "objective", remedy="give a loss of shape (), and values of shape (B,) in nats, one for each example"
+)
 def check_terms(case: Case) -> None:
     """The loss is one finite number, each value one for each example."""
     model = _model(case)
@@ -79,7 +81,9 @@ def check_terms(case: Case) -> None:
     expect(named == {""} or named == groups, f"losses {sorted(named)} do not match groups {sorted(groups)}")
 
 
-@check_for("objective", remedy="use every part of the model, and detach nothing that its own group has to move")
+@check_for(
+    "objective", remedy="use every part of the model, and detach nothing that its own group has to move"
+)
 def check_objective_gradient(case: Case) -> None:
     """The gradient of the loss reaches every parameter of its group."""
     model = _model(case)
@@ -96,7 +100,10 @@ def check_objective_gradient(case: Case) -> None:
             name = names[id(parameter)]
             # Without a divergence nothing but the reconstruction moves the scale, and it does so through draws.
             expect(gradient is not None and bool(gradient.any()), f"no gradient reaches {name}")
-            expect(gradient is not None and bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
+            expect(
+                gradient is not None and bool(gradient.isfinite().all()),
+                f"the gradient of {name} is not finite",
+            )
 
 
 @check_for("objective", remedy="average over the batch once, at the end, and sum over everything else")
@@ -149,7 +156,9 @@ def check_schedules(case: Case) -> None:
         expect(float(schedule) == before[name], f"{name} moved from {before[name]:g} to {float(schedule):g}")
 
 
-@check_for("objective", remedy="report as elbo the bound itself: no weights, every constant, summed over dimensions")
+@check_for(
+    "objective", remedy="report as elbo the bound itself: no weights, every constant, summed over dimensions"
+)
 @torch.no_grad()
 def check_bound(case: Case) -> None:
     """What it reports as ``elbo`` never exceeds the exact ``log p(x)``, and meets it where ``q`` is exact."""
@@ -163,7 +172,10 @@ def check_bound(case: Case) -> None:
     set_exact_posterior(model)
     tight, error = _bound(model, x)
     off = (tight - exact).abs() - _SIGMAS * error
-    expect(off.max() <= 1e-6, f"where q is exact, elbo is {_show(tight)} ± {_show(error)}, log p(x) {_show(exact)}")
+    expect(
+        off.max() <= 1e-6,
+        f"where q is exact, elbo is {_show(tight)} ± {_show(error)}, log p(x) {_show(exact)}",
+    )
 
 
 @check_for("objective", remedy="average weights, not their logarithms: logsumexp over the draws, minus log K")
@@ -183,7 +195,10 @@ def check_more_draws(case: Case) -> None:
         bounds.append(_bound(model, x))
     (one, one_error), (many, many_error) = bounds
     error = (one_error**2 + many_error**2).sqrt()
-    expect((one <= many + _SIGMAS * error + 1e-6).all(), f"elbo of 1 draw {_show(one)}, of 16 draws {_show(many)}")
+    expect(
+        (one <= many + _SIGMAS * error + 1e-6).all(),
+        f"elbo of 1 draw {_show(one)}, of 16 draws {_show(many)}",
+    )
     over = many - exact - _SIGMAS * many_error
     expect(over.max() <= 1e-6, f"elbo of 16 draws {_show(many)} exceeds log p(x) = {_show(exact)}")
 

@@ -20,7 +20,12 @@ def _spec(case: Case) -> ModelSpec:
     return ModelSpec.from_toml(case.provided.text(), recipe=case.provided.name, where=case.label)
 
 
-@check_for("recipe", remedy="write latent, and a name or a table for each part; genmod show recipe vae is one", once=True)
+@check_for(
+    "recipe",
+    remedy="give latent, and a name or a table for each part, as `genmod show recipe vae`",
+    once=True,
+    needs="record",
+)
 def check_recipe(case: Case) -> None:
     """It is a specification in TOML, with a summary and the paper that it follows."""
     try:
@@ -32,7 +37,12 @@ def check_recipe(case: Case) -> None:
         expect(isinstance(table.get(key), str) and table[key].strip(), f"it has no {key}")
 
 
-@check_for("recipe", remedy="name components as `genmod list` does; those of other plugins as DISTRIBUTION/NAME", once=True)
+@check_for(
+    "recipe",
+    remedy="name components as `genmod list` does, those of plugins DISTRIBUTION/NAME",
+    once=True,
+    needs="record",
+)
 def check_recipe_names(case: Case) -> None:
     """Every component and every option that it names exists."""
     try:
@@ -41,7 +51,12 @@ def check_recipe_names(case: Case) -> None:
         raise CheckFailed(str(error)) from None
 
 
-@check_for("recipe", remedy="choose parts that fit each other and the data: genmod build RECIPE --dry-run says which do not", once=True)
+@check_for(
+    "recipe",
+    remedy="choose parts that fit each other and the data: genmod build RECIPE --dry-run",
+    once=True,
+    needs="record",
+)
 def check_recipe_builds(case: Case) -> None:
     """It builds, and its loss on data of the right shape is finite."""
     spec = _spec(case)

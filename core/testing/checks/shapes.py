@@ -51,7 +51,9 @@ def check_shapes(case: Case) -> None:
             expect(made.isfinite().all(), f"built for {wiring}, it makes values that are not finite")
 
 
-@check_for("encoder", remedy="return ComponentSpec(name, options) of a network that exists, or None", once=True)
+@check_for(
+    "encoder", remedy="return ComponentSpec(name, options) of a network that exists, or None", once=True
+)
 def check_mirror(case: Case) -> None:
     """The network that the encoder names as its mirror exists, takes those options, and fits."""
     part, wiring = next(case.accepted())
@@ -80,10 +82,16 @@ def check_posterior_shapes(case: Case) -> None:
                 expect(z.shape == wanted, f"draws have shape {tuple(z.shape)}, not {wanted}")
                 if part.has_density:
                     shape = q.log_prob(z).shape
-                    expect(shape == wanted[: len(draws) + 1], f"log_prob of draws {tuple(z.shape)} is {tuple(shape)}")
+                    expect(
+                        shape == wanted[: len(draws) + 1],
+                        f"log_prob of draws {tuple(z.shape)} is {tuple(shape)}",
+                    )
 
 
-@check_for("prior", remedy="make batch_shape () and event_shape latent_shape: wrap in Independent(…, len(latent_shape))")
+@check_for(
+    "prior",
+    remedy="make batch_shape () and event_shape latent_shape: wrap in Independent(…, len(latent_shape))",
+)
 def check_prior_shapes(case: Case) -> None:
     """Batch and event of ``p(z)`` are those declared; a prior that is none says so."""
     for part, (latent,) in case.accepted():
@@ -98,10 +106,16 @@ def check_prior_shapes(case: Case) -> None:
         _expect_distribution(p, (), latent, f"built for {latent}")
         z = p.sample((3, 4))
         expect(z.shape == (3, 4, *latent), f"draws have shape {tuple(z.shape)}, not {(3, 4, *latent)}")
-        expect(p.log_prob(z).shape == (3, 4), f"log_prob of draws {tuple(z.shape)} is {tuple(p.log_prob(z).shape)}")
+        expect(
+            p.log_prob(z).shape == (3, 4),
+            f"log_prob of draws {tuple(z.shape)} is {tuple(p.log_prob(z).shape)}",
+        )
 
 
-@check_for("decoder", remedy="make event_shape data.shape: wrap in Independent(…, len(data.shape)); declare parameter_shape")
+@check_for(
+    "decoder",
+    remedy="make event_shape data.shape: wrap in Independent(…, len(data.shape)); declare parameter_shape",
+)
 def check_decoder_shapes(case: Case) -> None:
     """Batch and event of ``p(x|z)`` are those declared, for data of every range that is accepted."""
     for part, (info,) in case.accepted():
@@ -112,10 +126,14 @@ def check_decoder_shapes(case: Case) -> None:
             _expect_distribution(likelihood, batch, info.shape, f"built for {info.shape}")
             expect(mean_of(likelihood), "it has no mean, which is the picture that is shown")
             shape = likelihood.log_prob(x if batch else x[0]).shape
-            expect(shape == batch, f"log_prob of parameters {batch} + {part.parameter_shape} is {tuple(shape)}")
+            expect(
+                shape == batch, f"log_prob of parameters {batch} + {part.parameter_shape} is {tuple(shape)}"
+            )
 
 
-@check_for("divergence", remedy="return (B,): sum over latent dimensions, average over the draws, keep the batch")
+@check_for(
+    "divergence", remedy="return (B,): sum over latent dimensions, average over the draws, keep the batch"
+)
 def check_divergence_shapes(case: Case) -> None:
     """There is one finite value for each example, whatever the number of draws and latents."""
     part = case.build()
@@ -124,11 +142,18 @@ def check_divergence_shapes(case: Case) -> None:
             q, p = q_of(torch.randn(BATCH, 7)), p_of()
             for draws in (1, 4):
                 value = part(q, p, q.rsample((draws,)))
-                expect(value.shape == (BATCH,), f"{draws} draws of {BATCH} examples give {tuple(value.shape)}")
+                expect(
+                    value.shape == (BATCH,), f"{draws} draws of {BATCH} examples give {tuple(value.shape)}"
+                )
                 expect(value.isfinite().all(), f"a value for latents of shape {latent} is not finite")
 
 
-@check_for("posterior", "prior", "decoder", remedy="declare as support what the distribution's own support says, event dimensions included")
+@check_for(
+    "posterior",
+    "prior",
+    "decoder",
+    remedy="declare the distribution's own support, event dimensions included",
+)
 def check_support(case: Case) -> None:
     """Draws and observations lie in the declared support, which is that of the distribution itself."""
     for part, wiring in case.accepted():
@@ -142,9 +167,14 @@ def check_support(case: Case) -> None:
             case _:
                 made, event = part.eval()(torch.randn(BATCH, *part.parameter_shape)), part.data.shape
                 inside = part.support.check(part.observe(examples(part.data, 50)))
-                expect(inside.all(), f"{int((~inside).sum())} of 50 observations lie outside of {part.support}")
+                expect(
+                    inside.all(), f"{int((~inside).sum())} of 50 observations lie outside of {part.support}"
+                )
         declared = part.support
-        expect(declared.event_dim == len(event), f"{declared} has {declared.event_dim} event dimensions, not {len(event)}")
+        expect(
+            declared.event_dim == len(event),
+            f"{declared} has {declared.event_dim} event dimensions, not {len(event)}",
+        )
         inside = declared.check(made.sample((100,)))
         expect(inside.all(), f"{int((~inside).sum())} of {inside.numel()} draws lie outside of {declared}")
         try:
@@ -181,7 +211,10 @@ def check_extremes(case: Case) -> None:
                 case _:
                     far = (size * torch.randn(BATCH, *part.parameter_shape)).requires_grad_()
                     density = part(far).log_prob(part.observe(examples(wiring[0], BATCH)))
-            expect(density.isfinite().all(), f"at {size:g} times the usual size a log-density is {_worst(density)}")
+            expect(
+                density.isfinite().all(),
+                f"at {size:g} times the usual size a log-density is {_worst(density)}",
+            )
             density.sum().backward()
             finite = far.grad is not None and bool(far.grad.isfinite().all())
             expect(finite, f"at {size:g} times the usual size a gradient is not finite")
@@ -196,9 +229,7 @@ def _worst(density: torch.Tensor) -> float:
     return next((x for x in density.detach().flatten().tolist() if not math.isfinite(x)), math.nan)
 
 
-def _expect_distribution(
-    made: object, batch: tuple[int, ...], event: tuple[int, ...], where: str
-) -> None:
+def _expect_distribution(made: object, batch: tuple[int, ...], event: tuple[int, ...], where: str) -> None:
     expect(isinstance(made, Distribution), f"{where}, it makes a {type(made).__name__}, not a Distribution")
     if isinstance(made, Distribution):
         given = f"batch {tuple(made.batch_shape)} and event {tuple(made.event_shape)}"

@@ -29,7 +29,11 @@ def _make(case: Case, directory: Path) -> Tracker:
 
 
 def _run(
-    case: Case, directory: Path, before: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]], end: str
+    case: Case,
+    directory: Path,
+    before: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    end: str,
 ) -> dict[str, str]:
     """Track some rows; the digest of each file that is there afterwards."""
     tracker = _make(case, directory)
@@ -46,7 +50,9 @@ def _run(
     }
 
 
-@check_for("tracker", remedy="take rows with other names than before, None among the values, and runs of no rows")
+@check_for(
+    "tracker", remedy="take rows with other names than before, None among the values, and runs of no rows"
+)
 def check_tracking(case: Case) -> None:
     """It takes a new run, a run that goes on, rows with new names, and every way in which a run ends."""
     with tempfile.TemporaryDirectory() as folder:

@@ -1,1 +1,1 @@
-"""Laplace likelihood and Laplace prior for genmod."""
+"""Asymmetric Laplace likelihood and Laplace prior for genmod."""

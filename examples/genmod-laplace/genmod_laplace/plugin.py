@@ -11,9 +11,9 @@ __all__ = ["genmod_components"]
 def genmod_components() -> Iterator[Component]:
     yield Component(
         "decoder",
-        "laplace",
-        "genmod_laplace.decoder:LaplaceDecoder",
-        summary="real values with Laplace noise: absolute instead of squared errors",
+        "asymmetric-laplace",
+        "genmod_laplace.decoder:AsymmetricLaplaceDecoder",
+        summary="real values, of which the network learns a quantile",
     )
     yield Component(
         "prior",

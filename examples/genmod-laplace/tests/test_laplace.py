@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from genmod_laplace.decoder import LaplaceDecoder
+from genmod_laplace.decoder import AsymmetricLaplace, AsymmetricLaplaceDecoder
 from genmod_laplace.prior import LaplacePrior
 from scipy import integrate, stats
 from torch.distributions import kl_divergence
@@ -20,29 +20,51 @@ def _seed():
     torch.manual_seed(0)
 
 
+def of_scipy(scale, quantile):
+    """The same distribution in scipy's parameters."""
+    odds = quantile / (1 - quantile)
+    return stats.laplace_asymmetric(odds**0.5, scale=scale / (quantile * (1 - quantile)) ** 0.5)
+
+
 @pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
-def test_decoder_density_is_that_of_scipy(scale):
-    median, x = torch.randn(5, 3), 3 * torch.randn(5, 3)
-    expected = stats.laplace.logpdf(x.double(), median.double(), scale).sum(1)
-    found = LaplaceDecoder(TABLE, scale=scale)(median).log_prob(x)
+@pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9])
+def test_decoder_density_is_that_of_scipy(scale, quantile):
+    y, x = torch.randn(5, 3), 3 * torch.randn(5, 3)
+    expected = of_scipy(scale, quantile).logpdf((x - y).double()).sum(1)
+    found = AsymmetricLaplaceDecoder(TABLE, scale=scale, quantile=quantile)(y).log_prob(x)
     torch.testing.assert_close(found.double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-5)
 
 
-def test_learned_scale_becomes_the_mean_absolute_error():
-    x = stats.laplace.rvs(0.0, 0.3, size=(4000, 3), random_state=0)
-    x = torch.from_numpy(x).float()
-    decoder = LaplaceDecoder(TABLE)
-    optimizer = torch.optim.Adam(decoder.parameters(), lr=0.05)
-    for _ in range(300):
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.7])
+def test_draws_and_moments_are_those_of_scipy(quantile):
+    noise, expected = (
+        AsymmetricLaplace(torch.zeros(1), torch.tensor(0.3).log(), quantile),
+        of_scipy(0.3, quantile),
+    )
+    draws = noise.sample((20_000,)).flatten().numpy()
+    assert stats.kstest(draws, expected.cdf).pvalue > 1e-3
+    assert (draws < 0).mean() == pytest.approx(quantile, abs=0.02)
+    assert noise.mean.item() == pytest.approx(expected.mean(), rel=1e-5, abs=1e-6)
+    assert noise.stddev.item() == pytest.approx(expected.std(), rel=1e-5)
+
+
+@pytest.mark.parametrize("quantile", [0.2, 0.5])
+def test_network_and_scale_come_to_the_quantile_and_the_mean_loss(quantile):
+    x = torch.from_numpy(stats.gamma.rvs(2.0, size=(4000, 1), random_state=0)).float()
+    decoder = AsymmetricLaplaceDecoder(DataInfo((1,), low=-math.inf, high=math.inf), quantile=quantile)
+    y = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.Adam([y, *decoder.parameters()], lr=0.02)
+    for _ in range(600):
         optimizer.zero_grad()
-        (-decoder(torch.zeros_like(x)).log_prob(x).mean()).backward()
+        (-decoder(y.expand_as(x)).log_prob(x).mean()).backward()
         optimizer.step()
-    scale = decoder(torch.zeros(1, 3)).base_dist.scale[0, 0].item()
-    assert scale == pytest.approx(x.abs().mean().item(), rel=1e-3)
+    assert y.item() == pytest.approx(x.quantile(quantile).item(), abs=0.03)
+    loss = torch.maximum(quantile * (x - y), (quantile - 1) * (x - y)).mean().item()
+    assert decoder(y).base_dist.log_scale.exp().item() == pytest.approx(loss, rel=0.02)
 
 
 def test_decoder_stays_finite_far_off():
-    decoder = LaplaceDecoder(DataInfo((1, 2, 2)))
+    decoder = AsymmetricLaplaceDecoder(DataInfo((1, 2, 2)))
     with torch.no_grad():
         decoder.log_scale.fill_(-200.0)
     loss = -decoder(torch.full((1, 1, 2, 2), 1e4)).log_prob(torch.zeros(1, 1, 2, 2)).sum()
@@ -83,11 +105,15 @@ def test_kl_from_a_normal_is_the_integral(loc, scale, b):
 
 def test_a_model_of_both_trains():
     model = genmod.build(
-        encoder="mlp", prior="laplace", decoder="laplace", latent=2, settings={"encoder.hidden": [32]}
+        encoder="mlp",
+        prior="laplace",
+        decoder="asymmetric-laplace",
+        latent=2,
+        settings={"encoder.hidden": [32]},
     )
     assert {part.provider for part in model.spec.components.values()} == {"genmod-torch", "genmod-laplace"}
     result = genmod.train(model, steps=200, device="cpu")
     losses = [row["loss"] for row in result.rows if row["split"] == "validation"]
     assert losses[-1] < losses[0] - 20
-    assert model.decoder.log_scale.item() < math.log(0.25)  # where it started
+    assert model.decoder.log_scale.item() < math.log(1 / 8)  # where it started
     assert model.sample(3, seed=0).shape == (3, 1, 8, 8)

@@ -1,0 +1,54 @@
+"""ELBO and importance-weighted bound, mixed."""
+
+from typing import TYPE_CHECKING, Annotated, final
+
+from annotated_types import Ge, Le
+from torch import Tensor
+
+from genmod.objective import Objective, Terms
+from genmod.options import Doc
+from genmod.plugins.objectives.draws import log_mean_exp, weigh
+from genmod.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from genmod.model import LatentVariableModel
+
+__all__ = ["CIWAE"]
+
+
+@final
+class CIWAE(Objective):
+    """``loss = -mean_b[β/K Σ_k log w_k + (1-β) log 1/K Σ_k w_k]``, ``w = p(x|z) p(z) / q(z|x)``, nats.
+
+    Between the bound of ``iwae`` at β = 0, which is tight, and the ELBO at β = 1, which trains the encoder better.
+    Reported as ``iwae`` and ``elbo``, both of the same draws.
+
+    Reference:
+        Tighter Variational Bounds are Not Necessarily Better (Rainforth et al., 2018), arXiv:1802.04537
+
+    Example:
+        >>> float(CIWAE(beta=0.05).beta)
+        0.05
+    """
+
+    uses_divergence = False
+    needs_densities = True
+
+    def __init__(
+        self,
+        *,
+        beta: Annotated[
+            Schedule | float, Ge(0), Le(1), Doc("share of the ELBO, may change during training")
+        ] = 0.5,
+        samples: Annotated[int, Ge(1), Doc("draws of the latents for each example, K")] = 5,
+    ) -> None:
+        super().__init__()
+        self.beta = Schedule.parse(beta)
+        self.samples = samples
+
+    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+        q = model.encode(x)
+        draws = weigh(model, x, q, q.rsample((self.samples,)))
+        tight, values = log_mean_exp(draws.log_weights, 0), draws.values()
+        beta = float(self.beta)
+        return Terms(-(beta * values["elbo"] + (1 - beta) * tight).mean(), {"iwae": tight, **values})

@@ -1,0 +1,46 @@
+"""The importance-weighted bound."""
+
+from typing import TYPE_CHECKING, Annotated, final
+
+from annotated_types import Ge
+from torch import Tensor
+
+from genmod.objective import Objective, Terms
+from genmod.options import Doc
+from genmod.plugins.objectives.draws import log_mean_exp, weigh
+
+if TYPE_CHECKING:
+    from genmod.model import LatentVariableModel
+
+__all__ = ["IWAE"]
+
+
+@final
+class IWAE(Objective):
+    """``loss = -mean_b[log 1/K Σ_k w_k]``, ``w_k = p(x|z_k) p(z_k) / q(z_k|x)``, ``z_k ~ q(z|x)``, nats.
+
+    A bound on ``log p(x)`` that grows with K, from the ELBO at K = 1. Reported as ``iwae``, beside the ELBO of the
+    same draws with its distortion and rate.
+
+    Reference:
+        Importance Weighted Autoencoders (Burda et al., 2015), arXiv:1509.00519
+
+    Example:
+        >>> IWAE(samples=50).samples
+        50
+    """
+
+    uses_divergence = False
+    needs_densities = True
+
+    def __init__(
+        self, *, samples: Annotated[int, Ge(1), Doc("draws of the latents for each example, K")] = 5
+    ) -> None:
+        super().__init__()
+        self.samples = samples
+
+    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+        q = model.encode(x)
+        draws = weigh(model, x, q, q.rsample((self.samples,)))
+        bound = log_mean_exp(draws.log_weights, 0)
+        return Terms(-bound.mean(), {"iwae": bound, **draws.values()})

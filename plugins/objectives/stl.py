@@ -1,0 +1,57 @@
+"""The ELBO with the gradient through the draws alone."""
+
+from typing import TYPE_CHECKING, Annotated, final
+
+from annotated_types import Ge
+from torch import Tensor
+
+from genmod.errors import UsageError
+from genmod.objective import Objective, Terms
+from genmod.options import Doc
+from genmod.plugins.objectives.draws import weigh
+
+if TYPE_CHECKING:
+    from genmod.model import LatentVariableModel
+
+__all__ = ["StickingTheLanding"]
+
+
+@final
+class StickingTheLanding(Objective):
+    """``loss = -mean_b[log w_b]``, ``w = p(x|z) p(z) / q(z|x)``, one draw, without the score of q in its gradient; nats.
+
+    The score ``∂log q(z|x)/∂φ`` is zero in expectation and is left out, so that the gradient has no noise where
+    the posterior is exact. That is unbiased for one draw alone: weights of several draws change what the score
+    averages to.
+
+    Reference:
+        Sticking the Landing: Simple, Lower-Variance Gradient Estimators for Variational Inference
+        (Roeder et al., 2017), arXiv:1703.09194
+
+    Raises:
+        UsageError: more than one draw.
+
+    Example:
+        >>> StickingTheLanding().samples
+        1
+    """
+
+    uses_divergence = False
+    needs_densities = True
+
+    def __init__(
+        self, *, samples: Annotated[int, Ge(1), Doc("draws of the latents for each example: one")] = 1
+    ) -> None:
+        super().__init__()
+        if samples > 1:
+            raise UsageError(
+                f"objective 'stl' was asked for {samples} draws, but its gradient is biased where several are weighted",
+                hint="choose --objective dreg for weighted draws; for their plain mean, --objective elbo with "
+                "--divergence kl-mc -s divergence.sticking_the_landing=true",
+            )
+        self.samples = samples
+
+    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+        q = model.encode(x)
+        draws = weigh(model, x, q, q.rsample((1,)), path_only=True)
+        return Terms(-draws.log_weights.mean(), draws.values())

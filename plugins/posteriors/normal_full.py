@@ -1,0 +1,133 @@
+"""Normal posterior with all correlations."""
+
+import math
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
+
+from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_normal
+from genmod.layers import flat_size
+from genmod.posterior import Posterior
+
+__all__ = ["CorrelatedNormal", "NormalFullPosterior"]
+
+
+@final
+class CorrelatedNormal(Distribution):
+    """A normal distribution by its marginal scales and the Cholesky factor of its correlations.
+
+    ``z = loc + scale ∘ C ε``, ``C_ij = a_ij / r_i`` below the diagonal and ``C_ii = 1 / r_i``, ``r_i² = 1 + Σ_j a_ij²``
+
+    Args:
+        loc: mean, ``(*batch, *event_shape)``.
+        log_scale: logarithm of the marginal standard deviations, the same shape.
+        below: ``a``, of which the part below the diagonal is used, ``(*batch, n, n)``, n values in an event.
+        event_dims: how many of the last dimensions are one event.
+
+    Example:
+        >>> q = CorrelatedNormal(torch.zeros(3, 2), torch.zeros(3, 2), torch.ones(3, 2, 2), 1)
+        >>> q.log_prob(torch.zeros(3, 2)).exp() * 2 * math.pi
+        tensor([1.4142, 1.4142, 1.4142])
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    has_rsample = True
+
+    def __init__(self, loc: Tensor, log_scale: Tensor, below: Tensor, event_dims: int) -> None:
+        self.loc, self.log_scale, self.below = loc, log_scale, below.tril(-1)
+        self.square_norm = self.below.square().sum(-1)
+        batch = loc.dim() - event_dims
+        super().__init__(loc.shape[:batch], loc.shape[batch:], validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        return constraints.independent(constraints.real, len(self.event_shape))
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "CorrelatedNormal":
+        loc, log_scale = (each.expand(*batch_shape, *self.event_shape) for each in (self.loc, self.log_scale))
+        below = self.below.expand(*batch_shape, *self.below.shape[-2:])
+        return CorrelatedNormal(loc, log_scale, below, len(self.event_shape))
+
+    @property
+    def marginals(self) -> Independent:
+        """The normal distribution with the same marginals and no correlations."""
+        return diagonal_normal(self.loc, self.log_scale, len(self.event_shape))
+
+    @property
+    def mean(self) -> Tensor:
+        return self.loc
+
+    @property
+    def variance(self) -> Tensor:
+        return (2 * self.log_scale).exp()
+
+    def total_correlation(self) -> Tensor:
+        """``KL(self ‖ marginals) = Σ_i log r_i``, ``(*batch)``, nats."""
+        return 0.5 * torch.log1p(self.square_norm).sum(-1)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        noise = torch.randn(
+            (*sample_shape, *self._batch_shape, self.below.shape[-1]),
+            dtype=self.loc.dtype,
+            device=self.loc.device,
+        )
+        mixed = (noise + (self.below @ noise[..., None])[..., 0]) * (1 + self.square_norm).rsqrt()
+        return self.loc + self.log_scale.exp() * mixed.reshape(*sample_shape, *self.loc.shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        standard = (value - self.loc) * (-self.log_scale).exp()
+        dims = len(self.event_shape)
+        flat = standard.flatten(-dims) * (1 + self.square_norm).sqrt()
+        unit = self.below + torch.eye(flat.shape[-1], dtype=flat.dtype, device=flat.device)
+        noise = torch.linalg.solve_triangular(unit, flat[..., None], upper=False, unitriangular=True)[..., 0]
+        log_det = self.log_scale.flatten(-dims).sum(-1) - self.total_correlation()
+        return -0.5 * (noise * noise + math.log(2 * math.pi)).sum(-1) - log_det
+
+    def entropy(self) -> Tensor:
+        return self.marginals.entropy() - self.total_correlation()
+
+
+@register_kl(CorrelatedNormal, Independent)
+def _kl(q: CorrelatedNormal, p: Independent) -> Tensor:
+    """``KL(q ‖ p) = KL(marginals ‖ p) + KL(q ‖ marginals)`` for a p without correlations."""
+    if not isinstance(p.base_dist, LogScaleNormal):
+        raise NotImplementedError
+    return kl_divergence(q.marginals, p) + q.total_correlation()
+
+
+@final
+class NormalFullPosterior(Posterior):
+    """A normal distribution whose mean, scales and correlations are linear in the features.
+
+    ``q(z|x) = N(z; loc(x), S C Cᵀ S)``, ``S`` the scales and ``C`` the Cholesky factor of the correlations
+
+    ``features (B, *feature_shape) → batch_shape (B,), event_shape latent_shape``. The number of weights grows with
+    the square of the number of latents.
+
+    Reference:
+        Stochastic Backpropagation and Approximate Inference in Deep Generative Models (Rezende et al., 2014),
+        arXiv:1401.4082
+
+    Example:
+        >>> q = NormalFullPosterior((256,), (16,))(torch.zeros(2, 256))
+        >>> q.rsample((5,)).shape
+        torch.Size([5, 2, 16])
+    """
+
+    def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
+        super().__init__(feature_shape, latent_shape)
+        self.support = constraints.independent(constraints.real, len(latent_shape))
+        self.n = flat_size(latent_shape)
+        self.head = nn.Linear(flat_size(feature_shape), 2 * self.n + self.n * (self.n - 1) // 2)
+
+    def forward(self, features: Tensor) -> CorrelatedNormal:
+        n, out = self.n, self.head(features.flatten(1))
+        loc, log_scale = (each.unflatten(1, self.latent_shape) for each in (out[:, :n], out[:, n : 2 * n]))
+        rows, columns = torch.tril_indices(n, n, -1, device=out.device)
+        below = out.new_zeros(out.shape[0], n * n)
+        below = below.index_copy(1, rows * n + columns, bounded_log_scale(out[:, 2 * n :])).unflatten(
+            1, (n, n)
+        )
+        return CorrelatedNormal(loc, bounded_log_scale(log_scale), below, len(self.latent_shape))

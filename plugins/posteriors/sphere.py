@@ -1,0 +1,72 @@
+"""The unit sphere: its support, its area, and points around a direction."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+from genmod.errors import UsageError
+
+__all__ = ["around", "log_area", "require_vector", "unit_sphere"]
+
+
+class _UnitSphere(constraints.Constraint):
+    event_dim = 1
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value.square().sum(-1) - 1).abs() < 1e-4
+
+    def __repr__(self) -> str:
+        return "UnitSphere()"
+
+
+unit_sphere = _UnitSphere()
+"""Vectors of length one."""
+
+
+def log_area(d: int) -> float:
+    """Logarithm of the area of the unit sphere in ``d`` dimensions, ``log(2 π^(d/2) / Γ(d/2))``.
+
+    Example:
+        >>> round(math.exp(log_area(3)) / math.pi, 6)
+        4.0
+    """
+    return math.log(2) + d / 2 * math.log(math.pi) - math.lgamma(d / 2)
+
+
+def around(loc: Tensor, along: Tensor, across: Tensor) -> Tensor:
+    """Random points at given places along a direction, uniform around it.
+
+    ``along · loc + across · v``, ``v`` uniform on the directions at right angles to ``loc``
+
+    Args:
+        loc: unit vectors, ``(*batch, d)``.
+        along: ``cos`` of the angle to ``loc``, ``(*sample, *batch)``.
+        across: ``sin`` of it, the same shape.
+
+    Returns:
+        ``(*sample, *batch, d)``, differentiable in all three.
+
+    Example:
+        >>> around(torch.tensor([1.0, 0.0]), torch.zeros(5), torch.ones(5)).abs()[:, 1]
+        tensor([1., 1., 1., 1., 1.])
+    """
+    noise = torch.randn((*along.shape, loc.shape[-1]), dtype=loc.dtype, device=loc.device)
+    tangent = noise - (noise * loc).sum(-1, keepdim=True) * loc
+    tangent = tangent / tangent.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(loc.dtype).tiny)
+    return along[..., None] * loc + across[..., None] * tangent
+
+
+def require_vector(what: str, latent_shape: tuple[int, ...]) -> int:
+    """The number of dimensions of latents on a sphere or in a ball.
+
+    Raises:
+        UsageError: the latent shape is not one number from 2 on.
+    """
+    if len(latent_shape) != 1 or latent_shape[0] < 2:
+        raise UsageError(
+            f"{what} needs latents that are vectors of 2 or more numbers, was given the shape {latent_shape}",
+            hint="for example: --latent 16",
+        )
+    return latent_shape[0]

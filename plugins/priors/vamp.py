@@ -1,0 +1,158 @@
+"""Mixture of the posteriors of pseudo-inputs as a prior."""
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final
+
+import torch
+from annotated_types import Ge
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution
+from torch.distributions.constraints import Constraint
+
+from genmod.errors import UndefinedError, UsageError
+from genmod.options import Doc
+from genmod.prior import Prior
+
+if TYPE_CHECKING:
+    from genmod.model import LatentVariableModel
+
+__all__ = ["DistributionMixture", "VampPrior"]
+
+
+@final
+class DistributionMixture(Distribution):
+    """A weighted mixture over the batch of any distribution that has log-densities.
+
+    ``log p(z) = log Σ_c w_c q_c(z)``
+
+    Args:
+        logits: of the weights, ``(C,)``.
+        parts: ``batch_shape (C,)``.
+
+    Example:
+        >>> from genmod import diagonal_normal
+        >>> parts = diagonal_normal(torch.zeros(3, 2), torch.zeros(3, 2), 1)
+        >>> DistributionMixture(torch.zeros(3), parts).log_prob(torch.zeros(2))
+        tensor(-1.8379)
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, logits: Tensor, parts: Distribution) -> None:
+        self.log_weights = logits.log_softmax(0)
+        self.parts = parts
+        super().__init__((), parts.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Constraint:
+        support: Constraint = self.parts.support  # type: ignore[assignment]
+        return support
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "DistributionMixture":
+        mixture = DistributionMixture(self.log_weights, self.parts)
+        mixture._batch_shape = torch.Size(batch_shape)
+        return mixture
+
+    @property
+    def mean(self) -> Tensor:
+        weights = self.log_weights.exp()
+        return (weights.reshape(-1, *[1] * len(self.event_shape)) * self.parts.mean).sum(0)
+
+    @property
+    def variance(self) -> Tensor:
+        weights = self.log_weights.exp().reshape(-1, *[1] * len(self.event_shape))
+        return (weights * (self.parts.variance + (self.parts.mean - self.mean).square())).sum(0)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        dims = len(self.event_shape)
+        each = self.parts.log_prob(value.unsqueeze(value.dim() - dims))
+        return (self.log_weights + each).logsumexp(-1)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        shape = torch.Size((*sample_shape, *self._batch_shape))
+        chosen = Categorical(logits=self.log_weights, validate_args=False).sample((shape.numel(),))
+        # Only as many draws of each part as the most chosen one needs.
+        counts = torch.bincount(chosen, minlength=len(self.log_weights))
+        draws = self.parts.sample((int(counts.max()) if len(chosen) else 0,))
+        order = chosen.argsort()
+        first = counts.cumsum(0) - counts
+        place = torch.arange(len(chosen), device=chosen.device) - first[chosen[order]]
+        picked = torch.empty_like(draws[:1, 0].expand(len(chosen), *self.event_shape))
+        picked[order] = draws[place, chosen[order]]
+        return picked.reshape(*shape, *self.event_shape)
+
+
+@final
+class VampPrior(Prior):
+    """The mixture of what the posterior makes of pseudo-inputs, which are trained with the model.
+
+    ``p(z) = Σ_c w_c q(z | u_c)``, ``u`` pseudo-inputs, ``batch_shape ()``, ``event_shape latent_shape``
+
+    The density is that of the posterior, whatever its support. It has no closed-form KL; use ``kl-mc``.
+
+    Reference:
+        VAE with a VampPrior (Tomczak and Welling, 2018), arXiv:1705.07120
+
+    Raises:
+        UsageError: the posterior is a point mass.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(encoder="mlp", prior="vamp", divergence="kl-mc", latent=2)
+        >>> model.prior().sample((5,)).shape
+        torch.Size([5, 2])
+    """
+
+    support = None
+    components: int
+
+    def __init__(
+        self,
+        latent_shape: tuple[int, ...],
+        *,
+        components: Annotated[int, Ge(1), Doc("number of pseudo-inputs")] = 100,
+        weights: Annotated[bool, Doc("train the weights of the pseudo-inputs too")] = False,
+    ) -> None:
+        super().__init__(latent_shape)
+        self.components = components
+        self.logits = nn.Parameter(torch.zeros(components)) if weights else None
+        self.pseudo = nn.ParameterList()
+        self._model: tuple[Any, ...] = ()
+
+    def bind(self, model: "LatentVariableModel") -> None:
+        if not model.posterior.has_density:
+            raise UsageError(
+                "prior 'vamp' is a mixture of posteriors, and this model's has no density",
+                hint="choose one that has: --posterior normal",
+            )
+        data = model.data
+        low, high = max(data.low, -1.0), min(data.high, 1.0) if math.isinf(data.high) else data.high
+        self.low, self.high = low, high
+        self.bounded = math.isfinite(data.high - data.low)
+        # Around the middle of the data, apart enough to differ.
+        start = torch.randn(self.components, *data.shape)
+        self.pseudo = nn.ParameterList([nn.Parameter(start)])
+        self.support = model.posterior.support
+        # In a tuple, so that the model is not a part of its own part.
+        self._model = (model,)
+
+    @property
+    def inputs(self) -> Tensor:
+        """The pseudo-inputs, ``(components, *data.shape)``, within the range of the data.
+
+        Raises:
+            UndefinedError: the prior is not yet part of a model.
+        """
+        if not self._model:
+            raise UndefinedError(
+                "prior 'vamp' is made of a model's encoder and posterior, and is not part of a model",
+                hint="build one: genmod build --prior vamp --divergence kl-mc",
+            )
+        raw: Tensor = self.pseudo[0]
+        return self.low + (self.high - self.low) * raw.sigmoid() if self.bounded else raw
+
+    def forward(self) -> DistributionMixture:
+        inputs = self.inputs
+        logits = inputs.new_zeros(self.components) if self.logits is None else self.logits
+        return DistributionMixture(logits, self._model[0].encode(inputs))

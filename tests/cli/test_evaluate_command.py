@@ -1,0 +1,119 @@
+"""``genmod evaluate``."""
+
+import json
+
+import numpy as np
+import pytest
+
+import genmod as library
+from genmod.assembly import open_dataset
+
+
+@pytest.fixture
+def model(genmod):
+    made = library.build(encoder="mlp", latent=3, settings={"encoder.hidden": [16]}, seed=1)
+    library.save(made, "model")
+    return made.eval()
+
+
+def table(text):
+    """Header and rows of tab-separated text."""
+    header, *rows = [line.split("\t") for line in text.splitlines()]
+    return header, rows
+
+
+def test_table(genmod, model):
+    done = genmod("evaluate", "--device", "cpu")
+    assert done.code == 0, done.err
+    header, rows = table(done.out)
+    assert header == ["test", "value", "standard error", "unit", "examples"]
+    wanted = library.evaluate(model, open_dataset(model.spec).split("test"))
+    assert [row[0] for row in rows] == ["elbo", "rate", "distortion", "bits_per_dim"]
+    for row in rows:
+        number = wanted[row[0]]
+        assert row[1:] == [f"{number.value:.3f}", f"{number.standard_error:.3f}", number.unit, str(number.n)]
+    assert done.err.startswith("warning: model records no training run")
+
+
+def test_json(genmod, model):
+    done = genmod(
+        "evaluate", "model", "--split", "validation", "--samples", 3, "--seed", 4, "--device", "cpu", "--json"
+    )
+    document = json.loads(done.out)
+    wanted = library.evaluate(model, open_dataset(model.spec).split("validation"), samples=3, seed=4)
+    (found,) = document["models"]
+    assert document["split"] == "validation"
+    assert found["directory"] == "model"
+    assert (found["samples"], found["seed"], found["undefined"]) == (3, 4, {})
+    for row, number in zip(found["rows"], wanted.rows, strict=True):
+        assert row == vars(number)
+
+
+def test_several_models_in_one_table(genmod, model):
+    library.save(library.build("autoencoder", encoder="mlp", latent=3), "plain")
+    done = genmod("evaluate", "model", "plain", "--device", "cpu")
+    header, rows = table(done.out)
+    assert header == ["model", "test", "value", "standard error", "unit", "examples"]
+    assert [row[:2] for row in rows] == [
+        ["model", "elbo"],
+        ["model", "rate"],
+        ["model", "distortion"],
+        ["model", "bits_per_dim"],
+        ["plain", "distortion"],
+    ]
+    for name in ("elbo", "rate", "bits_per_dim"):
+        assert f"plain: no {name}: its posterior 'delta' has no density" in done.err
+    document = json.loads(genmod("evaluate", "model", "plain", "--device", "cpu", "--json").out)
+    assert [each["directory"] for each in document["models"]] == ["model", "plain"]
+    assert set(document["models"][1]["undefined"]) == {"elbo", "rate", "bits_per_dim"}
+
+
+def test_numbers_of_different_data_are_not_compared_silently(genmod, model):
+    np.savez("a.npz", x=np.random.default_rng(0).normal(size=(60, 3)).astype("float32"))
+    genmod("build", "--data", "npz", "-s", "dataset.path=a.npz", "--encoder", "mlp", "--decoder",
+           "gaussian", "-o", "other")  # fmt: skip
+    done = genmod("evaluate", "model", "other", "--device", "cpu")
+    assert done.code == 0
+    assert "warning: these models were built for different data" in done.err
+    assert "other: no bits_per_dim: the data are continuous" in done.err
+    assert "different data" not in genmod("evaluate", "model", "model", "--device", "cpu").err
+
+
+def test_one_example_has_no_standard_error(genmod, model):
+    np.savez(
+        "one.npz",
+        x_train=np.zeros((20, 3), "float32"),
+        x_validation=np.zeros((2, 3), "float32"),
+        x_test=np.zeros((1, 3), "float32"),
+    )
+    genmod("build", "--data", "npz", "-s", "dataset.path=one.npz", "--encoder", "mlp", "--decoder",
+           "gaussian", "-o", "other")  # fmt: skip
+    done = genmod("evaluate", "other", "--device", "cpu", "--json")
+    assert done.code == 0, done.err
+    (found,) = json.loads(done.out)["models"]
+    assert {row["standard_error"] for row in found["rows"]} == {None}
+    assert "nan" in genmod("evaluate", "other", "--device", "cpu").out
+
+
+def test_nothing_is_written(genmod, model, tmp_path):
+    before = sorted(path.name for path in (tmp_path / "here" / "model").iterdir())
+    genmod("evaluate", "--device", "cpu")
+    assert sorted(path.name for path in (tmp_path / "here" / "model").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("nowhere", "there is no model directory nowhere"),
+        ("model nowhere", "there is no model directory nowhere"),
+        ("--samples 0", "--samples"),
+        ("--split all", "'train', 'validation', 'test'"),
+        ("--device gpu", "'gpu' is no device"),
+        ("-s objective.beta=2", "objective.beta cannot be set"),
+    ],
+)
+def test_arguments_that_cannot_be(genmod, model, arguments, message):
+    done = genmod("evaluate", *arguments.split())
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert "hint: " in done.err

@@ -1,0 +1,79 @@
+"""The README: its commands run as they stand, what it shows is what they print, what it lists is there."""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+MNIST = Path(os.environ.get("GENMOD_DATA") or "/nonexistent", "MNIST", "raw", "train-images-idx3-ubyte.gz")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def test_first_the_line_that_runs_then_the_line_that_tests():
+    assert [block.strip() for block in blocks("bash")] == [
+        "pip install . && genmod build --encoder conv --prior normal && genmod train",
+        "pip install '.[test]' && pytest",
+    ]
+    first, second = map(TEXT.index, ("## Install and run", "## Test"))
+    assert (
+        TEXT.index("![")
+        < first
+        < second
+        < min(TEXT.index(f"```{name}") for name in ("console", "toml", "python"))
+    )
+
+
+def test_commands(walk):
+    """In the order of the page, in one folder; what is shown is what is printed, but for numbers."""
+    (file,) = re.findall(r"^`([\w.]+)`:\n\n```toml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    (walk.folder / file[0]).write_text(file[1], encoding="utf-8")
+    (walk.folder / "examples").symlink_to(ROOT / "examples")
+    commands = walk.commands(TEXT)
+    # The first line installs; what comes after it is run here.
+    walk.follow(walk.commands("```console\n$ " + blocks("bash")[0].partition(" && ")[2] + "```\n")[0])
+    assert {path.name for path in (walk.folder / "model" / "samples").iterdir()} == {
+        "samples.png",
+        "reconstructions.png",
+    }
+    for command in commands:
+        if "mnist" in command.line and not MNIST.exists():
+            continue
+        walk.follow(command, code=2 if any(line.startswith("error: ") for line in command.shown) else 0)
+    for name in re.findall(
+        r"^\| (`[^|]*`) \|", TEXT[TEXT.index("## A model directory") : TEXT.index("## Python")], re.MULTILINE
+    ):
+        for part in re.findall(r"`([^`]+)`", name):
+            assert (walk.folder / "model" / part).exists(), part
+
+
+def test_python(environment, tmp_path):
+    (code,) = blocks("python")
+    quick = code.replace("epochs=20", "epochs=1")
+    assert quick != code
+    environment.run([sys.executable, "-c", quick], cwd=tmp_path)
+
+
+def test_components_are_those_that_there_are(environment, tmp_path):
+    listed = json.loads(environment.run("genmod list --no-plugins --json", cwd=tmp_path).stdout)["components"]
+    there_are = {}
+    for row in listed:
+        there_are.setdefault(row["kind"], []).append(row["name"])
+    table = TEXT[TEXT.index("## Components") : TEXT.index("`genmod show`")]
+    shown = {
+        kind: re.findall(r"`([\w.-]+)`", names)
+        for kind, names in re.findall(r"^\| (\w+) \|.*\| (`.*) \|$", table, re.MULTILINE)
+    }
+    assert shown == there_are
+
+
+@pytest.mark.parametrize("name", re.findall(r"\]\(([^)#:]+)\)", TEXT))
+def test_linked_files_are_there(name):
+    assert (ROOT / name).exists()

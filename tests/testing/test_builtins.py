@@ -1,0 +1,80 @@
+"""Every built-in component against every check; datasets that read files are given small ones."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genmod.plugins.datasets import cifar10
+from genmod.plugins.datasets.fashion_mnist import FashionMNIST
+from genmod.plugins.datasets.mnist import MNIST
+from genmod.registry import Registry
+from genmod.testing import run_checks
+
+COMPONENTS = Registry(third_party=False).components()
+
+_OPTIONS = {
+    "mnist": {"dataset.validation": 20},
+    "fashion-mnist": {"dataset.validation": 20},
+    "cifar10": {"dataset.validation": 20},
+    "npz": {"dataset.path": Path("table.npz")},
+    "image-folder": {"dataset.path": Path("pictures")},
+    "sprites": {"dataset.rotations": 5, "dataset.positions": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder of data with small files of every format."""
+    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    for place, cls in (("MNIST", MNIST), ("FashionMNIST", FashionMNIST)):
+        raw = folder / place / "raw"
+        raw.mkdir(parents=True)
+        for name, shape, _ in small_files(cls):
+            array = rng.integers(0, 10 if len(shape) == 1 else 256, shape).astype(np.uint8)
+            header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+            (raw / f"{name}.gz").write_bytes(gzip.compress(header + array.tobytes()))
+    batches = folder / "cifar-10-batches-bin"
+    batches.mkdir()
+    for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
+        records = rng.integers(0, 256, (24, 3073), dtype=np.uint8)
+        records[:, 0] = np.arange(24) % 10
+        (batches / name).write_bytes(records.tobytes())
+    np.savez(folder / "table.npz", x=rng.normal(size=(90, 4)).astype(np.float32), y=rng.integers(0, 3, 90))
+    for i in range(60):
+        place = folder / "pictures" / ("cat", "dog")[i % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)).save(place / f"{i:03}.png")
+    return folder
+
+
+def small_files(cls):
+    """The files of a dataset like MNIST, with fewer examples and no checksums."""
+    sizes = {"train": 120, "t10k": 30}
+    return tuple((name, (sizes[name.split("-")[0]], *shape[1:]), None) for name, shape, _ in cls.files)
+
+
+@pytest.mark.parametrize("provided", COMPONENTS, ids=lambda p: f"{p.kind}-{p.name}")
+def test_builtin(provided, registry, root, monkeypatch):
+    for cls in (MNIST, FashionMNIST):
+        monkeypatch.setattr(cls, "files", small_files(cls))
+    monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
+    options = _OPTIONS.get(provided.name, {}) if provided.kind == "dataset" else {}
+    report = run_checks(provided, options=options, root=root, registry=registry)
+    assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
+    # What is skipped is skipped for a trait or for want of an optional package, never for want of data.
+    assert report.ok or all("is not installed" in outcome.message for outcome in report.skipped)
+    assert not [o for o in report.skipped if "data are not there" in o.message or "options" in o.message]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provided", COMPONENTS, ids=lambda p: f"{p.kind}-{p.name}")
+def test_builtin_compiles(provided, registry):
+    if provided.kind not in ("encoder", "posterior", "prior", "decoder", "network"):
+        pytest.skip("it is not compiled by itself")
+    report = run_checks(provided, registry=registry, slow=True)
+    (compiled,) = (outcome for outcome in report.checks if outcome.check == "check_compile")
+    assert compiled.status in ("passed", "skipped"), compiled.message

@@ -1,0 +1,196 @@
+"""What is checked, what is reported, and what counts as a failure."""
+
+import json
+import subprocess
+import sys
+from typing import Annotated
+
+import pytest
+import torch
+
+from genmod import Component, Doc
+from genmod.errors import PluginError, UsageError
+from genmod.registry import Registry
+from genmod.templates.encoder import TemplateEncoder
+from genmod.templates.prior import TemplatePrior
+from genmod.testing import CHECKS, run_checks
+from genmod.testing.runner import Outcome, Report
+
+
+class Wrong(TemplateEncoder):
+    """A feature shape that is not; UsageError."""
+
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.feature_shape = (1,)
+
+
+class NeedsWidth(TemplateEncoder.__base__):
+    """Linear; UsageError."""
+
+    def __init__(self, data_shape, *, width: Annotated[int, Doc("width")]):
+        super().__init__(data_shape)
+
+    def forward(self, x):
+        return x
+
+
+def test_every_check_says_what_it_checks_and_what_to_change():
+    names = [check.name for check in CHECKS]
+    assert len(names) == len(set(names))
+    for check in CHECKS:
+        assert check.name.startswith("check_")
+        assert check.summary.endswith(".")
+        assert check.remedy
+        assert "\n" not in check.remedy
+
+
+def test_nothing_checked_is_a_failure():
+    assert not Report(()).ok
+    assert not Report((Outcome("prior/x", "check_y", "skipped", "why"),)).ok
+    assert str(Report(())).startswith("0 checks of 0 components ran")
+
+
+def test_counts(registry):
+    report = run_checks([Wrong, "prior/normal"], registry=registry)
+    assert not report.ok
+    assert [(o.component, o.check) for o in report.failed] == [("encoder/Wrong", "check_shapes")]
+    assert report.ran == len(report.checks) - len(report.skipped)
+    assert all(outcome.message for outcome in report.skipped)
+    counts = [sum(o.status == s for o in report.checks) for s in ("passed", "failed", "skipped", "expected")]
+    assert sum(counts) == len(report.checks)
+    assert f"{counts[0]} passed, 1 failed, {counts[2]} skipped, 0 expected" in str(report)
+    assert json.loads(json.dumps(report.to_json()))["ran"] == report.ran
+
+
+def test_expected_failures(registry):
+    why = {"check_shapes": "it is a test"}
+    report = run_checks(Wrong, registry=registry, expected_failures=why)
+    assert report.ok
+    (expected,) = [outcome for outcome in report.checks if outcome.status == "expected"]
+    assert expected.message.startswith("it is a test: ")
+
+
+def test_expected_failure_of_one_component_alone(registry):
+    why = {"encoder/Wrong:check_shapes": "it is a test"}
+    assert run_checks([Wrong, TemplateEncoder], registry=registry, expected_failures=why).ok
+
+
+def test_expected_failure_that_passes_is_a_failure(registry):
+    report = run_checks(TemplateEncoder, registry=registry, expected_failures={"check_shapes": "who knows"})
+    assert [(o.check, o.message) for o in report.failed] == [
+        ("check_shapes", "expected to fail (who knows), and passed")
+    ]
+
+
+@pytest.mark.parametrize("expected", [{"check_shape": "a typo"}, {"check_bound": "of another kind"}, {"check_shapes": " "}])
+def test_expectations_that_make_no_sense(registry, expected):
+    with pytest.raises(UsageError, match="is expected to fail"):
+        run_checks(TemplateEncoder, registry=registry, expected_failures=expected)
+
+
+def test_options(registry):
+    assert not run_checks(NeedsWidth, registry=registry).ok
+    report = run_checks("encoder/mlp", registry=registry, options={"encoder.hidden": [3]})
+    assert report.ok
+    with pytest.raises(UsageError, match="no such option"):
+        run_checks("encoder/mlp", registry=registry, options={"encoder.hiden": [3]})
+    with pytest.raises(UsageError, match="belongs to nothing"):
+        run_checks("encoder/mlp", registry=registry, options={"prior.hidden": [3]})
+
+
+def test_required_option_leaves_the_rest_out(registry):
+    report = run_checks("dataset/npz", registry=registry)
+    assert not report.failed
+    reasons = {outcome.message for outcome in report.skipped}
+    assert "it needs the options path: -s dataset.path=…" in reasons
+
+
+def test_random_state_is_left_alone(registry):
+    before = torch.get_rng_state()
+    run_checks(["prior/normal", "decoder/gaussian"], registry=registry)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_same_result_whatever_the_random_state(registry):
+    messages = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        messages.append([outcome.message for outcome in run_checks(Wrong, registry=registry).checks])
+    assert messages[0] == messages[1]
+
+
+def test_targets(registry):
+    record = Component("prior", "mine", "genmod.templates.prior:TemplatePrior", "learned normal")
+    assert {o.component for o in run_checks(record, registry=registry).checks} == {"prior/mine"}
+    assert {o.component for o in run_checks(TemplatePrior, registry=registry).checks} == {"prior/TemplatePrior"}
+    found = run_checks([registry.find("prior", "none"), "prior/normal"], registry=registry)
+    assert {o.component for o in found.checks} == {"prior/none", "prior/normal"}
+
+
+@pytest.mark.parametrize("target", ["genmod-not-there", "encoder/not-there", "nothing"])
+def test_unknown_targets(registry, target):
+    with pytest.raises(UsageError) as raised:
+        run_checks(target, registry=registry)
+    assert raised.value.hint
+
+
+def test_class_of_no_kind(registry):
+    with pytest.raises(UsageError, match="int is no component"):
+        run_checks(int, registry=registry)
+
+
+def test_plugin_that_gives_nothing(tmp_path, monkeypatch):
+    info = tmp_path / "genmod_broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: genmod-broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[genmod.v1]\nmain = no_such_module_at_all\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PluginError, match="genmod-broken 1.0 is broken"):
+        run_checks("genmod-broken", registry=Registry())
+
+
+TESTS = """
+from genmod.templates.encoder import TemplateEncoder
+from genmod.testing import parametrize_with_checks
+
+class Wrong(TemplateEncoder):
+    '''Wrong; UsageError.'''
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.feature_shape = (1,)
+
+@parametrize_with_checks(["prior/normal"])
+def test_right(check):
+    check()
+
+@parametrize_with_checks(Wrong)
+def test_wrong(check):
+    check()
+
+@parametrize_with_checks(Wrong, expected_failures={"check_shapes": "known"})
+def test_known(check):
+    check()
+
+@parametrize_with_checks(TemplateEncoder, expected_failures={"check_shapes": "mistaken"})
+def test_mistaken(check):
+    check()
+"""
+
+
+def test_parametrized(tmp_path):
+    (tmp_path / "test_mine.py").write_text(TESTS)
+    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--tb=short", "test_mine.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+    lines = done.stdout.splitlines()
+    failed = [line.split(" - ")[0] for line in lines if line.startswith("FAILED")]
+    assert failed == [
+        "FAILED test_mine.py::test_wrong[encoder/Wrong:check_shapes]",
+        "FAILED test_mine.py::test_mistaken[encoder/TemplateEncoder:check_shapes]",
+    ]
+    assert [line for line in lines if line.startswith("XFAIL")] == [
+        "XFAIL test_mine.py::test_known[encoder/Wrong:check_shapes] - known"
+    ]
+    assert any("remedy: take every size from the shapes" in line for line in lines)
+    assert any("[XPASS(strict)] mistaken" in line for line in lines)
+    assert any(line.startswith("SKIPPED") and "it has no parameters" in line for line in lines)

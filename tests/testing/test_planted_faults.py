@@ -1,0 +1,909 @@
+"""Components that are wrong in one thing, each caught by the check that is meant for it and by no unrelated one."""
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.distributions import (
+    HalfNormal,
+    Independent,
+    Laplace,
+    Normal,
+    kl_divergence,
+)
+from torch.distributions.kl import register_kl
+
+from genmod import (
+    Batch,
+    ComponentSpec,
+    DataInfo,
+    Divergence,
+    Doc,
+    Schedule,
+    TensorSplit,
+    Terms,
+    UsageError,
+    diagonal_normal,
+)
+from genmod.distributions import LogScaleNormal
+from genmod.registry import Registry
+from genmod.templates.dataset import TemplateDataset
+from genmod.templates.decoder import TemplateDecoder
+from genmod.templates.divergence import TemplateDivergence
+from genmod.templates.encoder import TemplateEncoder
+from genmod.templates.network import TemplateNetwork
+from genmod.templates.objective import TemplateObjective
+from genmod.templates.posterior import TemplatePosterior
+from genmod.templates.prior import TemplatePrior
+from genmod.templates.tracker import TemplateTracker
+from genmod.testing import CHECKS, run_checks
+from genmod.training.schedule import Clock
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A wrong component.
+
+    Args:
+        target: what is checked.
+        check: the check that is meant to catch it.
+        others: checks of laws that the same fault breaks too.
+    """
+
+    target: object
+    check: str
+    others: tuple[str, ...] = ()
+
+
+FAULTS: list[Fault] = []
+
+
+def caught_by(check, *others):
+    """Plant a class as a fault."""
+
+    def plant(cls):
+        cls.__doc__ = cls.__doc__ or "Something; raises UsageError."
+        FAULTS.append(Fault(cls, check, others))
+        return cls
+
+    return plant
+
+
+# ---------------------------------------------------------------- what every component owes
+
+
+@caught_by("check_class")
+class Unfinished(TemplateEncoder.__base__):
+    pass
+
+
+@caught_by("check_signature")
+class PositionalOption(TemplateEncoder):
+    def __init__(self, data_shape, width: int = 32):
+        super().__init__(data_shape, width=width)
+
+
+@caught_by("check_options")
+class UndocumentedOption(TemplateEncoder):
+    def __init__(self, data_shape, *, width: int = 32):
+        super().__init__(data_shape, width=width)
+
+
+@caught_by("check_options")
+class KeywordSink(TemplateEncoder):
+    def __init__(self, data_shape, **options):
+        super().__init__(data_shape)
+
+
+@caught_by("check_options")
+class NoDefault(TemplateEncoder):
+    def __init__(self, data_shape, *, width: Annotated[int, Doc("width")]):
+        super().__init__(data_shape, width=width)
+
+
+@caught_by("check_options")
+class DefaultOfAnotherType(TemplateEncoder):
+    def __init__(self, data_shape, *, width: Annotated[int, Doc("width")] = "wide"):
+        super().__init__(data_shape)
+
+
+@caught_by("check_options_round_trip")
+class ReversesItsOption(TemplateEncoder):
+    def __init__(self, data_shape, *, hidden: Annotated[list[int], Doc("widths")] = (1, 2)):
+        hidden.reverse()
+        super().__init__(data_shape)
+
+
+@caught_by("check_refusals")
+class RefusesWithoutHint(TemplateEncoder):
+    def __init__(self, data_shape):
+        if len(data_shape) == 3:
+            raise UsageError("no images")
+        super().__init__(data_shape)
+
+
+@caught_by("check_refusals")
+class RefusesInSilence(TemplateEncoder):
+    """Nothing is said of refusals."""
+
+    def __init__(self, data_shape):
+        if len(data_shape) == 3:
+            raise UsageError("no images", hint="use a table")
+        super().__init__(data_shape)
+
+
+@caught_by("check_usable")
+class RefusesEverything(TemplateEncoder):
+    def __init__(self, data_shape):
+        raise UsageError("not today", hint="try tomorrow")
+
+
+# ---------------------------------------------------------------- modules
+
+
+@caught_by("check_dtype")
+class DoubleConstant(TemplateEncoder):
+    def forward(self, x):
+        return super().forward(x) * torch.tensor([0.5], dtype=torch.float64)
+
+
+@caught_by("check_device")
+class HardCodedDevice(TemplateNetwork):
+    def forward(self, z):
+        return super().forward(z) + torch.ones(1, dtype=z.dtype, device="cpu").expand(1)
+
+
+@caught_by("check_gradient")
+class Detached(TemplateNetwork):
+    def forward(self, z):
+        return self.layers[2](self.layers[:2](z.flatten(1)).detach()).unflatten(1, self.out_shape)
+
+
+@caught_by("check_gradient")
+class DeadParameter(TemplateEncoder):
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.unused = nn.Parameter(torch.zeros(3))
+
+
+@caught_by("check_gradient")
+class DetachedPrior(TemplatePrior):
+    def forward(self):
+        return diagonal_normal(self.loc.detach(), self.log_scale, len(self.latent_shape))
+
+
+@caught_by("check_input")
+class IgnoresTheNetwork(TemplateDecoder):
+    def forward(self, parameters):
+        return super().forward(0 * parameters)
+
+
+@caught_by("check_batch_independence", "check_batch_size")
+class CentresTheBatch(TemplateEncoder):
+    def forward(self, x):
+        return super().forward(x - x.mean(0))
+
+
+@caught_by("check_batch_independence", "check_batch_size", "check_shapes", "check_same_seed", "check_export")
+class BatchNormOfEveryBatch(TemplateEncoder):
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.norm = nn.BatchNorm1d(self.feature_shape[0], track_running_stats=False)
+
+    def forward(self, x):
+        return self.norm(super().forward(x))
+
+
+@caught_by("check_batch_size", "check_export")
+class DividesByTheBatch(TemplateNetwork):
+    def forward(self, z):
+        return super().forward(z) / len(z)
+
+
+@caught_by("check_evaluation")
+class CountsItsCalls(TemplateEncoder):
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.register_buffer("calls", torch.tensor(0.0))
+
+    def forward(self, x):
+        self.calls = self.calls + 1
+        return super().forward(x)
+
+
+@caught_by(
+    *(
+        "check_evaluation",
+        "check_batch_independence",
+        "check_batch_size",
+        "check_deepcopy",
+        "check_state_dict",
+    ),
+    *("check_same_seed", "check_export", "check_input"),
+)
+class ChangesItsInput(TemplateEncoder):
+    def forward(self, x):
+        x.data.mul_(1.5)
+        return super().forward(x)
+
+
+@caught_by("check_same_seed")
+class DrawsFromNumpy(TemplateEncoder):
+    numbers = np.random.default_rng(0)
+
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        with torch.no_grad():
+            self.layer.bias += float(self.numbers.normal())
+
+
+@caught_by("check_random_state")
+class SeedsTorch(TemplateEncoder):
+    def __init__(self, data_shape):
+        torch.manual_seed(0)
+        super().__init__(data_shape)
+
+
+@caught_by("check_random_state")
+class SeedsNumpy(TemplateEncoder):
+    def __init__(self, data_shape):
+        np.random.seed(0)
+        super().__init__(data_shape)
+
+
+@caught_by("check_random_state", "check_batch_independence", "check_batch_size", "check_export")
+class DropsOutInEvaluation(TemplateEncoder):
+    def forward(self, x):
+        return nn.functional.dropout(super().forward(x), training=True)
+
+
+@caught_by("check_state_dict")
+class HidesState(TemplateEncoder):
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.secret = torch.randn(())
+
+    def forward(self, x):
+        return super().forward(x) * self.secret
+
+
+@caught_by("check_deepcopy")
+class SharesItsScale(TemplateDecoder):
+    """A decoder whose copies have one parameter; UsageError."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.shift = nn.Parameter(torch.zeros(()))
+
+    def forward(self, parameters):
+        return super().forward(parameters + self.shift)
+
+    def __deepcopy__(self, memo):
+        other = type(self)(self.data)
+        other.shift = self.shift
+        return other
+
+
+@caught_by("check_deepcopy", "check_dtype")
+class HoldsALock(TemplateEncoder):
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.lock = threading.Lock()
+
+
+@caught_by("check_export", "check_device")
+class DependsOnValues(TemplateEncoder):
+    def forward(self, x):
+        features = super().forward(x)
+        return features if bool(features.sum() > -1e9) else -features
+
+
+@caught_by("check_device")
+class Validates(TemplateDecoder):
+    def forward(self, parameters):
+        return Independent(Laplace(parameters, self.scale, validate_args=True), len(self.data.shape))
+
+
+# ---------------------------------------------------------------- shapes
+
+
+@caught_by("check_shapes")
+class HardCodedImageSize(TemplateEncoder):
+    def forward(self, x):
+        return super().forward(x.flatten(1)[:, :64])
+
+
+@caught_by("check_shapes")
+class WrongFeatureShape(TemplateEncoder):
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.feature_shape = (64,)
+
+
+@caught_by("check_mirror")
+class MirrorThatIsNot(TemplateEncoder):
+    def mirror(self):
+        return ComponentSpec("no-such-network")
+
+
+@caught_by("check_posterior_shapes", "check_gradient")
+class PosteriorWithoutEvent(TemplatePosterior):
+    """The latents are batch dimensions; UsageError."""
+
+    has_density = False
+
+    def forward(self, features):
+        return super().forward(features).base_dist
+
+
+@caught_by("check_prior_shapes")
+class NoneThatIsOne(TemplatePrior):
+    has_density = False
+
+
+@caught_by("check_decoder_shapes")
+class FlattensTheBatch(TemplateDecoder):
+    def forward(self, parameters):
+        return super().forward(parameters.reshape(-1, *self.data.shape))
+
+
+class _NoMean(Laplace):
+    @property
+    def mean(self):
+        raise NotImplementedError
+
+
+@caught_by("check_decoder_shapes")
+class HasNoMean(TemplateDecoder):
+    def forward(self, parameters):
+        return Independent(_NoMean(parameters, self.scale, validate_args=False), len(self.data.shape))
+
+
+@caught_by("check_divergence_shapes", "check_batch_size", "check_batch_independence")
+class SumsOverTheBatch(TemplateDivergence):
+    def forward(self, q, p, z):
+        return kl_divergence(q.base_dist, p.base_dist).sum(0)
+
+
+# ---------------------------------------------------------------- densities
+
+
+@caught_by("check_support", "check_normalised")
+class DeclaresTooMuch(TemplatePrior):
+    def forward(self):
+        return Independent(
+            HalfNormal((self.loc + self.log_scale).exp(), validate_args=False), len(self.latent_shape)
+        )
+
+
+@caught_by("check_extremes")
+class Overflows(TemplatePosterior):
+    def forward(self, features):
+        flat = features.flatten(1)
+        scale = self.log_scale(flat).exp().expand(-1, math.prod(self.latent_shape))
+        normal = Normal(self.loc(flat), scale, validate_args=False)
+        return Independent(normal, 1) if len(self.latent_shape) == 1 else super().forward(features)
+
+
+class _Wrong(Normal):
+    """A normal whose methods can be wrong."""
+
+    def __init__(self, loc, scale):
+        super().__init__(loc, scale, validate_args=False)
+
+    def expand(self, batch_shape, _instance=None):
+        return type(self)(self.loc.expand(batch_shape), self.scale.expand(batch_shape))
+
+
+class _NoConstant(_Wrong):
+    def log_prob(self, value):
+        return -0.5 * ((value - self.loc) / self.scale) ** 2
+
+
+class _Doubled(_Wrong):
+    def log_prob(self, value):
+        return 2 * super().log_prob(value)
+
+
+class _WiderDraws(_Wrong):
+    def rsample(self, sample_shape=()):
+        return self.loc + (self.scale * 2) * torch.randn(
+            self._extended_shape(sample_shape), dtype=self.loc.dtype
+        )
+
+    def sample(self, sample_shape=()):
+        return self.rsample(sample_shape).detach()
+
+
+class _DrawsWithoutParameters(_Wrong):
+    def sample(self, sample_shape=()):
+        return torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+
+
+class _MeanOfSomethingElse(_Wrong):
+    @property
+    def mean(self):
+        return self.loc + 0.1
+
+
+class _NoGradient(_Wrong):
+    def rsample(self, sample_shape=()):
+        return self.sample(sample_shape)
+
+
+class _HalfGradient(_Wrong):
+    def rsample(self, sample_shape=()):
+        z = super().rsample(sample_shape)
+        return (z + z.detach()) / 2
+
+
+class _MeanOverDimensions(Independent):
+    def log_prob(self, value):
+        return super().log_prob(value) / math.prod(self.event_shape)
+
+
+def decoder_of(distribution):
+    """The decoder with normals of this class."""
+
+    class Of(TemplateDecoder):
+        """Normals; UsageError."""
+
+        def forward(self, parameters):
+            scale = parameters.new_tensor(0.7)
+            return Independent(distribution(parameters, scale), len(self.data.shape), validate_args=False)
+
+    return Of
+
+
+def posterior_of(distribution):
+    """The posterior with normals of this class."""
+
+    class Of(TemplatePosterior):
+        """Normals; UsageError."""
+
+        def forward(self, features):
+            right = super().forward(features).base_dist
+            return Independent(
+                distribution(right.loc, right.scale), len(self.latent_shape), validate_args=False
+            )
+
+    return Of
+
+
+FAULTS += [
+    Fault(decoder_of(_NoConstant), "check_normalised"),
+    Fault(posterior_of(_Doubled), "check_normalised", ("check_draws", "check_closed_form_kl")),
+    Fault(posterior_of(_WiderDraws), "check_draws", ("check_closed_form_kl",)),
+    Fault(decoder_of(_DrawsWithoutParameters), "check_draws", ("check_mean",)),
+    Fault(decoder_of(_MeanOfSomethingElse), "check_mean"),
+    Fault(posterior_of(_NoGradient), "check_rsample_gradient"),
+    Fault(posterior_of(_HalfGradient), "check_rsample_gradient"),
+]
+
+
+@caught_by("check_normalised", "check_draws", "check_closed_form_kl")
+class PriorOffByAFactor(TemplatePrior):
+    def forward(self):
+        return Independent(_Doubled(self.loc, self.log_scale.exp()), len(self.latent_shape))
+
+
+@caught_by("check_normalised", "check_draws")
+class MeanInsteadOfSum(TemplateDecoder):
+    def forward(self, parameters):
+        right = super().forward(parameters)
+        return _MeanOverDimensions(right.base_dist, len(self.data.shape), validate_args=False)
+
+
+@caught_by("check_draws", "check_closed_form_kl")
+class LogVarianceAsLogScale(TemplatePosterior):
+    """Draws with ``exp(log_var)`` where the density has ``exp(log_var / 2)``; UsageError."""
+
+    def forward(self, features):
+        right = super().forward(features).base_dist
+
+        class Drawn(_Wrong):
+            def rsample(self, sample_shape=()):
+                noise = torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+                return self.loc + self.scale**2 * noise
+
+            def sample(self, sample_shape=()):
+                return self.rsample(sample_shape).detach()
+
+        return Independent(Drawn(right.loc, right.scale * 1.5), len(self.latent_shape), validate_args=False)
+
+
+# ---------------------------------------------------------------- divergences
+
+
+class _Tilted(LogScaleNormal):
+    def expand(self, batch_shape, _instance=None):
+        return _Tilted(self.loc.expand(batch_shape), self.log_scale.expand(batch_shape), validate_args=False)
+
+
+@register_kl(_Tilted, LogScaleNormal)
+def _kl_without_the_half(q, p):
+    ratio = 2 * (q.log_scale - p.log_scale)
+    return ratio.exp() - 1 - ratio + ((q.loc - p.loc) / p.scale) ** 2
+
+
+@caught_by("check_closed_form_kl")
+class RegistersAWrongKL(TemplatePosterior):
+    def forward(self, features):
+        right = super().forward(features).base_dist
+        return Independent(_Tilted(right.loc, right.log_scale, validate_args=False), len(self.latent_shape))
+
+
+class _Base(Divergence):
+    """A Monte-Carlo estimate, right as it is."""
+
+    def forward(self, q, p, z):
+        return (q.log_prob(z) - p.log_prob(z)).mean(0)
+
+
+@caught_by("check_kl")
+class KLWithoutTheHalf(Divergence):
+    is_kl = True
+
+    def forward(self, q, p, z):
+        return 2 * kl_divergence(q, p)
+
+
+@caught_by("check_kl")
+class ReverseKL(Divergence):
+    is_kl = True
+
+    def forward(self, q, p, z):
+        return kl_divergence(p, q)
+
+
+@caught_by("check_not_negative")
+class WrongSign(_Base):
+    def forward(self, q, p, z):
+        return -super().forward(q, p, z)
+
+
+@caught_by("check_zero_at_equality")
+class LeavesAConstant(TemplateDivergence):
+    def forward(self, q, p, z):
+        return super().forward(q, p, z) + 0.1
+
+
+@caught_by("check_number_of_draws")
+class SumsOverDraws(_Base):
+    def forward(self, q, p, z):
+        return super().forward(q, p, z) * len(z)
+
+
+@caught_by("check_by_dimension")
+class PartsThatDoNotAddUp(TemplateDivergence):
+    def by_dimension(self, q, p, z):
+        return kl_divergence(q.base_dist, p.base_dist)
+
+
+# ---------------------------------------------------------------- objectives
+
+
+@caught_by("check_terms")
+class LossOfEachExample(TemplateObjective):
+    def forward(self, model, x):
+        terms = super().forward(model, x)
+        return Terms((terms.values["distortion"] + terms.values["rate"]).mean(0, keepdim=True), terms.values)
+
+
+@caught_by("check_objective_gradient")
+class DetachesTheLatents(TemplateObjective):
+    def forward(self, model, x):
+        z = model.encode(x).rsample((1,)).detach()
+        distortion = -model.decode(z).log_prob(x)[0]
+        return Terms(distortion.mean(), {"distortion": distortion})
+
+
+@caught_by("check_objective_batch")
+class SumsTheBatch(TemplateObjective):
+    def forward(self, model, x):
+        terms = super().forward(model, x)
+        return Terms(terms.loss * len(x), terms.values)
+
+
+@caught_by("check_objective_values")
+class SharesValues(TemplateObjective):
+    def forward(self, model, x):
+        terms = super().forward(model, x)
+        rate = terms.values["rate"]
+        return Terms(terms.loss, {**terms.values, "rate": rate.mean().expand_as(rate)})
+
+
+@caught_by("check_train_and_evaluation")
+class WeighsInTrainingAlone(TemplateObjective):
+    def forward(self, model, x):
+        terms = super().forward(model, x)
+        return Terms(terms.loss * (0.5 if self.training else 1), terms.values)
+
+
+@caught_by("check_schedules")
+class MovesItsSchedule(TemplateObjective):
+    def __init__(self):
+        super().__init__(weight=Schedule.parse("0->1 over 10 steps"))
+
+    def forward(self, model, x):
+        self.weight.advance(Clock(9, 10, 100))
+        return super().forward(model, x)
+
+
+@caught_by("check_bound")
+class MeanOverDimensions(TemplateObjective):
+    def forward(self, model, x):
+        terms = super().forward(model, x)
+        distortion = terms.values["distortion"] / x[0].numel()
+        return Terms(terms.loss, {**terms.values, "elbo": -(distortion + terms.values["rate"])})
+
+
+@caught_by("check_bound")
+class ReportsTheWeightedLoss(TemplateObjective):
+    def forward(self, model, x):
+        terms = super().forward(model, x)
+        return Terms(terms.loss, {"elbo": -(terms.values["distortion"] + 0.25 * terms.values["rate"])})
+
+
+@caught_by("check_more_draws")
+class ForgetsToDivideByTheDraws(TemplateObjective):
+    def __init__(self, *, samples: Annotated[int, Doc("draws")] = 1):
+        super().__init__()
+        self.samples = samples
+
+    def forward(self, model, x):
+        weights = model.log_weights(x, self.samples)
+        bound = weights.logsumexp(0)
+        return Terms(-bound.mean(), {"elbo": bound})
+
+
+# ---------------------------------------------------------------- datasets
+
+
+class _Pictures(TemplateDataset):
+    """Pictures of three levels in two classes; UsageError."""
+
+    def __init__(self, root):
+        super().__init__(root, size=300)
+
+    @property
+    def info(self):
+        return DataInfo((2, 2, 2), levels=4, classes=("a", "b"))
+
+    def split(self, name):
+        points = super().split(name).batch.x
+        levels = torch.cat([points, points.flip(1), points * 2, points * 3], 1).mul(1000).long() % 4
+        return TensorSplit(
+            Batch(levels.to(torch.uint8).reshape(-1, 2, 2, 2), labels=torch.arange(len(points)) % 2)
+        )
+
+
+@caught_by("check_examples")
+class OutOfRange(TemplateDataset):
+    @property
+    def info(self):
+        return DataInfo((2,), low=0.0, high=1.0)
+
+
+@caught_by("check_examples", "check_splits")
+class WrongLevels(_Pictures):
+    @property
+    def info(self):
+        return DataInfo((2, 2, 2), levels=3, classes=("a", "b"))
+
+
+@caught_by("check_labels", "check_splits")
+class LabelsOutOfRange(_Pictures):
+    @property
+    def info(self):
+        return DataInfo((2, 2, 2), levels=4, classes=("a",))
+
+
+@caught_by("check_labels")
+class LabelsOutOfNowhere(TemplateDataset):
+    def split(self, name):
+        batch = super().split(name).batch
+        return TensorSplit(Batch(batch.x, labels=torch.zeros(len(batch), dtype=torch.int64)))
+
+
+@caught_by("check_splits")
+class Overlapping(TemplateDataset):
+    def split(self, name):
+        return super().split("train" if name == "validation" else name)
+
+
+@caught_by("check_splits", "check_examples", "check_fixed")
+class EmptySplit(TemplateDataset):
+    def split(self, name):
+        batch = super().split(name).batch
+        return TensorSplit(batch[:0] if name == "test" else batch)
+
+
+@caught_by("check_fixed")
+class ShufflesGlobally(TemplateDataset):
+    def split(self, name):
+        batch = super().split(name).batch
+        return TensorSplit(batch.take(torch.randperm(len(batch))))
+
+
+@caught_by("check_fixed")
+class ReadsTheClock(TemplateDataset):
+    made = iter(range(1000))
+
+    def split(self, name):
+        return TensorSplit(Batch(super().split(name).batch.x + 1e-3 * next(self.made)))
+
+
+class _Sorted(TensorSplit):
+    def __getitems__(self, indices):
+        return super().__getitems__(sorted(indices))
+
+
+@caught_by("check_indices")
+class SortsTheIndices(TemplateDataset):
+    def split(self, name):
+        return _Sorted(super().split(name).batch)
+
+
+@caught_by("check_description")
+class DescribesWithAList(TemplateDataset):
+    @property
+    def info(self):
+        return DataInfo((2,), low=-math.inf, high=math.inf, classes=[])
+
+
+# ---------------------------------------------------------------- trackers
+
+
+@caught_by("check_tracking", "check_tracker_resume", "check_tracker_place")
+class FormatsEveryNumber(TemplateTracker):
+    def write(self, row):
+        super().write({name: f"{value:.3g}" for name, value in row.items() if name != "split"})
+
+
+@caught_by("check_tracker_resume")
+class Appends(TemplateTracker):
+    def begin(self, rows):
+        self._path = self.directory / "metrics.txt"
+
+
+@caught_by("check_tracker_place")
+class WritesElsewhere(TemplateTracker):
+    def begin(self, rows):
+        super().begin(rows)
+        (self.directory.parent / "latest.txt").write_text("here")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.target.__name__}-{fault.check}")
+def test_class_is_caught(fault, registry):
+    report = run_checks(fault.target, registry=registry)
+    failed = {outcome.check: outcome for outcome in report.failed}
+    assert fault.check in failed, report
+    assert failed[fault.check].remedy
+    assert not failed[fault.check].message.startswith("it raised") or fault.check in RAISING
+    assert set(failed) <= {fault.check, *fault.others}, {name: o.message for name, o in failed.items()}
+
+
+RAISING = {"check_deepcopy", "check_tracking", "check_dtype", "check_device"}
+"""Checks that see an error of the component rather than a wrong number."""
+
+
+# ---------------------------------------------------------------- records, plugins and files
+
+HOOK = "from genmod import Component, hookimpl\n@hookimpl\ndef genmod_components():\n"
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A function that installs a distribution by hand: metadata and modules."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+
+    def install(distribution, record, *, before="", **modules):
+        package = distribution.replace("-", "_")
+        (folder / f"{package}.py").write_text(f"{before}{HOOK}    yield Component({record})\n")
+        for name, text in modules.items():
+            (folder / f"{name.replace('__', '.')}").write_text(text)
+        info = folder / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[genmod.v1]\nmain = {package}\n")
+        return distribution
+
+    return install
+
+
+ENCODER = '"genmod.templates.encoder:TemplateEncoder"'
+
+RECORDS = [
+    ("check_discovery", f'"encoder", "x", {ENCODER}, "fine"', {"before": "import torch\n"}),
+    ("check_summary", f'"encoder", "x", {ENCODER}', {}),
+    ("check_summary", f'"encoder", "x", {ENCODER}, "{"long " * 30}"', {}),
+    ("check_class", '"encoder", "x", "genmod.templates.network:TemplateNetwork", "fine"', {}),
+    ("check_class", '"encoder", "x", "genmod.templates.encoder:Misspelt", "fine"', {}),
+    (
+        "check_docstring",
+        '"prior", "x", "genmod_prior:Undocumented", "fine"',
+        {
+            "genmod_prior__py": """
+from genmod.templates.prior import TemplatePrior
+class Undocumented(TemplatePrior):
+    pass
+"""
+        },
+    ),
+    ("check_migrate", f'"encoder", "x", {ENCODER}, "fine", revision=2', {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "record", "more"), RECORDS, ids=lambda value: value if type(value) is str else ""
+)
+def test_record_is_caught(site, check, record, more):
+    distribution = site(f"genmod-{check.replace('_', '-')}{len(record)}", record, **more)
+    report = run_checks(distribution, registry=Registry())
+    assert {outcome.check for outcome in report.failed} == {check}, report.failed
+
+
+RECIPE = """summary = "s"
+paper = "p"
+latent = 2
+encoder = "mlp"
+posterior = "normal"
+prior = "normal"
+decoder = "gaussian"
+divergence = "kl"
+objective = "elbo"
+dataset = "digits"
+"""
+
+RECIPES = [
+    ("check_recipe", RECIPE.replace('"s"', "s"), ("check_recipe_names", "check_recipe_builds")),
+    ("check_recipe", RECIPE.replace('"p"', '""'), ()),
+    ("check_recipe_names", RECIPE.replace('"mlp"', '"no-such-encoder"'), ("check_recipe_builds",)),
+    (
+        "check_recipe_names",
+        RECIPE.replace('encoder = "mlp"', "encoder = {name = 'mlp', width = 3}"),
+        ("check_recipe_builds",),
+    ),
+    ("check_recipe_builds", RECIPE.replace('"gaussian"', '"bernoulli"'), ()),
+    ("check_recipe_builds", RECIPE.replace('prior = "normal"', 'prior = "none"'), ()),
+]
+
+
+@pytest.mark.parametrize(("check", "text", "others"), RECIPES)
+def test_recipe_is_caught(site, check, text, others, tmp_path):
+    name = f"genmod-recipe-{abs(hash((check, text)))}"
+    target = name.replace("-", "_") + "_files"
+    site(name, f'"recipe", "x", "{target}:x.toml", "fine"')
+    (tmp_path / "site" / target).mkdir()
+    (tmp_path / "site" / target / "x.toml").write_text(text)
+    failed = {outcome.check for outcome in run_checks(name, registry=Registry()).failed}
+    assert check in failed
+    assert failed <= {check, *others}
+
+
+def test_every_check_has_a_fault_that_it_catches():
+    planted = {fault.check for fault in FAULTS} | {check for check, *_ in (*RECORDS, *RECIPES)}
+    assert planted == {check.name for check in CHECKS if not check.slow}
+    assert len(FAULTS) + len(RECORDS) + len(RECIPES) >= 25
+
+
+@pytest.mark.slow
+def test_compilation_is_caught():
+    class Refuses(TemplateEncoder):
+        """It fails while it is compiled; UsageError."""
+
+        def forward(self, x):
+            if torch.compiler.is_compiling():
+                raise RuntimeError("not while compiling")
+            return super().forward(x)
+
+    failed = {outcome.check for outcome in run_checks(Refuses, slow=True).failed}
+    assert "check_compile" in failed

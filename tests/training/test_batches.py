@@ -1,0 +1,121 @@
+"""Which examples come when: the same ones whether they are in memory, streamed, or fetched by workers."""
+
+import os
+import signal
+
+import pytest
+import torch
+
+from genmod import Batch, DataError, DataInfo, Split, TensorSplit
+from genmod.training.augment import Augmentation
+from genmod.training.batches import Batches
+
+CPU = torch.device("cpu")
+
+
+class Streamed(Split):
+    def __init__(self, batch, act=lambda indices: None):
+        self.batch, self.act = batch, act
+
+    def __len__(self):
+        return len(self.batch)
+
+    def __getitems__(self, indices):
+        self.act(indices)
+        return self.batch[torch.as_tensor(indices)]
+
+
+@pytest.fixture
+def pictures():
+    x = torch.arange(23 * 9, dtype=torch.uint8).reshape(23, 1, 3, 3)
+    return Batch(x, labels=torch.arange(23), factors=torch.arange(46).reshape(23, 2))
+
+
+def ids(batches, steps):
+    return [batches[step].labels.tolist() for step in steps]
+
+
+def test_every_epoch_is_another_permutation(pictures):
+    batches = Batches(TensorSplit(pictures), 5, seed=0, device=CPU)
+    assert (batches.batch_size, batches.per_epoch) == (5, 4)
+    epochs = [sum(ids(batches, range(4 * e, 4 * e + 4)), []) for e in range(30)]
+    assert all(len(set(epoch)) == 20 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 30
+    # The rest that an epoch leaves out is another one each time, so that all are seen equally often.
+    counts = torch.bincount(torch.tensor(sum(epochs, [])), minlength=23)
+    assert 20 <= counts.min()
+    assert counts.max() <= 30
+    other = Batches(TensorSplit(pictures), 5, seed=1, device=CPU)
+    assert ids(other, range(4)) != ids(batches, range(4))
+
+
+def test_labels_and_factors_belong_to_their_examples(pictures):
+    batch = Batches(Streamed(pictures), 5, seed=0, device=CPU)[3]
+    assert torch.equal(batch.x, pictures.x[batch.labels])
+    assert torch.equal(batch.factors, pictures.factors[batch.labels])
+
+
+def test_a_split_smaller_than_a_batch(pictures):
+    batches = Batches(TensorSplit(pictures[:3]), 128, seed=0, device=CPU)
+    assert (batches.batch_size, batches.per_epoch) == (3, 1)
+    assert sorted(ids(batches, [0])[0]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+@pytest.mark.parametrize("augmented", [False, True])
+def test_streaming_changes_nothing(pictures, workers, augmented):
+    def made(split, workers):
+        augmentation = None
+        if augmented:
+            texts = ["random-crop:3,padding=1", "random-horizontal-flip", "random-vertical-flip"]
+            augmentation = Augmentation(texts, DataInfo((1, 3, 3), levels=256), 7)
+        return Batches(split, 5, seed=0, device=CPU, workers=workers, augmentation=augmentation)
+
+    held, streamed = made(TensorSplit(pictures), 0), made(Streamed(pictures), workers)
+    # In order, then again from within, as after a resume.
+    for step in [*range(9), 6, 7, 8, 3]:
+        a, b = held[step], streamed[step]
+        assert torch.equal(a.x, b.x)
+        assert a.labels.tolist() == b.labels.tolist() == held.indices(step)
+        assert augmented == (not torch.equal(a.x, pictures.x[a.labels]))
+    streamed.close()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_the_data_comes_as_it_is(pictures, workers):
+    def fail(indices):
+        raise DataError("picture 7 is damaged", hint="remove it")
+
+    batches = Batches(Streamed(pictures, fail), 5, seed=0, device=CPU, workers=workers)
+    with pytest.raises(DataError, match=r"^picture 7 is damaged\nremove it$"):
+        batches[0]
+    batches.close()
+
+
+def test_a_worker_that_dies(pictures):
+    batches = Batches(
+        Streamed(pictures, lambda indices: os.kill(os.getpid(), signal.SIGKILL)), 5, seed=0, device=CPU, workers=1
+    )
+    with pytest.raises(DataError, match="a process that reads data has died"):
+        batches[0]
+    batches.close()
+
+
+def test_workers_leave_signals_to_the_run(pictures):
+    me = os.getpid()
+
+    def signalled(indices):
+        if os.getpid() != me:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+                os.kill(os.getpid(), number)
+
+    batches = Batches(Streamed(pictures, signalled), 5, seed=0, device=CPU, workers=2)
+    plain = Batches(TensorSplit(pictures), 5, seed=0, device=CPU)
+    assert ids(batches, range(6)) == ids(plain, range(6))
+    batches.close()
+
+
+def test_the_global_random_state_is_left_alone(pictures):
+    before = torch.random.get_rng_state()
+    ids(Batches(Streamed(pictures), 5, seed=0, device=CPU, workers=1), range(3))
+    assert torch.equal(torch.random.get_rng_state(), before)
