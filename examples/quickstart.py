@@ -2,8 +2,8 @@
 
     python examples/quickstart.py
 
-Trains on the handwritten digits that come with scikit-learn, in about half a minute on two cores, and writes
-``samples.png``, ``reconstructions.png`` and a model directory into the folder ``quickstart``.
+Trains on the handwritten digits that come with scikit-learn, and writes ``samples.png``, ``reconstructions.png``
+and a model directory into the folder ``quickstart``.
 """
 
 import argparse

@@ -61,6 +61,12 @@ _COMPONENTS = (
         "genmod.plugins.posteriors.vmf:VonMisesFisherPosterior",
         "von Mises-Fisher directions on the unit sphere",
     ),
+    Component(
+        "posterior",
+        "relaxed-categorical",
+        "genmod.plugins.posteriors.relaxed_categorical:RelaxedCategoricalPosterior",
+        "classes by the Gumbel-softmax trick",
+    ),
     Component("prior", "normal", "genmod.plugins.priors.normal:NormalPrior", "standard normal"),
     Component(
         "prior",
@@ -91,6 +97,18 @@ _COMPONENTS = (
         "vamp",
         "genmod.plugins.priors.vamp:VampPrior",
         "mixture of the posteriors of trained pseudo-inputs",
+    ),
+    Component(
+        "prior",
+        "categorical",
+        "genmod.plugins.priors.categorical:CategoricalPrior",
+        "all classes alike, for exact classes",
+    ),
+    Component(
+        "prior",
+        "relaxed-categorical",
+        "genmod.plugins.priors.relaxed_categorical:RelaxedCategoricalPrior",
+        "all classes alike, relaxed to the simplex",
     ),
     Component(
         "prior",
@@ -341,6 +359,13 @@ _COMPONENTS = (
         "genmod.plugins.datasets.image_folder:ImageFolder",
         "the images of your own folder",
     ),
+    Component(
+        "dataset",
+        "shards",
+        "genmod.plugins.datasets.shards:Shards",
+        "your own arrays, too large for memory",
+        aliases=("npy",),
+    ),
     Component("dataset", "npz", "genmod.plugins.datasets.npz:Npz", "the arrays of your own .npz file"),
     Component(
         "dataset",
@@ -436,6 +461,24 @@ _COMPONENTS = (
         "swae",
         "genmod.plugins.recipes:swae.toml",
         "sliced-Wasserstein autoencoder (Kolouri et al., 2018)",
+    ),
+    Component(
+        "recipe",
+        "s-vae",
+        "genmod.plugins.recipes:s-vae.toml",
+        "latents on the unit sphere (Davidson et al., 2018)",
+    ),
+    Component(
+        "recipe",
+        "vamp-vae",
+        "genmod.plugins.recipes:vamp-vae.toml",
+        "VampPrior (Tomczak and Welling, 2018)",
+    ),
+    Component(
+        "recipe",
+        "categorical-vae",
+        "genmod.plugins.recipes:categorical-vae.toml",
+        "categorical latents by Gumbel-softmax (Jang et al., 2016)",
     ),
     Component(
         "recipe",

@@ -95,10 +95,13 @@ def test_component_is_explained(provided):
     text = inspect.cleandoc(cls.__doc__ or "")
     assert provided.component.summary, "no summary"
     assert len(provided.component.summary) <= 90
-    assert text.splitlines()[0].endswith("."), "no summary line"
+    assert text.splitlines()[0].endswith((".", ":")), "no summary line"
     if provided.kind in (*MODEL_KINDS, "dataset"):
         assert re.search(r"Example:\n\s+>>> ", text), "no example"
-        assert f"{cls.__name__}(" in text.split(">>> ", 1)[1], "an example of something else"
+        example = text.split(">>> ", 1)[1]
+        assert f"{cls.__name__}(" in example or f'"{provided.name}"' in example, (
+            "an example of something else"
+        )
     if provided.kind in MODEL_KINDS:
         assert re.search(r"Reference:\n[^>]*\([^()]*\d{4}\)", text), "no reference: Title (Authors, year)"
         assert re.search(r"arXiv:\d{4}\.\d{4,5}|doi:10\.|openreview \w+", text), (

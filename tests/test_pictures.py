@@ -131,6 +131,9 @@ def test_range():
     assert bounded[..., 0].flatten().tolist() == [0, 0, 128, 255]
     free = cell(grid(values, data=DataInfo((1, 2, 2), **UNBOUNDED), scale=1), 0, 0, 2, 2)
     assert free[..., 0].flatten().tolist() == [0, 64, 128, 255]
+    together = torch.cat([values, values / 2])
+    second = cell(grid(together, data=DataInfo((1, 2, 2), **UNBOUNDED), scale=1), 0, 1, 2, 2)
+    assert second[..., 0].flatten().tolist() == [32, 64, 96, 159]
     half = cell(grid(values, data=DataInfo((1, 2, 2), low=0, high=math.inf), scale=1), 0, 0, 2, 2)
     assert half[..., 0].flatten().tolist() == [0, 0, 85, 255]
 
@@ -354,6 +357,13 @@ def test_random_decodings_are_spread_like_the_codes(identity):
         torch.testing.assert_close(statistic(picture.latents, 0), statistic(latents, 0), atol=0.15, rtol=0.05)
     assert torch.equal(picture.latents, random_decodings(identity, latents, 4000, seed=1).latents)
     assert not torch.equal(picture.latents, random_decodings(identity, latents, 4000, seed=2).latents)
+    inside = random_decodings(identity, latents, 4000, box=True).latents
+    low, high = latents.amin(0), latents.amax(0)
+    assert ((inside >= low) & (inside <= high)).all()
+    # A quarter of the way along a uniform distribution lies a quarter of it.
+    quarters = inside.quantile(torch.tensor([0.25, 0.75]), dim=0)
+    wanted = torch.stack([torch.lerp(low, high, 0.25), torch.lerp(low, high, 0.75)])
+    assert ((quarters - wanted).abs() < 0.05 * (high - low)).all()
 
 
 def test_codes_where_the_posterior_has_no_known_mean(identity):

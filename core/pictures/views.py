@@ -191,17 +191,21 @@ def reconstruction_grid(
     )
 
 
-def random_decodings(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0) -> Picture:
+def random_decodings(
+    model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0, box: bool = False
+) -> Picture:
     """Decoded points from where the codes are, drawn without regard to where between them there are none.
 
-    The points are normal with the mean and the standard deviation that the codes have in each dimension.
-    Of a plain autoencoder this shows the gaps: it never learnt what lies between its codes.
+    The points are normal with the mean and the standard deviation that the codes have in each dimension, or
+    uniform in the box around all codes. Of a plain autoencoder this shows the gaps: it never learnt what
+    lies between its codes.
 
     Args:
         model: any model; it needs no prior.
         latents: codes of examples, ``(N, *latent_shape)``, as :func:`codes` gives them.
         n: how many.
         seed: the same one gives the same ones again.
+        box: uniform in the box; of use in few dimensions, since most of a box of many lies in its corners.
 
     Returns:
         Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
@@ -214,9 +218,13 @@ def random_decodings(model: LatentVariableModel, latents: Tensor, n: int, *, see
     """
     if n < 1:
         raise UsageError(f"{n} decodings were asked for; give a whole number from 1")
+    latents = latents.float().cpu()
     with seeded(seed):
-        noise = torch.randn(n, *model.latent_shape)
-    spread, centre = torch.std_mean(latents.float().cpu(), 0, correction=0)
-    z = (centre + spread * noise).to(model.device)
+        if box:
+            z = torch.lerp(latents.amin(0), latents.amax(0), torch.rand(n, *model.latent_shape))
+        else:
+            spread, centre = torch.std_mean(latents, 0, correction=0)
+            z = centre + spread * torch.randn(n, *model.latent_shape)
+    z = z.to(model.device)
     title = f"Decodings of {n} random points, seed {seed}"
     return Picture(decode_means(model, z), model.data, latents=z, title=title)

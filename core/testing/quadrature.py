@@ -15,7 +15,8 @@ from torch.distributions.constraints import Constraint
 
 __all__ = ["grid", "nodes"]
 
-_MAX_COUNT = 100_000
+_MAX_POINTS = 1_000_000
+"""A grid of more is not made."""
 _POINTS = {1: 20_001, 2: 301}
 """Dimensions → points along each."""
 
@@ -68,9 +69,17 @@ def grid(support: Constraint, draws: Tensor, *, values: Tensor | None = None) ->
         if side is None:
             return None
         sides.append(side)
+    if math.prod(len(points) for points, _ in sides) > _MAX_POINTS:
+        return None
     points = torch.stack(torch.meshgrid(*(points for points, _ in sides), indexing="ij"), -1)
     weights = torch.stack(torch.meshgrid(*(weights for _, weights in sides), indexing="ij"), -1).prod(-1)
     return points.reshape(-1, *draws.shape[1:]), weights.reshape(-1)
+
+
+def _bound(support: Constraint, name: str, default: float) -> float | None:
+    """A bound that is the same in all dimensions."""
+    given = torch.as_tensor(getattr(support, name, default), dtype=torch.float64)
+    return float(given.reshape(-1)[0]) if bool((given == given.reshape(-1)[0]).all()) else None
 
 
 def _steps(reach: float, count: int) -> tuple[Tensor, float]:
@@ -88,9 +97,10 @@ def _real(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tenso
 
 @nodes.register(constraints.greater_than)
 @nodes.register(constraints.greater_than_eq)
-def _above(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _above(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
     t, step = _steps(3.2, count)
-    low = float(getattr(support, "lower_bound", 0.0))
+    if (low := _bound(support, "lower_bound", 0.0)) is None:
+        return None
     distance = max(float((draws - low).median()), 1e-12) * (math.pi / 2 * t.sinh()).exp()
     inside = low + distance > low
     weights = distance * math.pi / 2 * t.cosh() * step
@@ -99,9 +109,11 @@ def _above(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tens
 
 @nodes.register(constraints.interval)
 @nodes.register(constraints.half_open_interval)
-def _interval(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _interval(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
     t, step = _steps(3.0, count)
-    low, high = float(getattr(support, "lower_bound", 0.0)), float(getattr(support, "upper_bound", 1.0))
+    low, high = _bound(support, "lower_bound", 0.0), _bound(support, "upper_bound", 1.0)
+    if low is None or high is None:
+        return None
     part = (math.pi * t.sinh()).sigmoid()
     points = low + (high - low) * part
     weights = (high - low) * part * (1 - part) * math.pi * t.cosh() * step
@@ -115,17 +127,20 @@ def _boolean(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Te
 
 
 @nodes.register(constraints.integer_interval)
-def _integers(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    low, high = int(getattr(support, "lower_bound", 0)), int(getattr(support, "upper_bound", 0))
-    points = torch.arange(low, min(high, low + _MAX_COUNT) + 1, dtype=torch.float64)
+def _integers(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
+    low, high = _bound(support, "lower_bound", 0.0), _bound(support, "upper_bound", 0.0)
+    if low is None or high is None:
+        return None
+    points = torch.arange(low, min(high, low + _MAX_POINTS) + 1, dtype=torch.float64)
     return points, torch.ones_like(points)
 
 
 @nodes.register(type(constraints.nonnegative_integer))
 def _counts(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    low = int(getattr(support, "lower_bound", 0))
-    most = min(int(draws.max()) * 20 + 200, _MAX_COUNT)
-    points = torch.arange(low, low + most, dtype=torch.float64)
+    lowest = int(getattr(support, "lower_bound", 0))
+    first, last = int(draws.min()), int(draws.max())
+    beyond = 2 * (last - first) + 50
+    points = torch.arange(max(lowest, first - beyond), min(last + beyond, first + _MAX_POINTS), dtype=torch.float64)
     return points, torch.ones_like(points)
 
 
@@ -133,5 +148,8 @@ def _counts(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Ten
 def _simplex(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
     if draws.shape[1:] != (2,):
         return None
-    points, weights = _interval(constraints.unit_interval, draws[:, 0], count)
+    side = _interval(constraints.unit_interval, draws[:, 0], count)
+    if side is None:
+        return None
+    points, weights = side
     return torch.stack([points, 1 - points], 1), weights

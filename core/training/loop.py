@@ -17,7 +17,7 @@ from genmod.training.distributed import Team
 from genmod.training.events import Event, TrainResult
 from genmod.training.run import Run
 from genmod.training.settings import TrainSettings
-from genmod.training.signals import StopSignals
+from genmod.training.signals import Interrupted, StopSignals
 
 __all__ = ["Event", "TrainResult", "train"]
 
@@ -90,7 +90,11 @@ def train(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
         with seeded(seed_for(chosen.seed, "run")):
-            return Run(model, data, chosen, place, found, tell, stop).go()
+            result = Run(model, data, chosen, place, found, tell, stop).go()
+        if stop.received is not None:
+            # It came too late to stop the run, but what was to follow it is not wanted either.
+            raise Interrupted(stop.received, result.steps)
+        return result
 
 
 @contextmanager

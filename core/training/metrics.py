@@ -1,6 +1,6 @@
 """Metrics of a run: means over examples, gathered without waiting for the device at each step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -9,6 +9,9 @@ from torch import Tensor
 from genmod.objective import Terms
 
 __all__ = ["RunningMeans"]
+
+_MOST_PENDING = 256
+"""Steps whose terms wait on the device to be added up together."""
 
 
 class RunningMeans:
@@ -33,6 +36,8 @@ class RunningMeans:
         """Take in a batch of so many examples."""
         values = {name: value.detach() for name, value in terms.values.items()}
         self._pending.append((terms.total.detach(), values, examples))
+        if len(self._pending) >= _MOST_PENDING:
+            self._settle()
 
     def take(self) -> dict[str, float]:
         """The means so far, and begin anew; empty where nothing was added."""
@@ -44,20 +49,7 @@ class RunningMeans:
 
     def state(self) -> dict[str, Any]:
         """Sums and number of examples, as plain data."""
-        if self._pending:
-            losses = torch.stack([loss for loss, _, _ in self._pending]).double().cpu().tolist()
-            named = {
-                name: torch.stack([values[name].double().sum() for _, values, _ in self._pending])
-                .cpu()
-                .tolist()
-                for name in self._pending[0][1]
-            }
-            for i, (_, _, examples) in enumerate(self._pending):
-                self._add("loss", losses[i] * examples)
-                for name, sums in named.items():
-                    self._add(name, sums[i])
-                self._count += examples
-            self._pending.clear()
+        self._settle()
         return {"sums": dict(self._sums), "count": self._count}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -75,5 +67,24 @@ class RunningMeans:
             means._count += int(state["count"])
         return means
 
+    def _settle(self) -> None:
+        """Add up what is pending."""
+        losses = torch.stack([loss for loss, _, _ in self._pending]).tolist() if self._pending else []
+        names = dict.fromkeys(name for _, values, _ in self._pending for name in values)
+        named = {name: _sums([v[name] for _, v, _ in self._pending if name in v]) for name in names}
+        for loss, (_, values, examples) in zip(losses, self._pending, strict=True):
+            self._add("loss", loss * examples)
+            for name in values:
+                self._add(name, next(named[name]))
+            self._count += examples
+        self._pending.clear()
+
     def _add(self, name: str, value: float) -> None:
         self._sums[name] = self._sums.get(name, 0.0) + value
+
+
+def _sums(values: list[Tensor]) -> Iterator[float]:
+    """The sum of each, ``(B,)``, in an order that depends on nothing but B, as NumPy has it and torch has not."""
+    if len({value.shape for value in values}) == 1:
+        return iter(torch.stack(values).double().cpu().numpy().sum(axis=1).tolist())
+    return (float(value.double().cpu().numpy().sum()) for value in values)

@@ -1,7 +1,7 @@
 """Infinities and NaN: noticed before a weight is touched, traced to where they arose, and kept for replay."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod.errors import GenmodError
+from genmod.model import GenerativeModel
 from genmod.training.sharding import local_part
 
 __all__ = ["NonFiniteError", "all_finite", "first_non_finite"]
@@ -76,44 +77,68 @@ class Buffers:
         return [buffer for holder, name in self._places if (buffer := holder[name]) is not None]
 
 
-def first_non_finite(model: nn.Module, x: Tensor) -> str:
+def first_non_finite(model: GenerativeModel, x: Tensor) -> str:
     """Where a non-finite value first arises when the loss of ``x`` is computed and differentiated.
 
     Returns:
-        The name of the parameter, of the module and its output, of the reported term or of the gradient; empty
-        where all is finite.
+        The name of the weight, of the module and its output, of the reported term, or of the gradient; empty where
+        all is finite.
     """
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if _bad(tensor):
-            return f"{name}, a weight of {tuple(tensor.shape)}"
+            return f"{name}, a weight of shape {tuple(tensor.shape)}"
     if _bad(x):
         return f"the data: {_count(x)}"
-    found: list[str] = []
-    with _watch(model, found):
-        terms = model.terms(x)  # type: ignore[operator]
-    if found:
-        return found[0]
-    for name, value in terms.values.items():
-        if _bad(value):
-            return f"the term {name!r}: {_count(value)}"
-    if _bad(terms.total):
-        return "the loss"
-    model.zero_grad(set_to_none=True)
-    terms.total.backward()
-    bad = [name for name, p in model.named_parameters() if p.grad is not None and _bad(p.grad)]
-    model.zero_grad(set_to_none=True)
-    # Differentiation runs backwards, so that the last module's gradient is the first to go wrong.
-    return f"the gradient of {bad[-1]}" if bad else ""
+    forward: list[str] = []
+    backward: list[str] = []
+    with _watch(model, forward, backward):
+        terms = model.terms(x)
+        if forward:
+            return forward[0]
+        for name, value in terms.values.items():
+            if _bad(value):
+                return f"the term {name!r}: {_count(value)}"
+        losses = {"model": terms.loss} if isinstance(terms.loss, Tensor) else terms.loss
+        if any(map(_bad, losses.values())):
+            return "the loss"
+        gradients = _gradients(model, losses)
+    # Differentiation runs from the loss backwards, so that what was seen first is closest to it.
+    wrong = [*backward, *(f"the gradient of {name}: {_count(g)}" for name, g in gradients.items() if _bad(g))]
+    return wrong[0] if wrong else ""
+
+
+def _gradients(model: GenerativeModel, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients by parameter, each of the loss that moves it; parameters close to the loss come first."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = {name: list(parameters) for name, parameters in model.groups().items()}
+    found = {}
+    for name, loss in losses.items():
+        chosen = groups.values() if len(losses) == 1 else [groups[name]]
+        moved = [parameter for group in chosen for parameter in group if parameter.requires_grad]
+        gradients = torch.autograd.grad(loss, moved, retain_graph=True, allow_unused=True)
+        found |= {names[id(p)]: g for p, g in zip(moved, gradients, strict=True) if g is not None}
+    return dict(reversed(found.items()))
 
 
 @contextmanager
-def _watch(model: nn.Module, found: list[str]) -> Iterator[None]:
+def _watch(model: nn.Module, forward: list[str], backward: list[str]) -> Iterator[None]:
+    """Inside, outputs of modules that are not finite are noted, and gradients that reach an output so."""
+
     def hook(name: str) -> Any:
         def look(module: nn.Module, inputs: Any, output: Any) -> None:
+            place = name or type(module).__name__
             for what, tensor in _tensors(output):
                 if _bad(tensor):
-                    found.append(f"the output of {name or type(module).__name__}{what}: {_count(tensor)}")
-                    return
+                    forward.append(f"the output of {place}{what}: {_count(tensor)}")
+                elif tensor.requires_grad:
+                    tensor.register_hook(look_back(f"the gradient that reaches the output of {place}{what}"))
+
+        return look
+
+    def look_back(place: str) -> Any:
+        def look(gradient: Tensor) -> None:
+            if _bad(gradient):
+                backward.append(f"{place}: {_count(gradient)}")
 
         return look
 
@@ -129,7 +154,9 @@ def _tensors(output: Any) -> Iterator[tuple[str, Tensor]]:
     if isinstance(output, Tensor):
         yield "", output
     elif isinstance(output, Distribution):
-        base = getattr(output, "base_dist", output)
+        base: Any = output
+        while hasattr(base, "base_dist"):
+            base = base.base_dist
         for name in base.arg_constraints:
             value = vars(base).get(name)
             if isinstance(value, Tensor):

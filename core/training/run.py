@@ -1,8 +1,8 @@
 """A run: the loop over optimizer steps, and everything that happens between them."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from genmod.bundle import write_tensors
 from genmod.dataset import Dataset
 from genmod.device import pick_device
 from genmod.divergence import Divergence
-from genmod.errors import UsageError
 from genmod.model import GenerativeModel
 from genmod.objective import Objective, Terms
 from genmod.parallel import local
@@ -24,17 +23,15 @@ from genmod.training.batches import Batches
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
 from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
-from genmod.training.lr import LearningRate
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError
-from genmod.training.optimizer import make_optimizer
 from genmod.training.record import Record
 from genmod.training.replay import REPLAY_FOLDER, trace
 from genmod.training.schedule import Clock
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like
 from genmod.training.signals import Interrupted, StopSignals
-from genmod.training.state import RunState, parameters_of
+from genmod.training.state import begin, parameters_of
 from genmod.training.step import Stepper
 from genmod.training.tracking import Tracking
 from genmod.training.validation import validation_means
@@ -89,21 +86,7 @@ class Run:
         if self.team.size > 1:
             self.terms = parallel_terms(model, settings.strategy, self.device)
         groups = parameters_of(model.groups())
-        if not any(groups.values()):
-            raise UsageError("the model has no parameters to train")
-        optimizers = {
-            name: make_optimizer(settings.optimizer, group, settings.lr, settings.optimizer_options)
-            for name, group in groups.items()
-            if group
-        }
-        lr = LearningRate(
-            settings.lr,
-            settings.schedule,
-            settings.schedule_options,
-            warmup=settings.warmup,
-            total=self.total,
-        )
-        self.state = RunState(model, optimizers, lr)
+        self.state = begin(model, groups, settings, self.total)
         self.facts = resuming.facts(model, settings, train_split, self.validation)
         if found is not None:
             resuming.check_facts(found, self.facts)
@@ -115,7 +98,7 @@ class Run:
         self.stepper = Stepper(
             self.terms,
             groups,
-            optimizers,
+            self.state.optimizers,
             settings,
             batch_size=self.batches.batch_size,
             team=self.team,
@@ -230,7 +213,7 @@ class Run:
         state = self.state
         for schedule in self.schedules.values():
             schedule.settle()
-        with self._ema_weights():
+        with state.averaged():
             values = validation_means(
                 self.model,
                 # Where weights are spread, all processes must compute the same pieces.
@@ -246,22 +229,6 @@ class Run:
         state.lr.end_epoch(values["loss"])
         self._row("validation", values, best=better)
         return better
-
-    @contextmanager
-    def _ema_weights(self) -> Iterator[None]:
-        """The running means in place of the weights."""
-        if not self.state.ema:
-            yield
-            return
-        named = dict(self.model.named_parameters())
-        own = {name: named[name].data for name in self.state.ema}
-        for name, mean in self.state.ema.items():
-            named[name].data = mean
-        try:
-            yield
-        finally:
-            for name, weight in own.items():
-                named[name].data = weight
 
     def _checkpoint(self) -> None:
         if self._saved == self.state.step:

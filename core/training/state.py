@@ -1,20 +1,23 @@
 """The state of a run between two steps, and how it becomes a checkpoint and comes back."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
 
-from genmod.errors import FileError
+from genmod.errors import FileError, UsageError
 from genmod.training.checkpoint import Checkpoint
 from genmod.training.lr import LearningRate
 from genmod.training.metrics import RunningMeans
+from genmod.training.optimizer import make_optimizer
+from genmod.training.settings import TrainSettings
 from genmod.training.sharding import as_whole, local_part, shared_out_like
 
-__all__ = ["RunState"]
+__all__ = ["RunState", "begin", "parameters_of"]
 
 
 @dataclass
@@ -141,6 +144,19 @@ class RunState:
             raise ValueError(f"optimizer state of unknown {', '.join(sorted(by_parameter)[:3])}")
         return states
 
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the model has the running means in place of its weights, where there are any."""
+        named = dict(self.model.named_parameters())
+        own = {name: named[name].data for name in self.ema}
+        for name, mean in self.ema.items():
+            named[name].data = mean
+        try:
+            yield
+        finally:
+            for name, weight in own.items():
+                named[name].data = weight
+
     @torch.no_grad()
     def update_ema(self, decay: float) -> None:
         """Move the running means towards the weights; early ones count less, so that the start does not linger."""
@@ -162,6 +178,27 @@ def _fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, whole:
             or tensor.dtype != expected[name].dtype
         ):
             raise ValueError(f"{name} has another shape or type")
+
+
+def begin(
+    model: nn.Module, groups: Mapping[str, list[nn.Parameter]], settings: TrainSettings, total: int
+) -> RunState:
+    """The state before the first of ``total`` steps.
+
+    Raises:
+        UsageError: nothing can be trained, or no such optimizer or schedule.
+    """
+    if not any(groups.values()):
+        raise UsageError("the model has no parameters to train")
+    optimizers = {
+        name: make_optimizer(settings.optimizer, group, settings.lr, settings.optimizer_options)
+        for name, group in groups.items()
+        if group
+    }
+    lr = LearningRate(
+        settings.lr, settings.schedule, settings.schedule_options, warmup=settings.warmup, total=total
+    )
+    return RunState(model, optimizers, lr)
 
 
 def parameters_of(groups: Mapping[str, Iterable[nn.Parameter]]) -> dict[str, list[nn.Parameter]]:

@@ -73,7 +73,12 @@ class LowRankNormal(Distribution):
 
     def total_correlation(self) -> Tensor:
         """``KL(self ‖ marginals)``, ``(*batch)``, nats."""
-        return 0.5 * torch.log1p(self.factor.square().sum(-1)).sum(-1) - self._half_log_det()
+        # Of small factors both parts nearly cancel.
+        v = self.factor.double()
+        rank = torch.eye(v.shape[-1], dtype=v.dtype, device=v.device)
+        half_log_det = torch.linalg.cholesky(rank + v.mT @ v).diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        exact = 0.5 * torch.log1p(v.square().sum(-1)).sum(-1) - half_log_det
+        return exact.to(self.factor.dtype)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         batch, (n, rank) = (*sample_shape, *self._batch_shape), self.factor.shape[-2:]

@@ -16,9 +16,8 @@ from genmod.posterior import Posterior
 
 __all__ = ["VonMisesFisher", "VonMisesFisherPosterior", "mean_length"]
 
-_POINTS = 128
-_WIDTHS = 12.0
-_TERMS = 300
+_WIDTHS = 40.0
+_TERMS = 640
 
 
 def mean_length(concentration: Tensor, d: int) -> Tensor:
@@ -46,22 +45,23 @@ def _width(concentration: Tensor, length: Tensor, d: int) -> Tensor:
 
 
 @cache
-def _legendre() -> tuple[list[float], list[float]]:
-    points, weights = np.polynomial.legendre.leggauss(_POINTS)
+def _legendre(count: int) -> tuple[list[float], list[float]]:
+    points, weights = np.polynomial.legendre.leggauss(count)
     return points.tolist(), weights.tolist()
 
 
-def _nodes(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Points and weights between two bounds ``(*batch)``, ``(*batch, 128)``."""
-    points, weights = (low.new_tensor(each) for each in _legendre())
+def _nodes(low: Tensor, high: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Points and weights between two bounds ``(*batch)``, ``(*batch, count)``."""
+    points, weights = (low.new_tensor(each) for each in _legendre(count))
     half = 0.5 * (high - low)[..., None]
     return 0.5 * (high + low)[..., None] + half * points, half * weights
 
 
 def _log_integral(concentration: Tensor, length: Tensor, d: int) -> Tensor:
-    """``log ∫_0^π exp(κ (cos θ - 1)) sin^(d-2) θ dθ``, over the twelve widths that matter."""
+    """``log ∫_0^π exp(κ (cos θ - 1)) sin^(d-2) θ dθ``, over the forty widths that matter."""
     reach = _WIDTHS * _width(concentration, length, d)
-    theta, weights = _nodes((length + reach).clamp(max=1).arccos(), (length - reach).clamp(min=-1).arccos())
+    ends = (length + reach).clamp(max=1), (length - reach).clamp(min=-1)
+    theta, weights = _nodes(ends[0].arccos(), ends[1].arccos(), 256)
     height = -2 * concentration[..., None] * (0.5 * theta).sin().square() + (d - 2) * theta.sin().log()
     return (height + weights.log()).logsumexp(-1)
 
@@ -107,7 +107,7 @@ def _slope(concentration: Tensor, drop: Tensor, d: int) -> Tensor:
     below = 1 - drop < length
     end = torch.where(below, (1 - drop - reach).clamp(min=-1), (1 - drop + reach).clamp(max=1))
     angle = 2 * (0.5 * drop).sqrt().clamp(max=1).arcsin()
-    theta, weights = _nodes(angle, end.arccos())
+    theta, weights = _nodes(angle, end.arccos(), 128)
     ends = 1 - 2 * (0.5 * theta).sin().square()
     log_ratio = concentration[..., None] * (ends - 1 + drop[..., None]) + (d - 2) * theta.sin().log()
     log_ratio = log_ratio - (d - 3) * angle.sin().log()[..., None]

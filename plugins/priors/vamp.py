@@ -127,8 +127,7 @@ class VampPrior(Prior):
                 hint="choose one that has: --posterior normal",
             )
         data = model.data
-        low, high = max(data.low, -1.0), min(data.high, 1.0) if math.isinf(data.high) else data.high
-        self.low, self.high = low, high
+        self.low, self.high = data.low, data.high
         self.bounded = math.isfinite(data.high - data.low)
         # Around the middle of the data, apart enough to differ.
         start = torch.randn(self.components, *data.shape)

@@ -97,25 +97,29 @@ def _commands(markdown):
 
 
 def _differences(shown, printed):
-    """Lines that a document shows and a command did not print, in this order; none where it shows nothing.
+    """Lines that a document shows and a command did not print in this order, and the other way round.
 
-    Numbers, widths of columns and the progress of a run may differ, a line ``…`` stands for any lines.
+    Numbers, widths of columns and the progress of a run may differ. A line ``…`` stands for any lines, and a
+    table may have further columns, which a terminal leaves out where they are empty.
     """
 
     def words(text):
-        return " ".join(re.sub(r"\d[\d,.]*", "#", text).split())
+        return " ".join(re.sub(r"\d[\d,.]*", "#", text).split()) + " "
 
+    shown = [words(line) for line in shown if line.strip()]
     left = [words(line) for line in printed.splitlines() if line.strip() and not line.startswith("step ")]
-    missing, skipping = [], False
-    for line in filter(None, map(words, shown)):
-        if line == "…":
+    differences, skipping = [], not shown
+    for line in shown:
+        if line == "… ":
             skipping = True
-        elif line in left and (skipping or left[0] == line):
-            del left[: left.index(line) + 1]
-            skipping = False
+            continue
+        at = next((i for i, other in enumerate(left) if other.startswith(line)), None)
+        if at is None or (at > 0 and not skipping):
+            differences.append(f"shown:   {line}")
         else:
-            missing.append(line)
-    return missing + (left if shown and not skipping else [])
+            del left[: at + 1]
+            skipping = False
+    return differences + ([] if skipping else [f"printed: {line}" for line in left])
 
 
 @dataclass(frozen=True)
@@ -137,9 +141,7 @@ class Walk:
             line = re.sub(r"--epochs \d+ ?", "", line)
         done = self.environment.run(f"({line}) 2>&1", cwd=self.folder, code=code)
         differences = _differences(command.shown, done.stdout)
-        assert not differences, "\n".join(
-            [command.line, "", "shown or printed, but not both:", *differences, "", "printed:", done.stdout]
-        )
+        assert not differences, "\n".join([command.line, "", *differences, "", done.stdout])
         return done
 
 

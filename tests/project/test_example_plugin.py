@@ -23,9 +23,11 @@ def test_install_use_uninstall(environment, source, tmp_path):
     environment.run("pip install ./genmod-laplace", cwd=tmp_path)
     listed = json.loads(environment.run("genmod list --json", cwd=tmp_path).stdout)["components"]
     mine = {(row["kind"], row["name"]) for row in listed if row["provider"] == "genmod-laplace"}
-    assert mine == {("decoder", "asymmetric-laplace"), ("prior", "laplace")}
+    assert mine == {("decoder", "asymmetric-laplace"), ("prior", "asymmetric-laplace")}
 
-    environment.run("genmod build --decoder asymmetric-laplace --prior laplace --latent 4", cwd=tmp_path)
+    environment.run(
+        "genmod build --decoder asymmetric-laplace --prior asymmetric-laplace --latent 4", cwd=tmp_path
+    )
     saved = json.loads((tmp_path / "model" / "model.json").read_text())["components"]
     for kind, name in mine:
         assert (saved[kind]["name"], saved[kind]["version"]) == (f"genmod-laplace/{name}", "1.0.0")

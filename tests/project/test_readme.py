@@ -71,7 +71,8 @@ def test_components_are_those_that_there_are(environment, tmp_path):
         kind: re.findall(r"`([\w.-]+)`", names)
         for kind, names in re.findall(r"^\| (\w+) \|.*\| (`.*) \|$", table, re.MULTILINE)
     }
-    assert shown == there_are
+    rows = [f"{kind}: " + ", ".join(f"`{name}`" for name in names) for kind, names in there_are.items()]
+    assert shown == there_are, "the table should say\n" + "\n".join(rows)
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\(([^)#:]+)\)", TEXT))

@@ -38,7 +38,7 @@ DISTRIBUTIONS = [
     Bernoulli(0.3 * ONE),
     Binomial(20, 0.3 * ONE),
     Poisson(0.2 * ONE),
-    Poisson(800 * ONE),
+    Poisson(400 * ONE),
 ]
 
 
@@ -78,6 +78,13 @@ def test_what_is_not_known():
     draws = torch.randn(100, 3).double()
     assert grid(constraints.real_vector, draws) is None  # three dimensions
     assert grid(constraints.lower_cholesky, torch.randn(100, 1, 1).double()) is None
+
+
+def test_grids_stay_small():
+    counts = constraints.independent(constraints.nonnegative_integer, 1)
+    assert grid(counts, torch.tensor([[0.0], [1e12]]).double()) is not None
+    assert grid(counts, torch.tensor([[0.0, 0.0], [1e5, 1e5]]).double()) is None
+    assert grid(constraints.independent(constraints.integer_interval(0, 10**12), 1), torch.zeros(3, 1).double()) is None
 
 
 def test_levels_of_data_that_torch_does_not_list():

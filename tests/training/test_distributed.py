@@ -79,8 +79,20 @@ def test_spread_weights_give_the_losses_of_whole_ones(runs):
         pytest.param("fsdp", 1, marks=pytest.mark.slow),
     ],
 )
-def test_a_signal_to_either_process_stops_both_and_the_run_goes_on_bit_for_bit(runs, strategy, rank, tmp_path):
-    _genmod(tmp_path, "-q", "build", "--encoder", "mlp", "-s", "encoder.hidden=64", "-s", "objective.free_bits=0.1")
+def test_a_signal_to_either_process_stops_both_and_the_run_goes_on_bit_for_bit(
+    runs, strategy, rank, tmp_path
+):
+    _genmod(
+        tmp_path,
+        "-q",
+        "build",
+        "--encoder",
+        "mlp",
+        "-s",
+        "encoder.hidden=64",
+        "-s",
+        "objective.free_bits=0.1",
+    )
     together = ["train", *_RUN, "--processes", "2", "--strategy", strategy]
     launcher = subprocess.Popen(
         [sys.executable, "-P", "-m", "genmod", *together],
@@ -147,7 +159,12 @@ def test_shared_noise_is_the_noise_of_one_process():
         with SharedNoise(3, torch.device("cpu"), share, 8):
             here = torch.empty(2, 5)
             pieces.append(
-                [torch.rand_like(here), torch.randn(3, 2, 3)[:2], torch.empty(2).exponential_(), torch.rand(4, 4)]
+                [
+                    torch.rand_like(here),
+                    torch.randn(3, 2, 3)[:2],
+                    torch.empty(2).exponential_(),
+                    torch.rand(4, 4),
+                ]
             )
     assert torch.equal(torch.cat([piece[0] for piece in pieces]), whole[0])
     # Noise of no example, such as random projections, is the same for all.

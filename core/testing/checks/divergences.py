@@ -1,6 +1,7 @@
 """The mathematics of divergences, over every pair of a posterior and a prior that they accept."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import torch
 from torch import Tensor
@@ -68,8 +69,9 @@ def check_closed_form_kl(case: Case) -> None:
         expect(
             off <= 0, f"closed form {_show(closed)}; from {_DRAWS:,} draws {_show(estimate)} ± {_show(error)}"
         )
-        own = kl_divergence(q, q).abs().max()
-        expect(own < _EXACT, f"the closed form of q from itself is {own:.4g}, not 0")
+        with suppress(NotImplementedError):
+            own = float(kl_divergence(q, q).abs().max())
+            expect(own < _EXACT, f"the closed form of q from itself is {own:.4g}, not 0")
     if not compared:
         raise NotApplicable("torch knows no closed form for it")
 

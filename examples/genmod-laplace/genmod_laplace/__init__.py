@@ -1,1 +1,1 @@
-"""Asymmetric Laplace likelihood and Laplace prior for genmod."""
+"""Asymmetric Laplace likelihood and prior for genmod."""

@@ -1,65 +1,17 @@
 """Asymmetric Laplace likelihood."""
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from annotated_types import Gt, Lt
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, constraints
+from torch.distributions import Independent, constraints
 
 from genmod import DataInfo, Decoder, Doc, bounded_log_scale
+from genmod_laplace.distribution import AsymmetricLaplace
 
-__all__ = ["AsymmetricLaplace", "AsymmetricLaplaceDecoder"]
-
-
-@final
-class AsymmetricLaplace(Distribution):
-    """Two exponentials, back to back; the part ``quantile`` of the mass lies below ``loc``.
-
-    ``log p(x) = log(q (1-q)) - log scale - |x - loc|/scale · (1-q below loc, q above)``, ``q = quantile``
-
-    Args:
-        loc: where they meet, any shape.
-        log_scale: natural logarithm of the scale, broadcast against ``loc``.
-        quantile: between 0 and 1.
-
-    Example:
-        >>> AsymmetricLaplace(torch.zeros(1), torch.zeros(()), 0.5).log_prob(torch.tensor([2.0]))
-        tensor([-2.3863])
-    """
-
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    support = constraints.real
-    has_rsample = True
-
-    def __init__(self, loc: Tensor, log_scale: Tensor, quantile: float) -> None:
-        self.loc, self.log_scale = torch.broadcast_tensors(loc, log_scale)
-        self.quantile = quantile
-        super().__init__(self.loc.shape, validate_args=False)
-
-    @property
-    def mean(self) -> Tensor:
-        q = self.quantile
-        return self.loc + self.log_scale.exp() * ((1 - 2 * q) / (q * (1 - q)))
-
-    @property
-    def variance(self) -> Tensor:
-        q = self.quantile
-        return (2 * self.log_scale).exp() * ((1 - 2 * q + 2 * q * q) / (q * (1 - q)) ** 2)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> "AsymmetricLaplace":
-        return AsymmetricLaplace(self.loc.expand(batch_shape), self.log_scale, self.quantile)
-
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        q, shape = self.quantile, self._extended_shape(sample_shape)
-        above, below = self.loc.new_empty((2, *shape)).exponential_()
-        return self.loc + self.log_scale.exp() * (above / q - below / (1 - q))
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        q = self.quantile
-        distance = (value - self.loc) * (-self.log_scale).exp()
-        return math.log(q * (1 - q)) - self.log_scale - torch.maximum(q * distance, (q - 1) * distance)
+__all__ = ["AsymmetricLaplaceDecoder"]
 
 
 @final

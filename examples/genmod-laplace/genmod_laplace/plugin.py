@@ -17,7 +17,7 @@ def genmod_components() -> Iterator[Component]:
     )
     yield Component(
         "prior",
-        "laplace",
-        "genmod_laplace.prior:LaplacePrior",
-        summary="Laplace: most latents near zero, a few far out",
+        "asymmetric-laplace",
+        "genmod_laplace.prior:AsymmetricLaplacePrior",
+        summary="most latents near zero, the far ones mostly on one side",
     )

@@ -1,35 +1,35 @@
-"""Laplace prior."""
+"""Asymmetric Laplace prior."""
 
+import math
 from typing import Annotated, final
 
 import torch
-from annotated_types import Gt
+from annotated_types import Gt, Lt
 from torch import Tensor
-from torch.distributions import Independent, Laplace, constraints
+from torch.distributions import Independent, constraints
 
 from genmod import Doc, Prior
+from genmod_laplace.distribution import AsymmetricLaplace
 
-__all__ = ["LaplacePrior"]
+__all__ = ["AsymmetricLaplacePrior"]
 
 
 @final
-class LaplacePrior(Prior):
-    """Independent Laplace distributions around zero, as in sparse coding.
+class AsymmetricLaplacePrior(Prior):
+    """Independent asymmetric Laplace distributions: most latents near zero, the far ones mostly on one side.
 
-    ``p(z) = Π_d exp(-|z_d|/scale) / (2 scale)``, ``batch_shape ()``, ``event_shape latent_shape``
+    ``p(z) = Π_d q (1-q)/b exp(-max(q z_d, (q-1) z_d)/b)``, ``q = quantile``, ``b = scale``; ``batch_shape ()``,
+    ``event_shape latent_shape``
 
-    The KL of a normal posterior from it has a closed form, which torch knows, so ``--divergence kl`` works::
-
-        KL(N(m, s²) ‖ Laplace(0, b)) = log(2b) - ½ log(2πe s²) + E|z|/b
-        E|z| = s √(2/π) exp(-m²/2s²) + m erf(m / s√2)
+    Its KL from a normal posterior has a closed form, so ``--divergence kl`` works.
 
     Reference:
-        Emergence of simple-cell receptive field properties by learning a sparse code for natural images
-        (Olshausen and Field, 1996), doi:10.1038/381607a0
+        The Laplace Distribution and Generalizations (Kotz, Kozubowski and Podgórski, 2001),
+        doi:10.1007/978-1-4612-0173-1
 
     Example:
-        >>> LaplacePrior((2,))().log_prob(torch.zeros(2))
-        tensor(-1.3863)
+        >>> AsymmetricLaplacePrior((2,))().log_prob(torch.zeros(2))
+        tensor(-0.8926)
     """
 
     zeros: Tensor
@@ -38,13 +38,15 @@ class LaplacePrior(Prior):
         self,
         latent_shape: tuple[int, ...],
         *,
-        scale: Annotated[float, Gt(0), Doc("mean distance from zero; 0.7071 gives variance 1")] = 1.0,
+        quantile: Annotated[float, Gt(0), Lt(1), Doc("which part of the latents is below zero")] = 0.2,
+        scale: Annotated[float, Gt(0), Doc("width of the distribution")] = 0.25,
     ) -> None:
         super().__init__(latent_shape)
-        self.scale = scale
+        self.quantile = quantile
+        self.log_scale = math.log(scale)
         self.support = constraints.independent(constraints.real, len(latent_shape))
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
     def forward(self) -> Independent:
-        noise = Laplace(self.zeros, self.scale, validate_args=False)
-        return Independent(noise, len(self.latent_shape), validate_args=False)
+        distribution = AsymmetricLaplace(self.zeros, self.zeros + self.log_scale, self.quantile)
+        return Independent(distribution, len(self.latent_shape), validate_args=False)

@@ -1,11 +1,14 @@
 """The two components on their own, against scipy and quadrature, and inside a model."""
 
+import doctest
 import math
+from importlib import import_module
 
 import pytest
 import torch
-from genmod_laplace.decoder import AsymmetricLaplace, AsymmetricLaplaceDecoder
-from genmod_laplace.prior import LaplacePrior
+from genmod_laplace.decoder import AsymmetricLaplaceDecoder
+from genmod_laplace.distribution import AsymmetricLaplace
+from genmod_laplace.prior import AsymmetricLaplacePrior
 from scipy import integrate, stats
 from torch.distributions import kl_divergence
 
@@ -74,33 +77,35 @@ def test_decoder_stays_finite_far_off():
 
 
 def test_prior_density_is_normalised_and_agrees_with_its_draws():
-    prior = LaplacePrior((1,), scale=0.7)
-    total, _ = integrate.quad(lambda z: prior().log_prob(torch.tensor([z])).exp().item(), -30, 30, points=[0])
+    prior = AsymmetricLaplacePrior((1,), quantile=0.2, scale=0.25)
+    total, _ = integrate.quad(lambda z: prior().log_prob(torch.tensor([z])).exp().item(), -30, 60, points=[0])
     assert total == pytest.approx(1, abs=1e-5)
     draws = prior().sample((20_000,)).flatten().numpy()
-    assert stats.kstest(draws, stats.laplace(scale=0.7).cdf).pvalue > 1e-3
+    assert stats.kstest(draws, of_scipy(0.25, 0.2).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 3)])
 def test_prior_shapes(shape):
-    p = LaplacePrior(shape)()
+    p = AsymmetricLaplacePrior(shape)()
     assert (p.batch_shape, p.event_shape) == ((), shape)
     assert p.sample((7,)).shape == (7, *shape)
 
 
 @pytest.mark.parametrize("loc", [0.0, -1.3, 6.0])
-@pytest.mark.parametrize("scale", [1e-3, 0.4, 1.0, 5.0])
-@pytest.mark.parametrize("b", [0.5, 2.0])
-def test_kl_from_a_normal_is_the_integral(loc, scale, b):
-    def integrand(z):
-        return stats.norm.pdf(z, loc, scale) * (
-            stats.norm.logpdf(z, loc, scale) - stats.laplace.logpdf(z, 0, b)
-        )
-
-    expected, _ = integrate.quad(integrand, loc - 12 * scale, loc + 12 * scale, points=[0.0, loc], limit=200)
-    q = LogScaleNormal(torch.tensor([loc]), torch.tensor([scale]).log())
-    p = LaplacePrior((1,), scale=b)().base_dist
-    assert kl_divergence(q, p).item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
+@pytest.mark.parametrize("scale", [1e-3, 0.4, 5.0])
+@pytest.mark.parametrize(("quantile", "b"), [(0.5, 1.0), (0.2, 0.25), (0.9, 2.0)])
+def test_kl_from_a_normal_is_the_integral(loc, scale, quantile, b):
+    q = stats.norm(loc, scale)
+    p = of_scipy(b, quantile)
+    ends = loc - 12 * scale, loc + 12 * scale
+    expected, _ = integrate.quad(
+        lambda z: q.pdf(z) * (q.logpdf(z) - p.logpdf(z)), *ends, points=[0.0, loc], limit=200
+    )
+    found = kl_divergence(
+        LogScaleNormal(torch.tensor([loc]), torch.tensor([scale]).log()),
+        AsymmetricLaplacePrior((1,), quantile=quantile, scale=b)().base_dist,
+    )
+    assert found.item() == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
 def test_a_model_of_both_trains():
@@ -117,3 +122,10 @@ def test_a_model_of_both_trains():
     assert losses[-1] < losses[0] - 20
     assert model.decoder.log_scale.item() < math.log(1 / 8)  # where it started
     assert model.sample(3, seed=0).shape == (3, 1, 8, 8)
+
+
+@pytest.mark.parametrize("module", ["decoder", "distribution", "prior"])
+def test_examples_in_docstrings(module):
+    result = doctest.testmod(import_module(f"genmod_laplace.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0

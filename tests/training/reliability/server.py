@@ -1,8 +1,9 @@
 """Starts training processes by forking, so that torch is imported once; one JSON document a line in and out.
 
-In: ``{"directory": …, "resume": …, "settings": {…}}``. Out: ``{"pid": …}`` at once, then
+In: ``{"directory": …, "resume": …, "settings": {…}}`` for a run, or ``{"directory": …, "arguments": […]}`` for a command
+line of genmod, whose messages go to ``stderr`` beside the directory. Out: ``{"pid": …}`` at once, then
 ``{"status": …}`` when the process has ended. The trained process appends the step of every checkpoint to
-``saved`` in the directory, when it is complete.
+``saved`` beside the directory, when it is complete.
 """
 
 import json
@@ -22,7 +23,7 @@ torch.set_num_threads(1)
 
 def train(directory, *, resume=False, settings=None):
     spec, _ = read_spec(directory)
-    saved = os.open(os.path.join(directory, "..", "saved"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    saved = os.open(os.path.join(os.path.dirname(directory), "saved"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(event):
         if event.kind == "checkpoint":
@@ -35,14 +36,26 @@ def train(directory, *, resume=False, settings=None):
     )
 
 
+def command(arguments, directory):
+    from genmod.cli import main
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(
+        os.open(os.path.join(os.path.dirname(directory), "stderr"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2
+    )
+    main(arguments)
+
+
 def child(asked):
     try:
-        train(**asked)
+        command(**asked) if "arguments" in asked else train(**asked)
         code = 0
+    except SystemExit as error:
+        code = error.code
     except KeyboardInterrupt as error:
         code = getattr(error, "exit_code", 130)
     except GenmodError as error:
-        print(f"{error}", file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         code = error.exit_code
     except BaseException:
         traceback.print_exc()
@@ -50,6 +63,11 @@ def child(asked):
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def say(**what):
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
 
 
 def serve():
@@ -63,10 +81,10 @@ def serve():
         if pid == 0:
             os.close(0)
             child(asked)
-        print(json.dumps({"pid": pid}), flush=True)
+        say(pid=pid)
         ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
-        print(json.dumps({"status": code}), flush=True)
+        say(status=code)
         unreaped = pid
 
 
@@ -74,5 +92,5 @@ if __name__ == "__main__":
     # The first use of many things costs more than all later ones.
     warm = genmod.build(encoder="mlp", latent=2)
     genmod.train(warm, steps=2, device="cpu")
-    print(json.dumps({"ready": True}), flush=True)
+    say(ready=True)
     serve()

@@ -4,6 +4,7 @@ import errno
 import os
 import pathlib
 import resource
+from contextlib import suppress
 
 import pytest
 import torch
@@ -22,6 +23,14 @@ def checkpoint(step):
 
 def hidden(directory):
     return [path.name for path in directory.rglob(".*")]
+
+
+def attempt(act):
+    """The error that it ended with, if it did."""
+    try:
+        act()
+    except FileError as error:
+        return error
 
 
 class Faults:
@@ -91,15 +100,12 @@ def test_a_fault_at_every_write_fsync_rename_and_mkdir(faults, tmp_path):
         save_checkpoint(place, checkpoint(2))
         save_checkpoint(place, checkpoint(4))
         faults.at(k)
-        try:
-            save_checkpoint(place, checkpoint(6))
-        except FileError as error:
-            assert str(tmp_path) in error.message
-            assert os.strerror(ERRORS[faults.failed]) in error.message
-            kinds.add(faults.failed)
-        else:
-            assert not faults.failed
+        error = attempt(lambda place=place: save_checkpoint(place, checkpoint(6)))
+        if not faults.failed:
             break
+        assert str(tmp_path) in error.message
+        assert os.strerror(ERRORS[faults.failed]) in error.message
+        kinds.add(faults.failed)
         found, passed_over = newest(place)
         # What fails once the rename is done, fails in making it last or in removing old ones.
         assert (found.step, passed_over) in [(4, []), (6, [])]
@@ -119,10 +125,8 @@ def test_ctrl_c_at_every_write_fsync_rename_and_mkdir(faults, tmp_path):
     while failed:
         k += 1
         faults.at(k, KeyboardInterrupt())
-        try:
+        with suppress(KeyboardInterrupt):
             save_checkpoint(tmp_path, checkpoint(4))
-        except KeyboardInterrupt:
-            pass
         failed = faults.failed
         faults.at(0)
         found, passed_over = newest(tmp_path)
@@ -137,10 +141,7 @@ def test_a_fault_while_a_checkpoint_is_replaced_loses_none(faults, tmp_path):
         faults.at(0)
         save_checkpoint(place, checkpoint(2))
         faults.at(k)
-        try:
-            save_checkpoint(place, checkpoint(2))
-        except FileError:
-            pass
+        attempt(lambda place=place: save_checkpoint(place, checkpoint(2)))
         failed = faults.failed
         assert newest(place)[0].step == 2
 
@@ -153,11 +154,9 @@ def test_a_fault_at_every_step_of_replacing_a_file(faults, tmp_path):
         faults.at(0)
         write_bytes(path, b"old")
         faults.at(k)
-        try:
-            write_bytes(path, b"new one")
-        except FileError as error:
-            assert str(path) in error.message
+        error = attempt(lambda: write_bytes(path, b"new one"))
         failed = faults.failed
+        assert str(path) in error.message if failed else error is None
         assert path.read_bytes() in (b"old", b"new one")
         assert [each.name for each in tmp_path.iterdir()] == ["file"]
 

@@ -37,7 +37,9 @@ class Few(Dataset):
     def __init__(self, streamed=False):
         whole = Digits(None).split("train").in_memory().x
         kind = Streamed if streamed else TensorSplit
-        self.parts = {name: kind(Batch(whole[i * 90 : (i + 1) * 90].clone())) for i, name in enumerate(SPLITS)}
+        self.parts = {
+            name: kind(Batch(whole[i * 90 : (i + 1) * 90].clone())) for i, name in enumerate(SPLITS)
+        }
 
     @property
     def info(self):
@@ -78,7 +80,10 @@ RUNS = {
         {"schedule": "one-cycle", "accumulate": 2}
         | {"schedule_options": {"max_lr": 0.01, "total_steps": 5, "cycle_momentum": False}},
     ),
-    "own schedule": (CONVOLUTIONAL, {"schedule": "cosine", "warmup": 3, "accumulate": 2, "optimizer": "nadam"}),
+    "own schedule": (
+        CONVOLUTIONAL,
+        {"schedule": "cosine", "warmup": 3, "accumulate": 2, "optimizer": "nadam"},
+    ),
 }
 STOPS = {"first step": (1, 1), "mid-epoch": (7, 1), "epoch end": (10, 1), "mid-accumulation": (13, 0)}
 

@@ -1,0 +1,154 @@
+"""Data too large for memory, in one file or in many."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import Annotated, Any, final
+
+import numpy as np
+import torch
+from annotated_types import Ge
+from numpy.typing import NDArray
+
+from genmod.dataset import Batch, DataInfo, Dataset, Split, SplitName
+from genmod.errors import DataError
+from genmod.options import Doc
+from genmod.plugins.datasets.array_files import stored_values
+from genmod.plugins.datasets.files import locate
+from genmod.plugins.datasets.order import shuffled
+from genmod.plugins.datasets.rows import RowFile, npy_rows, safetensors_rows
+
+__all__ = ["Shards"]
+
+_FOLDERS: dict[SplitName, tuple[str, ...]] = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test",),
+}
+
+
+@final
+class Shards(Dataset):
+    """Examples from ``.npy`` files, or from the tensor ``x`` of ``.safetensors`` files, read batch by batch.
+
+    ``path`` is a file, or a folder whose files are joined in the order of their names. Folders ``train``,
+    ``validation`` (or ``val``, ``valid``) and ``test`` in it are the splits; a missing one is a fixed
+    pseudo-random tenth of ``train``. Shapes are ``(N, columns)`` or ``(N, channels, height, width)``.
+
+    Values: ``uint8`` are 256 levels in [0, 1], ``bool`` are 2 levels, floats are unbounded unless ``low`` and
+    ``high`` say otherwise; their values are not looked at before they are used.
+
+    Raises:
+        DataError: nothing there, damaged files, files that do not fit each other, or too few examples.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        path: Annotated[Path, Doc("file or folder, seen from the current or else the data folder")],
+        low: Annotated[float | None, Doc("smallest value of floats; none for unbounded")] = None,
+        high: Annotated[float | None, Doc("largest value of floats; none for unbounded")] = None,
+        in_memory: Annotated[int, Doc("bytes up to which a split is held in memory"), Ge(0)] = 2**30,
+    ) -> None:
+        super().__init__(root)
+        self.path = path
+        self.low = low
+        self.high = high
+        self.in_memory = in_memory
+
+    @cached_property
+    def info(self) -> DataInfo:
+        first = next(iter(self._parts.values()))[0][0]
+        if first.dtype.kind != "f":
+            return DataInfo(first.shape[1:], levels=2 if first.dtype == np.bool_ else 256)
+        low, high = self.low, self.high
+        return DataInfo(
+            first.shape[1:], -math.inf if low is None else low, math.inf if high is None else high
+        )
+
+    def split(self, name: SplitName) -> "_Rows":
+        files, places = self._parts[name]
+        return _Rows(files, places, self.in_memory)
+
+    @cached_property
+    def _parts(self) -> dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]]:
+        """Split → its files, and which of their rows; None for all."""
+        place = locate(self.path, self.root)
+        folders = {split: _folder(place, names) for split, names in _FOLDERS.items()}
+        files = {split: _files(folder) for split, folder in folders.items() if folder is not None}
+        if "train" not in files:
+            files["train"] = _files(place)
+        kinds = {(file.shape[1:], file.dtype) for part in files.values() for file in part}
+        if len(kinds) > 1:
+            shown = ", ".join(sorted(f"{shape} of {dtype}" for shape, dtype in kinds))
+            raise DataError(f"the files in {place} do not fit each other: {shown}")
+        shape, dtype = next(iter(kinds))
+        if len(shape) not in (1, 3) or (dtype.kind not in "bf" and dtype != np.uint8):
+            raise DataError(
+                f"{place} has examples of shape {shape} and type {dtype}",
+                hint="save (N, columns) or (N, channels, height, width), as uint8, bool or float32",
+            )
+        total = sum(map(len, files["train"]))
+        missing = [split for split in _FOLDERS if split not in files]
+        if total < len(missing) + 1:
+            raise DataError(f"{place} has {total} training examples; {len(missing) + 1} or more are needed")
+        tenth, order = max(1, total // 10), shuffled(total) if missing else None
+        parts: dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]] = {
+            split: (part, None) for split, part in files.items()
+        }
+        if order is not None:
+            for i, split in enumerate(missing):
+                parts[split] = (files["train"], np.sort(order[i * tenth : (i + 1) * tenth]))
+            parts["train"] = (files["train"], np.sort(order[len(missing) * tenth :]))
+        return parts
+
+
+@final
+class _Rows(Split):
+    def __init__(self, files: list[RowFile], places: NDArray[np.int64] | None, most: int) -> None:
+        self._files, self._places, self._most = files, places, most
+        self._ends = list(accumulate(map(len, files)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._places is None else len(self._places)
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        if any(not 0 <= i < len(self) for i in indices):
+            raise IndexError(f"there are {len(self)} examples")
+        rows = [int(i) if self._places is None else int(self._places[i]) for i in indices]
+        first = self._files[0]
+        x = np.empty((len(rows), *first.shape[1:]), first.dtype)
+        owners = [bisect_right(self._ends, row) for row in rows]
+        for number in set(owners):
+            mine = [place for place, owner in enumerate(owners) if owner == number]
+            start = self._ends[number] - len(self._files[number])
+            x[mine] = self._files[number].read([rows[place] - start for place in mine])
+        return Batch(torch.from_numpy(stored_values(str(first.path), x)))
+
+    def in_memory(self) -> Batch | None:
+        first: Any = self._files[0]
+        size = len(self) * math.prod(first.shape[1:]) * first.dtype.itemsize
+        return self.__getitems__(range(len(self))) if size <= self._most else None
+
+
+def _folder(place: Path, names: Sequence[str]) -> Path | None:
+    return next((place / name for name in names if (place / name).is_dir()), None)
+
+
+def _files(place: Path) -> list[RowFile]:
+    paths = [place] if place.is_file() else sorted([*place.glob("*.npy"), *place.glob("*.safetensors")])
+    found = [file for path in paths if (file := _rows(path)) is not None]
+    if not found:
+        raise DataError(
+            f"{place} has no .npy file, and no .safetensors file with a tensor x",
+            hint="save one: numpy.save(PATH, x)",
+        )
+    return found
+
+
+def _rows(path: Path) -> RowFile | None:
+    return safetensors_rows(path, "x") if path.suffix == ".safetensors" else npy_rows(path)

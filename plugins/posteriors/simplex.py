@@ -1,0 +1,160 @@
+"""The simplex: its support for latents of any shape, and relaxed categorical values on it."""
+
+import math
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+from torch.distributions.constraints import Constraint
+from torch.nn.functional import one_hot
+
+from genmod.errors import UsageError
+
+__all__ = ["OneHot", "RelaxedOneHot", "require_classes", "stacked"]
+
+
+def stacked(base: Constraint, latent_shape: tuple[int, ...]) -> Constraint:
+    """A support of vectors, for each of the vectors in a latent.
+
+    Example:
+        >>> stacked(constraints.simplex, (4, 3)).event_dim
+        2
+    """
+    return base if len(latent_shape) == 1 else constraints.independent(base, len(latent_shape) - 1)
+
+
+def require_classes(what: str, latent_shape: tuple[int, ...]) -> int:
+    """The number of classes of each categorical latent, the last number of the latent shape.
+
+    Raises:
+        UsageError: there are fewer than two.
+    """
+    if latent_shape[-1] < 2:
+        raise UsageError(
+            f"{what} needs 2 or more classes, the last number of the latent shape, which is {latent_shape}",
+            hint="for example: --latent 16",
+        )
+    return latent_shape[-1]
+
+
+@final
+class RelaxedOneHot(Distribution):
+    """Points of a simplex near its corners: a softmax of logits with Gumbel noise.
+
+    ``z = softmax((l + g)/τ)``, ``log p(z) = log Γ(K) + (K-1) log τ - Σ log z + Σ_k a_k - K log Σ_k exp(a_k)``,
+    ``a_k = l_k - τ log z_k``
+
+    Args:
+        logits: ``(*batch, *event_shape)``, the last dimension of size K.
+        temperature: ``τ > 0``.
+        event_dims: how many of the last dimensions are one event; densities are summed over the vectors in it.
+
+    Reference:
+        The Concrete Distribution (Maddison et al., 2016), arXiv:1611.00712
+
+    Example:
+        >>> RelaxedOneHot(torch.zeros(5, 4, 3), 0.5, 2).rsample().sum(-1).mean()
+        tensor(1.)
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    has_rsample = True
+
+    def __init__(self, logits: Tensor, temperature: float, event_dims: int) -> None:
+        self.logits = logits.log_softmax(-1)
+        self.temperature = temperature
+        self.event_dims = event_dims
+        batch = logits.dim() - event_dims
+        super().__init__(logits.shape[:batch], logits.shape[batch:], validate_args=False)
+
+    @property
+    def support(self) -> Constraint:
+        return stacked(constraints.simplex, tuple(self.event_shape))
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "RelaxedOneHot":
+        return RelaxedOneHot(
+            self.logits.expand(*batch_shape, *self.event_shape), self.temperature, self.event_dims
+        )
+
+    @property
+    def mode_probabilities(self) -> Tensor:
+        """How often each class is the largest, ``softmax(l)``."""
+        return self.logits.exp()
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        noise = torch.empty(
+            (*sample_shape, *self.logits.shape), dtype=self.logits.dtype, device=self.logits.device
+        )
+        # The logarithm of an exponential draw; that of a uniform one is infinite now and then.
+        gumbel = -noise.exponential_().clamp(min=torch.finfo(noise.dtype).tiny).log()
+        point = ((self.logits + gumbel) / self.temperature).softmax(-1)
+        # A class that underflows would have no logarithm.
+        return point.clamp(min=torch.finfo(point.dtype).tiny)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        k = value.shape[-1]
+        log_z = value.clamp(min=torch.finfo(value.dtype).tiny).log()
+        a = self.logits - self.temperature * log_z
+        constant = math.lgamma(k) + (k - 1) * math.log(self.temperature)
+        each = constant - log_z.sum(-1) + (a - a.logsumexp(-1, keepdim=True)).sum(-1)
+        return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
+
+
+@final
+class OneHot(Distribution):
+    """One class each, as vectors of zeros and a one, with the gradient of a relaxation.
+
+    ``P(z) = softmax(l)[k(z)]``; draws are exact, ``d z := d softmax((l + g)/τ)``
+
+    Args:
+        logits: ``(*batch, *event_shape)``, the last dimension of size K.
+        temperature: ``τ > 0`` of the gradient alone.
+        event_dims: how many of the last dimensions are one event.
+
+    Reference:
+        Categorical Reparameterization with Gumbel-Softmax (Jang et al., 2016), arXiv:1611.01144, section 2.2
+
+    Example:
+        >>> OneHot(torch.zeros(4), 0.5, 1).sample().sum()
+        tensor(1.)
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    has_rsample = True
+
+    def __init__(self, logits: Tensor, temperature: float, event_dims: int) -> None:
+        self.logits = logits.log_softmax(-1)
+        self.temperature = temperature
+        self.event_dims = event_dims
+        batch = logits.dim() - event_dims
+        super().__init__(logits.shape[:batch], logits.shape[batch:], validate_args=False)
+
+    @property
+    def support(self) -> Constraint:
+        return stacked(constraints.one_hot, tuple(self.event_shape))
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "OneHot":
+        return OneHot(self.logits.expand(*batch_shape, *self.event_shape), self.temperature, self.event_dims)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.logits.exp()
+
+    @property
+    def variance(self) -> Tensor:
+        return self.mean * (1 - self.mean)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        soft = RelaxedOneHot(self.logits, self.temperature, self.event_dims).rsample(sample_shape)
+        hard = one_hot(soft.argmax(-1), soft.shape[-1]).to(soft.dtype)
+        # In this order: hard - soft + soft is not hard to the last bit.
+        return hard + (soft - soft.detach())
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        each = (self.logits * value).sum(-1)
+        return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
+
+    def entropy(self) -> Tensor:
+        each = -(self.logits.exp() * self.logits).sum(-1)
+        return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
