@@ -26,7 +26,7 @@ COMMANDS = {
     "interpolate": ("interpolate:interpolate", "Decode the way from one example to another."),
     "traverse": ("traverse:traverse", "Decode what each latent dimension changes."),
     "evaluate": ("evaluate:evaluate", "Measure a model on its test data."),
-    "sweep": ("sweep:sweep", "Train a model for every combination of some values."),
+    "sweep": ("sweep:sweep", "Train a model for each combination of values."),
     "compare": ("compare:compare", "Compare models side by side."),
     "list": ("listing:list_components", "List the components that there are."),
     "show": ("show:show", "Explain a component and its options."),

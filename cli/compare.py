@@ -29,7 +29,9 @@ def compare(
         Literal["table", "markdown", "csv", "json"], typer.Option("--format", help="How to print it.")
     ] = "table",
 ) -> None:
-    """Compare models: what differs in how they were made, and what they measure.
+    """Compare models side by side.
+
+    The table has what differs in how they were made, and what they measure.
 
     Examples:
       genmod compare model other

@@ -37,7 +37,9 @@ def plugin(
         typer.Option("--out", "-o", metavar="DIR", help="Where to write it; by default ./genmod-NAME."),
     ] = None,
 ) -> None:
-    """Start a plugin of your own: a package that can be installed, with working components and their tests.
+    """Start a plugin of your own.
+
+    It is a package that can be installed, with working components and their tests.
 
     Nothing is ever overwritten.
 

@@ -40,10 +40,10 @@ def sweep(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Train a model for every combination of some values, each in its own directory.
+    """Train a model for each combination of values.
 
-    Started again, it goes on with what was stopped and leaves alone what is done. All points are checked
-    before the first is trained.
+    Each has a directory of its own. Started again, it goes on with what was stopped and leaves alone what is
+    done. All points are checked before the first is trained.
 
     Examples:
       genmod sweep -s objective.beta=1,2,4

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from genmod.component import Component, hookimpl
 
 if TYPE_CHECKING:
+    from genmod.assembly import open_dataset
     from genmod.bundle import load, save
     from genmod.composition import build, compose
     from genmod.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
@@ -69,12 +70,14 @@ __all__ = [
     "evaluate",
     "hookimpl",
     "load",
+    "open_dataset",
     "save",
     "train",
 ]
 
 _WHERE = {
     "bundle": "load save",
+    "assembly": "open_dataset",
     "composition": "build compose",
     "dataset": "Batch DataInfo Dataset Factor Split TensorSplit",
     "decoder": "Decoder",

@@ -1,6 +1,7 @@
 """From a specification to a model: every fit is checked before anything is allocated."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -102,7 +103,7 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
     """
     registry = registry or current_registry()
     spec = resolve(spec, registry=registry)
-    with torch.device("meta"):
+    with torch.device("meta"), _unvalidated():
         model = _construct(spec, data, registry)
         _check_traits(model)
         _check_shapes(model)
@@ -113,6 +114,17 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
             f"the model would have {count:,} parameters; at most {_MAX_PARAMETERS:,} are allowed"
         )
     return model
+
+
+@contextmanager
+def _unvalidated() -> Iterator[None]:
+    """Distributions without values cannot check them, so their default to do so is off inside."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
 
 
 def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVariableModel:

@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
 from genmod.errors import UndefinedError
 
-__all__ = ["Divergence", "draws_of", "known_kl"]
+__all__ = ["Divergence", "check_draws", "draws_of", "known_kl"]
 
 
 class Divergence(nn.Module, ABC):
@@ -93,9 +94,6 @@ def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
 def draws_of(p: Distribution, z: Tensor) -> Tensor:
     """As many draws of a prior as there are of a posterior, ``z (K, B, *latent_shape)``, with their gradient.
 
-    Raises:
-        UndefinedError: the prior is learned, and its draws have no gradient to learn it from.
-
     Example:
         >>> import torch
         >>> from genmod.distributions import diagonal_normal
@@ -103,12 +101,21 @@ def draws_of(p: Distribution, z: Tensor) -> Tensor:
         torch.Size([5, 3, 2])
     """
     shape = z.shape[:1] if p.batch_shape else z.shape[:2]
+    return p.rsample(shape) if p.has_rsample else p.sample(shape)
+
+
+def check_draws(q: Distribution, p: Distribution) -> None:
+    """Refuse a divergence that sees a prior by its draws alone, where the prior is learned and they have no gradient.
+
+    Draws nothing: it is asked before there are values.
+
+    Raises:
+        UndefinedError: the prior would never learn; the hint says which divergence teaches it.
+    """
     if p.has_rsample:
-        return p.rsample(shape)
-    draws = p.sample(shape)
-    if p.log_prob(draws).requires_grad:
+        return
+    if p.log_prob(torch.empty(1, *q.batch_shape, *q.event_shape)).requires_grad:
         raise UndefinedError(
             f"the prior, a {type(p).__name__}, is learned, but its draws cannot be differentiated",
             hint="choose a divergence that uses its density (--divergence kl-mc), or a prior that is not learned",
         )
-    return draws

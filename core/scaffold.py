@@ -122,9 +122,9 @@ def new_plugin(name: str, kinds: Sequence[str], directory: Path | None = None) -
 
     Example:
         >>> import tempfile
-        >>> place = new_plugin("laplace", ["decoder"], Path(tempfile.mkdtemp()) / "genmod-laplace")
+        >>> place = new_plugin("rows", ["decoder"], Path(tempfile.mkdtemp()) / "genmod-rows")
         >>> sorted(path.name for path in place.iterdir())
-        ['README.md', 'genmod_laplace', 'pyproject.toml', 'tests']
+        ['README.md', 'genmod_rows', 'pyproject.toml', 'tests']
     """
     contents = plugin_files(name, kinds)
     directory = Path(f"genmod-{_bare(name)}") if directory is None else directory

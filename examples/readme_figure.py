@@ -75,8 +75,8 @@ def draw_panel(
 
 
 def scale_for(picture: Picture) -> int:
-    """Enlarge to about 40 pixels."""
-    return max(1, round(40 / picture.data.shape[-1]))
+    """Enlarge to at least 40 pixels."""
+    return -(-40 // picture.data.shape[-1])
 
 
 def draw_legend(classes: tuple[str, ...], width: int) -> Image.Image:

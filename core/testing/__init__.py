@@ -14,7 +14,6 @@ Without pytest: ``genmod check genmod-mypkg``, or :func:`run_checks`.
 from genmod.testing.case import Case
 from genmod.testing.check import CHECKS, Check, CheckFailed, NotApplicable
 from genmod.testing.parametrize import parametrize_with_checks
-from genmod.testing.quadrature import nodes
 from genmod.testing.runner import Outcome, Report, run_checks
 
 __all__ = [
@@ -25,7 +24,6 @@ __all__ = [
     "NotApplicable",
     "Outcome",
     "Report",
-    "nodes",
     "parametrize_with_checks",
     "run_checks",
 ]

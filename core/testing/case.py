@@ -3,6 +3,7 @@
 import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,12 +29,15 @@ from genmod.testing.inputs import (
     examples,
     points_in,
 )
-from genmod.testing.reference import ReferencePosterior, ReferencePrior, reference_model
+from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
 from genmod.testing.supports import same_support
 
-__all__ = ["BATCH", "Case", "Trial", "mean_of"]
+__all__ = ["BATCH", "Case", "Trial", "jostle", "mean_of", "whole"]
 
 BATCH = 4
+
+_AROUND = "_genmod_testing_model"
+"""Attribute of a prior that holds the model it was bound to; in a tuple, so that it is no part of the prior."""
 
 _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
     "encoder": (DATA_SHAPES,),
@@ -94,7 +98,7 @@ class Case:
         """
         part = self.cls(*wiring, **validate(self.cls, self.options, self.kind))
         if self.kind == "prior" and type(part).bind is not Prior.bind:
-            part.bind(self._model_around(part))
+            part.__dict__[_AROUND] = (_model_around(part, self.registry),)
         return part
 
     def tried(self, *spreads: Iterable[Any]) -> Iterator[tuple[Any, tuple[Any, ...] | UsageError]]:
@@ -215,20 +219,6 @@ class Case:
                 jostle(part)
                 yield part
 
-    def _model_around(self, prior: Any) -> nn.Module:
-        model = reference_model(latent=prior.latent_shape, prior=prior)
-        if not same_support(model.posterior.support, prior.support):
-            for provided in self.registry.components("posterior"):
-                try:
-                    posterior = provided.load()((3,), prior.latent_shape)
-                except (GenmodError, TypeError):
-                    continue
-                if same_support(posterior.support, prior.support):
-                    return reference_model(
-                        latent=prior.latent_shape, prior=prior, posterior=posterior
-                    ).float()
-        return model.float()
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -267,7 +257,9 @@ class Trial:
                     likelihood = part(inputs[0])
                     return (*mean_of(likelihood), likelihood.log_prob(inputs[1]))
         like = inputs[0]
-        q_of, p_of = (copy.deepcopy(each).to(like.device, like.dtype) for each in self.companions)
+        q_of, p_of = (copy.deepcopy(each) for each in self.companions)
+        for each in (q_of, p_of):
+            whole(each).to(like.device, like.dtype)
         return (part(q_of(like), p_of(), inputs[1].movedim(0, 1)),)
 
     def rows(self, start: int, end: int) -> tuple[Tensor, ...]:
@@ -277,6 +269,26 @@ class Trial:
     def converted(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
         """The inputs, each changed."""
         return tuple(change(each) for each in self.inputs)
+
+
+def whole(part: nn.Module) -> nn.Module:
+    """The part, or the model that it is made of: what is converted, saved and put into a mode as one."""
+    around: tuple[nn.Module, ...] = part.__dict__.get(_AROUND, (part,))
+    return around[0]
+
+
+def _model_around(prior: Any, registry: Registry) -> nn.Module:
+    """A model that the prior is bound to, with a posterior on its support where it has one of its own."""
+    posteriors = [ReferencePosterior(DATA.shape, prior.latent_shape)]
+    for provided in registry.components("posterior") if prior.support is not None else ():
+        with suppress(GenmodError, TypeError):
+            posteriors.append(provided.load()(DATA.shape, prior.latent_shape))
+    fitting = [p for p in posteriors if prior.support is None or same_support(p.support, prior.support)]
+    model = reference_model(
+        latent=prior.latent_shape, prior=prior, posterior=(fitting or posteriors)[0]
+    ).float()
+    prior.bind(model)
+    return model
 
 
 def mean_of(distribution: Distribution) -> tuple[Tensor, ...]:

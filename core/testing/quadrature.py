@@ -23,17 +23,20 @@ _POINTS = {1: 20_001, 2: 301}
 
 @singledispatch
 def nodes(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
-    """Points and weights of a support; register a function for a constraint of your own.
+    """Points and weights of a support.
+
+    A constraint of one's own says them itself: ``quadrature(event_shape, count)`` returns the same, or None.
 
     Args:
         support: without its event dimensions, where it falls apart into them.
-        draws: ``(n, *event)``, for place and width.
+        draws: ``(n, *event_shape)``, for place and width.
         count: how many points, where they are not given by the support.
 
     Returns:
-        Points ``(N, *event)`` and weights ``(N,)``, double precision; None where it is not known how.
+        Points ``(N, *event_shape)`` and weights ``(N,)``, double precision; None where it is not known how.
     """
-    return None
+    own = getattr(support, "quadrature", None)
+    return own(tuple(draws.shape[1:]), count) if own is not None else None
 
 
 def grid(support: Constraint, draws: Tensor, *, values: Tensor | None = None) -> tuple[Tensor, Tensor] | None:
@@ -140,8 +143,16 @@ def _counts(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Ten
     lowest = int(getattr(support, "lower_bound", 0))
     first, last = int(draws.min()), int(draws.max())
     beyond = 2 * (last - first) + 50
-    points = torch.arange(max(lowest, first - beyond), min(last + beyond, first + _MAX_POINTS), dtype=torch.float64)
+    points = torch.arange(
+        max(lowest, first - beyond), min(last + beyond, first + _MAX_POINTS), dtype=torch.float64
+    )
     return points, torch.ones_like(points)
+
+
+@nodes.register(type(constraints.one_hot))
+def _one_hot(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    points = torch.eye(draws.shape[-1], dtype=torch.float64)
+    return points, torch.ones(len(points), dtype=torch.float64)
 
 
 @nodes.register(type(constraints.simplex))

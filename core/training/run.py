@@ -116,6 +116,7 @@ class Run:
         self._told = 0.0
 
     def go(self) -> TrainResult:
+        """Train to the end; what is in the directory is in order however it ends."""
         state = self.state
         try:
             self.tracking = Tracking(

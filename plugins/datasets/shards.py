@@ -41,6 +41,14 @@ class Shards(Dataset):
     Values: ``uint8`` are 256 levels in [0, 1], ``bool`` are 2 levels, floats are unbounded unless ``low`` and
     ``high`` say otherwise; their values are not looked at before they are used.
 
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "rows.npy"
+        >>> np.save(path, np.zeros((50, 3), dtype=np.float32))
+        >>> Shards(path.parent, path=path).info.shape
+        (3,)
+
     Raises:
         DataError: nothing there, damaged files, files that do not fit each other, or too few examples.
     """

@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod.divergence import Divergence, draws_of, known_kl
+from genmod.divergence import Divergence, check_draws, draws_of, known_kl
 from genmod.options import Doc
 from genmod.parallel import gather_batch
 from genmod.training.schedule import Schedule
@@ -59,7 +59,7 @@ class SlicedWasserstein(Divergence):
         self.needs_densities = self.kl.highest > 0
 
     def check(self, q: Distribution, p: Distribution) -> None:
-        draws_of(p, q.rsample((1,)))
+        check_draws(q, p)
 
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         y = draws_of(p, z)

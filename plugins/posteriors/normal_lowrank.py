@@ -30,7 +30,7 @@ class LowRankNormal(Distribution):
 
     Example:
         >>> LowRankNormal(torch.zeros(3, 2), torch.zeros(3, 2), torch.ones(3, 2, 1), 1).variance[0]
-        tensor([2., 2.])
+        tensor([2.0000, 2.0000])
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}

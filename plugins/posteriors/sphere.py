@@ -17,6 +17,14 @@ class _UnitSphere(constraints.Constraint):
     def check(self, value: Tensor) -> Tensor:
         return (value.square().sum(-1) - 1).abs() < 1e-4
 
+    def quadrature(self, event_shape: tuple[int, ...], count: int) -> tuple[Tensor, Tensor] | None:
+        """Points and weights that integrate over the circle, for the conformance kit; None elsewhere."""
+        if event_shape != (2,):
+            return None
+        angle = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)
+        points = torch.stack([angle.cos(), angle.sin()], 1)
+        return points, torch.full((count,), 2 * math.pi / count, dtype=torch.float64)
+
     def __repr__(self) -> str:
         return "UnitSphere()"
 

@@ -148,7 +148,7 @@ def test_specification_of_no_end(genmod, monkeypatch):
     ("arguments", "messages"),
     [
         ("--encoder cnv", ["no encoder 'cnv'", "did you mean conv?", "conv, mlp"]),
-        ("beta-vea", ["no recipe 'beta-vea'", "did you mean beta-vae?"]),
+        ("beta-vea", ["no recipe 'beta-vea'", "did you mean beta-vae"]),
         ("nowhere.toml", ["nowhere.toml does not exist"]),
         ("--latent 0", ["latent is 0", "--latent 16"]),
         ("--latent -3", ["latent is -3"]),

@@ -11,6 +11,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 TINY = {
     "autoencoder_vs_vae.py": (["--steps", "2", "--out", "figure.png"], ["figure.png"]),
+    "readme_figure.py": (["--steps", "2", "--out", "figure.png"], ["figure.png"]),
     "quickstart.py": (["--steps", "2"], ["quickstart/samples.png", "quickstart/model/model.safetensors"]),
 }
 """Script → arguments that make it fast, and some of the files that it must leave."""

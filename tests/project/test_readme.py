@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -35,7 +36,9 @@ def test_commands(walk):
     """In the order of the page, in one folder; what is shown is what is printed, but for numbers."""
     (file,) = re.findall(r"^`([\w.]+)`:\n\n```toml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     (walk.folder / file[0]).write_text(file[1], encoding="utf-8")
-    (walk.folder / "examples").symlink_to(ROOT / "examples")
+    # A copy, for pip leaves files beside the sources that it installs.
+    rubbish = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT / "examples", walk.folder / "examples", ignore=rubbish)
     commands = walk.commands(TEXT)
     # The first line installs; what comes after it is run here.
     walk.follow(walk.commands("```console\n$ " + blocks("bash")[0].partition(" && ")[2] + "```\n")[0])

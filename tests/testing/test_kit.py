@@ -83,7 +83,9 @@ def test_expected_failure_that_passes_is_a_failure(registry):
     ]
 
 
-@pytest.mark.parametrize("expected", [{"check_shape": "a typo"}, {"check_bound": "of another kind"}, {"check_shapes": " "}])
+@pytest.mark.parametrize(
+    "expected", [{"check_shape": "a typo"}, {"check_bound": "of another kind"}, {"check_shapes": " "}]
+)
 def test_expectations_that_make_no_sense(registry, expected):
     with pytest.raises(UsageError, match="is expected to fail"):
         run_checks(TemplateEncoder, registry=registry, expected_failures=expected)
@@ -123,7 +125,9 @@ def test_same_result_whatever_the_random_state(registry):
 def test_targets(registry):
     record = Component("prior", "mine", "genmod.templates.prior:TemplatePrior", "learned normal")
     assert {o.component for o in run_checks(record, registry=registry).checks} == {"prior/mine"}
-    assert {o.component for o in run_checks(TemplatePrior, registry=registry).checks} == {"prior/TemplatePrior"}
+    assert {o.component for o in run_checks(TemplatePrior, registry=registry).checks} == {
+        "prior/TemplatePrior"
+    }
     found = run_checks([registry.find("prior", "none"), "prior/normal"], registry=registry)
     assert {o.component for o in found.checks} == {"prior/none", "prior/normal"}
 
@@ -180,7 +184,17 @@ def test_mistaken(check):
 
 def test_parametrized(tmp_path):
     (tmp_path / "test_mine.py").write_text(TESTS)
-    command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "--tb=short", "test_mine.py"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rA",
+        "-p",
+        "no:cacheprovider",
+        "--tb=short",
+        "test_mine.py",
+    ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
     lines = done.stdout.splitlines()
     failed = [line.split(" - ")[0] for line in lines if line.startswith("FAILED")]

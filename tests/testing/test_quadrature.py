@@ -19,7 +19,6 @@ from torch.distributions import (
     constraints,
 )
 
-from genmod.testing import nodes
 from genmod.testing.quadrature import grid
 from genmod.testing.supports import disagreement, same_support
 
@@ -84,7 +83,10 @@ def test_grids_stay_small():
     counts = constraints.independent(constraints.nonnegative_integer, 1)
     assert grid(counts, torch.tensor([[0.0], [1e12]]).double()) is not None
     assert grid(counts, torch.tensor([[0.0, 0.0], [1e5, 1e5]]).double()) is None
-    assert grid(constraints.independent(constraints.integer_interval(0, 10**12), 1), torch.zeros(3, 1).double()) is None
+    assert (
+        grid(constraints.independent(constraints.integer_interval(0, 10**12), 1), torch.zeros(3, 1).double())
+        is None
+    )
 
 
 def test_levels_of_data_that_torch_does_not_list():
@@ -106,14 +108,18 @@ def test_constraint_of_ones_own():
     class Circle(constraints.Constraint):
         event_dim = 1
 
-    @nodes.register(Circle)
-    def _circle(support, draws, count):
-        angle = torch.arange(count, dtype=torch.float64) * (2 * torch.pi / count)
-        return torch.stack([angle.cos(), angle.sin()], 1), torch.full((count,), 2 * torch.pi / count).double()
+        def quadrature(self, event_shape, count):
+            if event_shape != (2,):
+                return None
+            angle = torch.arange(count, dtype=torch.float64) * (2 * torch.pi / count)
+            return torch.stack([angle.cos(), angle.sin()], 1), torch.full(
+                (count,), 2 * torch.pi / count
+            ).double()
 
     points, weights = grid(Circle(), torch.randn(10, 2).double())
     assert points.shape[1] == 2
     assert float(weights.sum()) == pytest.approx(2 * torch.pi)
+    assert grid(Circle(), torch.randn(10, 3).double()) is None
 
 
 @pytest.mark.parametrize(

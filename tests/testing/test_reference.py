@@ -10,7 +10,9 @@ def test_exact_density_is_the_average_over_the_prior():
     model, x = reference_model(), torch.randn(5, 3, dtype=torch.float64)
     with torch.no_grad():
         z = model.prior().sample((400_000,))
-        seen = model.decode(z[:, None].expand(-1, 5, 2)).log_prob(x).logsumexp(0) - torch.log(torch.tensor(4e5))
+        seen = model.decode(z[:, None].expand(-1, 5, 2)).log_prob(x).logsumexp(0) - torch.log(
+            torch.tensor(4e5)
+        )
     torch.testing.assert_close(seen, exact_log_density(model, x).detach(), rtol=0.01, atol=0.03)
 
 

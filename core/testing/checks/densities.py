@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod.dataset import DataInfo
-from genmod.testing.case import Case, jostle, mean_of
+from genmod.testing.case import Case, jostle, mean_of, whole
 from genmod.testing.check import NotApplicable, check_for, expect
 from genmod.testing.inputs import tiny_infos
 from genmod.testing.quadrature import grid
@@ -67,7 +67,7 @@ def densities(case: Case) -> Iterator[Density]:
             found = True
             yield Density(distribution, dims, draws, points, mass, where)
     if not found:
-        why = f"no quadrature over {', '.join(supports)}: register one with genmod.testing.nodes"
+        why = f"no quadrature over {', '.join(supports)}: give the constraint a method quadrature(event_shape, count)"
         raise NotApplicable(why if supports else "it refuses data of one and of two values")
 
 
@@ -99,7 +99,8 @@ def _ready(case: Case, *spreads: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
         if not getattr(part, trait):
             raise NotApplicable(f"it declares {trait} = False")
         jostle(part)
-        yield part.double().eval(), wiring
+        whole(part).double().eval()
+        yield part, wiring
 
 
 @check_for(

@@ -9,7 +9,7 @@ from torch.distributions import Distribution, kl_divergence
 
 from genmod.divergence import Divergence
 from genmod.errors import UndefinedError
-from genmod.testing.case import Case
+from genmod.testing.case import Case, whole
 from genmod.testing.check import NotApplicable, check_for, expect, expect_close
 
 __all__: list[str] = []
@@ -20,12 +20,14 @@ _SIGMAS = 5.0
 _EXACT = 1e-6
 
 
-def _pairs(case: Case, part: Divergence | None) -> Iterator[tuple[Distribution, Distribution]]:
+def _pairs(case: Case, divergence: Divergence | None) -> Iterator[tuple[Distribution, Distribution]]:
     """``q (3,)`` and ``p ()`` in double precision."""
     for latent in ((2,), (1,)):
-        for q_of, p_of in case.pairs(part, latent):
+        for q_of, p_of in case.pairs(divergence, latent):
             features = torch.randn(_BATCH, 7, dtype=torch.float64)
-            yield q_of.double().eval()(features), p_of.double().eval()()
+            for part in (q_of, p_of):
+                whole(part).double().eval()
+            yield q_of(features), p_of()
 
 
 def _monte_carlo_kl(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from genmod.random import reseed
 from genmod.testing.case import Case, jostle
-from genmod.testing.check import CheckFailed, check_for, expect
+from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
 from genmod.testing.quadrature import grid
 
 __all__: list[str] = []
@@ -19,6 +19,8 @@ _DRAWS = 20_000
 def check_rsample_gradient(case: Case) -> None:
     """The gradient of ``E[f(z)]`` through draws is that of finite differences with common random numbers."""
     for part, wiring in case.accepted([(7,)], [(1,), (2,)]):
+        if part.support is not None and part.support.is_discrete:
+            raise NotApplicable("its support is discrete: no gradient through draws is exact")
         jostle(part)
         part.double().eval()
         features = torch.randn(1, 7, dtype=torch.float64, requires_grad=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genmod.errors import UndefinedError
 from genmod.random import reseed
-from genmod.testing.case import BATCH, Case, Trial, mean_of
+from genmod.testing.case import BATCH, Case, Trial, mean_of, whole
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect, expect_close
 
 __all__ = ["random_state_untouched"]
@@ -30,9 +30,11 @@ def check_dtype(case: Case) -> None:
     """Single precision stays single and double stays double."""
     trial = case.trial()
     for dtype in (torch.float32, torch.float64):
-        part = copy.deepcopy(trial.part).to(dtype)
+        part = copy.deepcopy(trial.part)
+        whole(part).to(dtype)
         for mode in (True, False):
-            answers = trial(part.train(mode), trial.converted(partial(Tensor.to, dtype=dtype)))
+            whole(part).train(mode)
+            answers = trial(part, trial.converted(partial(Tensor.to, dtype=dtype)))
             for answer in answers:
                 expect(answer.dtype == dtype, f"a part of {dtype} given {dtype} answers in {answer.dtype}")
 
@@ -48,16 +50,22 @@ def check_device(case: Case) -> None:
         part, _ = next(case.accepted())
         left = [name for name, t in [*part.named_parameters(), *part.named_buffers()] if not t.is_meta]
         expect(not left, f"built on another device, these stay on the CPU: {', '.join(left)}")
-        companions = tuple(copy.deepcopy(each).to("meta") for each in trial.companions)
+        companions = tuple(_moved(each, "meta") for each in trial.companions)
         there = Trial(case.kind, part, trial.converted(lambda x: x.to("meta")), companions)
         expect(
             all(answer.is_meta for answer in there()), "given another device's tensors it answers on the CPU"
         )
     if torch.cuda.is_available():
-        part = copy.deepcopy(trial.part).cuda()
+        part = _moved(trial.part, "cuda")
         for answer, there_too in zip(trial(), trial(part, trial.converted(Tensor.cuda)), strict=True):
             expect(there_too.is_cuda, "given tensors on a GPU it answers on the CPU")
             expect_close(there_too.cpu(), answer, "GPU and CPU differ", rtol=1e-3, atol=1e-3)
+
+
+def _moved(part: nn.Module, device: str) -> nn.Module:
+    there = copy.deepcopy(part)
+    whole(there).to(device)
+    return there
 
 
 @check_for(
@@ -91,7 +99,7 @@ def check_gradient(case: Case) -> None:
 def check_input(case: Case) -> None:
     """Another input gets another answer, in every example."""
     trial = case.trial()
-    trial.part.eval()
+    whole(trial.part).eval()
     other = trial(inputs=(trial.inputs[0] + 1, *trial.inputs[1:]))
     rows = [(a != b).reshape(len(a), -1).any(1) for a, b in zip(trial(), other, strict=True)]
     changed = torch.stack(rows).any(0)
@@ -145,7 +153,7 @@ def check_batch_size(case: Case) -> None:
 
 def _in_double(case: Case, batch: int = BATCH) -> Trial:
     trial = case.trial(batch)
-    trial.part.double().eval()
+    whole(trial.part).double().eval()
     trial = Trial(trial.kind, trial.part, trial.converted(Tensor.double), trial.companions)
     first, second = trial(), trial()
     if not all(torch.equal(a, b) for a, b in zip(first, second, strict=True)):
@@ -159,7 +167,7 @@ def _in_double(case: Case, batch: int = BATCH) -> Trial:
 def check_evaluation(case: Case) -> None:
     """In evaluation mode the same question gets the same answer, and changes neither part nor input."""
     trial = case.trial()
-    trial.part.eval()
+    whole(trial.part).eval()
     state = {name: tensor.clone() for name, tensor in trial.part.state_dict().items()}
     inputs = trial.converted(Tensor.clone)
     for first, second in zip(trial(), trial(), strict=True):
@@ -202,7 +210,7 @@ def check_random_state(case: Case) -> None:
     if case.kind not in _DRAWING:
         return
     trial = case.trial()
-    trial.part.eval()
+    whole(trial.part).eval()
     with random_state_untouched("asking it in evaluation mode"):
         if case.kind == "prior":
             trial.part()
@@ -245,11 +253,12 @@ def _numpy_state() -> tuple[str, ...]:
 def check_state_dict(case: Case) -> None:
     """State written and read back gives bit-equal answers, in a part built from another seed."""
     trial = case.trial()
-    trial.part.eval()
+    whole(trial.part).eval()
     reseed(99)
     other, _ = next(case.accepted())
-    other.load_state_dict({name: tensor.clone() for name, tensor in trial.part.state_dict().items()})
-    for restored, original in zip(trial(other.eval()), trial(), strict=True):
+    saved = {name: tensor.clone() for name, tensor in whole(trial.part).state_dict().items()}
+    whole(other).eval().load_state_dict(saved)
+    for restored, original in zip(trial(other), trial(), strict=True):
         expect(
             torch.equal(restored, original),
             _difference("restored and original answers differ", restored, original),
@@ -263,7 +272,7 @@ def check_state_dict(case: Case) -> None:
 def check_deepcopy(case: Case) -> None:
     """A deep copy answers the same, and changing it leaves the original alone."""
     trial = case.trial()
-    trial.part.eval()
+    whole(trial.part).eval()
     before = trial()
     other = copy.deepcopy(trial.part)
     for copied, original in zip(trial(other), before, strict=True):
@@ -309,6 +318,7 @@ class _Forward(nn.Module):
 def check_export(case: Case) -> None:
     """``torch.export`` takes the forward for a batch of any size, and the program agrees with it."""
     trial = case.trial(3)
+    whole(trial.part).eval()
     forward = _Forward(trial).eval()
     batch = torch.export.Dim("batch")
     shapes = (tuple({0: batch} for _ in trial.inputs),)
@@ -335,6 +345,7 @@ def check_export(case: Case) -> None:
 def check_compile(case: Case) -> None:
     """``torch.compile`` takes the forward, and the result agrees with it."""
     trial = case.trial()
+    whole(trial.part).eval()
     forward = _Forward(trial).eval()
     torch.compiler.reset()
     with _no_warnings(), torch.no_grad():

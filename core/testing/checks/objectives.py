@@ -173,7 +173,7 @@ def check_bound(case: Case) -> None:
     tight, error = _bound(model, x)
     off = (tight - exact).abs() - _SIGMAS * error
     expect(
-        off.max() <= 1e-6,
+        off.max() <= 1e-5,
         f"where q is exact, elbo is {_show(tight)} ± {_show(error)}, log p(x) {_show(exact)}",
     )
 
