@@ -86,5 +86,5 @@ class RunningMeans:
 def _sums(values: list[Tensor]) -> Iterator[float]:
     """The sum of each, ``(B,)``, in an order that depends on nothing but B, as NumPy has it and torch has not."""
     if len({value.shape for value in values}) == 1:
-        return iter(torch.stack(values).double().cpu().numpy().sum(axis=1).tolist())
-    return (float(value.double().cpu().numpy().sum()) for value in values)
+        return iter(torch.stack(values).cpu().double().numpy().sum(axis=1).tolist())
+    return (float(value.cpu().double().numpy().sum()) for value in values)

@@ -117,7 +117,7 @@ print(genmod.train(model, data, steps=20, batch_size=16, device="cpu").steps)
 
 def test_ten_times_the_memory_there_is(tmp_path):
     # 480 MB of zeros in a file with a hole, which takes no room; 48 MB more may be used than before training.
-    shape = (240_000, 1, 40, 50)
+    shape = (960_000, 1, 20, 25)
     path = tmp_path / "x.npy"
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
