@@ -85,7 +85,9 @@ def train(
     workers: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Processes that read data too large for memory, or that augment.", show_default="0"
+            metavar="N",
+            help="Processes that read data too large for memory, or that augment.",
+            show_default="0",
         ),
     ] = None,
     augment: Annotated[

@@ -47,9 +47,7 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
         {kind: (classes[kind], migrated(found[kind], spec.components[kind])) for kind in found},
         labels={kind: f"{kind} {part.name}" for kind, part in spec.components.items()},
     )
-    components = {
-        kind: _resolved(found[kind], to_json(classes[kind], values[kind])) for kind in found
-    }
+    components = {kind: _resolved(found[kind], to_json(classes[kind], values[kind])) for kind in found}
     return replace(spec, components=components)
 
 

@@ -182,8 +182,11 @@ class Case:
         """
         posteriors = list(self._counterparts("posterior", _FEATURES, latent))
         priors = list(self._counterparts("prior", latent))
-        found = []
+        found: list[tuple[nn.Module, nn.Module]] = []
         for q_of, p_of in itertools.product(posteriors, priors):
+            # Each posterior and each prior is met once; all pairs of them would take their square.
+            if any(q_of is q for q, _ in found) and any(p_of is p for _, p in found):
+                continue
             if not (q_of.has_density and p_of.has_density and same_support(q_of.support, p_of.support)):
                 continue
             if q_of.latent_shape != p_of.latent_shape:

@@ -41,8 +41,9 @@ _RANGES: tuple[dict[str, Any], ...] = (
     {"low": -1.0, "high": 1.0},
     {"low": 0.0, "high": 255.0, "levels": 256},
     {"low": 0.0, "high": torch.inf},
+    {"low": 0.0, "high": torch.inf, "counts": True},
 )
-"""Binary, 8-bit, unit interval, real, symmetric, unscaled and positive data."""
+"""Binary, 8-bit, unit interval, real, symmetric, unscaled and positive data, and counts."""
 
 INFOS = tuple(DataInfo(shape, **limits) for limits in _RANGES for shape in ((1, 8, 8), (12,), (3, 9, 16)))
 
@@ -69,6 +70,9 @@ def examples(info: DataInfo, batch: int, generator: torch.Generator | None = Non
     if info.levels is not None:
         stored = torch.randint(info.levels, (batch, *info.shape), generator=generator, device="cpu")
         return info.values(stored)
+    if info.counts:
+        most = int(min(info.high, 20))
+        return torch.randint(most + 1, (batch, *info.shape), generator=generator, device="cpu").float()
     low, high = max(info.low, -3.0), min(info.high, 3.0)
     return low + (high - low) * torch.rand((batch, *info.shape), generator=generator, device="cpu")
 

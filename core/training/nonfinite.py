@@ -33,7 +33,7 @@ def all_finite(losses: Iterable[Tensor], gradients: Iterable[Tensor]) -> bool:
     local = [local_part(gradient) for gradient in gradients]
     if all(gradient.device.type == "cpu" for gradient in local):
         return math.isfinite(sum(float(each.detach().sum()) for each in (*losses, *local)))
-    norms: list[Tensor] = torch._foreach_norm(local, ord=1)
+    norms = torch._foreach_norm(local, ord=1)
     return bool(torch.stack([each.detach().float() for each in (*losses, *norms)]).sum().isfinite())
 
 
@@ -111,7 +111,7 @@ def _gradients(model: GenerativeModel, losses: Mapping[str, Tensor]) -> dict[str
     """Gradients by parameter, each of the loss that moves it; parameters close to the loss come first."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = {name: list(parameters) for name, parameters in model.groups().items()}
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, loss in losses.items():
         chosen = groups.values() if len(losses) == 1 else [groups[name]]
         moved = [parameter for group in chosen for parameter in group if parameter.requires_grad]

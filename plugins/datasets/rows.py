@@ -56,7 +56,7 @@ class RowFile:
         """
         rows = np.empty((len(indices), *self.shape[1:]), self.dtype)
         size = math.prod(self.shape[1:]) * self.dtype.itemsize
-        view = memoryview(rows.reshape(-1).view(np.uint8)) if rows.size else memoryview(bytearray())
+        view = memoryview(rows.reshape(-1).view(np.uint8).data) if rows.size else memoryview(bytearray())
         try:
             # Opened anew each time: workers that share an open file would share the place in it.
             with FileIO(self.path) as file:

@@ -41,7 +41,7 @@ class DistributionMixture(Distribution):
     def __init__(self, logits: Tensor, parts: Distribution) -> None:
         self.log_weights = logits.log_softmax(0)
         self.parts = parts
-        super().__init__((), parts.event_shape, validate_args=False)
+        super().__init__(torch.Size(), parts.event_shape, validate_args=False)
 
     @property
     def support(self) -> Constraint:

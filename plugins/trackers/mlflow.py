@@ -26,7 +26,9 @@ class MLflow(Tracker):
         directory: Path,
         run: Mapping[str, Any],
         *,
-        uri: Annotated[str, Doc("address of a tracking server or database instead; empty for mlflow.db")] = "",
+        uri: Annotated[
+            str, Doc("address of a tracking server or database instead; empty for mlflow.db")
+        ] = "",
         experiment: Annotated[str, Doc("experiment that the run belongs to")] = "genmod",
     ) -> None:
         super().__init__(directory, run)

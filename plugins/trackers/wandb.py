@@ -59,4 +59,4 @@ class WandB(Tracker):
 
     def close(self, status: str) -> None:
         self._run.summary["status"] = status
-        self._run.finish(exit_code=int(status == "failed"), quiet=True)
+        self._run.finish(exit_code=int(status == "failed"))

@@ -10,7 +10,6 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 TINY = {
-    "autoencoder_vs_vae.py": (["--steps", "2", "--out", "figure.png"], ["figure.png"]),
     "readme_figure.py": (["--steps", "2", "--out", "figure.png"], ["figure.png"]),
     "quickstart.py": (["--steps", "2"], ["quickstart/samples.png", "quickstart/model/model.safetensors"]),
 }

@@ -73,14 +73,16 @@ def check_examples(case: Case) -> None:
     """Examples have the declared shape, type and range."""
     dataset = _open(case)
     info = dataset.info
-    wanted = torch.float32 if info.levels is None else torch.uint8
+    wanted = {torch.uint8} if info.levels is not None else {torch.float32}
+    if info.counts:
+        wanted |= {torch.uint8, torch.int16, torch.int32, torch.int64}
     for name in _SPLITS:
         for batch in _chunks(dataset.split(name)):
             shape = tuple(batch.x.shape[1:])
             expect(shape == info.shape, f"{name} has examples of shape {shape}, declared is {info.shape}")
             expect(
-                batch.x.dtype == wanted,
-                f"{name} is stored as {batch.x.dtype}; with levels={info.levels} it is {wanted}",
+                batch.x.dtype in wanted,
+                f"{name} is stored as {batch.x.dtype}; with levels={info.levels} it is {', '.join(map(str, wanted))}",
             )
             if info.levels is not None:
                 expect(
@@ -89,6 +91,8 @@ def check_examples(case: Case) -> None:
                 )
             values = info.values(batch.x)
             expect(values.isfinite().all(), f"{name} has values that are not finite")
+            whole = not info.counts or bool((values == values.round()).all())
+            expect(whole, f"{name} is declared to be counts and has values that are not whole")
             low, high = float(values.min()), float(values.max())
             expect(
                 info.low <= low and high <= info.high,

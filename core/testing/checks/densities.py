@@ -1,7 +1,7 @@
 """The mathematics of distributions: densities against quadrature, draws against densities."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -85,9 +85,10 @@ def _distributions(case: Case, dims: int) -> Iterator[tuple[Distribution, Any, D
             case _:
                 ranges = set()
                 for part, (info,) in _ready(case, tiny_infos(dims)):
-                    if (info.low, info.high, info.levels) in ranges:
+                    limits = replace(info, shape=(1,))
+                    if limits in ranges:
                         continue
-                    ranges.add((info.low, info.high, info.levels))
+                    ranges.add(limits)
                     shape = part.parameter_shape
                     where = f"data {info.shape} in [{info.low:g}, {info.high:g}]"
                     yield part(torch.randn(shape, dtype=torch.float64)), part.support, part.observed, where

@@ -153,6 +153,9 @@ def check_batch_size(case: Case) -> None:
 
 def _in_double(case: Case, batch: int = BATCH) -> Trial:
     trial = case.trial(batch)
+    of_batch = getattr(trial.part, "batch_statistics", "none")
+    if of_batch != "none":
+        raise NotApplicable(f"it declares batch_statistics = {of_batch!r}")
     whole(trial.part).double().eval()
     trial = Trial(trial.kind, trial.part, trial.converted(Tensor.double), trial.companions)
     first, second = trial(), trial()

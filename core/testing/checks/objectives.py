@@ -191,12 +191,15 @@ def check_more_draws(case: Case) -> None:
     bounds = []
     for samples in (1, 16):
         values = validate(case.cls, {**case.options, "samples": samples}, case.kind)
-        model.objective = case.cls(**values)
+        try:
+            model.objective = case.cls(**values)
+        except UsageError as error:
+            raise NotApplicable(f"it refuses {samples} draws: {error.message}") from None
         bounds.append(_bound(model, x))
     (one, one_error), (many, many_error) = bounds
-    error = (one_error**2 + many_error**2).sqrt()
+    spread = (one_error**2 + many_error**2).sqrt()
     expect(
-        (one <= many + _SIGMAS * error + 1e-6).all(),
+        (one <= many + _SIGMAS * spread + 1e-6).all(),
         f"elbo of 1 draw {_show(one)}, of 16 draws {_show(many)}",
     )
     over = many - exact - _SIGMAS * many_error
