@@ -127,10 +127,19 @@ def load_plugin(found: Found, taken: set[tuple[str, str]], *, strict: bool = Fal
     )
 
 
+class _Hooks:
+    """The one hook alone: pluggy looks at all that a namespace shows, and a module shows a lot, for each plugin."""
+
+    genmod_components = staticmethod(contract.genmod_components)
+
+    def __dir__(self) -> list[str]:
+        return ["genmod_components"]
+
+
 def _ask(plugin: Any, name: str) -> list[Component]:
     """The components that a plugin yields, in a manager of its own: no plugin can wrap another."""
     manager = pluggy.PluginManager("genmod")
-    manager.add_hookspecs(contract)
+    manager.add_hookspecs(_Hooks())
     manager.register(plugin, name)
     try:
         manager.check_pending()

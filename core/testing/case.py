@@ -259,11 +259,11 @@ class Trial:
                 case "decoder":
                     likelihood = part(inputs[0])
                     return (*mean_of(likelihood), likelihood.log_prob(inputs[1]))
-        like = inputs[0]
-        q_of, p_of = (copy.deepcopy(each) for each in self.companions)
-        for each in (q_of, p_of):
-            whole(each).to(like.device, like.dtype)
-        return (part(q_of(like), p_of(), inputs[1].movedim(0, 1)),)
+            like = inputs[0]
+            q_of, p_of = (copy.deepcopy(each) for each in self.companions)
+            for each in (q_of, p_of):
+                whole(each).to(like.device, like.dtype)
+            return (part(q_of(like), p_of(), inputs[1].movedim(0, 1)),)
 
     def rows(self, start: int, end: int) -> tuple[Tensor, ...]:
         """The inputs of some examples."""

@@ -22,7 +22,8 @@ _OPTIONS = {
     "cifar10": {"dataset.validation": 20},
     "npz": {"dataset.path": Path("table.npz")},
     "image-folder": {"dataset.path": Path("pictures")},
-    "sprites": {"dataset.rotations": 5, "dataset.positions": 4},
+    "shards": {"dataset.path": Path("rows.npy")},
+    "sprites": {"dataset.scales": 2, "dataset.rotations": 5, "dataset.positions": 4},
 }
 
 
@@ -43,6 +44,7 @@ def root(tmp_path_factory):
         records = rng.integers(0, 256, (24, 3073), dtype=np.uint8)
         records[:, 0] = np.arange(24) % 10
         (batches / name).write_bytes(records.tobytes())
+    np.save(folder / "rows.npy", rng.normal(size=(90, 4)).astype(np.float32))
     np.savez(folder / "table.npz", x=rng.normal(size=(90, 4)).astype(np.float32), y=rng.integers(0, 3, 90))
     for i in range(60):
         place = folder / "pictures" / ("cat", "dog")[i % 2]

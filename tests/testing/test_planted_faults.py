@@ -364,10 +364,17 @@ class HasNoMean(TemplateDecoder):
         return Independent(_NoMean(parameters, self.scale, validate_args=False), len(self.data.shape))
 
 
+class _ClosedForm(Divergence):
+    """Refuses what has no closed form in either direction."""
+
+    def check(self, q, p):
+        TemplateDivergence().check(q, p)
+
+
 @caught_by("check_divergence_shapes", "check_batch_size", "check_batch_independence")
-class SumsOverTheBatch(TemplateDivergence):
+class SumsOverTheBatch(_ClosedForm):
     def forward(self, q, p, z):
-        return kl_divergence(q.base_dist, p.base_dist).sum(0)
+        return kl_divergence(q, p).sum(0, keepdim=True)
 
 
 # ---------------------------------------------------------------- densities
@@ -546,7 +553,7 @@ class _Base(Divergence):
 
 
 @caught_by("check_kl")
-class KLWithoutTheHalf(Divergence):
+class KLWithoutTheHalf(_ClosedForm):
     is_kl = True
 
     def forward(self, q, p, z):
@@ -554,7 +561,7 @@ class KLWithoutTheHalf(Divergence):
 
 
 @caught_by("check_kl")
-class ReverseKL(Divergence):
+class ReverseKL(_ClosedForm):
     is_kl = True
 
     def forward(self, q, p, z):

@@ -1,8 +1,10 @@
 """Trackers: what they hold after a run that was killed and went on, in a folder of their own."""
 
+import gc
 import hashlib
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,12 @@ def _run(
     tracker.flush()
     if end:
         tracker.close(end)
+    else:
+        # A killed process leaves its files open; Python warns of that where it collects them.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            del tracker
+            gc.collect()
     return {
         file.relative_to(directory).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(directory.rglob("*"))

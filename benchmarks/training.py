@@ -1,0 +1,333 @@
+"""Training side by side: genmod, hand-written loops, pythae and Lightning, on the same layers.
+
+All variants live in one process and take turns (A B C A B C …), so that a busy machine slows all of them;
+figures are medians, and ratios are medians of the ratios within a turn. Run it with
+
+    python benchmarks/training.py --threads 1 --rounds 9
+
+``hand`` is a loop over tensors in memory with fused Adam; ``hand + check`` also looks for gradients that are
+not finite before each step, as genmod always does; with genmod's model it shows what the loop alone costs. ``examples`` is the loop of the PyTorch examples: a dataset
+of pictures, a transform for each, a DataLoader. Peers are left out where they are not installed.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import logging
+import math
+import os
+import platform
+import statistics
+import tempfile
+import time
+import warnings
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+import genmod
+from genmod import Batch, DataInfo, Dataset, TensorSplit
+from genmod.assembly import assemble
+from genmod.composition import compose
+from genmod.training.run import Run
+from genmod.training.signals import StopSignals
+
+MODELS = {
+    "mlp": ({"encoder": {"name": "mlp", "hidden": [400], "activation": "relu"}}, 20),
+    "conv": ({"encoder": {"name": "conv", "channels": [32, 64], "activation": "relu"}}, 16),
+}
+
+
+class Pictures(Dataset):
+    """Binary pictures of 28 x 28 pixels; their content does not matter to the speed."""
+
+    info = DataInfo((1, 28, 28), levels=2)
+
+    def __init__(self, examples):
+        generator = torch.Generator().manual_seed(0)
+        self.x = (torch.rand(examples, 1, 28, 28, generator=generator) < 0.2).to(torch.uint8)
+
+    def split(self, name):
+        return TensorSplit(Batch(self.x if name == "train" else self.x[:64]))
+
+
+def build(name):
+    parts, latent = MODELS[name]
+    return assemble(compose("vae", components={**parts, "dataset": "digits"}, latent=latent), Pictures.info)
+
+
+class Vae(nn.Module):
+    """The layers of the genmod model, with the loss written by hand."""
+
+    def __init__(self, name):
+        super().__init__()
+        model = build(name)
+        self.encoder, self.head, self.network = model.encoder, model.posterior.head, model.network
+
+    def forward(self, x):
+        mean, log_scale = self.head(self.encoder(x).flatten(1)).chunk(2, -1)
+        z = mean + torch.randn_like(mean) * log_scale.exp()
+        logits = self.network(z)
+        distortion = (
+            functional.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
+        )
+        rate = 0.5 * (mean.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
+        return (distortion + rate).mean(), distortion, rate
+
+
+def of_genmod(name, data, options, compiled=False):
+    settings = genmod.TrainSettings(steps=10**9, batch_size=options.batch, device="cpu", compile=compiled)
+    run = Run(build(name), data, settings, None, None, lambda event: None, StopSignals())
+
+    def block():
+        run.total = run.state.step + options.steps
+        run._loop()
+        return options.steps * options.batch
+
+    return block
+
+
+class Terms(nn.Module):
+    """The genmod model itself, as a loop written by hand would use it."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.model = build(name)
+
+    def forward(self, x):
+        terms = self.model.terms(x)
+        return terms.loss, terms.values["distortion"], terms.values["rate"]
+
+
+def of_hand(model, data, options, checked):
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+    parameters, examples = list(model.parameters()), len(data.x)
+
+    def block():
+        sums = torch.zeros(3)
+        for step in range(options.steps):
+            place = step % (examples // options.batch)
+            if place == 0:
+                order = torch.randperm(examples)
+            indices = order[place * options.batch : (place + 1) * options.batch]
+            loss, distortion, rate = model(data.x.index_select(0, indices).float())
+            loss.backward()
+            total = sum(float(p.grad.sum()) for p in parameters) if checked else 0.0
+            if not math.isfinite(total):
+                raise ArithmeticError("a gradient is not finite")
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            sums += torch.stack([loss.detach(), distortion.detach().mean(), rate.detach().mean()])
+        return options.steps * options.batch
+
+    return block
+
+
+class Items(torch.utils.data.Dataset):
+    """As torchvision's MNIST: a picture and a transform for each example."""
+
+    def __init__(self, x):
+        from torchvision import transforms
+
+        self.x, self.transform = x, transforms.ToTensor()
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        from PIL import Image
+
+        return self.transform(Image.fromarray(self.x[index, 0].numpy() * np.uint8(255), mode=None))
+
+
+def of_examples(name, data, options):
+    model = Vae(name)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    loader = torch.utils.data.DataLoader(Items(data.x), options.batch, shuffle=True)
+
+    def block():
+        seen, batches = 0, iter(loader)
+        for _ in range(options.steps):
+            x = next(batches, None)
+            if x is None:
+                batches = iter(loader)
+                x = next(batches)
+            optimizer.zero_grad()
+            loss = model(x)[0]
+            loss.backward()
+            loss.item()
+            optimizer.step()
+            seen += len(x)
+        return seen
+
+    return block
+
+
+def of_pythae(name, data, options):
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    parts, latent = Vae(name), MODELS[name][1]
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = parts.encoder, parts.head
+
+        def forward(self, x):
+            mean, log_scale = self.head(self.body(x).flatten(1)).chunk(2, -1)
+            return ModelOutput(embedding=mean, log_covariance=2 * log_scale)
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            self.body = parts.network
+
+        def forward(self, z):
+            return ModelOutput(reconstruction=self.body(z).sigmoid())
+
+    config = VAEConfig(input_dim=(1, 28, 28), latent_dim=latent, reconstruction_loss="bce")
+    part = data.x[: options.steps * options.batch].float()
+    place = tempfile.mkdtemp()
+    trainer = BaseTrainer(
+        VAE(config, Encoder(), Decoder()),
+        BaseDataset(part, torch.zeros(len(part))),
+        training_config=BaseTrainerConfig(
+            output_dir=place,
+            per_device_train_batch_size=options.batch,
+            num_epochs=1,
+            no_cuda=True,
+            learning_rate=1e-3,
+        ),
+    )
+    trainer.set_optimizer()
+    trainer.set_scheduler()
+    trainer.prepare_training()
+
+    def block():
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+            trainer.train_step(1)
+        return len(part)
+
+    return block
+
+
+def of_lightning(name, data, options):
+    import lightning
+
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.vae = Vae(name)
+
+        def training_step(self, batch, index):
+            return self.vae(batch[0])[0]
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), 1e-3)
+
+    class Clock(lightning.Callback):
+        def on_train_start(self, *arguments):
+            self.began = time.perf_counter()
+
+        def on_train_end(self, *arguments):
+            self.took = time.perf_counter() - self.began
+
+    part = data.x[: options.steps * options.batch].float()
+    module, clock = Module(), Clock()
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(part), options.batch, shuffle=True)
+
+    def block():
+        trainer = lightning.Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[clock],
+        )
+        trainer.fit(module, loader)
+        return len(part), clock.took
+
+    return block
+
+
+def variants(name, data, options):
+    found = {
+        "genmod": of_genmod(name, data, options),
+        "hand": of_hand(Vae(name), data, options, False),
+        "hand + check": of_hand(Vae(name), data, options, True),
+        "hand + check, genmod's model": of_hand(Terms(name), data, options, True),
+        "examples": of_examples(name, data, options),
+    }
+    if options.compile:
+        found["genmod --compile"] = of_genmod(name, data, options, compiled=True)
+    for peer, make in (("pythae", of_pythae), ("lightning", of_lightning)):
+        if importlib.util.find_spec(peer):
+            found[peer] = make(name, data, options)
+    return found
+
+
+def measure(name, options):
+    """Variant → images per second in each round."""
+    data = Pictures(options.steps * options.batch)
+    torch.manual_seed(0)
+    blocks = variants(name, data, options)
+    rates = {variant: [] for variant in blocks}
+    for turn in range(options.rounds + 1):
+        for variant, block in blocks.items():
+            began = time.perf_counter()
+            done = block()
+            images, took = done if isinstance(done, tuple) else (done, time.perf_counter() - began)
+            if turn:  # the first is for warming up
+                rates[variant].append(images / took)
+    return rates
+
+
+def table(name, rates):
+    lines = [f"### {name}", "", "| | images/s | ÷ hand loop, genmod's model | ÷ hand |", "|---|---|---|---|"]
+    for variant, found in rates.items():
+        ratios = [
+            statistics.median(a / b for a, b in zip(found, rates[other], strict=True))
+            for other in ("hand + check, genmod's model", "hand")
+        ]
+        lines.append(f"| {variant} | {statistics.median(found):,.0f} | {ratios[0]:.3f} | {ratios[1]:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=60, help="in a turn")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--compile", action="store_true", help="also measure genmod --compile")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    warnings.simplefilter("ignore")
+    load = os.getloadavg()[0]
+    print(
+        f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {platform.machine()}, ",
+        end="",
+    )
+    print(
+        f"{os.cpu_count()} cores, {options.threads} threads, batch {options.batch}, load {load:.1f} before\n"
+    )
+    for name in options.models:
+        print(table(name, measure(name, options)), flush=True)
+    print(f"load {os.getloadavg()[0]:.1f} after")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""From a recorded component to the installed one: missing, older, newer, changed."""
+
+import sys
+
+import pytest
+
+from genmod.errors import PluginError
+from genmod.provenance import find_recorded, migrated
+from genmod.registry import MissingPluginError, Registry, UnknownComponentError
+from genmod.spec import ComponentSpec
+
+CLASS = """
+from genmod.templates.encoder import TemplateEncoder
+class Plain(TemplateEncoder):
+    pass
+class Migrates(TemplateEncoder):
+    @staticmethod
+    def migrate(options, revision):
+        return {"width": options["size"] * 10 + revision}
+class Raises(TemplateEncoder):
+    @staticmethod
+    def migrate(options, revision):
+        raise KeyError("size")
+class ReturnsNothing(TemplateEncoder):
+    @classmethod
+    def migrate(cls, options, revision):
+        return None
+"""
+
+
+@pytest.fixture
+def installed(site):
+    """A registry where genmod-x 2.0 has an encoder ``thing`` of this class and revision."""
+
+    def install(cls="Plain", revision=1):
+        record = f'"encoder", "thing", "genmod_net:{cls}", revision={revision}'
+        site.plugin("genmod-x", record, version="2.0", genmod_net=CLASS)
+        return Registry()
+
+    yield install
+    sys.modules.pop("genmod_net", None)
+
+
+def recorded(name="genmod-x/thing", *, revision=1, version="1.5", provider="genmod-x"):
+    return ComponentSpec(name, {"size": 3}, provider, version, revision)
+
+
+def test_same_revision_of_another_version(installed):
+    part = recorded()
+    provided = find_recorded(installed(), "encoder", part)
+    assert migrated(provided, part) == {"size": 3}
+
+
+def test_earlier_revision_is_converted(installed):
+    part = recorded(revision=1)
+    assert migrated(find_recorded(installed("Migrates", 2), "encoder", part), part) == {"width": 31}
+    assert part.options == {"size": 3}
+
+
+def test_typed_options_are_not_converted(installed):
+    part = ComponentSpec("thing", {"width": 7})
+    assert migrated(find_recorded(installed("Migrates", 2), "encoder", part), part) == {"width": 7}
+
+
+@pytest.mark.parametrize(
+    ("cls", "match"),
+    [
+        ("Plain", "it has no migrate"),
+        ("Raises", "KeyError: 'size'"),
+        ("ReturnsNothing", "migrate returned a NoneType"),
+    ],
+)
+def test_earlier_revision_that_is_not_converted(installed, cls, match):
+    part = recorded(revision=1)
+    provided = find_recorded(installed(cls, 3), "encoder", part)
+    with pytest.raises(PluginError, match=match) as raised:
+        migrated(provided, part)
+    assert "revision 1 of its options, and it is at revision 3" in raised.value.message
+    assert raised.value.hint == "pip install genmod-x==1.5"
+
+
+def test_later_revision(installed):
+    with pytest.raises(
+        PluginError, match=r"saved by genmod-x 3.0 \(revision 4\); installed is 2.0"
+    ) as raised:
+        find_recorded(installed(revision=2), "encoder", recorded(revision=4, version="3.0"))
+    assert raised.value.hint == "pip install --upgrade genmod-x"
+
+
+def test_missing_plugin_says_which_version():
+    part = recorded("genmod-gone/thing", provider="genmod-gone")
+    with pytest.raises(MissingPluginError, match=r"not installed; the model was saved with 1\.5") as raised:
+        find_recorded(Registry(), "encoder", part)
+    assert raised.value.hint == "pip install genmod-gone==1.5"
+
+
+@pytest.mark.parametrize("version", ["1.0 --index-url=http://evil.example", "-r x", "", "1.0\nrm"])
+def test_versions_of_strangers_reach_no_pip_line(version):
+    part = recorded("genmod-gone/thing", provider="genmod-gone", version=version)
+    with pytest.raises(MissingPluginError) as raised:
+        find_recorded(Registry(), "encoder", part)
+    assert raised.value.hint == "pip install genmod-gone"
+
+
+def test_installed_version_without_that_component(installed):
+    with pytest.raises(PluginError, match=r"saved by genmod-x 3.0; installed is 2.0") as raised:
+        find_recorded(installed(), "encoder", recorded("genmod-x/newer", version="3.0"))
+    assert raised.value.hint.startswith("pip install genmod-x==3.0")
+
+
+def test_typed_name_that_is_unknown(installed):
+    with pytest.raises(UnknownComponentError):
+        find_recorded(installed(), "encoder", ComponentSpec("genmod-x/newer"))
+
+
+def test_changed_file(tmp_path):
+    path = tmp_path / "my_part.py"
+    path.write_text(
+        "from genmod import Component, hookimpl\n@hookimpl\ndef genmod_components():\n"
+        '    yield Component("encoder", "thing", "genmod.templates.encoder:TemplateEncoder")\n'
+    )
+    registry = Registry(files=[path])
+    now = registry.find("encoder", "thing").version
+    try:
+        same = recorded("./my_part.py/thing", provider="./my_part.py", version=now)
+        assert find_recorded(registry, "encoder", same).version == now
+        with pytest.raises(PluginError, match=r"saved with ./my_part.py of sha256:0") as raised:
+            find_recorded(
+                registry,
+                "encoder",
+                recorded("./my_part.py/thing", provider="./my_part.py", version="sha256:0"),
+            )
+        assert now in raised.value.message
+    finally:
+        sys.modules.pop("my_part", None)
+
+
+def test_file_that_is_not_given():
+    part = recorded("./my_part.py/thing", provider="./my_part.py", version="sha256:12")
+    with pytest.raises(MissingPluginError, match=r"'./my_part.py', which was not given.*sha256:12") as raised:
+        find_recorded(Registry(), "encoder", part)
+    assert raised.value.hint == "give it: --plugin ./my_part.py"
