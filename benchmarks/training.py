@@ -6,7 +6,8 @@ figures are medians, and ratios are medians of the ratios within a turn. Run it 
     python benchmarks/training.py --threads 1 --rounds 9
 
 ``hand`` is a loop over tensors in memory with fused Adam; ``hand + check`` also looks for gradients that are
-not finite before each step, as genmod always does; with genmod's model it shows what the loop alone costs. ``examples`` is the loop of the PyTorch examples: a dataset
+not finite before each step, as genmod always does; with genmod's model it shows what the loop alone costs.
+``examples`` is the loop of the PyTorch examples: a dataset
 of pictures, a transform for each, a DataLoader. Peers are left out where they are not installed.
 """
 

@@ -84,7 +84,8 @@ def check(
             )
         console.print_text(str(report))
     if not report.ok:
-        why = f"{len(report.failed)} checks failed" if report.failed else "no check ran"
+        count = len(report.failed)
+        why = f"{count} check{'s' * (count > 1)} failed" if count else "no check ran"
         console.error(
             why, "the last column says what to change" if report.failed else "choose something to check"
         )

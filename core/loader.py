@@ -139,7 +139,7 @@ class _Hooks:
 def _ask(plugin: Any, name: str) -> list[Component]:
     """The components that a plugin yields, in a manager of its own: no plugin can wrap another."""
     manager = pluggy.PluginManager("genmod")
-    manager.add_hookspecs(_Hooks())
+    manager.add_hookspecs(_Hooks())  # type: ignore[arg-type]  # pluggy takes any namespace
     manager.register(plugin, name)
     try:
         manager.check_pending()

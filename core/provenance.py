@@ -34,17 +34,17 @@ def find_recorded(registry: Registry, kind: str, part: ComponentSpec) -> Provide
         if not part.revision:
             raise
         raise _lacking(kind, part, error) from None
-    if part.revision > provided.component.revision:
-        raise PluginError(
-            f"{kind} {provided.name!r} was saved by {part.provider} {part.version} (revision {part.revision}); "
-            f"installed is {provided.version}, which knows revision {provided.component.revision}",
-            hint=f"pip install --upgrade {provided.distribution}",
-        )
     if is_local(provided.distribution) and part.version not in ("", provided.version):
         raise PluginError(
             f"{kind} {provided.name!r} was saved with {provided.distribution} of {part.version}; the file that was "
             f"given is {provided.version}",
             hint="give the file as it was then, or build the model again with this one",
+        )
+    if part.revision > provided.component.revision:
+        raise PluginError(
+            f"{kind} {provided.name!r} was saved by {part.provider} {part.version} (revision {part.revision}); "
+            f"installed is {provided.version}, which knows revision {provided.component.revision}",
+            hint=f"pip install --upgrade {provided.distribution}",
         )
     return provided
 

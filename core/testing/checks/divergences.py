@@ -38,7 +38,7 @@ def _monte_carlo_kl(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor]:
     return ratios.mean(0), ratios.std(0) / _DRAWS**0.5
 
 
-def _expected(part: Divergence, q: Distribution, p: Distribution, draws: int = 100) -> tuple[Tensor, Tensor]:
+def _expected(part: Divergence, q: Distribution, p: Distribution, draws: int = 50) -> tuple[Tensor, Tensor]:
     """Expected value of a divergence and its standard error, each ``(B,)``; an exact one has none."""
     first, second = part(q, p, q.sample((draws,))), part(q, p, q.sample((draws,)))
     if torch.equal(first, second):
