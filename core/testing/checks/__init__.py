@@ -8,6 +8,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     gradients,
     modules,
     objectives,
+    programs,
     recipes,
     shapes,
     trackers,
