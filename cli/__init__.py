@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genmod.cli import console
 from genmod.errors import GenmodError
+
+if TYPE_CHECKING:
+    from genmod.discovery import Found
 
 __all__ = ["main"]
 
@@ -57,7 +60,12 @@ def _run(arguments: list[str]) -> int:
 def _report(error: Any) -> int:
     """Say what went wrong and give the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        console.error(str(error) or ("terminated" if isinstance(error, _Terminated) else "interrupted"))
+        what = str(error) or ("terminated" if isinstance(error, _Terminated) else "interrupted")
+        owner = _owner(error)
+        if owner:  # it takes too long, or raises this itself
+            console.error(what + _culprit(error), f"to do without it: --disable-plugin {owner.distribution}")
+        else:
+            console.error(what)
         return int(getattr(error, "exit_code", 130))
     if isinstance(error, GenmodError):
         console.error(error.message, error.hint)
@@ -102,6 +110,11 @@ def _let_go_of_stdout() -> None:
 
 
 def _culprit(error: BaseException) -> str:
+    owner = _owner(error)
+    return f" (in the plugin {owner.distribution} {owner.version})" if owner else ""
+
+
+def _owner(error: BaseException) -> "Found | None":
     """The plugin that an unexpected error came out of, if there is one in its traceback."""
     from genmod.discovery import find_plugins
 
@@ -111,7 +124,7 @@ def _culprit(error: BaseException) -> str:
         package = str(step.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
         owner = owners.get(package, owner)
         step = step.tb_next
-    return f" (in the plugin {owner.distribution} {owner.version})" if owner else ""
+    return owner
 
 
 @contextmanager

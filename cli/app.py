@@ -1,11 +1,12 @@
 """The commands and the global options; a command's file is imported when the command is used."""
 
+import contextlib
 import inspect
 import itertools
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,12 +16,14 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from genmod.cli import console
+from genmod.cli.completion import distributions, registry_of
 
-__all__ = ["COMMANDS", "component_names", "global_options_first", "load_command", "run"]
+__all__ = ["COMMANDS", "global_options_first", "load_command", "run"]
 
 COMMANDS = {
     "build": ("build:build", "Assemble a model from named components."),
     "train": ("train:train", "Train a model in its directory."),
+    "fit-sampler": ("fit_sampler:fit_sampler", "Fit a distribution of latents to draw new examples from."),
     "sample": ("sample:sample", "Draw new examples from a model."),
     "reconstruct": ("reconstruct:reconstruct", "Show examples next to their reconstructions."),
     "interpolate": ("interpolate:interpolate", "Decode the way from one example to another."),
@@ -30,6 +33,7 @@ COMMANDS = {
     "compare": ("compare:compare", "Compare models side by side."),
     "list": ("listing:list_components", "List the components that there are."),
     "show": ("show:show", "Explain a component and its options."),
+    "grid": ("grid:grid", "Show which parts of a model go together."),
     "plugins": ("plugins:plugins", "List the installed plugins and what became of each."),
     "check": ("check:check", "Check plugins and components against the laws of their kinds."),
     "plugin": ("plugin:plugin", "Start a plugin of your own."),
@@ -103,7 +107,12 @@ def _options(
     ] = None,
     disable_plugin: Annotated[
         list[str] | None,
-        typer.Option("--disable-plugin", metavar="DIST", help="Do not look into this plugin; repeatable."),
+        typer.Option(
+            "--disable-plugin",
+            metavar="DIST",
+            help="Do not look into this plugin; repeatable.",
+            autocompletion=distributions,
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print data and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is done.")] = False,
@@ -126,7 +135,7 @@ def _options(
         raise typer.Exit(2)
     from genmod.registry import use_registry
 
-    ctx.with_resource(use_registry(_registry(ctx.params)))
+    ctx.with_resource(use_registry(registry_of(ctx.params)))
 
 
 def run(arguments: list[str]) -> int:
@@ -163,37 +172,11 @@ def global_options_first(arguments: list[str]) -> list[str]:
     return front + rest
 
 
-def component_names(kind: str | None = None) -> Callable[[typer.Context, str], list[tuple[str, str]]]:
-    """What the shell completes a component's name to, with summaries.
-
-    Args:
-        kind: the kind of component; by default the one that was typed as argument ``kind``.
-    """
-
-    def complete(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-        registry = _registry(ctx.find_root().params)
-        wanted = kind or ctx.params.get("kind") or ""
-        summaries = (provided.component.summary for provided in registry.components(wanted))
-        pairs = zip(registry.names(wanted), summaries, strict=True)
-        return [pair for pair in pairs if pair[0].startswith(incomplete)]
-
-    return complete
-
-
-def _registry(params: Mapping[str, Any]) -> Any:
-    from genmod.registry import Registry
-
-    return Registry.from_environment(
-        disabled=params.get("disable_plugin") or (),
-        third_party=not params.get("no_plugins"),
-        files=params.get("plugin") or (),
-    )
-
-
 def _complete(group: Any) -> int:
-    """Answer the shell, which has no place for an error."""
-    try:
-        group.main(args=[], prog_name="genmod")
-    except Exception:
-        return 1
+    """Answer the shell, which has no place for an error, nor for what plugins print."""
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+        try:
+            group.main(args=[], prog_name="genmod")
+        except Exception:
+            return 1
     return 0

@@ -3,14 +3,13 @@
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from genmod.cli import console
-from genmod.cli.app import component_names
+from genmod.cli.completion import component_names, option_names
 
 if TYPE_CHECKING:
     from genmod.spec import ModelSpec
@@ -43,10 +42,24 @@ def build(
     divergence: Annotated[str | None, _part("divergence", "How far q(z|x) is from p(z).")] = None,
     objective: Annotated[str | None, _part("objective", "What is minimised.")] = None,
     data: Annotated[str | None, _part("dataset", "The dataset.")] = None,
-    latent: Annotated[int | None, typer.Option(metavar="N", help="Number of latent dimensions.")] = None,
+    latent: Annotated[
+        str | None, typer.Option(metavar="N[xM]", help="Number of latent dimensions, or their shape.")
+    ] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]", help="What encoder, decoder and prior are told: label, or factors."
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="KIND.OPTION=VALUE", help="Set an option of a part; repeatable."),
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KIND.OPTION=VALUE",
+            help="Set an option of a part; repeatable.",
+            autocompletion=option_names,
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write it.")] = Path(
         "model"
@@ -84,7 +97,7 @@ def build(
         "dataset": data,
     }
     chosen = {kind: name for kind, name in parts.items() if name is not None}
-    spec = _compose(recipe, chosen, latent, set_ or [])
+    spec = _compose(recipe, chosen, latent, condition, set_ or [])
 
     from genmod.assembly import assemble, blueprint, open_dataset
     from genmod.bundle import save
@@ -106,23 +119,27 @@ def build(
         console.note(f"wrote {out}\nnext: genmod train{where}")
 
 
-def _compose(recipe: str, parts: Mapping[str, str], latent: int | None, settings: list[str]) -> "ModelSpec":
+def _compose(
+    recipe: str, parts: Mapping[str, str], latent: str | None, condition: str | None, settings: list[str]
+) -> "ModelSpec":
     from genmod.composition import compose
     from genmod.options import Text
     from genmod.registry import current_registry
-    from genmod.spec import ModelSpec, parse_setting
+    from genmod.spec import parse_setting
 
     values = {path: Text(value) for path, value in map(parse_setting, settings)}
+    choices: dict[str, Any] = {
+        "components": parts,
+        "latent": latent,
+        "condition": condition,
+        "settings": values,
+    }
     if recipe == "-":
-        given = ModelSpec.from_toml(_standard_input(), where="the standard input")
-        for kind, name in parts.items():
-            given = given.with_component(kind, name)
-        shape = given.latent if latent is None else latent
-        return replace(compose(components=given.components, latent=shape, settings=values), recipe="")
+        return compose(text=_standard_input(), **choices)
     path = Path(recipe)
     if path.suffix == ".toml" or (path.is_file() and recipe not in current_registry().names("recipe")):
-        return compose(file=path, components=parts, latent=latent, settings=values)
-    return compose(recipe, components=parts, latent=latent, settings=values)
+        return compose(file=path, **choices)
+    return compose(recipe, **choices)
 
 
 def _standard_input() -> str:

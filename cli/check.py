@@ -6,18 +6,9 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
+from genmod.cli.completion import check_targets, option_names
 
 __all__ = ["check"]
-
-
-def _targets(incomplete: str) -> list[str]:
-    from genmod.component import KINDS
-    from genmod.registry import current_registry
-
-    registry = current_registry()
-    known = {status.distribution for status in registry.plugins()}
-    known |= {f"{kind}/{name}" for kind in KINDS for name in registry.names(kind)}
-    return sorted(each for each in known if each.startswith(incomplete))
 
 
 def check(
@@ -26,12 +17,18 @@ def check(
         typer.Argument(
             metavar="TARGET...",
             help="An installed distribution, KIND/NAME, or a file ./mine.py.",
-            autocompletion=_targets,
+            autocompletion=check_targets,
         ),
     ],
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="KIND.OPTION=VALUE", help="Set an option; repeatable."),
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="KIND.OPTION=VALUE",
+            help="Set an option; repeatable.",
+            autocompletion=option_names,
+        ),
     ] = None,
     data_root: Annotated[
         Path | None,

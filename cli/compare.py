@@ -8,12 +8,16 @@ from typing import Annotated, Any, Literal
 import typer
 
 from genmod.cli import console
+from genmod.cli.completion import model_directories
 
 __all__ = ["compare"]
 
 
 def compare(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Model directories.")],
+    directories: Annotated[
+        list[Path],
+        typer.Argument(metavar="DIR…", help="Model directories.", autocompletion=model_directories),
+    ],
     split: Annotated[
         Literal["train", "validation", "test"], typer.Option(help="Part of the data to measure on.")
     ] = "test",

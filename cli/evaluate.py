@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
+from genmod.cli.completion import model_directories
 from genmod.cli.outputs import DataRoot, Device, Seed, Set, SplitOption, open_model, open_split
 
 __all__ = ["evaluate"]
@@ -13,7 +14,13 @@ __all__ = ["evaluate"]
 
 def evaluate(
     directories: Annotated[
-        list[Path] | None, typer.Argument(metavar="[DIR]...", help="Model directories.", show_default="model")
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DIR]...",
+            help="Model directories.",
+            show_default="model",
+            autocompletion=model_directories,
+        ),
     ] = None,
     split: SplitOption = "test",
     samples: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from genmod.cli.outputs import (
+    Condition,
     DataRoot,
     Device,
     Directory,
@@ -37,6 +38,7 @@ def interpolate(
     from_prior: Annotated[
         bool, typer.Option("--from-prior", help="Between draws from the prior; reads no data.")
     ] = False,
+    condition: Condition = None,
     split: SplitOption = "test",
     out: Out = None,
     seed: Seed = 0,
@@ -62,12 +64,21 @@ def interpolate(
     from genmod.pictures import choose_examples, codes, interpolation, prior_draws
 
     if from_prior:
-        ends = prior_draws(model, 2 * rows, seed=seed)
+        told = model.asked(condition, 2 * rows)
+        ends = prior_draws(model, 2 * rows, context=told, seed=seed)
     else:
         batch = choose_examples(open_split(model, split, set_ or [], data_root), 2 * rows, seed=seed)
         if len(batch) < 2:
             raise DataError(f"the {split} split has {len(batch)} examples; a walk needs two")
-        ends = codes(model, batch.x, seed=seed)
+        told = model.context(batch) if condition is None else model.asked(condition, len(batch))
+        ends = codes(model, batch.x, context=model.context(batch), seed=seed)
     half = len(ends) // 2
-    walk = interpolation(model, ends[:half], ends[half : 2 * half], steps=steps, spherical=spherical)
+    walk = interpolation(
+        model,
+        ends[:half],
+        ends[half : 2 * half],
+        steps=steps,
+        spherical=spherical,
+        context=None if told is None else (told[:half], told[half : 2 * half]),
+    )
     write(walk, out, directory, "interpolations", seed=seed)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
+from genmod.cli.completion import kinds
 from genmod.component import KINDS
 
 __all__ = ["list_components"]
@@ -12,14 +13,10 @@ __all__ = ["list_components"]
 _COLUMNS = ("kind", "name", "provider", "version", "summary", "aliases")
 
 
-def _kinds(incomplete: str) -> list[str]:
-    return [kind for kind in KINDS if kind.startswith(incomplete)]
-
-
 def list_components(
     kind: Annotated[
         str | None,
-        typer.Argument(metavar="[KIND]", help=f"One of: {', '.join(KINDS)}.", autocompletion=_kinds),
+        typer.Argument(metavar="[KIND]", help=f"One of: {', '.join(KINDS)}.", autocompletion=kinds),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from genmod.cli import console
+from genmod.cli.completion import model_directories, option_names
 from genmod.errors import DataError, FileError, UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from genmod.pictures import Picture
 
 __all__ = [
+    "Condition",
     "DataRoot",
     "Device",
     "Directory",
@@ -30,7 +32,10 @@ __all__ = [
     "write",
 ]
 
-Directory = Annotated[Path, typer.Argument(metavar="[DIR]", help="The model directory.")]
+Directory = Annotated[
+    Path,
+    typer.Argument(metavar="[DIR]", help="The model directory.", autocompletion=model_directories),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -39,6 +44,14 @@ Out = Annotated[
         metavar="FILE",
         help="A .png, or the arrays as .npz or .safetensors.",
         show_default="a picture in DIR/samples",
+    ),
+]
+Condition = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE",
+        help="What a conditional model is told: 7, or shape=square,scale=2.",
+        show_default="all values in turn",
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it exists.")]
@@ -55,7 +68,11 @@ SplitOption = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", "-s", metavar="dataset.OPTION=VALUE", help="Set an option of the dataset; repeatable."
+        "--set",
+        "-s",
+        metavar="dataset.OPTION=VALUE",
+        help="Set an option of the dataset; repeatable.",
+        autocompletion=option_names,
     ),
 ]
 DataRoot = Annotated[

@@ -7,13 +7,10 @@ from typing import Annotated, Literal
 import typer
 
 from genmod.cli import console
+from genmod.cli.completion import kinds
 from genmod.component import KINDS
 
 __all__ = ["plugin"]
-
-
-def _kinds(incomplete: str) -> list[str]:
-    return [kind for kind in KINDS if kind.startswith(incomplete)]
 
 
 def plugin(
@@ -29,7 +26,7 @@ def plugin(
             "--kind",
             metavar="KIND",
             help=f"A kind of component to start with, repeatable: {', '.join(KINDS)}.",
-            autocompletion=_kinds,
+            autocompletion=kinds,
         ),
     ],
     out: Annotated[

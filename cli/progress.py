@@ -10,7 +10,7 @@ from genmod.cli import console
 if TYPE_CHECKING:
     from genmod.training.loop import Event
 
-__all__ = ["TrainingProgress"]
+__all__ = ["StepProgress", "TrainingProgress"]
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -94,3 +94,43 @@ class TrainingProgress:
         if self._validation:
             parts.append(f"validation {text({'loss': self._validation['loss']})} nats")
         return " | ".join(part for part in parts if part)
+
+
+class StepProgress:
+    """Shows how much of something is done; call it with its name, how much is done, and of how much."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
+        self._printed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if console.animated():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                TextColumn("{task.completed}/{task.total}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True, no_color=not console.colored(sys.stderr)),
+                transient=True,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if self._bar is not None:
+            if what not in self._tasks:
+                self._tasks[what] = self._bar.add_task(what, total=total)
+            self._bar.update(self._tasks[what], completed=done)
+        elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES:
+            self._printed = time.monotonic()
+            console.note(f"{what} {done}/{total}")

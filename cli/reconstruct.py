@@ -52,10 +52,6 @@ def reconstruct(
     from genmod.pictures import choose_examples, reconstruction_grid
 
     batch = choose_examples(open_split(model, split, set_ or [], data_root), number, seed=seed)
-    write(
-        reconstruction_grid(model, batch.x, labels=batch.labels, seed=seed),
-        out,
-        directory,
-        "reconstructions",
-        seed=seed,
-    )
+    context = model.context(batch)
+    picture = reconstruction_grid(model, batch.x, labels=batch.labels, context=context, seed=seed)
+    write(picture, out, directory, "reconstructions", seed=seed)

@@ -1,11 +1,22 @@
 """``genmod sample``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from genmod.cli.outputs import Device, Directory, Out, Overwrite, Seed, check_out, open_model, write
+from genmod.cli import console
+from genmod.cli.outputs import (
+    Condition,
+    Device,
+    Directory,
+    Out,
+    Overwrite,
+    Seed,
+    check_out,
+    open_model,
+    write,
+)
 
 __all__ = ["sample"]
 
@@ -16,6 +27,13 @@ def sample(
     noise: Annotated[
         bool, typer.Option("--noise", help="Draw from the likelihood too, rather than show its mean.")
     ] = False,
+    condition: Condition = None,
+    source: Annotated[
+        Literal["prior", "sampler"] | None,
+        typer.Option(
+            "--from", help="Where latents come from.", show_default="the sampler where one was fitted"
+        ),
+    ] = None,
     out: Out = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -23,11 +41,14 @@ def sample(
 ) -> None:
     """Draw new examples from a model.
 
-    Latents are drawn from the prior and decoded. Arrays: images (N, ...) and latents (N, ...).
+    Latents are drawn from the prior, or from the sampler of `genmod fit-sampler`, and decoded. Arrays: images
+    (N, ...) and latents (N, ...).
 
     Examples:
       genmod sample
       genmod sample beta8 -n 100 --seed 7 -o hundred.png
+      genmod sample --condition 7
+      genmod sample --from prior
       genmod sample -n 10000 --noise -o samples.npz
     """
     check_out(out, overwrite=overwrite)
@@ -35,4 +56,12 @@ def sample(
 
     from genmod.pictures import sample_grid
 
-    write(sample_grid(model, number, seed=seed, noise=noise), out, directory, "samples", seed=seed)
+    picture = sample_grid(model, number, seed=seed, noise=noise, condition=condition, source=source)
+    sampler = model.sampler_for(source)
+    if sampler is None:
+        console.note(f"latents from the prior, {model.spec.components['prior'].name}")
+    else:
+        origin = sampler.origin
+        name = type(sampler).__name__ if origin is None else origin.component.name
+        console.note(f"latents from the sampler, {name}")
+    write(picture, out, directory, "samples", seed=seed)

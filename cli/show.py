@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genmod.cli import console
-from genmod.cli.app import component_names
+from genmod.cli.completion import component_names, kinds
 from genmod.component import KINDS
 
 if TYPE_CHECKING:
@@ -20,13 +20,9 @@ __all__ = ["show"]
 _SECTION = re.compile(r"^(Args|Raises|Returns|Yields|Examples?|References?):$", re.MULTILINE)
 
 
-def _kinds(incomplete: str) -> list[str]:
-    return [kind for kind in KINDS if kind.startswith(incomplete)]
-
-
 def show(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(KINDS)}.", autocompletion=_kinds)
+        str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(KINDS)}.", autocompletion=kinds)
     ],
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="As `genmod list` has it.", autocompletion=component_names())
@@ -67,7 +63,6 @@ def show(
 
 def _class(provided: "Provided", name: str) -> dict[str, Any]:
     from genmod.options import REQUIRED, options_of, to_json
-    from genmod.spec import SPEC_KINDS
 
     cls: Callable[..., Any] = provided.load()
     text, *sections = _SECTION.split(inspect.getdoc(cls) or "")
@@ -92,7 +87,7 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
         "formula": formula.group(1) if formula else "",
         "reference": named.get("Reference", named.get("References", "")),
         "options": options,
-        "example": _example(provided.kind, name, options) if provided.kind in SPEC_KINDS else "",
+        "example": _example(provided.kind, name, options),
     }
 
 
@@ -101,7 +96,11 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     from genmod.summary import option_text
 
     needed = [option for option in options if option["required"]]
-    words = ["genmod", "build", "--data" if kind == "dataset" else f"--{kind}", name]
+    if kind == "tracker":
+        given = ",".join(f"{option['name']}={option['name'].upper()}" for option in needed)
+        return shlex.join(["genmod", "train", "--tracker", f"{name}:{given}" if given else name])
+    command = "fit-sampler" if kind == "sampler" else "build"
+    words = ["genmod", command, "--data" if kind == "dataset" else f"--{kind}", name]
     for option in needed or [option for option in options if option["default"] is not None][:1]:
         value = option["name"].upper() if option["required"] else option_text(option["default"])
         words += ["-s", f"{kind}.{option['name']}={value}"]

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
+from genmod.cli.completion import component_names, option_names
 
 __all__ = ["sweep"]
 
@@ -15,7 +16,9 @@ def sweep(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="[RECIPE|FILE.toml]", help="What all runs start from; a file may have a table [sweep]."
+            metavar="[RECIPE|FILE.toml]",
+            help="What all runs start from; a file may have a table [sweep].",
+            autocompletion=component_names("recipe"),
         ),
     ] = "vae",
     set_: Annotated[
@@ -26,6 +29,7 @@ def sweep(
             metavar="PATH=VALUE,VALUE,…",
             help="Values of an option (objective.beta), a part (encoder), latent, or a training setting (train.lr); "
             "repeatable. Lists stand in brackets.",
+            autocompletion=option_names,
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the runs.")] = Path(

@@ -3,21 +3,26 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from genmod.cli import console
-
-if TYPE_CHECKING:
-    from genmod.dataset import Dataset
-    from genmod.model import LatentVariableModel
+from genmod.cli.completion import component_names, model_directories, option_names
 
 __all__ = ["train"]
 
 
 def train(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="The model directory.")] = Path("model"),
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DIR]...",
+            help="The model directories, trained one after the other.",
+            show_default="model",
+            autocompletion=model_directories,
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Passes over the data.", show_default="10, or 3,000 steps")
     ] = None,
@@ -102,6 +107,7 @@ def train(
         typer.Option(
             metavar="NAME[:OPTIONS]",
             help="Where metrics go beside metrics.jsonl, as csv or wandb:project=mine; repeatable.",
+            autocompletion=component_names("tracker"),
         ),
     ] = None,
     checkpoint_every: Annotated[
@@ -120,12 +126,16 @@ def train(
             "-s",
             metavar="NAME.OPTION=VALUE",
             help="Set an option of the optimizer, the schedule or the dataset; repeatable.",
+            autocompletion=option_names,
         ),
     ] = None,
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Other data of the same shape.", show_default="those it was built for"
+            metavar="NAME",
+            help="Other data of the same shape.",
+            show_default="those it was built for",
+            autocompletion=component_names("dataset"),
         ),
     ] = None,
     data_root: Annotated[
@@ -158,7 +168,7 @@ def train(
 
     Examples:
       genmod train
-      genmod train beta8 --epochs 20 --schedule cosine --lr 2e-3
+      genmod train betas/* --epochs 20 --schedule cosine --lr 2e-3
       genmod train --optimizer adamw -s optimizer.weight_decay=0.01
       genmod train --augment random-crop:28,padding=2 --tracker csv --tracker tensorboard
       genmod train --resume
@@ -167,11 +177,8 @@ def train(
         from genmod.cli.processes import launch
 
         raise typer.Exit(launch(_without_processes(sys.argv[1:]), processes))
-    from genmod.bundle import load, read_spec
-    from genmod.evaluation import evaluate
-    from genmod.training.distributed import Team, process_group
-    from genmod.training.loop import train as run
-
+    if overwrite and resume:
+        raise typer.BadParameter("--resume goes on with a run, --overwrite starts over; give one of them")
     given = {
         "epochs": epochs,
         "steps": steps,
@@ -195,112 +202,24 @@ def train(
         "checkpoint_every": checkpoint_every,
         "log_every": log_every,
     }
+    from genmod.cli.training import Data, settings_of, train_all
+
+    options = settings_of(set_ or [])
     overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    options = _options(set_ or [])
     overrides |= {f"{name}_options": options[name] for name in ("optimizer", "schedule") if options[name]}
-    if overwrite and resume:
-        raise typer.BadParameter("--resume goes on with a run, --overwrite starts over; give one of them")
-    spec, _ = read_spec(directory)
-    dataset = _dataset(spec, data, options["dataset"], data_root)
+    places = directories or [Path("model")]
+    source = Data(data, options["dataset"], data_root)
     if replay:
         from genmod.training.replay import replay as repeat
 
-        console.print_text(repeat(directory, dataset))
+        for place in places:
+            console.print_text(repeat(place, source.open(place)))
         return
-    from genmod.cli.progress import TrainingProgress
-
-    with process_group(device or "auto") as device_here, TrainingProgress() as progress:
-        leads = Team().leads
-        model = _fresh(directory, seed or 0) if overwrite else load(directory, weights="last")
-        if Team().size > 1:
-            overrides["device"] = device_here
-        result = run(model, dataset, directory=directory, resume=resume, on_event=progress, **overrides)
-        together = Team().size > 1
-    if not leads:
-        return
-    if together:
-        # The weights may have been spread over the processes, which are gone now.
-        model = load(directory)
-    console.note(
-        f"{result.status} after {result.steps} steps, {result.seconds:.1f} s; "
-        f"best validation loss {result.best_loss:.2f} nats at step {result.best_step}"
-    )
-    evaluation = evaluate(model, dataset.split("test"))
-    pictures = _pictures(model, dataset, directory)
-    if json:
-        done = {
-            "status": result.status,
-            "steps": result.steps,
-            "best_step": result.best_step,
-            "seconds": result.seconds,
-        }
-        console.print_json(
-            {
-                "directory": str(directory),
-                **done,
-                "test": evaluation.to_json(),
-                "pictures": list(map(str, pictures)),
-            }
-        )
-        return
-    rows = [
-        [row.name, f"{row.value:.3f}", f"{row.standard_error:.3f}", row.unit, row.n]
-        for row in evaluation.rows
-    ]
-    console.print_table(["test", "value", "standard error", "unit", "examples"], rows)
-    for name, reason in evaluation.undefined.items():
-        console.note(f"no {name}: {reason}")
-    for picture in pictures:
-        console.print_text(str(picture))
-
-
-def _options(settings: list[str]) -> dict[str, dict[str, Any]]:
-    from genmod.errors import UsageError
-    from genmod.options import Text
-    from genmod.spec import parse_setting
-
-    found: dict[str, dict[str, Any]] = {"optimizer": {}, "schedule": {}, "dataset": {}}
-    for path, value in map(parse_setting, settings):
-        where, _, name = path.partition(".")
-        if where not in found:
-            raise UsageError(
-                f"{path} cannot be set in training",
-                hint=f"these can: {', '.join(f'{key}.OPTION' for key in found)}",
-            )
-        found[where][name] = Text(value) if where == "dataset" else _plain(value)
-    return found
-
-
-def _plain(text: str) -> Any:
-    """Options of torch's classes carry no types, so a value is what it looks like in JSON, else a text."""
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _dataset(spec: Any, name: str | None, options: dict[str, Any], root: Path | None) -> "Dataset":
-    from genmod.assembly import open_dataset
-
-    if name is not None:
-        spec = spec.with_component("dataset", name)
-    return open_dataset(spec.with_options({f"dataset.{key}": value for key, value in options.items()}), root)
-
-
-def _fresh(directory: Path, seed: int) -> "LatentVariableModel":
-    """The model of a directory with newly drawn weights, in place of what was there."""
-    from genmod.assembly import assemble
-    from genmod.bundle import read_spec, save
-    from genmod.training.distributed import Team
-
-    model = assemble(*read_spec(directory), seed=seed)
-    Team().wait()
-    if Team().leads:
-        save(model, directory, overwrite=True)
-    Team().wait()
-    return model
+    reports, failed = train_all(places, source, overrides, resume=resume, overwrite=overwrite, quiet=json)
+    if json and reports:
+        console.print_json(reports if len(places) > 1 else reports[0])
+    if failed:
+        raise typer.Exit(failed)
 
 
 def _without_processes(arguments: list[str]) -> list[str]:
@@ -313,23 +232,3 @@ def _without_processes(arguments: list[str]) -> list[str]:
         elif not word.startswith("--processes="):
             kept.append(word)
     return kept
-
-
-def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path) -> list[Path]:
-    """Samples, where the model has a prior, and reconstructions of test examples; returns where they are."""
-    from genmod.errors import UndefinedError
-    from genmod.pictures import choose_examples, reconstruction_grid, sample_grid
-
-    batch = choose_examples(dataset.split("test"), 10)
-    pictures = {"reconstructions": reconstruction_grid(model, batch.x)}
-    try:
-        pictures["samples"] = sample_grid(model, 64)
-    except UndefinedError as error:
-        console.note(f"no picture of samples: {error.message}")
-    paths = []
-    for name, picture in sorted(pictures.items(), reverse=True):
-        path = directory / "samples" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        picture.save(path)
-        paths.append(path)
-    return paths

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from genmod.cli.outputs import (
+    Condition,
     DataRoot,
     Device,
     Directory,
@@ -46,6 +47,7 @@ def traverse(
     from_prior: Annotated[
         bool, typer.Option("--from-prior", help="Start at a draw from the prior; reads no data.")
     ] = False,
+    condition: Condition = None,
     split: SplitOption = "test",
     out: Out = None,
     seed: Seed = 0,
@@ -76,19 +78,23 @@ def traverse(
 
     labels, scale, title = None, None, None
     if from_prior:
-        z = prior_draws(model, 1, seed=seed)[0]
+        told = model.asked(condition, 1)
+        z = prior_draws(model, 1, context=told, seed=seed)[0]
         chosen = chosen or list(range(z.numel()))[:number]
     else:
         data = open_split(model, split, set_ or [], data_root)
-        many = choose_examples(data, _EXAMPLES_FOR_ACTIVITY, seed=seed).x
-        z = codes(model, many[:1], seed=seed)[0]
-        scale = latent_scale(model, codes(model, many, seed=seed))
-        amounts, measure = activity(model, many, seed=seed)
+        many = choose_examples(data, _EXAMPLES_FOR_ACTIVITY, seed=seed)
+        context = model.context(many)
+        told = model.asked(condition, 1) if condition or context is None else context[:1]
+        latents = codes(model, many.x, context=context, seed=seed)
+        z = codes(model, many.x[:1], context=None if context is None else context[:1], seed=seed)[0]
+        scale = latent_scale(model, latents, context=told)
+        amounts, measure = activity(model, many.x, context=context, seed=seed)
         chosen = chosen or amounts.argsort(descending=True)[:number].tolist()
         labels = tuple(f"z{d}  {amounts[d]:.2f}" for d in chosen if d < len(amounts))
         title = f"Traversals, in standard deviations (rows: {measure})"
     values = torch.linspace(-range_, range_, steps)
-    picture = traversal(model, z, chosen, values, scale=scale)
+    picture = traversal(model, z, chosen, values, scale=scale, context=told)
     picture = replace(picture, row_labels=labels or picture.row_labels, title=title or picture.title)
     write(picture, out, directory, "traversals", seed=seed)
 

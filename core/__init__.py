@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from genmod.encoder import Encoder
     from genmod.errors import DataError, FileError, GenmodError, PluginError, UndefinedError, UsageError
     from genmod.evaluation import evaluate
+    from genmod.fitting import fit_sampler
     from genmod.model import GenerativeModel, LatentVariableModel
     from genmod.network import Network
     from genmod.objective import Objective, Terms
     from genmod.options import Activation, Doc
     from genmod.posterior import Posterior
     from genmod.prior import Prior
+    from genmod.sampler import Sampler
     from genmod.spec import ComponentSpec, ModelSpec
     from genmod.tracker import Tracker
     from genmod.training.loop import train
@@ -55,6 +57,7 @@ __all__ = [
     "PluginError",
     "Posterior",
     "Prior",
+    "Sampler",
     "Schedule",
     "Split",
     "TensorSplit",
@@ -68,6 +71,7 @@ __all__ = [
     "compose",
     "diagonal_normal",
     "evaluate",
+    "fit_sampler",
     "hookimpl",
     "load",
     "open_dataset",
@@ -86,12 +90,14 @@ _WHERE = {
     "encoder": "Encoder",
     "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
     "evaluation": "evaluate",
+    "fitting": "fit_sampler",
     "model": "GenerativeModel LatentVariableModel",
     "network": "Network",
     "objective": "Objective Terms",
     "options": "Activation Doc",
     "posterior": "Posterior",
     "prior": "Prior",
+    "sampler": "Sampler",
     "spec": "ComponentSpec ModelSpec",
     "tracker": "Tracker",
     "training.loop": "train",

@@ -9,16 +9,18 @@ import torch
 from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
 
+from genmod.conditioning import Conditions, joined_shape
 from genmod.dataset import DataInfo, Dataset, default_root
 from genmod.errors import GenmodError, PluginError, UsageError
+from genmod.missing import Marginal
 from genmod.model import LatentVariableModel
 from genmod.options import to_json, validate_many
 from genmod.provenance import find_recorded, migrated
 from genmod.random import seed_for, seeded
-from genmod.registry import Provided, Registry, current_registry
+from genmod.registry import Provided, Registry, current_registry, use_registry
 from genmod.spec import MODEL_KINDS, ComponentSpec, ModelSpec
 
-__all__ = ["assemble", "blueprint", "open_dataset", "resolve"]
+__all__ = ["assemble", "blueprint", "check_traits", "open_dataset", "resolve", "unvalidated"]
 
 _MAX_PARAMETERS = 20_000_000_000
 
@@ -89,7 +91,7 @@ def assemble(
     """
     registry = registry or current_registry()
     spec = blueprint(spec, data, registry=registry).spec
-    with seeded(seed_for(seed, "weights")):
+    with seeded(seed_for(seed, "weights")), use_registry(registry):
         return _construct(spec, data, registry)
 
 
@@ -101,11 +103,12 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
     """
     registry = registry or current_registry()
     spec = resolve(spec, registry=registry)
-    with torch.device("meta"), _unvalidated():
+    with torch.device("meta"), unvalidated(), use_registry(registry):
         model = _construct(spec, data, registry)
-        _check_traits(model)
+        check_traits(model)
         _check_shapes(model)
-    model.objective.check(model)
+        context = _some_context(model)
+    model.objective.check(model.given(context))
     count = sum(p.numel() for p in model.parameters())
     if count > _MAX_PARAMETERS:
         raise UsageError(
@@ -115,7 +118,7 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
 
 
 @contextmanager
-def _unvalidated() -> Iterator[None]:
+def unvalidated() -> Iterator[None]:
     """Distributions without values cannot check them, so their default to do so is off inside."""
     before = Distribution._validate_args
     Distribution.set_default_validate_args(False)
@@ -148,13 +151,17 @@ def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVar
                 hint=f"report it to the authors of {part.provider}, or choose another: genmod list {kind}",
             ) from error
 
-    encoder = make("encoder", data.shape)
+    conditions = Conditions(spec.condition, data) if spec.condition else None
+    told = conditions.size if conditions else 0
+    shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
+    encoder = make("encoder", joined_shape(shape, told))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
-    prior = make("prior", posterior.latent_shape)
+    wants_context = registry.find("prior", spec.components["prior"].name).load().wants_context
+    prior = make("prior", posterior.latent_shape, *([told] if wants_context else []))
     decoder = make("decoder", data)
     if "network" not in spec.components:
         spec = _with_mirror(spec, encoder, registry)
-    network = make("network", posterior.latent_shape, decoder.parameter_shape)
+    network = make("network", joined_shape(posterior.latent_shape, told), decoder.parameter_shape)
     model = LatentVariableModel(
         spec,
         data,
@@ -165,6 +172,7 @@ def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVar
         decoder=decoder,
         divergence=make("divergence"),
         objective=make("objective"),
+        conditions=conditions,
     )
     prior.bind(model)
     return model
@@ -180,7 +188,12 @@ def _with_mirror(spec: ModelSpec, encoder: Any, registry: Registry) -> ModelSpec
     return resolve(spec.with_component("network", mirror), registry=registry)
 
 
-def _check_traits(model: LatentVariableModel) -> None:
+def check_traits(model: LatentVariableModel) -> None:
+    """Whether supports, ranges and densities of the parts fit each other.
+
+    Raises:
+        UsageError: they do not; the hint says what to choose instead.
+    """
     names = {kind: part.name for kind, part in model.spec.components.items()}
     posterior, prior, decoder = model.posterior, model.prior, model.decoder
     if (
@@ -223,7 +236,7 @@ def _check_shapes(model: LatentVariableModel) -> None:
     model.eval()
     names = {kind: part.name for kind, part in model.spec.components.items()}
     latent = model.posterior.latent_shape
-    features = model.encoder(torch.empty(2, *model.data.shape))
+    features = model.encoder(torch.empty(2, *model.encoder.data_shape))
     _expect(f"encoder {names['encoder']!r} makes features", features.shape, (2, *model.encoder.feature_shape))
     q = model.posterior(features)
     _expect(
@@ -231,7 +244,7 @@ def _check_shapes(model: LatentVariableModel) -> None:
         (*q.batch_shape, *q.event_shape),
         (2, *latent),
     )
-    parameters = model.network(torch.empty(2, *latent))
+    parameters = model.network(torch.empty(2, *model.network.in_shape))
     _expect(
         f"network {names['network']!r} makes parameters",
         parameters.shape,
@@ -240,11 +253,17 @@ def _check_shapes(model: LatentVariableModel) -> None:
     likelihood = model.decoder(parameters)
     shape = (*likelihood.batch_shape, *likelihood.event_shape)
     _expect(f"decoder {names['decoder']!r} has batch and event", shape, (2, *model.data.shape))
+    if model.data.missing:
+        Marginal(likelihood, 0.0)
     if model.prior.has_density:
-        p: Distribution = model.prior()
+        p: Distribution = model.prior_given(_some_context(model))
         _expect(f"prior {names['prior']!r} has event", p.event_shape, latent)
         model.divergence.check(q, p)
     model.train()
+
+
+def _some_context(model: LatentVariableModel) -> torch.Tensor | None:
+    return None if model.conditions is None else torch.empty(2, model.conditions.size)
 
 
 def _expect(what: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:

@@ -3,15 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from genmod.errors import FileError
+from genmod.errors import FileError, UndefinedError
 from genmod.files import staged_directory, write_bytes, write_json
 from genmod.spec import ModelSpec, parse_json, read_text
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from genmod.dataset import DataInfo
     from genmod.model import LatentVariableModel
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = [
     "check_destination",
     "check_tensors",
+    "checksum",
+    "fingerprint",
+    "is_double",
     "is_model",
     "is_trained",
     "load",
@@ -72,7 +76,20 @@ def save(model: "LatentVariableModel", directory: Path | str, *, overwrite: bool
             stage / "model.json", {"format": FORMAT, **model.spec.to_json(), "data": model.data.to_json()}
         )
         write_tensors(stage / _FILES["best"], model.state_dict())
+        _save_sampler(model, stage)
     return directory
+
+
+def _save_sampler(model: "LatentVariableModel", directory: Path) -> None:
+    """The model's sampler too; not one of other weights, which nobody could use."""
+    from genmod.sampler_files import write_sampler
+
+    try:
+        sampler = model.sampler
+    except UndefinedError:
+        return
+    if sampler is not None:
+        write_sampler(sampler, directory)
 
 
 def check_destination(directory: Path, *, overwrite: bool) -> None:
@@ -136,7 +153,8 @@ def load(
 ) -> "LatentVariableModel":
     """The model in a directory, in evaluation mode.
 
-    Nothing in the directory is executed: components come from installed plugins, by name.
+    Nothing in the directory is executed: components come from installed plugins, by name. A sampler that was fitted
+    is read when it is first used.
 
     Args:
         directory: what ``genmod build`` or :func:`save` wrote.
@@ -148,16 +166,32 @@ def load(
         PluginError: a component's plugin is not installed; the hint is the line that installs it.
     """
     from genmod.assembly import assemble
+    from genmod.registry import current_registry
+    from genmod.sampler_files import has_sampler, read_sampler
+    from genmod.weights import weights_follow
 
     directory = Path(directory)
     spec, data = read_spec(directory)
-    model = assemble(spec, data)
+    with weights_follow():
+        model = assemble(spec, data)
     path = directory / _FILES[weights]
     if weights == "last" and not path.exists():
         path = directory / _FILES["best"]
-    if _is_double(path):
+    if is_double(path):
         model = model.double()
-    model.load_state_dict(read_tensors(path, model.state_dict()))
+    tensors = read_tensors(path, model.state_dict())
+    model.load_state_dict(tensors)
+    if has_sampler(directory):
+        model.attach_sampler(
+            partial(
+                read_sampler,
+                directory.absolute(),
+                weights=checksum(tensors),
+                latent_shape=model.latent_shape,
+                device=device,
+                registry=current_registry(),
+            )
+        )
     return model.to(device).eval()
 
 
@@ -172,7 +206,7 @@ def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
     # Tied weights share memory, which the format refuses; each name gets its own copy.
     own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     # One metadata key only: the order of several is not deterministic.
-    note = json.dumps({"format": FORMAT, "sha256": _checksum(own)}, sort_keys=True)
+    note = json.dumps({"format": FORMAT, "sha256": checksum(own)}, sort_keys=True)
     write_bytes(path, to_bytes(own, metadata={"genmod": note}))
 
 
@@ -213,7 +247,7 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
         raise FileError(f"{path} cannot be read: {error.strerror}") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileError(f"{path} is damaged: {error}", hint=_RESTORE) from None
-    if note.get("sha256") != _checksum(tensors):
+    if note.get("sha256") != checksum(tensors):
         raise FileError(f"{path} is damaged: its checksum does not match its content", hint=_RESTORE)
     return tensors
 
@@ -239,7 +273,7 @@ def check_tensors(path: Path, tensors: Mapping[str, "Tensor"], expected: Mapping
             )
 
 
-def _is_double(path: Path) -> bool:
+def is_double(path: Path) -> bool:
     """Whether a file holds numbers of double precision, as a model has after ``model.double()``."""
     if not path.is_file():
         return False
@@ -263,12 +297,18 @@ def _note(content: bytes) -> dict[str, Any]:
     return note
 
 
-def _checksum(tensors: Mapping[str, "Tensor"]) -> str:
+def fingerprint(model: "nn.Module") -> str:
+    """SHA-256 of the weights of a model, as its file has it."""
+    return checksum(model.state_dict())
+
+
+def checksum(tensors: Mapping[str, "Tensor"]) -> str:
+    """SHA-256 of names, types, shapes and values of tensors."""
     import torch
 
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        tensor = tensors[name]
+        tensor = tensors[name].detach().cpu()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
     "divergence": "genmod.divergence:Divergence",
     "objective": "genmod.objective:Objective",
     "dataset": "genmod.dataset:Dataset",
+    "sampler": "genmod.sampler:Sampler",
     "tracker": "genmod.tracker:Tracker",
     "recipe": "",
 }
@@ -53,7 +54,7 @@ class Component:
         kind: one of :data:`KINDS`.
         name: what users type, such as ``laplace``; lower case, digits, ``-`` and ``.``.
         target: where the class is, ``"package.module:Class"``; of a recipe, ``"package:file.toml"``.
-        summary: one line for ``genmod list``.
+        summary: one line for ``genmod list``, at most 200 characters.
         aliases: other names for it.
         requires: distributions that it needs beyond its own package's dependencies.
         revision: raised when the meaning of its options changes.
@@ -79,8 +80,10 @@ class Component:
             value = getattr(self, field)
             if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
                 raise ValueError(f"{field} of {self.kind} {self.name!r} is {value!r}, not a tuple of names")
-        if not isinstance(self.summary, str) or "\n" in self.summary:
-            raise ValueError(f"summary of {self.kind} {self.name!r} is not one line of text")
+        if not isinstance(self.summary, str) or len(self.summary) > 200 or "\n" in self.summary:
+            raise ValueError(
+                f"summary of {self.kind} {self.name!r} is not one line of text, at most 200 characters"
+            )
         for name in (self.kind, self.name, *self.aliases):
             if not isinstance(name, str) or len(name) > 64 or not _NAME.fullmatch(name):
                 raise ValueError(

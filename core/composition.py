@@ -1,6 +1,6 @@
 """From names to a model in one call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,11 @@ def compose(
     recipe: str | None = None,
     *,
     file: Path | None = None,
+    text: str | None = None,
     components: Mapping[str, Any] | None = None,
-    latent: int | tuple[int, ...] | None = None,
+    latent: int | str | tuple[int, ...] | None = None,
     settings: Mapping[str, Any] | None = None,
+    condition: str | Sequence[str] | None = None,
     registry: Registry | None = None,
 ) -> ModelSpec:
     """A specification from a recipe or a TOML file, with parts and options replaced; names are not looked up.
@@ -28,9 +30,11 @@ def compose(
     Args:
         recipe: name of a recipe; ``vae`` where neither recipe nor file is given.
         file: a TOML file instead; what it leaves open comes from recipe ``vae``.
+        text: TOML text instead.
         components: by kind, a name or a table ``{"name": …, option: value}``.
         latent: number of latent dimensions, or their shape.
         settings: options by dotted path, such as ``{"encoder.channels": (32, 64)}``.
+        condition: what the model is conditioned on, ``label`` or names of factors.
         registry: where the recipe is looked up.
 
     Raises:
@@ -47,14 +51,18 @@ def compose(
         found.text(), recipe=found.component.name, where=f"recipe {found.component.name!r}"
     )
     if file is not None:
-        own = ModelSpec.from_toml(read_text(file, "specification"), where=str(file))
+        text = read_text(file, "specification")
+    if text is not None:
+        own = ModelSpec.from_toml(text, where=str(file or "the standard input"))
         for kind, part in own.components.items():
             spec = spec.with_component(kind, part)
-        spec = ModelSpec(spec.components, own.latent, recipe="")
+        spec = ModelSpec(spec.components, own.latent, condition=own.condition)
     for kind, component in (components or {}).items():
         spec = spec.with_component(kind, component)
     if latent is not None:
         spec = spec.with_latent(latent)
+    if condition is not None:
+        spec = spec.with_condition(condition)
     return spec.with_options(settings or {})
 
 
@@ -62,8 +70,9 @@ def build(
     recipe: str = "vae",
     *,
     data: Any = None,
-    latent: int | tuple[int, ...] | None = None,
+    latent: int | str | tuple[int, ...] | None = None,
     settings: Mapping[str, Any] | None = None,
+    condition: str | Sequence[str] | None = None,
     seed: int = 0,
     root: Path | str | None = None,
     **components: Any,
@@ -75,6 +84,7 @@ def build(
         data: name of a dataset, or a table ``{"name": …, option: value}``.
         latent: number of latent dimensions, or their shape.
         settings: options by dotted path, as on the command line.
+        condition: what encoder, decoder and prior are told of each example: ``label``, or names of factors.
         seed: of the initial weights.
         root: folder with data files.
         **components: encoder, posterior, prior, decoder, network, divergence, objective: each a name or a table.
@@ -101,5 +111,5 @@ def build(
         )
     if data is not None:
         components["dataset"] = data
-    spec = compose(recipe, components=components, latent=latent, settings=settings)
+    spec = compose(recipe, components=components, latent=latent, settings=settings, condition=condition)
     return assemble(spec, open_dataset(spec, root).info, seed=seed)

@@ -36,10 +36,17 @@ def default_root(explicit: Path | None = None) -> Path:
 
 @dataclass(frozen=True)
 class Factor:
-    """A ground-truth factor of variation and how many values it takes."""
+    """A property of each example, such as a ground-truth factor of variation.
+
+    Args:
+        name: what it is called.
+        size: how many values it takes, numbered from 0.
+        values: their names, in order; their numbers where they have none.
+    """
 
     name: str
     size: int
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class DataInfo:
     classes: tuple[str, ...] = ()
     factors: tuple[Factor, ...] = ()
     counts: bool = False
+    missing: bool = False
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1 or self.size > _MAX_SIZE:
@@ -121,6 +129,8 @@ class DataInfo:
             raise DataError(
                 f"the data were declared continuous (levels=None), but are stored as {stored.dtype}"
             )
+        if self.levels == 2 and (self.low, self.high) == (0, 1):
+            return stored.to(dtype or torch.get_default_dtype())
         # Dividing, unlike multiplying by a rounded step, makes the largest level exactly `high`.
         values = stored.to(dtype or torch.get_default_dtype()) / (self.levels - 1)
         return values if (self.low, self.high) == (0, 1) else self.low + values * (self.high - self.low)
@@ -147,8 +157,12 @@ class DataInfo:
                 high=float(plain["high"]),
                 levels=None if plain["levels"] is None else int(plain["levels"]),
                 classes=tuple(str(name) for name in plain["classes"]),
-                factors=tuple(Factor(str(f["name"]), int(f["size"])) for f in plain["factors"]),
+                factors=tuple(
+                    Factor(str(f["name"]), int(f["size"]), tuple(map(str, f.get("values", ()))))
+                    for f in plain["factors"]
+                ),
                 counts=bool(plain.get("counts", False)),
+                missing=bool(plain.get("missing", False)),
             )
         except DataError as error:
             raise DataError(f"the description of the data is damaged: {error.message}") from error

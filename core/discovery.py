@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DISTRIBUTION_NAME",
     "OWN_DISTRIBUTION",
+    "VERSION",
     "Found",
     "Loadable",
     "find_plugins",
@@ -27,6 +28,9 @@ OWN_DISTRIBUTION = "genmod-torch"
 
 DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 """What a distribution may be called; anything else must not reach a ``pip install`` line."""
+
+VERSION = re.compile(r"[0-9][0-9A-Za-z.!+]{0,63}")
+"""What a version may be that is put into such a line; others are read from files of strangers."""
 
 _VERSIONED_GROUP = re.compile(r"genmod\.v\d+")
 
@@ -105,8 +109,19 @@ def find_plugins() -> list[Found]:
     return [
         found
         for name, distribution in sorted(by_name.items())
-        for found in _entry_points(installed(name) or distribution, name)
+        for found in (
+            _entry_points(installed(name) or distribution, name)
+            if DISTRIBUTION_NAME.fullmatch(name)
+            else [Found(name, "", _bad_name(distribution))]
+        )
     ]
+
+
+def _bad_name(distribution: "Distribution") -> PluginError:
+    return PluginError(
+        "its name is none that a distribution may have, so nothing of it is looked into",
+        hint=f"remove {distribution.locate_file('')} from the path, or what has that name from there",
+    )
 
 
 def _entry_points(distribution: "Distribution", name: str) -> list[Found]:

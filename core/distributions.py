@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Independent, Normal
 from torch.distributions.kl import register_kl
 
-__all__ = ["LogScaleNormal", "bounded_log_scale", "diagonal_normal"]
+__all__ = ["LogScaleNormal", "StandardNormal", "bounded_log_scale", "diagonal_normal", "standard_normal"]
 
 LOG_SCALE_BOUND = 9.0
 """Scales lie between e⁻⁹ ≈ 1.2e-4 and e⁹ ≈ 8,100."""
@@ -28,7 +28,7 @@ def bounded_log_scale(x: Tensor) -> Tensor:
     """
     ratio = x * (1 / LOG_SCALE_BOUND)
     # The square of the ratio would overflow: in half precision from x = 2,304 on, where the result became 0.
-    return x / torch.hypot(ratio, torch.ones_like(ratio))
+    return x / torch.hypot(ratio, ratio.new_ones(()))
 
 
 class LogScaleNormal(Normal):
@@ -67,6 +67,41 @@ class LogScaleNormal(Normal):
         return self.log_scale + 0.5 * math.log(2 * math.pi * math.e)
 
 
+class StandardNormal(LogScaleNormal):
+    """A standard normal distribution that is known to be one, so that nothing is computed of its parameters.
+
+    ``log p(x) = -½ x² - ½ log 2π``
+
+    Args:
+        zeros: its mean and the logarithm of its scale, any shape.
+
+    Example:
+        >>> StandardNormal(torch.zeros(2)).log_prob(torch.zeros(2))
+        tensor([-0.9189, -0.9189])
+    """
+
+    def __init__(self, zeros: Tensor) -> None:
+        super().__init__(zeros, zeros, validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "StandardNormal":
+        return StandardNormal(self.loc.expand(batch_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return -0.5 * (value * value) - 0.5 * math.log(2 * math.pi)
+
+
+@register_kl(LogScaleNormal, StandardNormal)
+def _kl_standard(q: LogScaleNormal, p: StandardNormal) -> Tensor:
+    """``½ (expm1(2l) - 2l + loc²)``, ``l = log scale``."""
+    log_variance = 2 * q.log_scale
+    found: Tensor = 0.5 * torch.addcmul(torch.expm1(log_variance) - log_variance, q.loc, q.loc)
+    return (
+        found
+        if found.shape == p.loc.shape
+        else found.expand(torch.broadcast_shapes(found.shape, p.loc.shape))
+    )
+
+
 @register_kl(LogScaleNormal, LogScaleNormal)
 def _kl_log_scale(q: LogScaleNormal, p: LogScaleNormal) -> Tensor:
     """``½ (expm1(2l) - 2l + ((loc_q - loc_p)/scale_p)²)``, ``l = log scale_q - log scale_p``."""
@@ -83,3 +118,13 @@ def diagonal_normal(loc: Tensor, log_scale: Tensor, event_dims: int) -> Independ
         torch.Size([2])
     """
     return Independent(LogScaleNormal(loc, log_scale, validate_args=False), event_dims, validate_args=False)
+
+
+def standard_normal(zeros: Tensor, event_dims: int) -> Independent:
+    """Independent standard normals whose last ``event_dims`` dimensions are one event; ``zeros`` gives their shape.
+
+    Example:
+        >>> standard_normal(torch.zeros(3, 2), 1).event_shape
+        torch.Size([2])
+    """
+    return Independent(StandardNormal(zeros), event_dims, validate_args=False)

@@ -140,7 +140,7 @@ def alone_in(directory: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 raise FileError(
-                    f"another process is training in {directory}",
+                    f"another process is at work in {directory}",
                     hint="wait until it has ended, or choose another directory",
                 ) from error
             # Some file systems have no locks, which is no reason not to train there.

@@ -1,17 +1,20 @@
 """Loading a plugin: from an entry point to a status and components.
 
 Each plugin is loaded on its own: a broken one becomes a line of ``genmod plugins`` and never stops the
-program. A plugin is taken whole or not at all, so one that fails midway contributes nothing; only components
-of kinds that this version does not know are left out singly, and its status says so.
+program, whatever it raises; only Ctrl-C does. A plugin is taken whole or not at all, so one that fails midway
+contributes nothing; only components of kinds that this version does not know are left out singly, and its
+status says so.
 """
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from typing import Any, Literal, TextIO
 
 import pluggy
 
@@ -25,6 +28,7 @@ __all__ = ["LOADING", "PluginStatus", "cause", "load_plugin", "quiet", "unloaded
 LOADING = threading.RLock()
 """Held while code of a plugin runs: sys.stdout belongs to all threads. A plugin may ask for components."""
 
+_MAX_COMPONENTS = 1000
 _HEAVY = (
     *("torch", "torchvision", "numpy", "pydantic", "scipy", "sklearn", "pandas", "matplotlib", "PIL"),
     *("transformers", "lightning", "jax", "tensorflow"),
@@ -74,16 +78,63 @@ def cause(error: BaseException) -> str:
     """
     try:
         text = " ".join(str(error).split())
-    except Exception:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         text = ""
     return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Run somebody else's code: what it prints goes to stderr, for stdout carries data."""
-    with LOADING, redirect_stdout(sys.stderr):
+    """Run somebody else's code: what it prints goes to stderr, for stdout carries data.
+
+    So does what the programs print that it starts. Streams that it closes or takes away, and the current folder
+    if it changes that, are put back.
+    """
+    with LOADING, _put_back(), redirect_stdout(sys.stderr), _descriptor_of_stdout_to_stderr():
         yield
+
+
+@contextmanager
+def _put_back() -> Iterator[None]:
+    out, err, folder = sys.stdout, sys.stderr, _current_folder()
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = _open(out, 1), _open(err, 2)
+        if folder is not None and folder != _current_folder():
+            os.chdir(folder)
+
+
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been deleted
+        return None
+
+
+def _open(stream: TextIO, descriptor: int) -> TextIO:
+    if stream is None or not stream.closed:
+        return stream
+    return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+@contextmanager
+def _descriptor_of_stdout_to_stderr() -> Iterator[None]:
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+        before = os.dup(1)
+    except (OSError, ValueError):  # there is none
+        yield
+        return
+    try:
+        os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
 
 
 def load_plugin(found: Found, taken: set[tuple[str, str]], *, strict: bool = False) -> PluginStatus:
@@ -95,7 +146,7 @@ def load_plugin(found: Found, taken: set[tuple[str, str]], *, strict: bool = Fal
         strict: let the original error through, for authors of plugins.
 
     Raises:
-        Exception: whatever a plugin raises, if ``strict``.
+        Exception: whatever a plugin raises, if ``strict``; a PluginError in place of what would end the program.
     """
     status = unloaded(found)
     entry_point = found.entry_point
@@ -104,12 +155,16 @@ def load_plugin(found: Found, taken: set[tuple[str, str]], *, strict: bool = Fal
     heavy_before = {name for name in _HEAVY if name in sys.modules}
     start = time.perf_counter()
     try:
+        if isinstance(entry_point, PluginError):
+            raise entry_point
         if isinstance(entry_point, Exception):
             raise PluginError(f"its entry points cannot be read: {cause(entry_point)}") from entry_point
         with quiet():
             components = _ask(entry_point.load(), entry_point.name)
         names = _names(components, taken)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if strict and isinstance(error, Exception):
             raise
         if strict:  # let through, an exit status of 0 would look like success
@@ -159,7 +214,10 @@ def _ask(plugin: Any, name: str) -> list[Component]:
     returned = manager.hook.genmod_components()
     if len(returned) != len(implementations):  # pluggy leaves None out
         raise PluginError("its genmod_components() returns None", hint="it must yield Component(...) records")
-    return [_checked(component) for components in returned for component in components]
+    components = [_checked(component) for each in returned for component in islice(each, _MAX_COMPONENTS + 1)]
+    if len(components) > _MAX_COMPONENTS:
+        raise PluginError(f"it yields more than {_MAX_COMPONENTS:,} components")
+    return components
 
 
 def _checked(component: Any) -> Component:
@@ -167,6 +225,8 @@ def _checked(component: Any) -> Component:
         raise PluginError(
             f"it yields {component!r:.80}, which is no Component", hint="yield Component(...) records"
         )
+    # A subclass, or a record that was changed, may hold anything: what is kept is a record of our own.
+    component = Component(*(getattr(component, field.name) for field in fields(Component)))
     if not all(DISTRIBUTION_NAME.fullmatch(name) for name in component.requires):
         raise PluginError(
             f"its {component.kind} {component.name!r} has requires={component.requires!r}, not names of distributions"

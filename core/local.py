@@ -51,12 +51,14 @@ def local_plugin(path: Path) -> Found:
         UsageError: it is no Python file, or has the name of a module that is installed.
     """
     try:
-        content = path.read_bytes() if path.is_file() else None
+        there = path.is_file()
+        fits = there and path.stat().st_size <= _MAX_BYTES
+        content = path.read_bytes() if fits else b""
     except OSError as error:
         raise FileError(f"plugin {path} cannot be read: {error.strerror or error}") from error
-    if content is None:
+    if not there:
         raise FileError(f"plugin {path} does not exist" if not path.exists() else f"{path} is not a file")
-    if path.suffix != ".py" or not path.stem.isidentifier() or len(content) > _MAX_BYTES:
+    if path.suffix != ".py" or not path.stem.isidentifier() or not fits:
         raise UsageError(
             f"plugin {path} is no Python file that can be imported",
             hint="give it a name such as mine.py: letters, digits and _",

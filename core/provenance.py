@@ -1,10 +1,9 @@
 """From a component as a model recorded it to the one that is installed now: missing, older, newer or changed."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from genmod.discovery import DISTRIBUTION_NAME, installed, normalised
+from genmod.discovery import DISTRIBUTION_NAME, VERSION, installed, normalised
 from genmod.errors import PluginError
 from genmod.loader import cause
 from genmod.local import is_local
@@ -13,9 +12,6 @@ from genmod.registry import MissingPluginError, Registry, UnknownComponentError
 from genmod.spec import ComponentSpec
 
 __all__ = ["find_recorded", "migrated"]
-
-_VERSION = re.compile(r"[0-9][0-9A-Za-z.!+]{0,63}")
-"""What may reach a ``pip install`` line; versions are read from files of others."""
 
 
 def find_recorded(registry: Registry, kind: str, part: ComponentSpec) -> Provided:
@@ -99,6 +95,6 @@ def _lacking(kind: str, part: ComponentSpec, error: UnknownComponentError) -> Pl
 
 def _pinned(part: ComponentSpec) -> str:
     """The line that installs what the model was saved with; empty where its record is not to be trusted."""
-    if DISTRIBUTION_NAME.fullmatch(part.provider) and _VERSION.fullmatch(part.version):
+    if DISTRIBUTION_NAME.fullmatch(part.provider) and VERSION.fullmatch(part.version):
         return f"pip install {normalised(part.provider)}=={part.version}"
     return ""

@@ -69,7 +69,9 @@ class Provided:
             with quiet():
                 base = resolve(base_target)
                 found = resolve(self.component.target)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise self._error("cannot be loaded", cause(error)) from error
         if not isinstance(found, type):
             raise self._error(
@@ -96,7 +98,9 @@ class Provided:
         try:
             with quiet():
                 return files(package).joinpath(file).read_text(encoding="utf-8")
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise self._error("cannot be read", cause(error)) from error
 
     @property

@@ -22,6 +22,7 @@ from genmod.component import KINDS
 from genmod.discovery import (
     DISTRIBUTION_NAME,
     OWN_DISTRIBUTION,
+    VERSION,
     Found,
     find_plugins,
     normalised,
@@ -195,15 +196,7 @@ class Registry:
     def requirements(self, providers: Iterable[Provided] | None = None) -> list[str]:
         """``distribution==version`` of these components, else of all plugins, to install the same again."""
         used: Iterable[Provided | PluginStatus] = self.plugins() if providers is None else providers
-        return sorted(
-            {
-                # What pip cannot install is still said, as a comment.
-                f"# {part.distribution} {part.version}"
-                if is_local(part.distribution)
-                else f"{part.distribution}=={part.version}"
-                for part in used
-            }
-        )
+        return sorted({_requirement(part.distribution, part.version) for part in used})
 
     @property
     def _builtin(self) -> list[Provided]:
@@ -290,6 +283,13 @@ class Registry:
             if status.status != "ok":
                 raise unusable_plugin(kind, name, status)
         raise unknown_component(kind, name, distribution, self.components(), self.plugins())
+
+
+def _requirement(distribution: str, version: str) -> str:
+    if DISTRIBUTION_NAME.fullmatch(distribution) and VERSION.fullmatch(version):
+        return f"{distribution}=={version}"
+    # What pip cannot install is still said, as a comment.
+    return "".join(sign if sign.isprintable() else "?" for sign in f"# {distribution} {version}")
 
 
 def _load_file(found: Found, taken: set[tuple[str, str]]) -> PluginStatus:

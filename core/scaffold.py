@@ -22,6 +22,7 @@ _SUMMARIES = {
     "divergence": "mean of both KL divergences, in closed form",
     "objective": "distortion plus weighted divergence",
     "dataset": "points around a circle",
+    "sampler": "normal with independent dimensions",
     "tracker": "lines of text, metrics.txt",
     "recipe": "a small VAE of linear layers",
 }
@@ -225,6 +226,7 @@ def _record(kind: str, name: str, package: str, camel: str) -> str:
 def _table(kinds: Sequence[str], name: str, package: str) -> str:
     flags = {"dataset": f"genmod build --data {name}", "recipe": f"genmod build {name}"}
     flags["tracker"] = f"genmod train --tracker {name}"
+    flags["sampler"] = f"genmod fit-sampler --sampler {name}"
     rows = [
         f"| {kind} `{name}` | {_SUMMARIES[kind]} | `{flags.get(kind, f'genmod build --{kind} {name}')}` |"
         for kind in kinds

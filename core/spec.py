@@ -75,6 +75,7 @@ class ModelSpec:
             encoder is mirrored.
         latent: shape of the latents, ``(16,)``.
         recipe: name of the recipe that it started from.
+        condition: what encoder, decoder and prior are told of each example: ``label``, or names of factors.
 
     Example:
         >>> spec = ModelSpec.from_table({"latent": 8, "encoder": {"name": "mlp", "hidden": [64]}})
@@ -85,28 +86,29 @@ class ModelSpec:
     components: Mapping[str, ComponentSpec] = field(default_factory=dict)
     latent: tuple[int, ...] = (16,)
     recipe: str = ""
+    condition: tuple[str, ...] = ()
 
     @classmethod
     def from_table(
         cls, table: Mapping[str, Any], *, recipe: str = "", where: str = "the specification"
     ) -> Self:
-        """From the content of a TOML file: ``latent``, and a name or a table for each kind.
+        """From the content of a TOML file: ``latent``, ``condition``, and a name or a table for each kind.
 
         Raises:
             UsageError: an unknown or ill-typed entry.
         """
         entries = {key: value for key, value in table.items() if key not in ("summary", "paper")}
-        latent = entries.pop("latent", None)
+        latent, condition = entries.pop("latent", None), entries.pop("condition", ())
         unknown = sorted(set(entries) - set(SPEC_KINDS))
         if unknown:
             raise UsageError(
                 f"{where} has {', '.join(map(repr, unknown))}, which is no part of a model",
-                hint=f"it may have: latent, {', '.join(SPEC_KINDS)}",
+                hint=f"it may have: latent, condition, {', '.join(SPEC_KINDS)}",
             )
         components = {
             kind: ComponentSpec.from_plain(kind, entries[kind]) for kind in SPEC_KINDS if kind in entries
         }
-        spec = cls(components, recipe=recipe)
+        spec = cls(components, recipe=recipe).with_condition(condition)
         return spec if latent is None else spec.with_latent(latent)
 
     @classmethod
@@ -123,11 +125,14 @@ class ModelSpec:
         return cls.from_table(table, recipe=recipe, where=where)
 
     def with_latent(self, latent: Any) -> Self:
-        """The same with latents of another shape: a number, or a sequence of numbers.
+        """The same with latents of another shape: a number, a sequence of numbers, or a text such as ``8x16``.
 
         Raises:
             UsageError: not numbers from 1.
         """
+        given = latent
+        if isinstance(latent, str) and re.fullmatch(r"\d{1,8}(x\d{1,8})*", latent):
+            latent = [int(n) for n in latent.split("x")]
         shape = (
             (latent,)
             if isinstance(latent, int)
@@ -137,9 +142,21 @@ class ModelSpec:
         )
         if not shape or not all(type(n) is int and 1 <= n <= 2**20 for n in shape):
             raise UsageError(
-                f"latent is {latent!r}; it must be a whole number from 1", hint="for example --latent 16"
+                f"latent is {given}; it must be a whole number from 1, or several",
+                hint="for example --latent 16, or --latent 8x16 for eight variables of 16 classes",
             )
         return replace(self, latent=shape)
+
+    def with_condition(self, condition: Any) -> Self:
+        """The same, conditioned on something else: a name, several with commas between, or a sequence of names.
+
+        Raises:
+            UsageError: not names.
+        """
+        names = condition.split(",") if isinstance(condition, str) else condition
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            raise UsageError(f"condition is {condition!r}, not names", hint='for example condition = "label"')
+        return replace(self, condition=tuple(dict.fromkeys(name.strip() for name in names if name.strip())))
 
     def with_component(self, kind: str, component: Any) -> Self:
         """The same with another component; its options are kept where the name stays the same.
@@ -184,6 +201,7 @@ class ModelSpec:
         return {
             "recipe": self.recipe,
             "latent": list(self.latent),
+            "condition": list(self.condition),
             "components": {
                 kind: {
                     "name": part.name,
@@ -211,7 +229,7 @@ class ModelSpec:
                 if not all(isinstance(part[key], str) for key in ("name", "provider", "version")):
                     raise ValueError(f"component {kind!r}")
                 components[kind] = ComponentSpec(**part)
-            spec = cls(components, recipe=str(plain["recipe"]))
+            spec = cls(components, recipe=str(plain["recipe"])).with_condition(plain.get("condition", []))
             return spec.with_latent(plain["latent"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise FileError(f"{where} is damaged or not a genmod model: {error}") from None

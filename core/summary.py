@@ -58,12 +58,14 @@ class Summary:
         parts: its components.
         stages: its tensors, in order.
         parameters: how many numbers are trained; what parts share counts once.
+        condition: what the model is conditioned on, and how many values each has.
     """
 
     recipe: str
     parts: tuple[Part, ...]
     stages: tuple[Stage, ...]
     parameters: int
+    condition: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as ``genmod build --json`` prints them."""
@@ -83,7 +85,9 @@ class Summary:
         ]
         rows.append(("total", "", "", f"{self.parameters:,}", ""))
         stages = (f"{stage.made_by} {'×'.join(map(str, stage.shape))}" for stage in self.stages)
-        return "\n".join([*_aligned(rows), "", " → ".join(stages)])
+        told = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
+        given = [f"given {told}, to encoder, network and prior"] if told else []
+        return "\n".join([*_aligned(rows), "", " → ".join(stages), *given])
 
 
 def summarize(model: "LatentVariableModel", *, registry: Registry | None = None) -> Summary:
@@ -113,7 +117,8 @@ def summarize(model: "LatentVariableModel", *, registry: Registry | None = None)
         Stage("x", "decoder", model.data.shape),
     )
     parts = tuple(_part(model, kind, registry) for kind in SPEC_KINDS if kind in model.spec.components)
-    return Summary(model.spec.recipe, parts, stages, _count([model]))
+    condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
+    return Summary(model.spec.recipe, parts, stages, _count([model]), condition)
 
 
 def option_text(value: Any) -> str:

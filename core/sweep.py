@@ -43,13 +43,11 @@ class Point:
             if path not in components and path != "latent" and not path.startswith("train.")
         }
         latent = self.values.get("latent")
-        if latent is not None and not latent.isdecimal():
-            raise UsageError(f"latent is {latent!r}; it must be a whole number from 1")
         composed = base
         for kind, name in components.items():
             composed = composed.with_component(kind, name)
         if latent is not None:
-            composed = composed.with_latent(int(latent))
+            composed = composed.with_latent(latent)
         return composed.with_options(options)
 
     def settings(self) -> dict[str, Any]:

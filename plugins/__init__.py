@@ -17,6 +17,38 @@ _COMPONENTS = (
         "encoder", "conv", "genmod.plugins.encoders.conv:ConvEncoder", "strided convolutions, for images"
     ),
     Component(
+        "encoder",
+        "resnet",
+        "genmod.plugins.encoders.resnet:ResnetEncoder",
+        "residual convolutions, for images",
+    ),
+    Component(
+        "encoder",
+        "transformer",
+        "genmod.plugins.encoders.transformer:TransformerEncoder",
+        "attention between patches, for images",
+        aliases=("vit",),
+    ),
+    Component(
+        "encoder",
+        "gated-mlp",
+        "genmod.plugins.encoders.gated_mlp:GatedMlpEncoder",
+        "gated linear layers, for data of any shape",
+    ),
+    Component(
+        "encoder",
+        "identity",
+        "genmod.plugins.encoders.identity:IdentityEncoder",
+        "the data as they are: a linear encoder with most posteriors",
+        aliases=("linear",),
+    ),
+    Component(
+        "encoder",
+        "pretrained",
+        "genmod.plugins.encoders.pretrained:PretrainedEncoder",
+        "features of a network of torchvision, for images",
+    ),
+    Component(
         "posterior",
         "normal",
         "genmod.plugins.posteriors.normal:NormalPosterior",
@@ -67,6 +99,37 @@ _COMPONENTS = (
         "genmod.plugins.posteriors.relaxed_categorical:RelaxedCategoricalPosterior",
         "classes by the Gumbel-softmax trick",
     ),
+    Component(
+        "posterior",
+        "logistic-normal",
+        "genmod.plugins.posteriors.logistic_normal:LogisticNormalPosterior",
+        "probabilities, as the softmax of a normal",
+    ),
+    Component(
+        "posterior",
+        "relaxed-bernoulli",
+        "genmod.plugins.posteriors.relaxed_bernoulli:RelaxedBernoulliPosterior",
+        "zeros and ones by the binary Concrete relaxation",
+    ),
+    Component(
+        "posterior",
+        "wrapped-normal",
+        "genmod.plugins.posteriors.wrapped_normal:WrappedNormalPosterior",
+        "normal wrapped around hyperbolic space",
+    ),
+    Component(
+        "posterior",
+        "flow",
+        "genmod.plugins.posteriors.flow:FlowPosterior",
+        "normal carried through invertible maps: iaf, nsf, planar and others",
+        requires=("zuko",),
+    ),
+    Component(
+        "posterior",
+        "product",
+        "genmod.plugins.posteriors.product:ProductPosterior",
+        "several posteriors side by side, as for continuous latents and classes",
+    ),
     Component("prior", "normal", "genmod.plugins.priors.normal:NormalPrior", "standard normal"),
     Component(
         "prior",
@@ -85,6 +148,18 @@ _COMPONENTS = (
         "gamma",
         "genmod.plugins.priors.gamma:GammaPrior",
         "gamma, over positive latents",
+    ),
+    Component(
+        "prior",
+        "autoregressive",
+        "genmod.plugins.priors.autoregressive:AutoregressivePrior",
+        "discrete codes one after the other",
+    ),
+    Component(
+        "prior",
+        "conditional",
+        "genmod.plugins.priors.conditional:ConditionalPrior",
+        "normals that depend on the label, for conditional models",
     ),
     Component(
         "prior",
@@ -109,6 +184,49 @@ _COMPONENTS = (
         "relaxed-categorical",
         "genmod.plugins.priors.relaxed_categorical:RelaxedCategoricalPrior",
         "all classes alike, relaxed to the simplex",
+    ),
+    Component(
+        "prior",
+        "logistic-normal",
+        "genmod.plugins.priors.logistic_normal:LogisticNormalPrior",
+        "softmax of standard normals, on the simplex",
+    ),
+    Component(
+        "prior",
+        "dirichlet",
+        "genmod.plugins.priors.dirichlet:DirichletPrior",
+        "symmetric Dirichlet, on the simplex",
+    ),
+    Component(
+        "prior",
+        "bernoulli",
+        "genmod.plugins.priors.bernoulli:BernoulliPrior",
+        "independent zeros and ones, for exact ones",
+    ),
+    Component(
+        "prior",
+        "relaxed-bernoulli",
+        "genmod.plugins.priors.relaxed_bernoulli:RelaxedBernoulliPrior",
+        "independent zeros and ones, relaxed to the numbers between",
+    ),
+    Component(
+        "prior",
+        "wrapped-normal",
+        "genmod.plugins.priors.wrapped_normal:WrappedNormalPrior",
+        "normal around the origin of hyperbolic space",
+    ),
+    Component(
+        "prior",
+        "flow",
+        "genmod.plugins.priors.flow:FlowPrior",
+        "standard normal carried through trained maps: maf, nsf, realnvp",
+        requires=("zuko",),
+    ),
+    Component(
+        "prior",
+        "product",
+        "genmod.plugins.priors.product:ProductPrior",
+        "several priors side by side",
     ),
     Component(
         "prior",
@@ -200,10 +318,40 @@ _COMPONENTS = (
         "genmod.plugins.decoders.ms_ssim:MsSsimDecoder",
         "structural dissimilarity of images, which is no density",
     ),
+    Component(
+        "decoder",
+        "columns",
+        "genmod.plugins.decoders.columns:ColumnsDecoder",
+        "a likelihood of its own for each column of a table",
+        aliases=("mixture",),
+    ),
+    Component(
+        "decoder",
+        "perceptual",
+        "genmod.plugins.decoders.perceptual:PerceptualDecoder",
+        "difference of a network's features, which is no density",
+    ),
     Component("network", "mlp", "genmod.plugins.networks.mlp:MlpNetwork", "fully connected layers"),
     Component(
         "network", "conv", "genmod.plugins.networks.conv:ConvNetwork", "upsampling convolutions, for images"
     ),
+    Component(
+        "network",
+        "resnet",
+        "genmod.plugins.networks.resnet:ResnetNetwork",
+        "residual upsampling convolutions, for images",
+    ),
+    Component(
+        "network",
+        "transformer",
+        "genmod.plugins.networks.transformer:TransformerNetwork",
+        "attention between patches, for images",
+        aliases=("vit",),
+    ),
+    Component(
+        "network", "gated-mlp", "genmod.plugins.networks.gated_mlp:GatedMlpNetwork", "gated linear layers"
+    ),
+    Component("network", "linear", "genmod.plugins.networks.linear:LinearNetwork", "one linear map"),
     Component("divergence", "kl", "genmod.plugins.divergences.kl:KL", "KL divergence in closed form"),
     Component(
         "divergence",
@@ -374,6 +522,36 @@ _COMPONENTS = (
         "drawn shapes with known factors of variation",
     ),
     Component(
+        "sampler",
+        "gaussian",
+        "genmod.plugins.samplers.gaussian:GaussianSampler",
+        "one normal with all correlations",
+    ),
+    Component(
+        "sampler",
+        "gmm",
+        "genmod.plugins.samplers.gmm:GmmSampler",
+        "mixture of normals, the usual choice",
+    ),
+    Component(
+        "sampler",
+        "kde",
+        "genmod.plugins.samplers.kde:KdeSampler",
+        "a narrow normal around each code",
+    ),
+    Component(
+        "sampler",
+        "flow",
+        "genmod.plugins.samplers.flow:FlowSampler",
+        "autoregressive normalising flow",
+    ),
+    Component(
+        "sampler",
+        "vae",
+        "genmod.plugins.samplers.vae:VaeSampler",
+        "a second VAE over the codes: two stages",
+    ),
+    Component(
         "tracker", "jsonl", "genmod.plugins.trackers.jsonl:Jsonl", "metrics.jsonl, which every run has"
     ),
     Component("tracker", "csv", "genmod.plugins.trackers.csv:Csv", "a table, metrics.csv"),
@@ -403,6 +581,12 @@ _COMPONENTS = (
         "vae",
         "genmod.plugins.recipes:vae.toml",
         "variational autoencoder (Kingma and Welling, 2013)",
+    ),
+    Component(
+        "recipe",
+        "cvae",
+        "genmod.plugins.recipes:cvae.toml",
+        "conditional VAE (Sohn et al., 2015)",
     ),
     Component(
         "recipe", "beta-vae", "genmod.plugins.recipes:beta-vae.toml", "beta-VAE (Higgins et al., 2017)"
@@ -467,18 +651,97 @@ _COMPONENTS = (
         "s-vae",
         "genmod.plugins.recipes:s-vae.toml",
         "latents on the unit sphere (Davidson et al., 2018)",
+        aliases=("svae",),
+    ),
+    Component(
+        "recipe",
+        "pvae",
+        "genmod.plugins.recipes:pvae.toml",
+        "latents in hyperbolic space (Mathieu et al., 2019)",
+        aliases=("poincare-vae",),
     ),
     Component(
         "recipe",
         "vamp-vae",
         "genmod.plugins.recipes:vamp-vae.toml",
         "VampPrior (Tomczak and Welling, 2018)",
+        aliases=("vampprior-vae",),
+    ),
+    Component(
+        "recipe",
+        "exemplar-vae",
+        "genmod.plugins.recipes:exemplar-vae.toml",
+        "training examples as the prior (Norouzi et al., 2020)",
+    ),
+    Component(
+        "recipe",
+        "iaf-vae",
+        "genmod.plugins.recipes:iaf-vae.toml",
+        "VAE with inverse autoregressive flows (Kingma et al., 2016)",
+    ),
+    Component(
+        "recipe",
+        "planar-vae",
+        "genmod.plugins.recipes:planar-vae.toml",
+        "VAE with planar flows (Rezende and Mohamed, 2015)",
+    ),
+    Component(
+        "recipe",
+        "nsf-vae",
+        "genmod.plugins.recipes:nsf-vae.toml",
+        "VAE with neural spline flows (Durkan et al., 2019)",
+    ),
+    Component(
+        "recipe",
+        "flow-prior-vae",
+        "genmod.plugins.recipes:flow-prior-vae.toml",
+        "VAE with an autoregressive-flow prior (Chen et al., 2016)",
+    ),
+    Component(
+        "recipe",
+        "rnvp-prior-vae",
+        "genmod.plugins.recipes:rnvp-prior-vae.toml",
+        "VAE with a real NVP prior (Huang et al., 2017)",
+    ),
+    Component(
+        "recipe",
+        "gm-vae",
+        "genmod.plugins.recipes:gm-vae.toml",
+        "mixture of normals as prior, VaDE (Jiang et al., 2016)",
+        aliases=("vade",),
+    ),
+    Component(
+        "recipe",
+        "sigma-vae",
+        "genmod.plugins.recipes:sigma-vae.toml",
+        "VAE with calibrated noise (Rybkin et al., 2020)",
+    ),
+    Component(
+        "recipe",
+        "ms-ssim-vae",
+        "genmod.plugins.recipes:ms-ssim-vae.toml",
+        "VAE with structural similarity (Snell et al., 2015)",
+    ),
+    Component(
+        "recipe",
+        "zinb-vae",
+        "genmod.plugins.recipes:zinb-vae.toml",
+        "VAE of counts with many zeros, as scVI (Lopez et al., 2018)",
+        aliases=("scvi",),
     ),
     Component(
         "recipe",
         "categorical-vae",
         "genmod.plugins.recipes:categorical-vae.toml",
         "categorical latents by Gumbel-softmax (Jang et al., 2016)",
+        aliases=("cat-vae",),
+    ),
+    Component(
+        "recipe",
+        "joint-vae",
+        "genmod.plugins.recipes:joint-vae.toml",
+        "continuous latents and classes, JointVAE (Dupont, 2018)",
+        aliases=("jointvae",),
     ),
     Component(
         "recipe",
@@ -536,6 +799,12 @@ _COMPONENTS = (
     ),
     Component(
         "recipe",
+        "rae-sn",
+        "genmod.plugins.recipes:rae-sn.toml",
+        "regularised autoencoder, spectral norms (Ghosh et al., 2019)",
+    ),
+    Component(
+        "recipe",
         "contractive-ae",
         "genmod.plugins.recipes:contractive-ae.toml",
         "contractive autoencoder (Rifai et al., 2011)",
@@ -545,6 +814,12 @@ _COMPONENTS = (
         "denoising-ae",
         "genmod.plugins.recipes:denoising-ae.toml",
         "denoising autoencoder (Vincent et al., 2008)",
+    ),
+    Component(
+        "recipe",
+        "two-stage-vae",
+        "genmod.plugins.recipes:two-stage-vae.toml",
+        "VAE, and a VAE over its codes (Dai and Wipf, 2019)",
     ),
     Component(
         "recipe", "autoencoder", "genmod.plugins.recipes:autoencoder.toml", "deterministic autoencoder"

@@ -9,6 +9,12 @@ for _name in [name for name in os.environ if name.startswith("GENMOD_") and name
     del os.environ[_name]
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take minutes go first: one that is begun last would keep the other processes waiting."""
+    slow = ("tests/project", "tests/testing", "tests/training")
+    items.sort(key=lambda item: not item.nodeid.startswith(slow))
+
+
 @pytest.fixture(autouse=True)
 def _pinned_seed():
     """The same random numbers in every test, whatever ran before it; tests without torch do not import it."""

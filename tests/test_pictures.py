@@ -286,8 +286,10 @@ def test_same_picture_same_bytes(tmp_path, suffix, model):
 def test_npz_holds_no_pickle(tmp_path, model):
     sample_grid(model, 2).save(tmp_path / "a.npz")
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
+        assert archive.namelist()
         for name in archive.namelist():
-            np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+            array = np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+            assert array.dtype.kind in "fiu", name
 
 
 def test_unknown_format_and_missing_folder(tmp_path, model):

@@ -50,7 +50,7 @@ def test_a_point_sets_parts_options_latents_and_training():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"latent": "many"}, "latent is 'many'"),
+        ({"latent": "many"}, "latent is many"),
         ({"nothing.beta": "1"}, "nothing.beta"),
         ({"train.speed": "1"}, "no such setting: speed"),
     ],

@@ -128,6 +128,9 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
         undefined["bits_per_dim"] = (
             "the data are continuous, so their code length depends on the unit of measurement"
         )
+    if cell is not None and model.data.missing:
+        cell = None
+        undefined["bits_per_dim"] = "values are missing, so that examples have different numbers of them"
     # A density of the bare levels is no bound; one of levels spread over their cells is.
     spread = cell is not None and not model.decoder.support.is_discrete and not model.decoder.dequantize
     parts: dict[str, list[Tensor]] = {}
@@ -136,14 +139,15 @@ def evaluate(model: LatentVariableModel, split: Split, *, samples: int = 10, see
     try:
         for start in range(0, len(split), _CHUNK):
             with seeded(seed_for(seed, "evaluation", start)):
-                stored = split.__getitems__(range(start, min(start + _CHUNK, len(split)))).x.to(model.device)
+                batch = split.__getitems__(range(start, min(start + _CHUNK, len(split))))
+                stored, told = batch.x.to(model.device), model.given(model.context(batch))
                 x = model.observe(stored)
-                values = _terms(model, x, samples, bound=not reason)
+                values = _terms(told, x, samples, bound=not reason)
                 if cell is not None:
                     bound = values["elbo"]
                     if spread:
                         y = model.decoder.dequantized(model.data.values(stored, model.dtype))
-                        bound = _terms(model, y, samples, bound=True)["elbo"]
+                        bound = _terms(told, y, samples, bound=True)["elbo"]
                     values["bits_per_dim"] = bits_per_dim(bound, model.data.size, cell)
                 for name, value in values.items():
                     parts.setdefault(name, []).append(value.cpu().double())

@@ -1,6 +1,6 @@
 """Samples, reconstructions and decodings of random points."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -11,6 +11,7 @@ from genmod.errors import UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
 from genmod.random import seed_for, seeded
+from genmod.sampler import Source
 
 __all__ = [
     "choose_examples",
@@ -66,12 +67,13 @@ def observed(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
         return model.observe(x.to(model.device))
 
 
-def codes(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
+def codes(model: LatentVariableModel, x: Tensor, *, context: Tensor | None = None, seed: int = 0) -> Tensor:
     """One latent for each example: the mean of ``q(z|x)``, or a draw where it has no known mean.
 
     Args:
         model: any model.
         x: examples as they are stored, ``(N, *data.shape)``.
+        context: what a conditional model is told of them, ``(N, size)``.
         seed: of the binarisation where the decoder draws one, and of draws.
 
     Returns:
@@ -82,13 +84,21 @@ def codes(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
         >>> codes(genmod.build(encoder="mlp", latent=2), torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 2])
     """
-    return encode_centres(model, observed(model, x, seed=seed), seed=seed)
+    return encode_centres(model, observed(model, x, seed=seed), context=context, seed=seed)
 
 
-def encode_centres(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
+def encode_centres(
+    model: LatentVariableModel, x: Tensor, *, context: Tensor | None = None, seed: int = 0
+) -> Tensor:
     """:func:`codes` of observations ``x (N, *data.shape)``, which are not made binary once more."""
     with evaluating(model, seed):
-        return torch.cat([_centre(model, part) for part in torch.split(x, _BATCH)])
+        parts = zip(torch.split(x, _BATCH), _pieces(context, len(x)), strict=True)
+        return torch.cat([_centre(model.given(told), part) for part, told in parts])
+
+
+def _pieces(context: Tensor | None, n: int) -> Sequence[Tensor | None]:
+    """The context of each batch of ``n`` examples."""
+    return [None] * -(-n // _BATCH) if context is None else torch.split(context, _BATCH)
 
 
 def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
@@ -99,7 +109,9 @@ def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
         return q.sample()
 
 
-def prior_draws(model: LatentVariableModel, n: int, *, seed: int = 0) -> Tensor:
+def prior_draws(
+    model: LatentVariableModel, n: int, *, context: Tensor | None = None, seed: int = 0
+) -> Tensor:
     """``z ~ p(z)``, ``(n, *latent_shape)``; the latents of :func:`sample_grid` with the same seed.
 
     Raises:
@@ -111,32 +123,46 @@ def prior_draws(model: LatentVariableModel, n: int, *, seed: int = 0) -> Tensor:
         torch.Size([5, 2])
     """
     with evaluating(model, seed):
-        z: Tensor = model.prior().sample((n,))
+        z: Tensor = model.latents(n, context, "prior")
         return z
 
 
-def decode_means(model: LatentVariableModel, z: Tensor) -> Tensor:
-    """The mean of ``p(x|z)``: ``z (*batch, *latent_shape) → (*batch, *data.shape)``."""
+def decode_means(model: LatentVariableModel, z: Tensor, *, context: Tensor | None = None) -> Tensor:
+    """The mean of ``p(x|z)``: ``z (*batch, *latent_shape), context (*batch, size) → (*batch, *data.shape)``."""
     batch = z.shape[: z.dim() - len(model.latent_shape)]
     with evaluating(model, 0):
         parts = torch.split(z.to(model.device).reshape(-1, *model.latent_shape), _BATCH)
-        return torch.cat([model.decode(part).mean for part in parts]).reshape(*batch, *model.data.shape)
+        told = None if context is None else context.reshape(-1, context.shape[-1])
+        pairs = zip(parts, _pieces(told, batch.numel()), strict=True)
+        means = [model.given(context).decode(part).mean for part, context in pairs]
+        return torch.cat(means).reshape(*batch, *model.data.shape)
 
 
-def sample_grid(model: LatentVariableModel, n: int, *, seed: int = 0, noise: bool = False) -> Picture:
-    """New examples: ``z ~ p(z)``, then the mean of ``p(x|z)``, or a draw from it.
+def sample_grid(
+    model: LatentVariableModel,
+    n: int,
+    *,
+    seed: int = 0,
+    noise: bool = False,
+    condition: str | None = None,
+    source: Source | None = None,
+) -> Picture:
+    """New examples: ``z ~ p(z)``, or from a sampler, then the mean of ``p(x|z)``, or a draw from it.
 
     Args:
-        model: a model with a prior.
+        model: a model with a prior, or with a sampler.
         n: how many.
         seed: the same one gives the same ones again.
         noise: draw from the likelihood too, rather than show its mean.
+        condition: what a conditional model is told, such as ``7``; all values in turn where it is not said.
+        source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
 
     Returns:
         Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
 
     Raises:
-        UndefinedError: the model has no prior; the hint says what to do.
+        UndefinedError: the model has no prior, no sampler; the hint says what to do.
+        UsageError: the model is not conditional, or not on that.
 
     Example:
         >>> import genmod
@@ -145,16 +171,28 @@ def sample_grid(model: LatentVariableModel, n: int, *, seed: int = 0, noise: boo
     """
     if n < 1:
         raise UsageError(f"{n} samples were asked for; give a whole number from 1")
+    context = model.asked(condition, n)
     with evaluating(model, seed):
-        z = model.prior().sample((n,))
-        likelihoods = (model.decode(part) for part in torch.split(z, _BATCH))
+        z = model.latents(n, context, source)
+        pairs = zip(torch.split(z, _BATCH), _pieces(context, n), strict=True)
+        likelihoods = (model.given(told).decode(part) for part, told in pairs)
         images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
-    title = f"{n} samples" + (", with noise" if noise else "") + f", seed {seed}"
+    title = (
+        f"{n} samples"
+        + (f" of {condition}" if condition else "")
+        + (", with noise" if noise else "")
+        + f", seed {seed}"
+    )
     return Picture(images, model.data, latents=z, title=title)
 
 
 def reconstruction_grid(
-    model: LatentVariableModel, x: Tensor, *, labels: Tensor | None = None, seed: int = 0
+    model: LatentVariableModel,
+    x: Tensor,
+    *,
+    labels: Tensor | None = None,
+    context: Tensor | None = None,
+    seed: int = 0,
 ) -> Picture:
     """Examples above what the model makes of them.
 
@@ -162,6 +200,7 @@ def reconstruction_grid(
         model: any model.
         x: examples as they are stored, ``(N, *data.shape)``.
         labels: their classes, ``(N,)``, saved with the arrays.
+        context: what a conditional model is told of them, ``(N, size)``.
         seed: of the binarisation where the decoder draws one.
 
     Returns:
@@ -177,9 +216,10 @@ def reconstruction_grid(
     """
     data = model.data.values(x.to(model.device))
     seen = observed(model, x, seed=seed)
-    z = encode_centres(model, seen, seed=seed)
-    rows = {"data": data, "observed": seen, "reconstruction": decode_means(model, z)}
-    if torch.equal(data, seen):
+    z = encode_centres(model, seen, context=context, seed=seed)
+    made = decode_means(model, z, context=context)
+    rows = {"data": data, "observed": seen, "reconstruction": made}
+    if torch.equal(data.nan_to_num(), seen.nan_to_num()):
         del rows["observed"]
     return Picture(
         torch.stack(list(rows.values())),
@@ -192,7 +232,13 @@ def reconstruction_grid(
 
 
 def random_decodings(
-    model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0, box: bool = False
+    model: LatentVariableModel,
+    latents: Tensor,
+    n: int,
+    *,
+    context: Tensor | None = None,
+    seed: int = 0,
+    box: bool = False,
 ) -> Picture:
     """Decoded points from where the codes are, drawn without regard to where between them there are none.
 
@@ -204,6 +250,7 @@ def random_decodings(
         model: any model; it needs no prior.
         latents: codes of examples, ``(N, *latent_shape)``, as :func:`codes` gives them.
         n: how many.
+        context: what a conditional model is told, ``(n, size)``.
         seed: the same one gives the same ones again.
         box: uniform in the box; of use in few dimensions, since most of a box of many lies in its corners.
 
@@ -227,4 +274,4 @@ def random_decodings(
             z = centre + spread * torch.randn(n, *model.latent_shape)
     z = z.to(model.device)
     title = f"Decodings of {n} random points, seed {seed}"
-    return Picture(decode_means(model, z), model.data, latents=z, title=title)
+    return Picture(decode_means(model, z, context=context), model.data, latents=z, title=title)

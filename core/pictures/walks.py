@@ -69,7 +69,13 @@ def _lerp(start: Tensor, end: Tensor, part: Tensor) -> Tensor:
 
 
 def interpolation(
-    model: LatentVariableModel, start: Tensor, end: Tensor, *, steps: int = 10, spherical: bool = False
+    model: LatentVariableModel,
+    start: Tensor,
+    end: Tensor,
+    *,
+    steps: int = 10,
+    spherical: bool = False,
+    context: tuple[Tensor, Tensor] | None = None,
 ) -> Picture:
     """Decodings of the points between pairs of latents; a row for each pair.
 
@@ -80,6 +86,7 @@ def interpolation(
         steps: points of each walk, both ends counted.
         spherical: turn from one to the other by :func:`slerp`, rather than go straight. High-dimensional
             normal latents all have about the same length, and straight lines leave that shell.
+        context: what a conditional model is told at both ends, ``(N, size)`` each; it changes evenly between.
 
     Returns:
         Images ``(N, steps, *data.shape)``, latents ``(N, steps, *latent_shape)``.
@@ -103,8 +110,9 @@ def interpolation(
     t = torch.linspace(0, 1, steps).to(start)
     between = slerp if spherical else _lerp
     z = between(start.flatten(1), end.flatten(1), t).reshape(-1, steps, *model.latent_shape)
+    told = None if context is None else _lerp(context[0], context[1], t)
     return Picture(
-        decode_means(model, z),
+        decode_means(model, z, context=told),
         model.data,
         latents=z,
         title=("Spherical" if spherical else "Linear") + " interpolation",
@@ -112,12 +120,15 @@ def interpolation(
     )
 
 
-def activity(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> tuple[Tensor, str]:
+def activity(
+    model: LatentVariableModel, x: Tensor, *, context: Tensor | None = None, seed: int = 0
+) -> tuple[Tensor, str]:
     """How much each latent dimension says about the data.
 
     Args:
         model: any model.
         x: examples as they are stored, ``(N, *data.shape)``.
+        context: what a conditional model is told of them, ``(N, size)``.
         seed: of the binarisation, and of draws where the divergence needs some.
 
     Returns:
@@ -133,22 +144,25 @@ def activity(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> tuple[T
     seen = observed(model, x, seed=seed)
     with evaluating(model, seed):
         try:
-            q = model.encode(seen)
+            q, p = model.encode(seen, context), model.prior_given(context)
             z = q.rsample((1,))
-            return model.divergence.by_dimension(q, model.prior(), z).mean(0).flatten(), "mean KL in nats"
+            return model.divergence.by_dimension(q, p, z).mean(0).flatten(), "mean KL in nats"
         except UndefinedError:
-            return encode_centres(model, seen, seed=seed).var(
+            return encode_centres(model, seen, context=context, seed=seed).var(
                 0, correction=0
             ).flatten(), "variance of the codes"
 
 
-def latent_scale(model: LatentVariableModel, latents: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def latent_scale(
+    model: LatentVariableModel, latents: Tensor | None = None, *, context: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Centre and width of the latent space: mean and standard deviation of the prior, else of the codes.
 
     Args:
         model: any model.
         latents: codes of examples, ``(N, *latent_shape)``, for a model whose prior is missing or has no
             known moments.
+        context: what a conditional model is told, ``(1, size)``.
 
     Returns:
         Two tensors ``latent_shape``.
@@ -163,8 +177,9 @@ def latent_scale(model: LatentVariableModel, latents: Tensor | None = None) -> t
     """
     try:
         with evaluating(model, 0):
-            prior = model.prior()
-            return prior.mean, prior.stddev
+            prior = model.prior_given(context)
+            moments = prior.mean, prior.stddev
+            return (moments[0][0], moments[1][0]) if prior.batch_shape else moments
     except (NotImplementedError, UndefinedError):
         if latents is None:
             raise UndefinedError(
@@ -182,6 +197,7 @@ def traversal(
     values: Tensor,
     *,
     scale: tuple[Tensor, Tensor] | None = None,
+    context: Tensor | None = None,
 ) -> Picture:
     """Decodings of one latent with one dimension at a time set to a row of values.
 
@@ -192,6 +208,7 @@ def traversal(
         values: what they are set to, ``(V,)``, in standard deviations from the centre of ``scale``. Where
             the prior is normal, ``v`` is its quantile at ``Φ(v)``.
         scale: centre and standard deviation of the latent space, by default those of :func:`latent_scale`.
+        context: what a conditional model is told, ``(1, size)``.
 
     Returns:
         Images ``(rows, V, *data.shape)``, latents ``(rows, V, *latent_shape)``; extra ``dimensions (rows,)``
@@ -220,14 +237,15 @@ def traversal(
         raise UsageError(
             f"a traversal starts at one latent of shape {model.latent_shape}, not {tuple(z.shape)}"
         )
-    centre, width = (part.flatten().to(z) for part in scale or latent_scale(model))
+    centre, width = (part.flatten().to(z) for part in scale or latent_scale(model, context=context))
     rows = torch.tensor(list(dimensions), device=z.device)
     settings = centre[rows, None] + width[rows, None] * values.to(z)
     points = z.flatten().repeat(len(rows), len(values), 1)
     points.scatter_(2, rows[:, None, None].expand(-1, len(values), 1), settings[..., None])
     points = points.reshape(*points.shape[:2], *model.latent_shape)
+    told = None if context is None else context.expand(*points.shape[:2], -1)
     return Picture(
-        decode_means(model, points),
+        decode_means(model, points, context=told),
         model.data,
         latents=points,
         extra={"dimensions": rows, "values": settings},

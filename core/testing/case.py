@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,14 @@ _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
     "prior": (LATENT_SHAPES,),
     "decoder": (INFOS,),
     "network": (LATENT_SHAPES, PARAMETER_SHAPES),
-    "divergence": (),
-    "objective": (),
+    "sampler": (LATENT_SHAPES,),
 }
-"""Kind → values of each positional parameter of its constructor."""
+"""Kind → values of each positional parameter of its constructor, where it has any."""
 
 _FEATURES = (7,)
+
+_CONTEXT = 3
+"""Length of the condition that a prior is told that wants one."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ class Case:
         """
         return self.source.load() if isinstance(self.source, Provided) else self.source
 
+    @property
+    def told(self) -> tuple[int, ...]:
+        """What follows the wiring of a prior that depends on a condition: the length of its vector."""
+        return (_CONTEXT,) if getattr(self.cls, "wants_context", False) else ()
+
     def with_options(self, options: Mapping[str, Any]) -> "Case":
         return replace(self, options=options)
 
@@ -96,14 +103,16 @@ class Case:
         Raises:
             UsageError: it refuses this wiring, or these options.
         """
-        part = self.cls(*wiring, **validate(self.cls, self.options, self.kind))
+        part = self.cls(*wiring, *self.told, **validate(self.cls, self.options, self.kind))
+        if self.told:
+            return _Told(part)
         if self.kind == "prior" and type(part).bind is not Prior.bind:
             part.__dict__[_AROUND] = (_model_around(part, self.registry),)
         return part
 
     def tried(self, *spreads: Iterable[Any]) -> Iterator[tuple[Any, tuple[Any, ...] | UsageError]]:
         """For every combination of wirings, the component and the wiring, or None and why it was refused."""
-        for wiring in itertools.product(*(spreads or _SPREADS[self.kind])):
+        for wiring in itertools.product(*(spreads or _SPREADS.get(self.kind, ()))):
             try:
                 yield self.build(*wiring), wiring
             except UsageError as error:
@@ -209,18 +218,39 @@ class Case:
                 jostle(part)
                 yield part
             return
-        reference = ReferencePosterior(*wiring) if kind == "posterior" else ReferencePrior(*wiring)
-        jostle(reference)
-        yield reference
         own = self.provided.distribution if self.provided is not None else ""
-        for provided in self.registry.components(kind):
+        # Copies: checks convert them. To copy takes a fraction of the time that it takes to build.
+        yield from copy.deepcopy(_built(self.registry, kind, wiring, own))
+
+
+@lru_cache(maxsize=8)
+def _built(registry: Registry, kind: str, wiring: tuple[Any, ...], own: str) -> list[Any]:
+    """The reference posterior or prior, the built-in ones, and those of one distribution; all moved off their start."""
+    with seeded(3):
+        parts: list[Any] = [ReferencePosterior(*wiring) if kind == "posterior" else ReferencePrior(*wiring)]
+        for provided in registry.components(kind):
             if provided.builtin or provided.distribution == own:
-                try:
-                    part = Case(kind, "", provided, self.registry).build(*wiring)
-                except GenmodError:  # what is wrong with it is found when it is checked itself
-                    continue
-                jostle(part)
-                yield part
+                with suppress(GenmodError):  # what is wrong with it is found when it is checked itself
+                    parts.append(Case(kind, "", provided, registry).build(*wiring))
+        for part in parts:
+            jostle(part)
+    return parts
+
+
+class _Told(Prior):
+    """A prior that depends on a condition, once it has been told one."""
+
+    context: Tensor
+
+    def __init__(self, prior: Prior) -> None:
+        super().__init__(prior.latent_shape)
+        self.prior = prior
+        self.support, self.has_density = prior.support, prior.has_density
+        # Every entry differs from zero, so that every weight has a gradient.
+        self.register_buffer("context", torch.linspace(0.5, 1.5, _CONTEXT), persistent=False)
+
+    def forward(self) -> Distribution:
+        return self.prior(self.context)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def process_group(device: str) -> Iterator[str]:
             dist.destroy_process_group()
 
 
-def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Callable[[Tensor], Terms]:
+def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Callable[..., Terms]:
     """``model.terms`` with gradients that are averaged over all processes.
 
     Under ``fsdp`` the weights are spread over the processes, so an optimizer must be made after this.

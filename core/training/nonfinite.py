@@ -77,7 +77,7 @@ class Buffers:
         return [buffer for holder, name in self._places if (buffer := holder[name]) is not None]
 
 
-def first_non_finite(model: GenerativeModel, x: Tensor) -> str:
+def first_non_finite(model: GenerativeModel, x: Tensor, context: Tensor | None = None) -> str:
     """Where a non-finite value first arises when the loss of ``x`` is computed and differentiated.
 
     Returns:
@@ -87,12 +87,12 @@ def first_non_finite(model: GenerativeModel, x: Tensor) -> str:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if _bad(tensor):
             return f"{name}, a weight of shape {tuple(tensor.shape)}"
-    if _bad(x):
+    if _bad(x[~x.isnan()] if model.data.missing else x):
         return f"the data: {_count(x)}"
     forward: list[str] = []
     backward: list[str] = []
     with _watch(model, forward, backward):
-        terms = model.terms(x)
+        terms = model.terms(x) if context is None else model.terms(x, context)
         if forward:
             return forward[0]
         for name, value in terms.values.items():

@@ -1,6 +1,5 @@
 """Repeating the step that gave a value that was not finite."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +16,7 @@ from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import first_non_finite
 from genmod.training.schedule import Clock
 from genmod.training.settings import TrainSettings
+from genmod.weights import weights_follow
 
 __all__ = ["REPLAY_FOLDER", "replay", "trace"]
 
@@ -24,18 +24,23 @@ REPLAY_FOLDER = "non-finite"
 """Folder of a model directory with the state before such a step."""
 
 
-def trace(model: GenerativeModel, parts: Sequence[Tensor], seed: int, step: int) -> str:
+def trace(
+    model: GenerativeModel, x: Tensor, context: Tensor | None, parts: int, *, seed: int, step: int
+) -> str:
     """Where a step's loss or gradient first goes wrong, with the noise that the step had; empty where it does not.
 
     Args:
         model: with the weights before the step.
-        parts: the stored examples of each part of the batch.
+        x: the stored examples of the batch.
+        context: what a conditional model is told of them.
+        parts: how many parts the step was computed in.
         seed: of the run.
         step: counted from 0.
     """
-    for part, x in enumerate(parts):
-        reseed(seed_for(seed, "noise", step * len(parts) + part))
-        where = first_non_finite(model, x)
+    contexts = [None] * parts if context is None else context.chunk(parts)
+    for part, (mine, told) in enumerate(zip(x.chunk(parts), contexts, strict=True)):
+        reseed(seed_for(seed, "noise", step * parts + part))
+        where = first_non_finite(model, mine, told)
         if where:
             return where
     return ""
@@ -56,7 +61,8 @@ def replay(directory: Path, data: Dataset) -> str:
         raise FileError(
             f"{directory} has kept no step that went wrong" + "".join(f"\n{why}" for why in passed_over)
         )
-    model = assemble(*read_spec(directory))
+    with weights_follow():
+        model = assemble(*read_spec(directory))
     check_tensors(directory / REPLAY_FOLDER, kept.tensors["model"], model.state_dict())
     model.load_state_dict(dict(kept.tensors["model"]))
     try:
@@ -68,13 +74,14 @@ def replay(directory: Path, data: Dataset) -> str:
         ) from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
-    x = data.split("train").__getitems__(indices).x
+    batch = data.split("train").__getitems__(indices)
+    x, context = batch.x, model.context(batch)
     with seeded(0):
         if settings.augment:
             x = Augmentation(settings.augment, data.info, settings.seed)(x, indices, kept.step)
-    parts = x.chunk(settings.accumulate if len(x) % settings.accumulate == 0 else 1)
+    parts = settings.accumulate if len(x) % settings.accumulate == 0 else 1
     model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
     model.train()
     with seeded(0):
-        where = trace(model, parts, settings.seed, kept.step)
+        where = trace(model, x, context, parts, seed=settings.seed, step=kept.step)
     return f"step {kept.step + 1}: {where or 'all values are finite this time'}"

@@ -13,7 +13,6 @@ from torch import Tensor
 from genmod.bundle import write_tensors
 from genmod.dataset import Dataset
 from genmod.device import pick_device
-from genmod.divergence import Divergence
 from genmod.model import GenerativeModel
 from genmod.objective import Objective, Terms
 from genmod.parallel import local
@@ -25,6 +24,7 @@ from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError
+from genmod.training.prepare import prepare
 from genmod.training.record import Record
 from genmod.training.replay import REPLAY_FOLDER, trace
 from genmod.training.schedule import Clock
@@ -75,13 +75,11 @@ class Run:
             settings, batch_size=self.batches.batch_size, accumulate=1
         ).run_length(len(train_split))
         self.objectives = [part for part in model.modules() if isinstance(part, Objective)]
-        for part in model.modules():
-            if isinstance(part, Divergence):
-                part.prepare(len(train_split))
+        prepare(model, train_split, settings.seed, resumed=found is not None)
         self.schedules = dict(model.schedules())
         for name, schedule in self.schedules.items():
             schedule.check(self.total, self.per_epoch, name)
-        self.terms: Callable[[Tensor], Terms] = model.terms
+        self.terms: Callable[..., Terms] = model.terms
         self.sharded = self.team.size > 1 and settings.strategy == "fsdp"
         if self.team.size > 1:
             self.terms = parallel_terms(model, settings.strategy, self.device)
@@ -112,8 +110,7 @@ class Run:
         self._resumed = found is not None
         self._saved = -1 if found is None else self.state.step
         self._began = time.perf_counter() - self.state.seconds
-        self._checkpointed = time.monotonic()
-        self._told = 0.0
+        self._checkpointed, self._told = time.monotonic(), 0.0
 
     def go(self) -> TrainResult:
         """Train to the end; what is in the directory is in order however it ends."""
@@ -182,14 +179,15 @@ class Run:
         """One optimizer step; returns the learning rate."""
         state = self.state
         lr = state.lr.at(state.step)
-        x = self.batches[state.step].x
+        batch = self.batches[state.step]
+        x, context = batch.x, self.model.context(batch)
         self.buffers.keep()
-        done, finite = self.stepper.gradients(state.step, x)
+        done, finite = self.stepper.gradients(state.step, x, context)
         failed, self._asked_to_stop, self._due = self.team.largest(
             not finite, self.stop.received or 0, self._is_due(state.step + 1)
         )
         if failed:
-            raise self._non_finite(x)
+            raise self._non_finite(x, context)
         for terms, examples in done:
             state.means.add(terms, examples)
         self.stepper.move(lr)
@@ -251,14 +249,16 @@ class Run:
         if self.directory is not None:
             save_checkpoint(self.directory / folder, checkpoint, keep=keep)
 
-    def _non_finite(self, x: Tensor) -> NonFiniteError:
+    def _non_finite(self, x: Tensor, context: Tensor | None) -> NonFiniteError:
         state = self.state
         self.stepper.drop()
         self.buffers.put_back()
         where = ""
         if not self.sharded:
             with local():
-                where = trace(self.model, x.chunk(self.stepper.parts), self.settings.seed, state.step)
+                where = trace(
+                    self.model, x, context, self.stepper.parts, seed=self.settings.seed, step=state.step
+                )
             self.buffers.put_back()
         indices = self.batches.indices(state.step)
         replay: dict[str, Any] = {

@@ -25,9 +25,9 @@ class TermsModule(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor) -> Terms:
-        """Loss and terms of stored examples ``x (B, *data.shape)``."""
-        terms: Terms = self.model.terms(x)  # type: ignore[operator]
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Terms:
+        """Loss and terms of stored examples ``x (B, *data.shape)``, given ``context (B, size)``."""
+        terms: Terms = self.model.terms(x, context)  # type: ignore[operator]
         return terms
 
 

@@ -34,7 +34,7 @@ class Stepper:
 
     def __init__(
         self,
-        terms: Callable[[Tensor], Terms],
+        terms: Callable[..., Terms],
         groups: Mapping[str, list[nn.Parameter]],
         optimizers: Mapping[str, optim.Optimizer],
         settings: TrainSettings,
@@ -54,26 +54,29 @@ class Stepper:
         if settings.compile:
             self._terms = torch.compile(terms)
 
-    def gradients(self, step: int, x: Tensor) -> tuple[list[tuple[Terms, int]], bool]:
+    def gradients(
+        self, step: int, x: Tensor, context: Tensor | None = None
+    ) -> tuple[list[tuple[Terms, int]], bool]:
         """Compute the gradients of a step.
 
         Args:
             step: counted from 0.
             x: the stored examples, of all processes.
+            context: what a conditional model is told of them.
 
         Returns:
             Terms and number of examples of each part, and whether all losses and gradients are finite.
         """
         if not self._untried:
-            return self._gradients(step, x)
+            return self._gradients(step, x, context)
         self._untried = False
         try:
-            return self._gradients(step, x)
+            return self._gradients(step, x, context)
         except Exception as error:
             # Whatever is wrong with the model itself will be told by the plain step.
             self._terms = self._plain_terms
             self.drop()
-            result = self._gradients(step, x)
+            result = self._gradients(step, x, context)
             self._warn(
                 f"the step cannot be compiled and runs as it is: {str(error).strip().partition(chr(10))[0]}"
             )
@@ -94,13 +97,16 @@ class Stepper:
         for parameter in self._parameters:
             parameter.grad = None
 
-    def _gradients(self, step: int, x: Tensor) -> tuple[list[tuple[Terms, int]], bool]:
+    def _gradients(
+        self, step: int, x: Tensor, context: Tensor | None
+    ) -> tuple[list[tuple[Terms, int]], bool]:
         done = []
         chunks = x.chunk(self.parts) if self.parts > 1 else (x,)
-        for part, whole in enumerate(chunks):
-            mine = whole[self.share]
+        contexts = [None] * len(chunks) if context is None else context.chunk(len(chunks))
+        for part, (whole, told) in enumerate(zip(chunks, contexts, strict=True)):
+            mine, mine_told = whole[self.share], None if told is None else told[self.share]
             with self._noise(step * self.parts + part, len(whole)), self._averaging(part == len(chunks) - 1):
-                terms = self._terms(mine)
+                terms = self._terms(mine) if mine_told is None else self._terms(mine, mine_told)
                 self._backward(terms, 1 / len(chunks))
             done.append((terms, len(mine)))
         gradients = [p.grad for p in self._parameters if p.grad is not None]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from genmod.dataset import Split
 from genmod.model import GenerativeModel
@@ -21,7 +20,12 @@ _CHUNK = 500
 
 @torch.no_grad()
 def validation_means(
-    model: GenerativeModel, terms: Callable[[Tensor], Terms], split: Split, *, seed: int, team: Team | None
+    model: GenerativeModel,
+    terms: Callable[..., Terms],
+    split: Split,
+    *,
+    seed: int,
+    team: Team | None,
 ) -> dict[str, float]:
     """Loss and terms of a split: means over its examples, with the same noise each time, in evaluation mode.
 
@@ -44,7 +48,10 @@ def validation_means(
             batch = split.__getitems__(range(start, min(start + _CHUNK, len(split))))
             means = RunningMeans()
             with seeded(seed_for(seed, "validation", start)):
-                means.add(terms(batch.x.to(model.device)), len(batch))
+                context = model.context(batch)
+                means.add(
+                    terms(batch.x.to(model.device), *([] if context is None else [context])), len(batch)
+                )
             sums[start] = means.state()
     model.train(was_training)
     parts = [sums] if team is None else team.gather(sums)

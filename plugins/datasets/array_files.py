@@ -134,7 +134,7 @@ def stored_values(name: str, x: NDArray[Any]) -> NDArray[Any]:
         raise DataError(
             f"{name} has {int((~finite).sum())} values that are NaN, infinite or beyond single precision; "
             f"the first is example {first[0]}, at {first[1:]}",
-            hint="remove these examples, or fill in the values",
+            hint="remove these examples, or say that NaN is a missing value: -s dataset.missing=true",
         )
     return values
 

@@ -4,12 +4,14 @@ import gzip
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
+from genmod.options import Doc
 from genmod.plugins.datasets.order import shuffled
 
 __all__ = ["Digits"]
@@ -21,7 +23,8 @@ class Digits(Dataset):
     """1,797 handwritten digits, 8×8 pixels of 17 grey levels, which are there without a network.
 
     1,297 for training, 250 for validation and 250 for testing, each class in equal proportion in all three.
-    Writers are not kept apart: the file does not name them.
+    Writers are not kept apart: the file does not name them. A pixel is how many of 4×4 dots are inked, which
+    ``counts`` keeps as they are.
 
     "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak, 1998), the test set, from scikit-learn.
 
@@ -31,9 +34,24 @@ class Digits(Dataset):
         ((1, 8, 8), 17, 1297)
     """
 
+    def __init__(
+        self,
+        root: Path,
+        *,
+        counts: Annotated[
+            bool,
+            Doc("values are the numbers of inked dots, 0 to 16, and no grey levels; for count likelihoods"),
+        ] = False,
+    ) -> None:
+        super().__init__(root)
+        self.counts = counts
+
     @property
     def info(self) -> DataInfo:
-        return DataInfo((1, 8, 8), levels=17, classes=tuple("0123456789"))
+        classes = tuple("0123456789")
+        if self.counts:
+            return DataInfo((1, 8, 8), high=16.0, counts=True, classes=classes)
+        return DataInfo((1, 8, 8), levels=17, classes=classes)
 
     def split(self, name: SplitName) -> TensorSplit:
         return TensorSplit(self._all[_PARTS[name]])

@@ -1,7 +1,7 @@
 """Arrays in a NumPy file."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
+from genmod.dataset import Batch, DataInfo, Dataset, Factor, SplitName, TensorSplit
 from genmod.errors import DataError
 from genmod.options import Doc
 from genmod.plugins.datasets.array_files import (
@@ -35,7 +35,7 @@ _SUFFIXES: dict[SplitName, tuple[str, ...]] = {
     "validation": ("_validation", "_val"),
     "test": ("_test",),
 }
-_KNOWN = [f"{letter}{suffix}" for letter in "xy" for suffix in ("", *sum(_SUFFIXES.values(), ()))]
+_ALL_SUFFIXES = ("", *sum(_SUFFIXES.values(), ()))
 _MAX_CLASSES = 10_000
 
 
@@ -45,14 +45,16 @@ class Npz(Dataset):
 
     Arrays: either ``x``, of which fixed pseudo-random tenths are for validation and testing, or ``x_train``
     with ``x_validation`` (or ``x_val``) and ``x_test``; a missing split is such a tenth of ``x_train``.
-    In the same way ``y`` or ``y_train`` …: labels, whole numbers or texts, ``(N,)``. Others are not read.
+    In the same way ``y`` or ``y_train`` …: labels, whole numbers or texts, ``(N,)``; arrays of the same form that
+    ``factors`` names; and, with ``missing``, ``mask`` or ``mask_train`` …, of the shape of ``x``, true where a value
+    was observed. Others are not read.
 
     Shapes: tables ``(N, columns)``, images ``(N, height, width)``, ``(N, channels, height, width)`` or
     ``(N, height, width, channels)``.
 
     Values: ``uint8`` are 256 levels in [0, 1], or 2 where none is above 1; ``bool`` are 2 levels; floats are
     continuous, in [0, 1] where all of them are there, else unbounded; with ``counts``, whole numbers from 0 on, of
-    any type, are kept as they are. Everything is held in memory.
+    any type, are kept as they are. With ``missing``, NaN is a value that was not observed. Everything is held in memory.
 
     Raises:
         DataError: the file is missing, damaged or too large; arrays are missing, do not fit each other, are
@@ -86,6 +88,12 @@ class Npz(Dataset):
         counts: Annotated[
             bool, Doc("values are counts, whole numbers from 0 on, kept as they are; for count likelihoods")
         ] = False,
+        missing: Annotated[
+            bool, Doc("values that are NaN, or false in the array mask, were not observed")
+        ] = False,
+        factors: Annotated[
+            Sequence[str], Doc("names of further arrays of one whole number or text for each example")
+        ] = (),
         max_bytes: Annotated[int, Doc("how much the arrays may take in memory"), Ge(1)] = 2**32,
     ) -> None:
         super().__init__(root)
@@ -93,6 +101,8 @@ class Npz(Dataset):
         self.layout = layout
         self.standardize = standardize
         self.counts = counts
+        self.missing = missing
+        self.factors = tuple(factors)
         self.max_bytes = max_bytes
 
     @property
@@ -105,7 +115,8 @@ class Npz(Dataset):
     @cached_property
     def _loaded(self) -> tuple[DataInfo, dict[SplitName, Batch]]:
         path = locate(self.path, self.root)
-        arrays = read_arrays(path, _KNOWN, self.max_bytes)
+        names = ("x", "y", *(["mask"] if self.missing else []), *self.factors)
+        arrays = read_arrays(path, [name + end for name in names for end in _ALL_SUFFIXES], self.max_bytes)
         given = _given(arrays)
         if not given:
             found = ", ".join(array_names(path)) or "nothing"
@@ -114,11 +125,22 @@ class Npz(Dataset):
                 hint="save it again: numpy.savez(PATH, x=x)",
             )
         try:
-            labels = _labels(arrays, given.values())
+            labels = _labels(arrays, "y", given.values())
             classes = _classes(labels)
+            factors = {name: _labels(arrays, name, given.values()) for name in self.factors}
+            absent = [name for name, found in factors.items() if len(found) < len(given)]
+            if absent:
+                raise DataError(f"there is no array {', '.join(absent)} for every split that is given")
+            values = {name: _classes(found) for name, found in factors.items()}
             parts = {
-                split: _batch(
-                    suffix, arrays[f"x{suffix}"], labels.get(suffix), classes, self.layout, self.counts
+                split: Batch(
+                    self._values(arrays, suffix),
+                    labels=_numbers("y", labels.get(suffix), classes, len(arrays[f"x{suffix}"])),
+                    factors=_columns(
+                        {name: found[suffix] for name, found in factors.items()},
+                        values,
+                        len(arrays[f"x{suffix}"]),
+                    ),
                 )
                 for split, suffix in given.items()
             }
@@ -128,7 +150,40 @@ class Npz(Dataset):
                 parts = _standardized(parts)
         except DataError as error:
             raise DataError(f"{path}: {error.message}", hint=error.hint) from error
-        return _described(parts, classes, self.standardize, self.counts), parts
+        levels = all(arrays[f"x{suffix}"].dtype.kind in "bu" for suffix in given.values())
+        info = _described(parts, levels, self.standardize, self.counts)
+        if levels and self.missing and info.levels is not None:
+            # Floats, unlike levels, can be NaN.
+            parts = {split: replace(part, x=part.x / (info.levels - 1)) for split, part in parts.items()}
+        info = replace(
+            info,
+            classes=tuple(map(str, classes.tolist())),
+            factors=tuple(
+                Factor(name, len(found), tuple(map(str, found.tolist()))) for name, found in values.items()
+            ),
+            missing=self.missing,
+        )
+        return info, parts
+
+    def _values(self, arrays: _Arrays, suffix: str) -> torch.Tensor:
+        """The examples of a split as they are stored; floats with NaN where values may be missing."""
+        name, x = f"x{suffix}", arranged(f"x{suffix}", arrays[f"x{suffix}"], self.layout)
+        mask = arrays.get(f"mask{suffix}")
+        seen: _Array = np.ones(x.shape, dtype=bool)
+        if mask is not None:
+            if mask.shape != arrays[name].shape or mask.dtype.kind not in "bu":
+                raise DataError(
+                    f"mask{suffix} is {mask.shape} of {mask.dtype}; allowed is {arrays[name].shape} of bool, "
+                    f"as {name} has"
+                )
+            seen = arranged(f"mask{suffix}", mask, self.layout).astype(bool)
+        if self.missing and x.dtype.kind == "f":
+            seen = seen & ~np.isnan(x)
+            x = np.where(seen, x, 0.0)
+        stored = stored_counts(name, x) if self.counts else stored_values(name, x)
+        if self.missing:
+            stored = np.where(seen, stored, np.nan).astype(np.float32)
+        return torch.from_numpy(stored)
 
 
 def _given(arrays: _Arrays) -> dict[SplitName, str]:
@@ -145,20 +200,25 @@ def _given(arrays: _Arrays) -> dict[SplitName, str]:
     }
 
 
-def _batch(suffix: str, x: _Array, y: _Array | None, classes: _Array, layout: str, counts: bool) -> Batch:
-    store = stored_counts if counts else stored_values
-    values = torch.from_numpy(store(f"x{suffix}", arranged(f"x{suffix}", x, layout)))
-    if y is None:
-        return Batch(values)
-    if len(y) != len(x):
-        raise DataError(f"y{suffix} has {len(y)} labels; x{suffix} has {len(x)} examples")
-    return Batch(values, labels=torch.from_numpy(np.searchsorted(classes, y)))
+def _numbers(name: str, given: _Array | None, classes: _Array, n: int) -> torch.Tensor | None:
+    """Labels as the numbers of their classes, ``(N,)``."""
+    if given is None:
+        return None
+    if len(given) != n:
+        raise DataError(f"{name} has {len(given)} labels; x has {n} examples")
+    return torch.from_numpy(np.searchsorted(classes, given))
 
 
-def _labels(arrays: _Arrays, suffixes: Collection[str]) -> _Arrays:
+def _columns(found: _Arrays, values: _Arrays, n: int) -> torch.Tensor | None:
+    """Factors as the numbers of their values, ``(N, number of factors)``."""
+    columns = [_numbers(name, array, values[name], n) for name, array in found.items()]
+    return torch.stack([column for column in columns if column is not None], 1) if columns else None
+
+
+def _labels(arrays: _Arrays, name: str, suffixes: Collection[str]) -> _Arrays:
     """Suffix → labels, all whole numbers or all texts."""
-    labels = {suffix: arrays[f"y{suffix}"].ravel() for suffix in suffixes if f"y{suffix}" in arrays}
-    types = {f"y{suffix}": str(y.dtype) for suffix, y in labels.items()}
+    labels = {suffix: arrays[f"{name}{suffix}"].ravel() for suffix in suffixes if f"{name}{suffix}" in arrays}
+    types = {f"{name}{suffix}": str(y.dtype) for suffix, y in labels.items()}
     if all(y.dtype.kind in "biu" for y in labels.values()):
         return {suffix: y.astype(np.int64) for suffix, y in labels.items()}
     if all(y.dtype.kind == "U" for y in labels.values()):
@@ -207,21 +267,21 @@ def _standardized(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
             "only tables of floats, and not counts, can be standardised",
             hint="leave -s dataset.standardize out",
         )
-    mean, deviation = train.double().mean(0), train.double().std(0, correction=0)
+    mean = train.double().nanmean(0)
+    deviation = (train.double() - mean).square().nanmean(0).sqrt()
     scale = deviation.where(deviation > 0, 1.0)
     return {split: replace(part, x=((part.x - mean) / scale).float()) for split, part in parts.items()}
 
 
-def _described(
-    parts: Mapping[SplitName, Batch], classes: _Array, standardized: bool, counts: bool
-) -> DataInfo:
-    shape, names = tuple(parts["train"].x.shape[1:]), tuple(map(str, classes.tolist()))
+def _described(parts: Mapping[SplitName, Batch], levels: bool, standardized: bool, counts: bool) -> DataInfo:
+    shape = tuple(parts["train"].x.shape[1:])
     if counts:
-        return DataInfo(shape, 0.0, math.inf, classes=names, counts=True)
-    low = min(float(part.x.min()) for part in parts.values())
-    high = max(float(part.x.max()) for part in parts.values())
-    if not parts["train"].x.is_floating_point():
-        return DataInfo(shape, levels=256 if high > 1 else 2, classes=names)
+        return DataInfo(shape, 0.0, math.inf, counts=True)
+    seen = [part.x[~part.x.isnan()] for part in parts.values()]
+    low = min((float(values.min()) for values in seen if len(values)), default=0.0)
+    high = max((float(values.max()) for values in seen if len(values)), default=0.0)
+    if levels:
+        return DataInfo(shape, levels=256 if high > 1 else 2)
     if low >= 0 and high <= 1 and not standardized:
-        return DataInfo(shape, classes=names)
-    return DataInfo(shape, -math.inf, math.inf, classes=names)
+        return DataInfo(shape)
+    return DataInfo(shape, -math.inf, math.inf)

@@ -37,8 +37,9 @@ class Sprites(Dataset):
 
     Eight tenths of the images are for training, one for validation and one for testing, by a hash of the
     factors. As in dSprites, a square looks the same after a quarter turn and an ellipse after half a turn, so
-    their rotation cannot be recovered fully; such twins are always in the same split. Where scales differ by
-    less than a pixel, others coincide too: 36 of the default images, a tenth at a resolution of 16.
+    their rotation cannot be recovered fully; such twins are always in the same split, and no other two of the
+    default images are alike. Where steps of scale and rotation are much finer than pixels, others coincide too, across
+    splits: a fifth of the images at a resolution of 16.
 
     The bits of every image are the same on all machines. Splits of up to 1 GiB are drawn at once, larger
     ones batch by batch.
@@ -116,12 +117,12 @@ class _SpriteSplit(Split):
         for shape, symmetry in enumerate(_SYMMETRY):
             rows = (factors[:, 0] == shape).nonzero().squeeze(1)
             for chunk in torch.split(rows, max(1, _CHUNK_PIXELS // self.resolution**2)):
-                placement = _placement(factors[chunk], self.sizes, symmetry)
+                placement = _placement(factors[chunk], self.sizes, symmetry, self.resolution)
                 images[chunk, 0] = _inside(shape, *_coordinates(placement, self.resolution)).to(torch.uint8)
         return Batch(images, labels=factors[:, 0].clone(), factors=factors)
 
 
-def _placement(factors: Tensor, sizes: Sequence[int], symmetry: int) -> tuple[Tensor, ...]:
+def _placement(factors: Tensor, sizes: Sequence[int], symmetry: int, resolution: int) -> tuple[Tensor, ...]:
     """Factors ``(B, 5)`` → cosine and sine over the scale, x and y of the centre, ``(B, 1, 1)`` each."""
     _, scales, rotations, positions, _ = sizes
     _, scale, rotation, x, y = factors.T
@@ -130,7 +131,8 @@ def _placement(factors: Tensor, sizes: Sequence[int], symmetry: int) -> tuple[Te
     cosines, sines = ((table * 2**20).round() / 2**20 for table in (angles.cos(), angles.sin()))
     same = rotation * symmetry % rotations
     size = 0.5 + 0.5 * _spaced(scales)[scale]
-    centre = 0.25 + 0.5 * _spaced(positions)
+    # A quarter of a pixel off: about the middle or the corner of a pixel, unlike shapes can cover the same ones.
+    centre = 0.25 + 0.5 * (torch.arange(positions).double() + 0.5) / positions - 0.25 / resolution
     values = (cosines[same] / size, sines[same] / size, centre[x], centre[y])
     return tuple(value.float()[:, None, None] for value in values)
 

@@ -5,12 +5,14 @@ from typing import Annotated, Any, ClassVar, final
 import torch
 from annotated_types import Ge
 from torch import Tensor
-from torch.distributions import Categorical, Independent, constraints
+from torch.distributions import Categorical, Distribution, Independent, constraints
 
 from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
 from genmod.distributions import bounded_log_scale
+from genmod.errors import UsageError
 from genmod.options import Doc
+from genmod.plugins.decoders.coupled_logistics import COLOURS, CoupledLogisticMixture
 from genmod.plugins.decoders.discretized_logistic import DiscretizedLogistic
 from genmod.plugins.decoders.levels import LevelDistribution, Levels
 from genmod.plugins.decoders.ranges import require_levels
@@ -72,14 +74,17 @@ class DiscretizedLogisticMixtureDecoder(Decoder):
     ``log p(x|z) = Σ_i log Σ_m w_im P(k(x_i) | loc_im, scale_im)``, nats
 
     ``parameters (*batch, 3, components, *data.shape) → batch_shape batch, event_shape data.shape``: logits of the
-    weights, middles and log-scales. Channels are independent given the latents.
+    weights, middles and log-scales. Channels are independent given the latents, unless they are ``coupled``: then each
+    pixel is from one component, in which the middle of a colour is linear in the colours before it, and
+    ``parameters (*batch, 10, components, height, width)`` are logits, three middles, three log-scales and three
+    coefficients for each pixel.
 
     Reference:
         PixelCNN++: Improving the PixelCNN with Discretized Logistic Mixture Likelihood and Other Modifications
         (Salimans et al., 2017), arXiv:1701.05517
 
     Raises:
-        UsageError: the data have no levels.
+        UsageError: the data have no levels, or are to be coupled and have other than three channels.
 
     Example:
         >>> decoder = DiscretizedLogisticMixtureDecoder(DataInfo((2,), levels=256), components=5)
@@ -88,14 +93,30 @@ class DiscretizedLogisticMixtureDecoder(Decoder):
     """
 
     def __init__(
-        self, data: DataInfo, *, components: Annotated[int, Ge(1), Doc("logistics for each value")] = 5
+        self,
+        data: DataInfo,
+        *,
+        components: Annotated[int, Ge(1), Doc("logistics for each value, or for each pixel if coupled")] = 5,
+        coupled: Annotated[
+            bool, Doc("let the middle of a colour depend on the colours before it, for 3 channels")
+        ] = False,
     ) -> None:
         levels = require_levels("discretized-logistic-mixture", data)
+        if coupled and (not data.is_image or data.shape[0] != COLOURS):
+            raise UsageError(
+                f"decoder 'discretized-logistic-mixture' couples images of 3 channels; these data have shape {data.shape}",
+                hint="leave -s decoder.coupled out",
+            )
         super().__init__(data)
+        self.coupled = coupled
         self.support = constraints.independent(Levels(data.low, data.high, levels), len(data.shape))
-        self.parameter_shape = (3, components, *data.shape)
+        self.parameter_shape = (
+            (1 + 3 * COLOURS, components, *data.shape[1:]) if coupled else (3, components, *data.shape)
+        )
 
-    def forward(self, parameters: Tensor) -> Independent:
+    def forward(self, parameters: Tensor) -> Distribution:
+        if self.coupled:
+            return CoupledLogisticMixture(parameters, self.data)
         dims = len(self.data.shape)
         logits, loc, log_scale = parameters.movedim(-dims - 1, -1).unbind(-dims - 2)
         parts = DiscretizedLogistic(loc, bounded_log_scale(log_scale), self.data)

@@ -38,16 +38,22 @@ class MlpEncoder(Encoder):
             Sequence[Annotated[int, Gt(0)]], Doc("width of each hidden layer; empty for none")
         ] = (512, 256),
         activation: Annotated[Activation, Doc("function between the layers")] = "silu",
+        compress: Annotated[
+            bool,
+            Doc("take asinh of the data first, for counts of several magnitudes"),
+        ] = False,
     ) -> None:
         super().__init__(data_shape)
         self.hidden = tuple(hidden)
         self.activation: Activation = activation
+        self.compress = compress
         sizes = (flat_size(data_shape), *self.hidden)
         self.feature_shape = (sizes[-1],)
         self.layers = mlp(sizes, activation, end_with_activation=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        features: Tensor = self.layers(x.flatten(1))
+        flat = x.flatten(1)
+        features: Tensor = self.layers(flat.asinh() if self.compress else flat)
         return features
 
     def mirror(self) -> ComponentSpec:

@@ -11,6 +11,7 @@ from genmod.layers import activation as activation_layer
 from genmod.layers import flat_size, mlp
 from genmod.network import Network
 from genmod.options import Activation, Doc
+from genmod.plugins.networks.spectral import normalise_spectrally
 
 __all__ = ["ConvNetwork"]
 
@@ -20,7 +21,7 @@ class ConvNetwork(Network):
     """Linear layers, then transposed convolutions that each double the image: the mirror of encoder ``conv``.
 
     ``z (B, *in_shape) → parameters (B, *out_shape)``; sizes that are no multiples of a power of two are met
-    exactly.
+    exactly. With ``spectral_norm`` kernels have a largest singular value of 1, as in arXiv:1903.12436.
 
     Reference:
         Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
@@ -51,6 +52,9 @@ class ConvNetwork(Network):
         ] = 256,
         norm: Annotated[Norm, Doc("normalisation after each convolution but the last")] = "none",
         activation: Annotated[Activation, Doc("function after each layer but the last")] = "silu",
+        spectral_norm: Annotated[
+            bool, Doc("divide the weights of each layer by their largest singular value")
+        ] = False,
     ) -> None:
         super().__init__(in_shape, out_shape)
         outputs, height, width = image_shape(out_shape, "network conv")
@@ -71,6 +75,8 @@ class ConvNetwork(Network):
             if not last:
                 stages += [norm_layer(norm, b), activation_layer(activation)]
         self.stages = nn.Sequential(*stages)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, z: Tensor) -> Tensor:
         maps = self.head(z.flatten(1)).unflatten(1, self.start)

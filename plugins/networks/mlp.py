@@ -9,6 +9,7 @@ from torch import Tensor
 from genmod.layers import flat_size, mlp
 from genmod.network import Network
 from genmod.options import Activation, Doc
+from genmod.plugins.networks.spectral import normalise_spectrally
 
 __all__ = ["MlpNetwork"]
 
@@ -17,7 +18,8 @@ __all__ = ["MlpNetwork"]
 class MlpNetwork(Network):
     """Linear layers with activations between them, to parameters of any shape.
 
-    ``z (B, *in_shape) → parameters (B, *out_shape)``; without hidden layers it is one linear map.
+    ``z (B, *in_shape) → parameters (B, *out_shape)``; without hidden layers it is one linear map. With
+    ``spectral_norm`` no layer can enlarge a difference, as in arXiv:1903.12436.
 
     Reference:
         Auto-Encoding Variational Bayes (Kingma and Welling, 2013), arXiv:1312.6114
@@ -37,11 +39,16 @@ class MlpNetwork(Network):
             Sequence[Annotated[int, Gt(0)]], Doc("width of each hidden layer; empty for none")
         ] = (256, 512),
         activation: Annotated[Activation, Doc("function between the layers")] = "silu",
+        spectral_norm: Annotated[
+            bool, Doc("divide the weights of each layer by their largest singular value")
+        ] = False,
     ) -> None:
         super().__init__(in_shape, out_shape)
         self.layers = mlp(
             (flat_size(in_shape), *hidden, flat_size(out_shape)), activation, end_with_activation=False
         )
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, z: Tensor) -> Tensor:
         parameters: Tensor = self.layers(z.flatten(1))

@@ -95,8 +95,13 @@ class ELBO(Objective):
 
     def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
-        z = q.rsample((self.samples,))
-        distortion = -model.decode(z).log_prob(x).mean(0)
+        if self.samples == 1:
+            # The common case without a dimension of one, which costs a pass over the pictures.
+            draw = q.rsample()
+            z, distortion = draw[None], -model.decode(draw).log_prob(x)
+        else:
+            z = q.rsample((self.samples,))
+            distortion = -model.decode(z).log_prob(x).mean(0)
         if self.free_bits > 0:
             parts = self._groups(model.divergence.by_dimension(q, p, z))
             rate = parts.sum(1)

@@ -10,9 +10,10 @@ __all__ = ["NoPrior"]
 
 @final
 class NoPrior(Prior):
-    """The absence of a prior: the model reconstructs, and cannot be sampled.
+    """The absence of a prior: the model reconstructs, and cannot be sampled by itself.
 
-    Nothing says which latents are likely, so most of the latent space decodes to nothing in particular.
+    Nothing says which latents are likely, so most of the latent space decodes to nothing in particular, until
+    a sampler is fitted to the codes: ``genmod fit-sampler``.
 
     Reference:
         Reducing the Dimensionality of Data with Neural Networks (Hinton and Salakhutdinov, 2006),
@@ -29,5 +30,6 @@ class NoPrior(Prior):
     def forward(self) -> NoReturn:
         raise UndefinedError(
             "this model has no prior, so there is nothing to draw latents from: it was built with --prior none",
-            hint="build a model that has one (genmod build vae), or see what it does with data: genmod reconstruct",
+            hint="fit a distribution to its codes and draw from that: genmod fit-sampler --sampler gmm\n"
+            "or build a model that has a prior: genmod build vae",
         )

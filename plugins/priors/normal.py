@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, constraints
 
-from genmod.distributions import diagonal_normal
+from genmod.distributions import standard_normal
 from genmod.prior import Prior
 
 __all__ = ["NormalPrior"]
@@ -34,4 +34,4 @@ class NormalPrior(Prior):
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
     def forward(self) -> Independent:
-        return diagonal_normal(self.zeros, self.zeros, len(self.latent_shape))
+        return standard_normal(self.zeros, len(self.latent_shape))

@@ -1,7 +1,7 @@
 """Mixture of the posteriors of pseudo-inputs as a prior."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, final
 
 import torch
 from annotated_types import Ge
@@ -89,13 +89,17 @@ class VampPrior(Prior):
 
     ``p(z) = Σ_c w_c q(z | u_c)``, ``u`` pseudo-inputs, ``batch_shape ()``, ``event_shape latent_shape``
 
-    The density is that of the posterior, whatever its support. It has no closed-form KL; use ``kl-mc``.
+    The density is that of the posterior, whatever its support. It has no closed-form KL; use ``kl-mc``. Pseudo-inputs
+    start as noise, or as training examples (``inputs=data``), or are and stay such (``inputs=examples``). In the last
+    case an example that is one of them meets its own posterior in the mixture, so let them be few of the data.
 
     Reference:
-        VAE with a VampPrior (Tomczak and Welling, 2018), arXiv:1705.07120
+        VAE with a VampPrior (Tomczak and Welling, 2018), arXiv:1705.07120;
+        Exemplar VAE: Linking Generative Models, Nearest Neighbor Retrieval, and Data Augmentation
+        (Norouzi et al., 2020), arXiv:2004.04795, for pseudo-inputs that are examples
 
     Raises:
-        UsageError: the posterior is a point mass.
+        UsageError: the posterior is a point mass, or there are fewer examples than pseudo-inputs are made of.
 
     Example:
         >>> import genmod
@@ -106,6 +110,8 @@ class VampPrior(Prior):
 
     support = None
     components: int
+    exemplars: Tensor
+    prepared: Tensor
 
     def __init__(
         self,
@@ -113,9 +119,19 @@ class VampPrior(Prior):
         *,
         components: Annotated[int, Ge(1), Doc("number of pseudo-inputs")] = 100,
         weights: Annotated[bool, Doc("train the weights of the pseudo-inputs too")] = False,
+        inputs: Annotated[
+            Literal["noise", "data", "examples"],
+            Doc(
+                "pseudo-inputs: trained from noise, trained from examples of the data, or such examples themselves"
+            ),
+        ] = "noise",
     ) -> None:
         super().__init__(latent_shape)
         self.components = components
+        self.kind = inputs
+        self.examples_wanted = 0 if inputs == "noise" else components
+        if self.examples_wanted:
+            self.register_buffer("prepared", torch.zeros((), dtype=torch.bool))
         self.logits = nn.Parameter(torch.zeros(components)) if weights else None
         self.pseudo = nn.ParameterList()
         self._model: tuple[Any, ...] = ()
@@ -126,12 +142,25 @@ class VampPrior(Prior):
                 "prior 'vamp' is a mixture of posteriors, and this model's has no density",
                 hint="choose one that has: --posterior normal",
             )
+        if model.conditions is not None:
+            raise UsageError(
+                "prior 'vamp' is made of encoded pseudo-inputs, which have no label",
+                hint="choose one that knows of labels (--prior conditional), or --prior normal",
+            )
         data = model.data
+        if self.examples_wanted and data.missing:
+            raise UsageError(
+                f"prior 'vamp' with inputs = {self.kind} is made of examples, and values of these data are missing",
+                hint="leave it out: -s prior.inputs=noise",
+            )
         self.low, self.high = data.low, data.high
         self.bounded = math.isfinite(data.high - data.low)
         # Around the middle of the data, apart enough to differ.
         start = torch.randn(self.components, *data.shape)
-        self.pseudo = nn.ParameterList([nn.Parameter(start)])
+        if self.kind == "examples":
+            self.register_buffer("exemplars", self._bounded(start))
+        else:
+            self.pseudo = nn.ParameterList([nn.Parameter(start)])
         self.support = model.posterior.support
         # In a tuple, so that the model is not a part of its own part.
         self._model = (model,)
@@ -148,8 +177,28 @@ class VampPrior(Prior):
                 "prior 'vamp' is made of a model's encoder and posterior, and is not part of a model",
                 hint="build one: genmod build --prior vamp --divergence kl-mc",
             )
-        raw: Tensor = self.pseudo[0]
+        return self.exemplars if self.kind == "examples" else self._bounded(self.pseudo[0])
+
+    def _bounded(self, raw: Tensor) -> Tensor:
         return self.low + (self.high - self.low) * raw.sigmoid() if self.bounded else raw
+
+    @torch.no_grad()
+    def prepare(self, examples: Tensor) -> None:
+        # A model that is trained further keeps the pseudo-inputs that it has.
+        if self.prepared:
+            return
+        if len(examples) < self.components:
+            raise UsageError(
+                f"prior 'vamp' has {self.components} pseudo-inputs, to be taken from {len(examples)} training examples",
+                hint=f"choose fewer: -s prior.components={len(examples)}",
+            )
+        held = self.exemplars if self.kind == "examples" else self.pseudo[0]
+        x = self._model[0].data.values(examples.to(held.device), held.dtype)
+        if self.kind == "data" and self.bounded:
+            # The ends of the range are infinitely far out, and those near them learn slowly.
+            x = ((x - self.low) / (self.high - self.low)).clamp(0.02, 0.98).logit()
+        held.copy_(x)
+        self.prepared.fill_(True)
 
     def forward(self) -> DistributionMixture:
         inputs = self.inputs

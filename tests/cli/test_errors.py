@@ -101,7 +101,7 @@ def test_unexpected_error_names_the_plugin_that_it_came_out_of(genmod, plant, st
     [
         (["biuld"], "Did you mean 'build'?", "genmod --help"),
         (["list", "--jsn"], "--json", "genmod list --help"),
-        (["build", "--latent", "many"], "'--latent'", "genmod build --help"),
+        (["build", "--seed", "many"], "'--seed'", "genmod build --help"),
         (["show", "encoder"], "NAME", "genmod show --help"),
         (["list", "encoder", "more"], "more", "genmod list --help"),
         (["--color", "pink", "list"], "pink", "genmod --help"),

@@ -24,7 +24,9 @@ def test_list_is_complete_and_whole_off_a_terminal(genmod, monkeypatch):
 
 def test_list_of_a_kind(genmod):
     document = json.loads(genmod("list", "encoder", "--json").out)
-    assert [component["name"] for component in document["components"]] == ["conv", "mlp"]
+    names = [component["name"] for component in document["components"]]
+    assert names == sorted(names)
+    assert {"conv", "mlp"} <= set(names)
     assert {component["kind"] for component in document["components"]} == {"encoder"}
 
 
@@ -39,7 +41,9 @@ def test_list_shows_plugins_and_keeps_to_one_line_each(genmod, plant):
     rows = [line.split("\t") for line in genmod("list", "encoder").out.splitlines()]
     assert ["encoder", "wide", "genmod-other", "1.5", "wider than others", "broad"] in rows
     # The bare name means the built-in one.
-    assert [row[1] for row in rows[1:]] == ["conv", "mlp", "genmod-other/mlp", "wide"]
+    names = [row[1] for row in rows[1:]]
+    assert "mlp" in names
+    assert names[-2:] == ["genmod-other/mlp", "wide"]
 
 
 def test_broken_plugin_stops_nothing_and_is_mentioned(genmod, plant):

@@ -196,7 +196,7 @@ def test_untrained_models_are_shown_with_a_warning(genmod, model):
     assert done.err.startswith("warning: model records no training run")
     assert "genmod train model" in done.err
     genmod("train", "--steps", 1, "--device", "cpu")
-    assert genmod("sample").err == "seed 0\n"
+    assert genmod("sample").err == "latents from the prior, normal\nseed 0\n"
 
 
 # What cannot be

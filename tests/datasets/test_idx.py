@@ -50,7 +50,7 @@ def test_intact_files(file, wrap):
 def test_every_truncation_is_found(file, wrap):
     whole = wrap(CONTENT)
     for length in range(len(whole)):
-        refusal(file(whole[:length]))
+        assert refusal(file(whole[:length])), length
 
 
 @pytest.mark.parametrize("wrap", [bytes, gzip.compress])

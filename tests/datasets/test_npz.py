@@ -337,3 +337,62 @@ def test_every_changed_or_missing_byte_is_found_or_harmless(tmp_path, method):
 def test_missing_files(tmp_path):
     assert "there is no" in refusal(Npz(tmp_path, path=tmp_path / "nothing.npz"))
     assert "directory" in refusal(Npz(tmp_path, path=tmp_path))
+
+
+def test_missing_values_are_nan(dataset):
+    x = np.arange(60, dtype=np.float32).reshape(20, 3)
+    x[::4, 1] = np.nan
+    data = dataset({"x_train": x[:12], "x_val": x[12:16], "x_test": x[16:]}, missing=True)
+    assert data.info.missing
+    found = data.split("train").batch.x
+    assert torch.equal(found.isnan(), torch.from_numpy(x[:12]).isnan())
+    assert torch.equal(found.nan_to_num(), torch.from_numpy(x[:12]).nan_to_num())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.float32, np.int32])
+def test_a_mask_tells_what_was_observed(dataset, dtype):
+    rng = np.random.default_rng(0)
+    x = (rng.random((30, 8, 8)) * 200).astype(dtype)
+    mask = rng.random(x.shape) < 0.5
+    data = dataset({"x_train": x, "mask_train": mask}, missing=True, counts=dtype == np.int32)
+    found = torch.cat([data.split(name).batch.x for name in ("train", "validation", "test")])
+    assert found.isnan().sum() == (~mask).sum()
+    assert found.dtype == torch.float32
+    if dtype == np.uint8:
+        assert data.info.levels == 256
+        assert found[~found.isnan()].max() <= 1
+
+
+def test_standardised_by_what_was_observed(dataset):
+    x = np.random.default_rng(0).normal(5, 3, (200, 2)).astype(np.float32)
+    x[::3, 0] = np.nan
+    found = dataset({"x_train": x, "x_val": x[:5], "x_test": x[5:9]}, missing=True, standardize=True)
+    column = found.split("train").batch.x[:, 0]
+    seen = column[~column.isnan()]
+    torch.testing.assert_close(seen.mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
+    torch.testing.assert_close(seen.std(correction=0), torch.tensor(1.0), atol=1e-5, rtol=0)
+
+
+def test_infinite_values_are_no_missing_ones(dataset):
+    x = np.zeros((20, 3), dtype=np.float32)
+    x[3, 1] = np.inf
+    assert "1 values that are NaN, infinite" in refusal(dataset({"x": x}, missing=True))
+
+
+def test_a_mask_of_another_shape_is_refused(dataset):
+    arrays = {"x": np.zeros((20, 3), dtype=np.float32), "mask": np.ones((20, 2), dtype=bool)}
+    assert "mask is (20, 2) of bool; allowed is (20, 3)" in refusal(dataset(arrays, missing=True))
+
+
+def test_further_arrays_are_factors(dataset):
+    kinds = np.array(["b", "a", "c"])[np.arange(30) % 3]
+    x = np.arange(60, dtype=np.float32).reshape(30, 2)
+    data = dataset({"x": x, "kind": kinds, "year": 1990 + np.arange(30) % 2}, factors=("kind", "year"))
+    assert [(f.name, f.size, f.values) for f in data.info.factors] == [
+        ("kind", 3, ("a", "b", "c")),
+        ("year", 2, ("1990", "1991")),
+    ]
+    batch = data.split("train").batch
+    rows = (batch.x[:, 0] / 2).long().tolist()
+    assert batch.factors[:, 0].tolist() == ["abc".index(kinds[i]) for i in rows]
+    assert "no array size" in refusal(dataset({"x": x}, factors=("size",)))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -105,7 +106,7 @@ def test_mean_weight_is_the_marginal_whatever_the_posterior(known):
 class _Digits(Dataset):
     """The training digits for training, many times over, and for everything else: PCA knows no other split."""
 
-    info = Digits.info
+    info = Digits(Path()).info
 
     def split(self, name):
         x = self.info.values(Digits(self.root).split("train").batch.x)

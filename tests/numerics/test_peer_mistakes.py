@@ -34,7 +34,7 @@ from genmod.plugins.divergences.kl_mc import MonteCarloKL
 from genmod.plugins.objectives.elbo import ELBO
 from genmod.registry import Registry
 from genmod.training.metrics import RunningMeans
-from genmod.training.schedule import Clock
+from genmod.training.schedule import Clock, Schedule
 
 INFO = DataInfo((6,), low=-1.0, high=1.0)
 
@@ -361,7 +361,7 @@ def test_numbers_from_another_configuration_than_the_one_written(tmp_path, data)
         model = build(name, encoder={"name": "mlp", "hidden": [8]})
         beta = model.spec.components["objective"].options.get("beta")
         if beta is not None:
-            assert float(model.objective.beta) == beta
+            assert repr(model.objective.beta) == repr(Schedule.parse(beta))
     model = build("beta-vae", encoder={"name": "mlp", "hidden": [8]})
     assert float(model.objective.beta) == 4.0
     model = model_of(beta=3.0).float()

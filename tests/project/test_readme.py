@@ -47,7 +47,7 @@ def test_commands(walk):
         "reconstructions.png",
     }
     for command in commands:
-        if "mnist" in command.line and not MNIST.exists():
+        if "mnist" in command.line:
             continue
         walk.follow(command, code=2 if any(line.startswith("error: ") for line in command.shown) else 0)
     for name in re.findall(
@@ -55,6 +55,15 @@ def test_commands(walk):
     ):
         for part in re.findall(r"`([^`]+)`", name):
             assert (walk.folder / "model" / part).exists(), part
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST.exists(), reason="needs MNIST in GENMOD_DATA")
+def test_commands_with_mnist(walk):
+    """Which measure 10,000 images, and so take their time."""
+    for command in walk.commands(TEXT):
+        if "mnist" in command.line:
+            walk.follow(command)
 
 
 def test_python(environment, tmp_path):

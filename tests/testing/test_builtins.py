@@ -25,6 +25,11 @@ _OPTIONS = {
     "shards": {"dataset.path": Path("rows.npy")},
     "sprites": {"dataset.scales": 2, "dataset.rotations": 5, "dataset.positions": 4},
 }
+_FITS = {
+    "flow": {"sampler.steps": 100, "sampler.transforms": 1, "sampler.hidden": [16]},
+    "vae": {"sampler.steps": 60, "sampler.hidden": [32]},
+}
+"""Samplers that are trained, smaller and for fewer steps."""
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +69,7 @@ def test_builtin(provided, registry, root, monkeypatch):
     for cls in (MNIST, FashionMNIST):
         monkeypatch.setattr(cls, "files", small_files(cls))
     monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
-    options = _OPTIONS.get(provided.name, {}) if provided.kind == "dataset" else {}
+    options = {"dataset": _OPTIONS, "sampler": _FITS}.get(provided.kind, {}).get(provided.name, {})
     report = run_checks(provided, options=options, root=root, registry=registry)
     assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
     # What is skipped is skipped for a trait or for want of an optional package, never for want of data.

@@ -17,6 +17,8 @@ from genmod.testing.check import NotApplicable, check_for, expect
 __all__: list[str] = []
 
 _CLASSES = tuple(kind for kind, base in KINDS.items() if base)
+_BY_NAME = (*MODEL_KINDS, "sampler")
+"""Kinds whose components work by name alone."""
 _POSITIONAL = {
     "encoder": ("data_shape",),
     "posterior": ("feature_shape", "latent_shape"),
@@ -24,6 +26,7 @@ _POSITIONAL = {
     "decoder": ("data",),
     "network": ("in_shape", "out_shape"),
     "dataset": ("root",),
+    "sampler": ("latent_shape",),
     "tracker": ("directory", "run"),
 }
 
@@ -116,6 +119,8 @@ def check_docstring(case: Case) -> None:
 def check_signature(case: Case) -> None:
     """The constructor takes the wiring of its kind by position, and options by keyword alone."""
     wanted = _POSITIONAL.get(case.kind, ())
+    if getattr(case.cls, "wants_context", False):
+        wanted += ("context_size",)
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     given = [p.name for p in inspect.signature(case.cls).parameters.values() if p.kind in kinds]
     expect(
@@ -135,7 +140,7 @@ def check_options(case: Case) -> None:
     for option in options_of(case.cls):
         expect(option.doc.strip(), f"option {option.name!r} has no Doc(…)")
         # Parts of a model must work by name alone; a file to read or a place to write to has no default.
-        given = option.default is not REQUIRED or case.kind not in MODEL_KINDS
+        given = option.default is not REQUIRED or case.kind not in _BY_NAME
         expect(given, f"option {option.name!r} has no default")
 
 
@@ -147,9 +152,9 @@ def check_options_round_trip(case: Case) -> None:
     values = validate(case.cls, case.options, case.kind)
     again = validate(case.cls, json.loads(json.dumps(to_json(case.cls, values))), case.kind)
     expect(again == values, f"{values} came back as {again}")
-    if case.kind in MODEL_KINDS:
+    if case.kind in _BY_NAME:
         _, wiring = next(case.accepted())
-        case.cls(*wiring, **values)
+        case.cls(*wiring, *case.told, **values)
         expect(again == values, f"the constructor changed {again} to {values}")
 
 
@@ -159,6 +164,7 @@ def check_options_round_trip(case: Case) -> None:
     "prior",
     "decoder",
     "network",
+    "sampler",
     remedy="raise UsageError(what was given, hint=what to choose instead), and list it under Raises",
     once=True,
 )

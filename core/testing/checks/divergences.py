@@ -16,7 +16,7 @@ __all__: list[str] = []
 
 _BATCH = 3
 _DRAWS = 20_000
-_REPEATS = 100
+_REPEATS = 40
 _SIGMAS = 5.0
 _EXACT = 1e-6
 
@@ -24,7 +24,14 @@ _EXACT = 1e-6
 def _pairs(case: Case, divergence: Divergence | None) -> Iterator[tuple[Distribution, Distribution]]:
     """``q (3,)`` and ``p ()`` in double precision."""
     for latent in ((2,), (1,)):
-        for q_of, p_of in case.pairs(divergence, latent):
+        try:
+            pairs = case.pairs(divergence, latent)
+        except NotApplicable:
+            # Some need two dimensions.
+            if latent == (2,):
+                raise
+            continue
+        for q_of, p_of in pairs:
             features = torch.randn(_BATCH, 7, dtype=torch.float64)
             for part in (q_of, p_of):
                 whole(part).double().eval()
@@ -38,7 +45,7 @@ def _monte_carlo_kl(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor]:
     return ratios.mean(0), ratios.std(0) / _DRAWS**0.5
 
 
-def _expected(part: Divergence, q: Distribution, p: Distribution, draws: int = 50) -> tuple[Tensor, Tensor]:
+def _expected(part: Divergence, q: Distribution, p: Distribution, draws: int = 100) -> tuple[Tensor, Tensor]:
     """Expected value of a divergence and its standard error, each ``(B,)``; an exact one has none."""
     first, second = part(q, p, q.sample((draws,))), part(q, p, q.sample((draws,)))
     if torch.equal(first, second):
@@ -149,12 +156,12 @@ def check_number_of_draws(case: Case) -> None:
     part = case.build().double()
     for q, p in _pairs(case, part):
         few, few_error = _expected(part, q, p, 2)
-        many, many_error = _expected(part, q, p, 50)
+        many, many_error = _expected(part, q, p, 100)
         error = (few_error**2 + many_error**2).sqrt()
         off = ((few - many).abs() - _SIGMAS * error - _EXACT).max()
         expect(
             off <= 0,
-            f"2 draws give {_show(few)} ± {_show(few_error)}, 50 give {_show(many)} ± {_show(many_error)}",
+            f"2 draws give {_show(few)} ± {_show(few_error)}, 100 give {_show(many)} ± {_show(many_error)}",
         )
 
 

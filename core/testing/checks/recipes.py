@@ -69,6 +69,6 @@ def check_recipe_builds(case: Case) -> None:
         model = assemble(spec, info, registry=case.registry)
     except GenmodError as error:
         raise CheckFailed(str(error)) from None
-    loss = model.terms(examples(info, 4)).total
+    loss = model.terms(examples(info, 4), model.asked(None, 4)).total
     loss.backward()
     expect(torch.isfinite(loss), f"its loss is {loss.item()}")

@@ -220,7 +220,7 @@ def test_only_one_process_trains_in_a_directory(tmp_path):
                 with alone_in(tmp_path):
                     os._exit(0)
             except FileError as error:
-                os._exit(7 if "another process is training" in error.message else 8)
+                os._exit(7 if "another process is at work" in error.message else 8)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     with alone_in(tmp_path):
         pass

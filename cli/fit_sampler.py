@@ -1,0 +1,105 @@
+"""``genmod fit-sampler``."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from genmod.cli import console
+from genmod.cli.completion import component_names, option_names
+from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model
+
+__all__ = ["fit_sampler"]
+
+
+def fit_sampler(
+    directory: Directory = Path("model"),
+    sampler: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What is fitted, as `genmod list sampler` has it.",
+            autocompletion=component_names("sampler"),
+        ),
+    ] = "gmm",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            "-s",
+            metavar="NAME.OPTION=VALUE",
+            help="Set an option of the sampler or the dataset; repeatable.",
+            autocompletion=option_names,
+        ),
+    ] = None,
+    codes: Annotated[
+        Literal["draws", "means"], typer.Option(help="Of q(z|x): a draw for each example, or its mean.")
+    ] = "draws",
+    seed: Seed = 0,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sampler in DIR.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Fit a distribution of latents to draw new examples from.
+
+    It is fitted to the codes of the training split and kept in the directory; `genmod sample` draws from it from then
+    on. So a model without a prior generates, and one whose prior does not fit its codes generates better. Training
+    the model again makes it useless.
+
+    Examples:
+      genmod fit-sampler
+      genmod fit-sampler --sampler gmm -s sampler.components=20 --overwrite
+      genmod fit-sampler ae --sampler flow
+      genmod train && genmod fit-sampler --sampler vae
+    """
+    from genmod.bundle import read_spec
+    from genmod.sampler_files import check_no_sampler
+
+    spec, _ = read_spec(directory)
+    check_no_sampler(directory, overwrite=overwrite)
+    options = _options(set_ or [])
+
+    from genmod.assembly import open_dataset
+    from genmod.cli.progress import StepProgress
+    from genmod.fitting import fit_sampler as fit
+    from genmod.sampler_files import read_origin, save_sampler
+
+    dataset = open_dataset(
+        spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}), data_root
+    )
+    model = open_model(directory, device)
+    with StepProgress() as progress:
+        made = fit(
+            model,
+            dataset,
+            {"name": sampler, **options["sampler"]},
+            codes=codes,
+            seed=seed,
+            on_progress=progress,
+        )
+    place = save_sampler(made, directory, overwrite=overwrite)
+    origin = read_origin(directory)
+    if json:
+        console.print_json({"directory": str(directory), **origin.to_json()})
+        return
+    console.print_text(str(place))
+    density = "" if origin.log_density is None else f"; log p(z) of others {origin.log_density:.3f} nats"
+    where = "" if directory == Path("model") else f" {shlex.quote(str(directory))}"
+    console.note(f"fitted {origin.component.name} to {origin.count:,} codes{density}")
+    console.note(f"next: genmod sample{where}")
+
+
+def _options(settings: list[str]) -> dict[str, dict[str, object]]:
+    from genmod.errors import UsageError
+    from genmod.options import Text
+    from genmod.spec import parse_setting
+
+    found: dict[str, dict[str, object]] = {"sampler": {}, "dataset": {}}
+    for path, value in map(parse_setting, settings):
+        where, _, name = path.partition(".")
+        if where not in found:
+            raise UsageError(f"{path} cannot be set here", hint="these can: sampler.OPTION, dataset.OPTION")
+        found[where][name] = Text(value)
+    return found

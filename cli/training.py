@@ -1,0 +1,232 @@
+"""What ``genmod train`` does in each directory: open the data, train, measure, draw pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genmod.cli import console
+from genmod.errors import GenmodError
+
+if TYPE_CHECKING:
+    from genmod.dataset import Dataset
+    from genmod.evaluation import Evaluation
+    from genmod.model import LatentVariableModel
+    from genmod.training.loop import TrainResult
+
+__all__ = ["Data", "settings_of", "train_all"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Which data to train on.
+
+    Args:
+        name: of a dataset; None for the one that a model was built for.
+        options: of the dataset, set anew.
+        root: folder with data files.
+    """
+
+    name: str | None
+    options: Mapping[str, Any]
+    root: Path | None
+
+    def open(self, directory: Path) -> "Dataset":
+        """The data for the model in a directory; nothing is read yet."""
+        from genmod.assembly import open_dataset
+        from genmod.bundle import read_spec
+
+        spec, _ = read_spec(directory)
+        if self.name is not None:
+            spec = spec.with_component("dataset", self.name)
+        return open_dataset(
+            spec.with_options({f"dataset.{key}": value for key, value in self.options.items()}), self.root
+        )
+
+
+def settings_of(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Options of the optimizer, the schedule and the dataset, of ``NAME.OPTION=VALUE``.
+
+    Raises:
+        UsageError: something else is to be set.
+    """
+    from genmod.errors import UsageError
+    from genmod.options import Text
+    from genmod.spec import parse_setting
+
+    found: dict[str, dict[str, Any]] = {"optimizer": {}, "schedule": {}, "dataset": {}}
+    for path, value in map(parse_setting, settings):
+        where, _, name = path.partition(".")
+        if where not in found:
+            raise UsageError(
+                f"{path} cannot be set in training",
+                hint=f"these can: {', '.join(f'{key}.OPTION' for key in found)}",
+            )
+        found[where][name] = Text(value) if where == "dataset" else _plain(value)
+    return found
+
+
+def train_all(
+    directories: Sequence[Path],
+    source: Data,
+    overrides: Mapping[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> tuple[list[dict[str, Any]], int]:
+    """Train the models of all directories in turn; one that fails does not keep the others from being trained.
+
+    Args:
+        directories: looked at before the first is trained.
+        source: the data.
+        overrides: training settings that are not the default.
+        resume: go on with runs that were stopped.
+        overwrite: start over with fresh weights.
+        quiet: print no results.
+
+    Returns:
+        What became of each, as plain data, and the exit code: that of the first failure, which has been told.
+
+    Raises:
+        GenmodError: what went wrong with the only one; the run was interrupted.
+    """
+    from genmod.bundle import load
+    from genmod.parallel import local
+    from genmod.training.distributed import Team, process_group
+    from genmod.training.signals import Interrupted
+
+    for directory in directories:
+        source.open(directory)
+    reports, failed = [], 0
+    with process_group(overrides.get("device", "auto")) as device:
+        together = {"device": device} if Team().size > 1 else {}
+        for number, directory in enumerate(directories, 1):
+            if len(directories) > 1 and Team().leads:
+                console.note(f"model {number} of {len(directories)}: {directory}")
+            try:
+                model, result, dataset = _train(
+                    directory, source, {**overrides, **together}, resume=resume, overwrite=overwrite
+                )
+            except GenmodError as error:
+                if len(directories) == 1 or isinstance(error, Interrupted):
+                    raise
+                console.error(error.message, error.hint)
+                reports.append({"directory": str(directory), "status": "failed", "error": error.message})
+                failed = failed or error.exit_code
+                continue
+            if together:
+                # The weights may be spread over the processes.
+                model = load(directory)
+            if Team().leads:
+                with local():
+                    reports.append(_report(directory, model, result, dataset, quiet=quiet))
+    return reports, failed
+
+
+def _train(
+    directory: Path, source: Data, overrides: Mapping[str, Any], *, resume: bool, overwrite: bool
+) -> "tuple[LatentVariableModel, TrainResult, Dataset]":
+    from genmod.bundle import load
+    from genmod.cli.progress import TrainingProgress
+    from genmod.training.distributed import Team
+    from genmod.training.loop import train
+
+    team = Team()
+    if not team.leads:
+        # One process fetches what has to be fetched; the others find it.
+        team.wait()
+    dataset = source.open(directory)
+    dataset.split("train")
+    if team.leads:
+        team.wait()
+    model = _fresh(directory, overrides.get("seed", 0)) if overwrite else load(directory, weights="last")
+    with TrainingProgress() as progress:
+        result = train(model, dataset, directory=directory, resume=resume, on_event=progress, **overrides)
+    return model, result, dataset
+
+
+def _fresh(directory: Path, seed: int) -> "LatentVariableModel":
+    """The model of a directory with newly drawn weights, in place of what was there."""
+    from genmod.assembly import assemble
+    from genmod.bundle import read_spec, save
+    from genmod.training.distributed import Team
+
+    model = assemble(*read_spec(directory), seed=seed)
+    Team().wait()
+    if Team().leads:
+        save(model, directory, overwrite=True)
+    Team().wait()
+    return model
+
+
+def _report(
+    directory: Path,
+    model: "LatentVariableModel",
+    result: "TrainResult",
+    dataset: "Dataset",
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """Measure the best weights on the test data, draw pictures, and say what came out."""
+    from genmod.evaluation import evaluate
+
+    console.note(
+        f"{result.status} after {result.steps} steps, {result.seconds:.1f} s; "
+        f"best validation loss {result.best_loss:.2f} nats at step {result.best_step}"
+    )
+    evaluation = evaluate(model, dataset.split("test"))
+    pictures = _pictures(model, dataset, directory)
+    if not quiet:
+        _print(evaluation)
+        for picture in pictures:
+            console.print_text(str(picture))
+    return {
+        "directory": str(directory),
+        "status": result.status,
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "seconds": result.seconds,
+        "test": evaluation.to_json(),
+        "pictures": list(map(str, pictures)),
+    }
+
+
+def _print(evaluation: "Evaluation") -> None:
+    rows = [
+        [row.name, f"{row.value:.3f}", f"{row.standard_error:.3f}", row.unit, row.n]
+        for row in evaluation.rows
+    ]
+    console.print_table(["test", "value", "standard error", "unit", "examples"], rows)
+    for name, reason in evaluation.undefined.items():
+        console.note(f"no {name}: {reason}")
+
+
+def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path) -> list[Path]:
+    """Samples, where the model has a prior, and reconstructions of test examples; returns where they are."""
+    from genmod.errors import UndefinedError
+    from genmod.pictures import choose_examples, reconstruction_grid, sample_grid
+
+    batch = choose_examples(dataset.split("test"), 10)
+    pictures = {"reconstructions": reconstruction_grid(model, batch.x, context=model.context(batch))}
+    try:
+        pictures["samples"] = sample_grid(model, 64)
+    except UndefinedError as error:
+        console.note(f"no picture of samples: {error.message}")
+    paths = []
+    for name, picture in sorted(pictures.items(), reverse=True):
+        path = directory / "samples" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        picture.save(path)
+        paths.append(path)
+    return paths
+
+
+def _plain(text: str) -> Any:
+    """Options of torch's classes carry no types, so a value is what it looks like in JSON, else a text."""
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

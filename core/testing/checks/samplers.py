@@ -1,0 +1,181 @@
+"""What samplers owe to those who fit, save and draw from them."""
+
+from collections.abc import Iterator
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+from torch.distributions import Distribution
+
+from genmod.errors import UsageError
+from genmod.random import reseed, seeded
+from genmod.sampler import Sampler
+from genmod.testing.case import Case, mean_of
+from genmod.testing.check import NotApplicable, check_for, expect, expect_close
+from genmod.testing.checks.modules import random_state_untouched
+from genmod.testing.fits import COVARIANCE, MEAN, fitted, known_codes, new
+from genmod.testing.inputs import LATENT_SHAPES
+
+__all__: list[str] = []
+
+_PLAIN = (2,)
+_COUNT = 1000
+_FEW = 64
+_DRAWS = 20_000
+
+
+def _each_shape(case: Case) -> Iterator[tuple[tuple[int, ...], Sampler]]:
+    refusal = ""
+    for shape in LATENT_SHAPES:
+        try:
+            made = fitted(case, shape, _FEW)
+        except UsageError as error:
+            refusal = error.message
+            continue
+        refusal = "-"
+        yield shape, made
+    if refusal not in ("", "-"):
+        raise NotApplicable(f"it refuses everything that was tried: {refusal}")
+
+
+@check_for(
+    "sampler",
+    remedy="make batch_shape () and event_shape latent_shape: fit to codes.flatten(1), and shape the draws back",
+    once=True,
+)
+def check_sampler_shapes(case: Case) -> None:
+    """Batch and event are those declared, and so are those of draws and log-densities; all are finite."""
+    for shape, made in _each_shape(case):
+        p = made()
+        expect(isinstance(p, Distribution), f"it makes a {type(p).__name__}, not a Distribution")
+        given = (tuple(p.batch_shape), tuple(p.event_shape))
+        expect(given == ((), shape), f"for latents {shape} batch and event are {given[0]} and {given[1]}")
+        for draws in ((), (3,), (2, 3)):
+            z = p.sample(draws)
+            expect(z.shape == (*draws, *shape), f"draws have shape {tuple(z.shape)}, not {(*draws, *shape)}")
+            expect(z.isfinite().all(), f"draws of latents {shape} are not finite")
+            expect(not z.requires_grad, "draws of sample() carry a graph")
+            if made.has_density:
+                density = p.log_prob(z)
+                expect(
+                    density.shape == draws, f"log_prob of draws {tuple(z.shape)} is {tuple(density.shape)}"
+                )
+                expect(density.isfinite().all(), f"a log-density of a draw is not finite for latents {shape}")
+        for mean in mean_of(p):
+            expect(mean.shape == shape, f"its mean has shape {tuple(mean.shape)}, not {shape}")
+
+
+@check_for("sampler", remedy="keep what is fitted like the codes: tensor.to(codes)", once=True)
+def check_sampler_dtype(case: Case) -> None:
+    """Single precision stays single and double stays double, and the codes stay as they are."""
+    for dtype in (torch.float32, torch.float64):
+        codes = known_codes(_PLAIN, _FEW, dtype)
+        before, made = codes.clone(), new(case, _PLAIN, dtype)
+        made.fit(codes, seed=1)
+        expect(torch.equal(codes, before), "fitting changed the codes in place")
+        given = made.eval()().sample().dtype
+        expect(given == dtype, f"fitted to codes of {dtype} it draws {given}")
+
+
+@check_for(
+    "sampler",
+    remedy="fit means and widths in the units of the codes, and with enough steps",
+)
+def check_sampler_recovers(case: Case) -> None:
+    """Fitted to a correlated normal, its draws have about its means and its widths."""
+    made = fitted(case, _PLAIN, _COUNT)
+    z = made().sample((_DRAWS,)).double()
+    width, mean = torch.std_mean(z, 0)
+    wanted = torch.tensor(COVARIANCE, dtype=torch.float64).diagonal().sqrt()
+    off = ((mean - torch.tensor(MEAN)) / wanted).abs()
+    expect(off.max() < 0.25, f"the means of draws are {mean.tolist()}, of the codes {list(MEAN)}")
+    off = (width / wanted - 1).abs()
+    expect(off.max() < 0.25, f"the widths of draws are {width.tolist()}, of the codes {wanted.tolist()}")
+
+
+@check_for("sampler", remedy="begin fit() anew, with a generator or genmod.random.seeded of the seed given")
+def check_sampler_seed(case: Case) -> None:
+    """The same codes and seed give the same fit, bit for bit, whatever was drawn or fitted before."""
+    first = fitted(case, _PLAIN, _FEW).state_dict()
+    reseed(99)
+    other = new(case, _PLAIN)
+    other.fit(2 * known_codes(_PLAIN, _FEW // 2), seed=3)
+    other.fit(known_codes(_PLAIN, _FEW), seed=7)
+    again = other.state_dict()
+    expect(list(first) == list(again), f"a second fit has the state {list(again)}, a first {list(first)}")
+    for name, tensor in first.items():
+        expect(torch.equal(tensor, again[name]), f"{name} differs between two fits from one seed")
+
+
+@check_for("sampler", remedy="draw from a generator of your own, or within genmod.random.seeded", once=True)
+def check_sampler_random_state(case: Case) -> None:
+    """Fitting leaves the global random states of Python, NumPy and torch as they were."""
+    made = new(case, _PLAIN)
+    with random_state_untouched("fitting it"):
+        made.fit(known_codes(_PLAIN, _FEW), seed=1)
+
+
+@check_for(
+    "sampler",
+    remedy="register all that is fitted as buffers or parameters, and size them in reserve(count)",
+)
+def check_sampler_state(case: Case) -> None:
+    """State written and read back gives bit-equal draws and densities, in a sampler that was never fitted."""
+    made = fitted(case, _PLAIN, _FEW)
+    content = save({name: tensor.contiguous() for name, tensor in made.state_dict().items()})
+    reseed(99)
+    other = new(case, _PLAIN)
+    other.reserve(_FEW)
+    other.load_state_dict(load(content))
+    other.eval()
+    pairs = [(_draws(made), _draws(other))]
+    if made.has_density:
+        points = known_codes(_PLAIN, 5)
+        pairs.append((made().log_prob(points), other().log_prob(points)))
+    for original, restored in pairs:
+        expect(torch.equal(original, restored), "restored and original answers differ")
+
+
+def _draws(made: Sampler) -> Tensor:
+    with seeded(4):
+        return made().sample((5,))
+
+
+@check_for(
+    "sampler",
+    remedy="standardise the codes before the fit, and give a dimension that does not vary a small width",
+    once=True,
+)
+def check_sampler_degenerate(case: Case) -> None:
+    """Codes with a constant dimension, or in tiny or huge units, give finite draws near them."""
+    plain = known_codes(_PLAIN, _FEW)
+    for what, codes in (
+        ("with a constant dimension", torch.stack([plain[:, 0], torch.full((_FEW,), 5.0).double()], 1)),
+        ("in units of 1e-4", 1e-4 * plain),
+        ("in units of 1e4", 1e4 * plain),
+    ):
+        made = new(case, _PLAIN)
+        made.fit(codes, seed=1)
+        z = made.eval()().sample((200,))
+        expect(z.isfinite().all(), f"fitted to codes {what}, it draws values that are not finite")
+        low, high = codes.amin(0), codes.amax(0)
+        reach = 5 * (high - low) + 0.1 * codes.abs().amax(0)
+        inside = ((z > low - reach) & (z < high + reach)).double().mean()
+        expect(
+            inside > 0.95, f"fitted to codes {what}, {1 - float(inside):.0%} of its draws are far from them"
+        )
+
+
+@check_for("sampler", remedy="declare has_density = False where the distribution has no log_prob", once=True)
+def check_sampler_density(case: Case) -> None:
+    """It has a log-density where it declares one, and none where it does not."""
+    made = fitted(case, _PLAIN, _FEW)
+    points = known_codes(_PLAIN, 3)
+    try:
+        density = made().log_prob(points)
+    except NotImplementedError:
+        expect(not made.has_density, "it declares has_density = True, and has no log_prob")
+        return
+    expect(made.has_density, "it declares has_density = False, and has a log_prob")
+    single = torch.stack([made().log_prob(point) for point in points])
+    expect_close(single, density, "points one by one, and together")

@@ -1,0 +1,280 @@
+"""A likelihood of its own for each column of a table."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, final
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, constraints
+from torch.distributions.constraints import Constraint
+
+from genmod.dataset import DataInfo
+from genmod.decoder import Decoder
+from genmod.errors import DataError, UsageError
+from genmod.options import Doc
+from genmod.registry import current_registry
+
+__all__ = ["Columns", "ColumnsDecoder"]
+
+_ENTRY = re.compile(r"(?P<name>[^:*\s]+)(?::(?P<levels>\d{1,6}))?(?P<star>\*(?P<count>\d{1,9})?)?")
+
+
+class _Mixed(Constraint):
+    """Numbers, of which each column may hold some of its own."""
+
+    def __init__(self, supports: Sequence[Constraint]) -> None:
+        self.supports = tuple(map(str, supports))
+        self.is_discrete = all(support.is_discrete for support in supports)  # type: ignore[misc]
+        super().__init__()
+
+    def check(self, value: Tensor) -> Tensor:
+        return value.isfinite()
+
+    def __repr__(self) -> str:
+        return f"Mixed({', '.join(self.supports)})"
+
+
+def _common(supports: Sequence[Constraint]) -> Constraint:
+    """The support of all columns, where they have one in common."""
+    return supports[0] if len(set(map(str, supports))) == 1 else _Mixed(supports)
+
+
+@final
+class Columns(Distribution):
+    """Distributions of single values, side by side.
+
+    ``log p(x_i)`` of each column by its own distribution; ``-inf`` for what is outside of that one's support
+
+    Args:
+        parts: distributions, ``batch_shape (*batch, columns of it)``, ``event_shape ()``.
+        supports: of each.
+
+    Example:
+        >>> from torch.distributions import Bernoulli, Normal
+        >>> parts = [Normal(torch.zeros(2), torch.ones(2)), Bernoulli(torch.tensor([0.25]))]
+        >>> Columns(parts, [each.support for each in parts]).log_prob(torch.tensor([0.0, 0.0, 1.0]))
+        tensor([-0.9189, -0.9189, -1.3863])
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, parts: Sequence[Distribution], supports: Sequence[Constraint]) -> None:
+        self.parts, self.supports = tuple(parts), tuple(supports)
+        self._sizes = [part.batch_shape[-1] for part in self.parts]
+        shape = (*self.parts[0].batch_shape[:-1], sum(self._sizes))
+        super().__init__(torch.Size(shape), validate_args=False)
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        return _common(self.supports)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "Columns":
+        sizes = zip(self.parts, self._sizes, strict=True)
+        return Columns([part.expand((*batch_shape[:-1], size)) for part, size in sizes], self.supports)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        pieces = zip(self.parts, self.supports, value.split(self._sizes, -1), strict=True)
+        return torch.cat([torch.where(s.check(x), part.log_prob(x), -torch.inf) for part, s, x in pieces], -1)
+
+    @property
+    def mean(self) -> Tensor:
+        return torch.cat([part.mean for part in self.parts], -1)
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.cat([part.variance for part in self.parts], -1)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        return torch.cat([part.sample(torch.Size(sample_shape)) for part in self.parts], -1)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Some neighbouring columns that one likelihood is for."""
+
+    text: str
+    name: str
+    levels: int | None
+    count: int
+
+
+def _entries(text: str, size: int) -> list[_Entry]:
+    """What the option says, for a table of so many columns.
+
+    Raises:
+        UsageError: it cannot be read, or is about another number of columns.
+    """
+    found = []
+    for part in text.split(","):
+        match = _ENTRY.fullmatch(part.strip())
+        if match is None or match["levels"] in ("0", "1") or match["count"] == "0":
+            raise UsageError(
+                f"{part.strip()!r} is no entry of decoder.columns",
+                hint="write a likelihood, :LEVELS if it has any, *COUNT for several columns: gaussian*3,categorical:5",
+            )
+        # 0 stands for all the columns that the other entries leave over.
+        count = int(match["count"] or 0) if match["star"] else 1
+        levels = int(match["levels"]) if match["levels"] else None
+        found.append(_Entry(part.strip(), match["name"], levels, count))
+    left, takers = size - sum(entry.count for entry in found), [e for e in found if e.count == 0]
+    if len(takers) > 1 or (left < 1 if takers else left != 0):
+        said = sum(entry.count for entry in found)
+        raise UsageError(
+            f"decoder.columns={text!r} is about {f'{said} and more' if takers else said} columns; the data have {size}",
+            hint="let one entry end in * to take all columns that are left: gaussian*",
+        )
+    return [replace(entry, count=entry.count or left) for entry in found]
+
+
+def _infos(entry: _Entry, data: DataInfo) -> Iterator[DataInfo]:
+    """What the columns of an entry may hold, until a likelihood accepts one."""
+    shape = (entry.count,)
+    if entry.levels is not None:
+        yield DataInfo(shape, low=0.0, high=entry.levels - 1.0, levels=entry.levels)
+        return
+    yield replace(data, shape=shape)
+    yield DataInfo(shape)
+    yield DataInfo(shape, levels=2)
+    yield DataInfo(shape, high=float("inf"), counts=True)
+
+
+def _part(entry: _Entry, data: DataInfo) -> Decoder:
+    cls = current_registry().find("decoder", entry.name).load()
+    refusal: UsageError | None = None
+    for info in _infos(entry, data):
+        try:
+            part: Decoder = cls(info)
+        except UsageError as error:
+            refusal = refusal or error
+        else:
+            return part
+    raise UsageError(
+        f"decoder.columns: {entry.text!r} does not suit the data: {refusal.message if refusal else ''}",
+        hint="add how many levels the columns have: categorical:5"
+        if entry.levels is None
+        else "genmod list decoder",
+    )
+
+
+@final
+class ColumnsDecoder(Decoder):
+    """A likelihood of its own for each column of a table, given by the names of other decoders.
+
+    ``log p(x|z) = Σ_i log p_i(x_i|z)``, nats
+
+    ``parameters (*batch, all parameters of all columns) → batch_shape batch, event_shape (columns,)``. ``columns`` has
+    an entry for each column, or for several in a row, ``gaussian*3,bernoulli,categorical:5,poisson``: the name of a
+    decoder, after a colon the number of levels ``0, 1, 2, …``, after a star the number of columns; nothing after the
+    star takes all that are left. Options of the decoders are at their defaults, and what they train, such as a scale,
+    is shared by the columns of an entry.
+
+    Columns have the range of the data where their likelihood accepts it. In a table of real numbers, others then hold
+    values from 0 to 1, 0 or 1, or counts, whichever their likelihood accepts first. A value that a column cannot hold
+    is an error.
+
+    Reference:
+        Handling Incomplete Heterogeneous Data using VAEs (Nazabal et al., 2018), arXiv:1807.03653
+
+    Raises:
+        UsageError: the data are no table; an entry cannot be read, names no decoder, or one that does not suit; the
+            entries are about another number of columns.
+        DataError: a value that its column cannot hold, when it is observed.
+
+    Example:
+        >>> data = DataInfo((4,), low=float("-inf"), high=float("inf"))
+        >>> decoder = ColumnsDecoder(data, columns="bernoulli*2,categorical:5,poisson")
+        >>> decoder.parameter_shape
+        (8,)
+        >>> decoder(torch.zeros(1, 8)).mean
+        tensor([[0.5000, 0.5000, 2.0000, 1.0000]])
+    """
+
+    def __init__(
+        self,
+        data: DataInfo,
+        *,
+        columns: Annotated[
+            str,
+            Doc(
+                "for each column, NAME, NAME:LEVELS, NAME*COUNT or NAME* for all that are left, separated by commas"
+            ),
+        ] = "gaussian*",
+    ) -> None:
+        if len(data.shape) != 1:
+            raise UsageError(
+                f"decoder 'columns' is for tables; an example of these data has the shape {data.shape}",
+                hint="choose one likelihood for all values: --decoder gaussian",
+            )
+        super().__init__(data)
+        self.entries = _entries(columns, data.shape[0])
+        self.parts = nn.ModuleList(_part(entry, data) for entry in self.entries)
+        self.is_density = all(part.is_density for part in self._decoders)
+        self._supports = [_of_values(part.support) for part in self._decoders]
+        self.support = constraints.independent(_common(self._supports), 1)
+        self._shapes = [part.parameter_shape for part in self._decoders]
+        self._sizes = [torch.Size(shape).numel() for shape in self._shapes]
+        self.parameter_shape = (sum(self._sizes),)
+
+    @property
+    def _decoders(self) -> list[Decoder]:
+        return [part for part in self.parts if isinstance(part, Decoder)]
+
+    @property
+    def cell(self) -> float | None:
+        cells = {part.cell for part in self._decoders}
+        return cells.pop() if len(cells) == 1 else None
+
+    @property
+    def observed(self) -> DataInfo:
+        seen = [part.observed for part in self._decoders]
+        if len({replace(info, shape=(1,)) for info in seen}) == 1:
+            return replace(seen[0], shape=self.data.shape)
+        low, high = min(info.low for info in seen), max(info.high for info in seen)
+        return replace(self.data, low=low, high=high, levels=None, counts=False)
+
+    def observe(self, x: Tensor) -> Tensor:
+        pieces = x.split([entry.count for entry in self.entries], -1)
+        seen = [part.observe(piece) for part, piece in zip(self._decoders, pieces, strict=True)]
+        # Where values are missing, others stand in for them, which no column need be able to hold.
+        if not (self.data.missing or x.is_meta):
+            inside = [support.check(piece) for support, piece in zip(self._supports, seen, strict=True)]
+            if not torch.cat(inside, -1).all():
+                self._refuse(pieces, inside)
+        return torch.cat(seen, -1)
+
+    def _refuse(self, pieces: Sequence[Tensor], inside: Sequence[Tensor]) -> None:
+        first = 0
+        for entry, support, piece, right in zip(self.entries, self._supports, pieces, inside, strict=True):
+            if not right.all():
+                column = int((~right).reshape(-1, entry.count).any(0).int().argmax())
+                value = float(
+                    piece.reshape(-1, entry.count)[:, column][~right.reshape(-1, entry.count)[:, column]][0]
+                )
+                raise DataError(
+                    f"column {first + column} has the value {value:g}, and {entry.text!r} has its probability on {support}",
+                    hint="columns count from 0; name another likelihood for it with -s decoder.columns=…",
+                )
+            first += entry.count
+
+    def forward(self, parameters: Tensor) -> Independent:
+        made = []
+        for entry, part, shape, piece in zip(
+            self.entries, self._decoders, self._shapes, parameters.split(self._sizes, -1), strict=True
+        ):
+            likelihood = part(piece.unflatten(-1, shape))
+            if not isinstance(likelihood, Independent) or likelihood.base_dist.event_shape:
+                raise UsageError(
+                    f"the columns of {entry.text!r} depend on each other",
+                    hint="name decoders of independent values: genmod list decoder",
+                )
+            made.append(likelihood.base_dist)
+        return Independent(Columns(made, self._supports), 1, validate_args=False)
+
+
+def _of_values(support: Constraint) -> Constraint:
+    """The support of each value by itself."""
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    return support

@@ -1,0 +1,35 @@
+"""Linear network below a decoder."""
+
+from typing import final
+
+from torch import Tensor, nn
+
+from genmod.layers import flat_size
+from genmod.network import Network
+
+__all__ = ["LinearNetwork"]
+
+
+@final
+class LinearNetwork(Network):
+    """One linear map, with an offset, to parameters of any shape.
+
+    ``z (B, *in_shape) → W z + b  (B, *out_shape)``
+
+    Reference:
+        Probabilistic Principal Component Analysis (Tipping and Bishop, 1999), doi:10.1111/1467-9868.00196, which
+        is the model that this makes with a Gaussian likelihood
+
+    Example:
+        >>> import torch
+        >>> LinearNetwork((2,), (1, 8, 8))(torch.zeros(3, 2)).shape
+        torch.Size([3, 1, 8, 8])
+    """
+
+    def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
+        super().__init__(in_shape, out_shape)
+        self.layer = nn.Linear(flat_size(in_shape), flat_size(out_shape))
+
+    def forward(self, z: Tensor) -> Tensor:
+        parameters: Tensor = self.layer(z.flatten(1))
+        return parameters.unflatten(1, self.out_shape)

@@ -1,0 +1,88 @@
+"""Residual convolutional network below a decoder."""
+
+from collections.abc import Sequence
+from typing import Annotated, final
+
+from annotated_types import Ge, Gt, MinLen
+from torch import Tensor, nn
+
+from genmod.convolution import Norm, default_channels, halvings, image_shape, norm_layer
+from genmod.layers import activation as activation_layer
+from genmod.layers import flat_size, mlp
+from genmod.network import Network
+from genmod.options import Activation, Doc
+from genmod.plugins.networks.residual import ResidualBlock
+
+__all__ = ["ResnetNetwork"]
+
+
+@final
+class ResnetNetwork(Network):
+    """Linear layers, then residual blocks, the first of each stage doubling the image: the mirror of encoder ``resnet``.
+
+    ``z (B, *in_shape) → parameters (B, *out_shape)``; images are enlarged by repeating pixels, to sizes that are no
+    multiples of a power of two exactly.
+
+    Reference:
+        Identity Mappings in Deep Residual Networks (He et al., 2016), arXiv:1603.05027
+
+    Raises:
+        UsageError: the parameters are no image of at least 8×8, or too small for so many stages.
+
+    Example:
+        >>> import torch
+        >>> ResnetNetwork((16,), (3, 33, 20))(torch.zeros(2, 16)).shape
+        torch.Size([2, 3, 33, 20])
+    """
+
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        *,
+        channels: Annotated[
+            Annotated[Sequence[Annotated[int, Gt(0)]], MinLen(1)] | None,
+            Doc(
+                "channels of each stage, coarsest first; by default …, 128, 64, 32, as many as encoder resnet has"
+            ),
+        ] = None,
+        blocks: Annotated[int, Gt(0), Doc("residual blocks in each stage")] = 1,
+        hidden: Annotated[int, Ge(0), Doc("width of the linear layer before the blocks; 0 for none")] = 256,
+        norm: Annotated[Norm, Doc("normalisation before each convolution")] = "group",
+        squeeze_excite: Annotated[bool, Doc("scale the channels of each block by their means")] = False,
+        activation: Annotated[Activation, Doc("function before each convolution")] = "silu",
+    ) -> None:
+        super().__init__(in_shape, out_shape)
+        outputs, height, width = image_shape(out_shape, "network resnet")
+        stages = tuple(channels) if channels is not None else default_channels(height, width)[::-1]
+        sizes = halvings(height, width, len(stages))[::-1]
+        self.start = (stages[0], *sizes[0])
+        widths = [flat_size(in_shape), *[hidden] * (hidden > 0)]
+        self.head = nn.Sequential(
+            mlp(widths, activation, end_with_activation=True), nn.Linear(widths[-1], flat_size(self.start))
+        )
+        layers: list[nn.Module] = []
+        for a, b, size in zip(stages, (*stages[1:], stages[-1]), sizes[1:], strict=True):
+            layers += [
+                ResidualBlock(
+                    b if i else a,
+                    b,
+                    norm,
+                    activation,
+                    squeeze_excite=squeeze_excite,
+                    size=None if i else size,
+                )
+                for i in range(blocks)
+            ]
+        end = stages[-1]
+        self.stages = nn.Sequential(
+            *layers,
+            norm_layer(norm, end),
+            activation_layer(activation),
+            nn.Conv2d(end, outputs, 3, padding=1),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        maps = self.head(z.flatten(1)).unflatten(1, self.start)
+        parameters: Tensor = self.stages(maps)
+        return parameters.reshape(-1, *self.out_shape)

@@ -1,0 +1,141 @@
+"""The Poincaré ball: hyperbolic space of curvature ``-c`` as the points with ``c |z|² < 1``.
+
+All is computed in double precision: what matters near the boundary is ``1 - c |z|²``, of which single precision
+keeps few digits.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.distributions import constraints
+
+__all__ = ["PoincareBall", "distance_and_log", "exp_from", "log_stretch"]
+
+_REACH = 12.0
+"""Draws lie within this hyperbolic distance of the origin, times √c: further out, neighbours in single precision are
+more than a hundredth apart."""
+
+
+class PoincareBall(constraints.Constraint):
+    """Vectors of length below ``1/√c``.
+
+    Args:
+        curvature: ``c > 0``; the sectional curvature is ``-c``.
+
+    Example:
+        >>> PoincareBall(1.0).check(torch.tensor([[0.6, 0.7], [0.8, 0.7]]))
+        tensor([ True, False])
+    """
+
+    event_dim = 1
+
+    def __init__(self, curvature: float) -> None:
+        self.curvature = curvature
+
+    def check(self, value: Tensor) -> Tensor:
+        return self.curvature * value.square().sum(-1) < 1
+
+    def quadrature(self, event_shape: tuple[int, ...], count: int) -> tuple[Tensor, Tensor] | None:
+        """Points and weights that integrate over the disc, for the conformance kit; None elsewhere."""
+        if event_shape != (2,):
+            return None
+        rings, spokes = 600, 1500
+        root = self.curvature**0.5
+        # By hyperbolic distance, so that the points near the boundary are not missed.
+        far = (torch.arange(rings, dtype=torch.float64) + 0.5) * (_REACH / rings)
+        angle = torch.arange(spokes, dtype=torch.float64) * (2 * math.pi / spokes)
+        radius = (far / 2).tanh() / root
+        width = (1 - (far / 2).tanh().square()) / (2 * root) * (_REACH / rings)
+        points = radius[:, None, None] * torch.stack([angle.cos(), angle.sin()], -1)
+        weights = (radius * width * (2 * math.pi / spokes))[:, None].expand(rings, spokes)
+        return points.reshape(-1, 2), weights.reshape(-1)
+
+    def __repr__(self) -> str:
+        return f"PoincareBall(curvature={self.curvature:g})"
+
+
+def exp_from(loc: Tensor, step: Tensor, c: float) -> Tensor:
+    """The point that is reached from another along a geodesic.
+
+    ``exp_loc(step / λ) = loc ⊕ tanh(√c |step| / 2) step / (√c |step|)``, ``λ = 2 / (1 - c |loc|²)``; draws that come
+    nearer to the boundary than single precision resolves are put back to where it does.
+
+    Args:
+        loc: points of the ball, ``(*batch, d)``.
+        step: direction and hyperbolic length, ``(*sample, *batch, d)``.
+        c: curvature.
+
+    Returns:
+        ``(*sample, *batch, d)``, double precision.
+
+    Example:
+        >>> exp_from(torch.zeros(2), torch.tensor([1.0, 0.0]), 1.0)
+        tensor([0.4621, 0.0000], dtype=torch.float64)
+    """
+    loc, step = loc.double(), step.double()
+    root = c**0.5
+    length = _norm(step)
+    y = (root * length / 2).tanh() / (root * length) * step
+    inner, square = (loc * y).sum(-1, keepdim=True), loc.square().sum(-1, keepdim=True)
+    square_y = y.square().sum(-1, keepdim=True)
+    moved = (1 + 2 * c * inner + c * square_y) * loc + (1 - c * square) * y
+    moved = moved / (1 + 2 * c * inner + c * c * square * square_y)
+    return moved * (math.tanh(_REACH / 2) / root / _norm(moved)).clamp(max=1)
+
+
+def distance_and_log(loc: Tensor, z: Tensor, c: float) -> tuple[Tensor, Tensor]:
+    """Hyperbolic distance of two points, and the step by which :func:`exp_from` goes from one to the other.
+
+    ``d = 2/√c arsinh(√c |z - loc| / √((1 - c |loc|²)(1 - c |z|²)))``
+
+    Args:
+        loc: ``(*batch, d)``.
+        z: ``(*sample, *batch, d)``.
+        c: curvature.
+
+    Returns:
+        ``(*sample, *batch)`` and ``(*sample, *batch, d)``, double precision.
+
+    Example:
+        >>> distance_and_log(torch.zeros(2), torch.tensor([0.4621, 0.0]), 1.0)[1]
+        tensor([1.0000, 0.0000], dtype=torch.float64)
+    """
+    loc, z = loc.double(), z.double()
+    apart = z - loc
+    rest = 1 - c * loc.square().sum(-1, keepdim=True)
+    both = rest * (1 - c * z.square().sum(-1, keepdim=True)).clamp(min=1e-12)
+    length = _norm(apart)
+    far = 2 / c**0.5 * (c**0.5 * length * both.rsqrt()).asinh()
+    # The numerator of (-loc) ⊕ z; written with z - loc it does not cancel where the two are near.
+    direction = rest * apart - c * length.square() * loc
+    return far[..., 0], far / (length * (both + c * length.square()).sqrt()) * direction
+
+
+def log_stretch(far: Tensor, z: Tensor, c: float) -> Tensor:
+    """How much the volume around ``z`` grows when it is taken to the tangent space of a point at a distance.
+
+    ``(d - 1) log(√c far / sinh(√c far)) + d log(2 / (1 - c |z|²))``: the first from the tangent space to the volume
+    of hyperbolic space, the second from there to that of the coordinates (Lebesgue measure).
+
+    Args:
+        far: hyperbolic distance, ``(*batch)``.
+        z: ``(*batch, d)``.
+
+    Returns:
+        ``(*batch)``, double precision.
+
+    Example:
+        >>> log_stretch(torch.zeros(1), torch.zeros(1, 3), 1.0).exp().round()
+        tensor([8.], dtype=torch.float64)
+    """
+    d = z.shape[-1]
+    x = (c**0.5 * far.double()).clamp(min=1e-6)
+    shrink = x.log() - x - (-torch.expm1(-2 * x)).log() + math.log(2)
+    rest = (1 - c * z.double().square().sum(-1)).clamp(min=1e-12)
+    return (d - 1) * shrink + d * (math.log(2) - rest.log())
+
+
+def _norm(x: Tensor) -> Tensor:
+    """Length of vectors, ``(*batch, 1)``; at zero the gradient is zero."""
+    return (x.square().sum(-1, keepdim=True) + 1e-30).sqrt()

@@ -1,0 +1,61 @@
+"""``genmod train`` with several directories, and under torchrun."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from genmod import load
+
+SMALL = ["--encoder", "mlp", "-s", "encoder.hidden=16", "--latent", "2"]
+RUN = ["--steps", "4", "--device", "cpu"]
+
+
+@pytest.fixture
+def models(genmod, tmp_path):
+    for name in ("a", "b"):
+        assert genmod("build", *SMALL, "-o", tmp_path / name).code == 0
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_each_is_trained_in_its_directory(genmod, models):
+    done = genmod("train", *models, *RUN, "--json")
+    assert done.code == 0
+    reports = json.loads(done.out)
+    assert [(report["directory"], report["status"]) for report in reports] == [
+        (str(m), "finished") for m in models
+    ]
+    for model in models:
+        assert json.loads((model / "run.json").read_text())["status"] == "finished"
+    assert "model 2 of 2" in done.err
+
+
+def test_one_that_fails_does_not_keep_the_others(genmod, models):
+    a, b = models
+    assert genmod("train", a, *RUN).code == 0
+    done = genmod("train", a, b, *RUN, "--json")
+    assert done.code == 2
+    assert f"{a} holds a trained model" in done.err
+    assert [report["status"] for report in json.loads(done.out)] == ["failed", "finished"]
+
+
+def test_all_are_looked_at_before_the_first_is_trained(genmod, models):
+    a, _ = models
+    done = genmod("train", a, a.parent / "missing", *RUN)
+    assert done.code == 2
+    assert "there is no model directory" in done.err
+    assert not (a / "run.json").exists()
+
+
+def test_under_torchrun(genmod, models):
+    """Two processes that torchrun starts train as one does."""
+    a, b = models
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "genmod", "train", str(a), *RUN]
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert genmod("train", b, *RUN).code == 0
+    two, one = (load(model, weights="last").state_dict() for model in (a, b))
+    assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-6
