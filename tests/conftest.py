@@ -11,8 +11,10 @@ for _name in [name for name in os.environ if name.startswith("GENMOD_") and name
 
 def pytest_collection_modifyitems(items):
     """Files that take minutes go first: one that is begun last would keep the other processes waiting."""
-    slow = ("tests/project", "tests/testing", "tests/training")
-    items.sort(key=lambda item: not item.nodeid.startswith(slow))
+    slow = ("tests/project/test_readme", "tests/project", "tests/testing", "tests/training", "tests/grid")
+    items.sort(
+        key=lambda item: next((i for i, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """The example plugin, installed, used from the command line, and uninstalled."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -56,3 +57,37 @@ def test_its_plugin_module_imports_nothing_heavy(environment, source):
     code = "import genmod_laplace.plugin, sys; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
     done = environment.run(["python", "-c", code], cwd=source)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+def test_an_older_and_a_newer_version(environment, source, tmp_path):
+    """Of which each has changed what an option of the decoder means, and neither converts the other's."""
+
+    def install(version, revision):
+        project = source / "pyproject.toml"
+        project.write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', project.read_text()))
+        module = source / "genmod_laplace" / "plugin.py"
+        text = re.sub(r"        revision=\d+,\n", "", module.read_text())
+        place = '        summary="real values'
+        assert place in text
+        module.write_text(text.replace(place, f"        revision={revision},\n{place}"))
+        environment.run("pip install --force-reinstall --no-deps ./genmod-laplace", cwd=tmp_path)
+
+    parts = "--decoder asymmetric-laplace --prior asymmetric-laplace --latent 4"
+    install("1.0.0", 1)
+    environment.run(f"genmod build {parts} -o old", cwd=tmp_path)
+    install("2.0.0", 2)
+    environment.run(f"genmod build {parts} -o new", cwd=tmp_path)
+    done = environment.run("genmod sample old -n 4 -o x.png", cwd=tmp_path, code=3)
+    assert (
+        "of genmod-laplace 2.0.0 cannot read revision 1 of its options, and it is at revision 2"
+        in done.stderr
+    )
+    assert "hint: pip install genmod-laplace==1.0.0" in done.stderr
+    install("1.0.0", 1)
+    environment.run("genmod sample old -n 4 -o x.png", cwd=tmp_path)
+    done = environment.run("genmod sample new -n 4 -o y.png", cwd=tmp_path, code=3)
+    assert "was saved by genmod-laplace 2.0.0 (revision 2)" in done.stderr
+    assert "installed is 1.0.0, which knows revision 1" in done.stderr
+    assert "hint: pip install --upgrade genmod-laplace" in done.stderr
+    environment.run("pip uninstall --yes genmod-laplace", cwd=tmp_path)
