@@ -225,6 +225,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(tmp_path):
     assert all(torch.equal(whole[name], halves[name]) for name in whole)
 
 
+@pytest.mark.slow
 def test_several_processes_are_told_what_one_is(tmp_path):
     """Weights of 10 steps in two processes are those of one."""
     small = ["--encoder", "mlp", "-s", "encoder.hidden=16", "--latent", "2"]

@@ -48,6 +48,7 @@ def test_all_are_looked_at_before_the_first_is_trained(genmod, models):
     assert not (a / "run.json").exists()
 
 
+@pytest.mark.slow
 def test_under_torchrun(genmod, models):
     """Two processes that torchrun starts train as one does."""
     a, b = models
