@@ -104,7 +104,31 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     for option in needed or [option for option in options if option["default"] is not None][:1]:
         value = option["name"].upper() if option["required"] else option_text(option["default"])
         words += ["-s", f"{kind}.{option['name']}={value}"]
-    return shlex.join(words)
+    return shlex.join([*words, *_companions(kind, name)])
+
+
+def _companions(kind: str, name: str) -> list[str]:
+    """What else must be chosen, where the usual parts do not go with it."""
+    from genmod.grid import LATENTS, USUAL, companions
+
+    if kind not in USUAL:
+        return []
+    from genmod.dataset import DataInfo
+    from genmod.errors import GenmodError
+
+    try:
+        cell = companions(kind, name, DataInfo((1, 8, 8), levels=17))
+    except GenmodError:
+        return []
+    if cell is None:
+        return ["--condition", "label"] if kind == "prior" else []
+    words = []
+    for axis, usual in USUAL.items():
+        if axis != kind and getattr(cell, axis) != usual:
+            words += [f"--{axis}", getattr(cell, axis)]
+    if cell.latent != LATENTS[0]:
+        words += ["--latent", "x".join(map(str, cell.latent))]
+    return words
 
 
 def _recipe(provided: "Provided", name: str) -> dict[str, Any]:

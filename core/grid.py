@@ -1,5 +1,6 @@
 """Which posterior goes with which prior, divergence and objective: what :func:`genmod.build` would say, computed."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,9 +18,12 @@ from genmod.options import validate
 from genmod.registry import Registry, current_registry
 from genmod.spec import ModelSpec
 
-__all__ = ["AXES", "LATENTS", "Cell", "combinations", "grid_spec"]
+__all__ = ["AXES", "LATENTS", "USUAL", "Cell", "combinations", "companions", "grid_spec"]
 
-AXES = ("posterior", "prior", "divergence", "objective")
+USUAL = {"posterior": "normal", "prior": "normal", "divergence": "kl", "objective": "elbo"}
+"""What most others go with."""
+
+AXES = tuple(USUAL)
 
 LATENTS: tuple[tuple[int, ...], ...] = ((4,), (3, 4))
 """Shapes of latents that are tried: vectors, and groups of classes."""
@@ -123,6 +127,38 @@ def combinations(
                 (divergence, parts["divergence"][divergence]), (objective, parts["objective"][objective])
             )
             yield Cell(posterior, prior, divergence, objective, latent, *refusal)
+
+
+def companions(kind: str, name: str, data: DataInfo, *, registry: Registry | None = None) -> Cell | None:
+    """A combination with one part given that can be built, as few others as possible being unusual.
+
+    Args:
+        kind: one of :data:`AXES`.
+        name: of the component.
+        data: shape and range of the data.
+        registry: where names are looked up; the current one by default.
+
+    Returns:
+        None where there is none, as of a part that needs a condition.
+
+    Example:
+        >>> companions("posterior", "vmf", DataInfo((2,), levels=2)).prior
+        'uniform-sphere'
+    """
+    registry = registry or current_registry()
+    others = [axis for axis in AXES if axis != kind]
+    names = {axis: [name for name in registry.names(axis) if name != USUAL[axis]] for axis in others}
+    if "divergence" in names:
+        # A KL first, so that the model still has a bound.
+        names["divergence"].sort(key=lambda name: not registry.find("divergence", name).load().is_kl)
+    for count in range(len(others) + 1):
+        for free in itertools.combinations(others, count):
+            chosen = {axis: [USUAL[axis]] for axis in others if axis not in free}
+            chosen |= {axis: names[axis] for axis in free}
+            for cell in combinations(data, chosen={**chosen, kind: [name]}, registry=registry):
+                if cell.allowed:
+                    return cell
+    return None
 
 
 def _made(registry: Registry, kind: str, name: str) -> Any:

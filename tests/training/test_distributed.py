@@ -47,8 +47,8 @@ def runs(tmp_path_factory):
     """The same model, trained in one process, in two, in two with spread weights, and in two with a stop between."""
     folder = tmp_path_factory.mktemp("runs")
     for name in ("one", "ddp", "fsdp", "resumed"):
-        small = ["--encoder", "mlp", "-s", "encoder.hidden=64", "-s", "objective.free_bits=0.1"]
-        _genmod(folder, "-q", "build", *small, "-o", name)
+        small = {"encoder": {"name": "mlp", "hidden": [64]}, "settings": {"objective.free_bits": 0.1}}
+        genmod.save(genmod.build(**small), folder / name)
     _genmod(folder, "train", "one", *_RUN)
     _genmod(folder, "train", "ddp", *_RUN, "--processes", "2")
     _genmod(folder, "train", "fsdp", *_RUN, "--processes", "2", "--strategy", "fsdp")
