@@ -71,14 +71,8 @@ def test_spread_weights_give_the_losses_of_whole_ones(runs):
     assert [row[2] for row in spread] == pytest.approx([row[2] for row in whole], abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("strategy", "rank"),
-    [
-        ("ddp", 1),
-        pytest.param("ddp", 0, marks=pytest.mark.slow),
-        pytest.param("fsdp", 1, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize(("strategy", "rank"), [("ddp", 0), ("ddp", 1), ("fsdp", 1)])
+@pytest.mark.slow
 def test_a_signal_to_either_process_stops_both_and_the_run_goes_on_bit_for_bit(
     runs, strategy, rank, tmp_path
 ):
@@ -136,6 +130,7 @@ def _environment(pid):
         return {key.decode(): value.decode() for key, value in pairs}
 
 
+@pytest.mark.slow
 def test_batch_norm_is_refused_where_processes_cannot_share_it(tmp_path):
     _genmod(tmp_path, "-q", "build", "-s", "encoder.norm=batch")
     done = _genmod(tmp_path, "train", "--steps", "2", "--device", "cpu", "--processes", "2", check=False)
