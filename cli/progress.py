@@ -15,6 +15,22 @@ __all__ = ["StepProgress", "TrainingProgress"]
 _SECONDS_BETWEEN_LINES = 5.0
 
 
+def _bar(*more: str) -> Any:
+    """A live line on stderr: a name, how much is done of how much, the time that is left, and further texts."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        *map(TextColumn, more),
+        console=Console(stderr=True, no_color=not console.colored(sys.stderr)),
+        transient=True,
+    )
+
+
 class TrainingProgress:
     """Shows the events of a run; give it to ``train`` as ``on_event``."""
 
@@ -30,19 +46,7 @@ class TrainingProgress:
 
     def __enter__(self) -> Self:
         if self._live:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            colors = console.colored(sys.stderr)
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
-                TextColumn("{task.completed}/{task.total}"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[terms]}"),
-                console=Console(stderr=True, no_color=not colors),
-                transient=True,
-            )
+            self._bar = _bar("{task.fields[terms]}")
             self._bar.start()
         return self
 
@@ -106,17 +110,7 @@ class StepProgress:
 
     def __enter__(self) -> Self:
         if console.animated():
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
-                TextColumn("{task.completed}/{task.total}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True, no_color=not console.colored(sys.stderr)),
-                transient=True,
-            )
+            self._bar = _bar()
             self._bar.start()
         return self
 

@@ -138,7 +138,9 @@ class Conditions:
                 hint="give data with labels, such as the model was built for",
             )
         count = len(self.values[name])
-        if len(column) and not (int(column.min()) >= 0 and int(column.max()) < count):
+        # Looking at values that are on a GPU would make every step wait for it.
+        seen = column.device.type == "cpu" and len(column) > 0
+        if seen and not (int(column.min()) >= 0 and int(column.max()) < count):
             raise DataError(
                 f"{name} is {int(column.min())} to {int(column.max())}; 0 to {count - 1} were declared"
             )
