@@ -2,15 +2,24 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from genmod.cli import console
 from genmod.cli.completion import model_directories
+from genmod.cli.metrics import Metrics, MetricSet, measure_all, number
+from genmod.cli.outputs import DataRoot, Device, Seed, SplitOption
+from genmod.errors import UsageError
+
+if TYPE_CHECKING:
+    from genmod.evaluation.comparison import Difference
 
 __all__ = ["compare"]
+
+Format = Literal["table", "markdown", "csv", "latex", "json"]
 
 
 def compare(
@@ -18,79 +27,173 @@ def compare(
         list[Path],
         typer.Argument(metavar="DIR…", help="Model directories.", autocompletion=model_directories),
     ],
-    split: Annotated[
-        Literal["train", "validation", "test"], typer.Option(help="Part of the data to measure on.")
-    ] = "test",
-    samples: Annotated[
-        int, typer.Option(metavar="K", min=1, help="Draws of the latents for each example.")
-    ] = 10,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of those draws.")] = 0,
-    data_root: Annotated[
+    metric: Metrics = None,
+    reference: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
+        typer.Option(
+            metavar="DIR", help="What the others are compared with.", show_default="the first of them"
+        ),
     ] = None,
-    format_: Annotated[
-        Literal["table", "markdown", "csv", "json"], typer.Option("--format", help="How to print it.")
-    ] = "table",
+    split: SplitOption = "test",
+    seed: Seed = 0,
+    device: Device = "auto",
+    set_: MetricSet = None,
+    data_root: DataRoot = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = "table",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Draw codes, gaps and decodings of all side by side, a .png.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the picture where it exists.")
+    ] = False,
 ) -> None:
     """Compare models side by side.
 
-    The table has what differs in how they were made, and what they measure.
+    The first table has what differs in how they were made, and what they measure, each number with its standard
+    error. The second has how far each is from the reference, on the same examples, and which of these differences
+    are real: those that chance alone would hardly make, corrected for how many there are. A csv has the first table only.
 
     Examples:
       genmod compare model other
-      genmod compare sweep/* --format markdown
+      genmod compare sweep/* --metric elbo,active-units --format markdown
+      genmod compare ae vae --metric mse --pictures gaps.png
     """
-    from genmod.assembly import open_dataset
-    from genmod.bundle import load, read_spec
-    from genmod.evaluation import evaluate
+    from genmod.bundle import read_spec
+    from genmod.evaluation.comparison import differences
     from genmod.sweep import differing, flattened
 
-    specs = [read_spec(directory)[0] for directory in directories]
+    directories = list(dict.fromkeys(directories))
+    if reference is not None and reference not in directories:
+        raise UsageError(
+            f"{reference} is none of the models that are compared",
+            hint=f"one of: {', '.join(map(str, directories))}",
+        )
+    if pictures is not None:
+        from genmod.cli.outputs import check_out
+
+        check_out(pictures, overwrite=overwrite)
     settings = [flattened(directory) for directory in directories]
-    paths = differing(specs) + sorted(
+    paths = differing([read_spec(directory)[0] for directory in directories]) + sorted(
         path
         for path in {path for each in settings for path in each}
         if path.startswith("train.") and len({repr(each.get(path)) for each in settings}) > 1
     )
+    found = measure_all(
+        directories, metric or [], set_ or [], split=split, seed=seed, device=device, root=data_root
+    )
+    names = list(dict.fromkeys(row.name for evaluation in found.values() for row in evaluation.rows))
     rows: list[dict[str, Any]] = []
-    for directory, spec, values in zip(directories, specs, settings, strict=True):
-        console.note(f"measuring {directory}")
-        evaluation = evaluate(
-            load(directory), open_dataset(spec, data_root).split(split), samples=samples, seed=seed
-        )
+    for directory, values in zip(directories, settings, strict=True):
         row: dict[str, Any] = {"model": str(directory), **{path: values.get(path) for path in paths}}
-        for name in ("elbo", "rate", "distortion", "bits_per_dim"):
-            found = next((each for each in evaluation.rows if each.name == name), None)
-            row[name] = None if found is None else found.value
-            row[f"{name} ±"] = None if found is None else found.standard_error
+        by_name = {each.name: each for each in found[directory].rows}
+        for name in names:
+            row[name] = by_name[name].value if name in by_name else None
+            row[f"{name} ±"] = by_name[name].standard_error if name in by_name else None
         rows.append(row)
-    _print(rows, format_)
+    gaps = differences(
+        {str(directory): evaluation for directory, evaluation in found.items()},
+        str(reference) if reference else None,
+    )
+    _print(rows, gaps, format_)
+    for directory, evaluation in found.items():
+        for name, reason in evaluation.undefined.items():
+            console.note(f"{directory}: no {name}: {reason}")
+    if pictures is not None:
+        _draw(directories, pictures, seed=seed, device=device, root=data_root)
 
 
-def _print(rows: list[dict[str, Any]], how: str) -> None:
+def _draw(directories: Sequence[Path], out: Path, *, seed: int, device: str, root: Path | None) -> None:
+    from genmod.cli.outputs import open_data, open_model
+    from genmod.pictures import side_by_side
+
+    models = {str(directory): open_model(directory, device) for directory in directories}
+    splits = {name: open_data(model, {}, root).split("test") for name, model in models.items()}
+    side_by_side(models, splits, seed=seed).savefig(out)
+    console.print_text(str(out))
+
+
+def _print(rows: list[dict[str, Any]], gaps: "Sequence[Difference]", how: Format) -> None:
     if how == "json":
-        console.print_json(rows)
+        console.print_json({"models": rows, "differences": [gap.to_json() for gap in gaps]})
         return
-    columns = list(rows[0])
-    if how == "csv":
-        stream = io.StringIO()
-        writer = csv.DictWriter(stream, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-        console.print_text(stream.getvalue().rstrip())
-        return
-    cells = [[_text(row[column]) for column in columns] for row in rows]
-    if how == "markdown":
-        console.print_text(f"| {' | '.join(columns)} |")
-        console.print_text(f"|{'|'.join(' --- ' for _ in columns)}|")
-        for line in cells:
-            console.print_text(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |")
-        return
-    console.print_table(columns, cells)
+    second = [
+        {
+            "metric": gap.metric,
+            "model": gap.model,
+            "minus": gap.reference,
+            "difference": gap.value,
+            "±": gap.standard_error,
+            "p": f"{gap.p:.2g}" if gap.p > 1e-99 else "< 1e-99",
+            "paired": "yes" if gap.paired else "no",
+            "verdict": _verdict(gap),
+        }
+        for gap in gaps
+    ]
+    for number_, table in enumerate([rows, second]):
+        # A file of comma-separated values holds one table.
+        if not table or (number_ and how == "csv"):
+            continue
+        if number_:
+            console.print_text("")
+        columns = list(table[0])
+        if how == "csv":
+            stream = io.StringIO()
+            writer = csv.DictWriter(stream, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(table)
+            console.print_text(stream.getvalue().rstrip())
+            continue
+        cells = [[_text(row[column]) for column in columns] for row in table]
+        if how == "markdown":
+            console.print_text(_markdown(columns, cells))
+        elif how == "latex":
+            console.print_text(_latex(columns, cells))
+        else:
+            console.print_table(columns, cells)
+
+
+def _verdict(gap: "Difference") -> str:
+    if not gap.real:
+        return "not distinguishable"
+    return {"model": "better", "reference": "worse", "": "differs"}[gap.better]
+
+
+def _markdown(columns: list[str], cells: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _latex(columns: list[str], cells: list[list[str]]) -> str:
+    special = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "±": r"$\pm$"}
+    special |= {
+        "{": r"\{",
+        "}": r"\}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+    }
+
+    def line(row: list[str]) -> str:
+        return " & ".join("".join(special.get(letter, letter) for letter in cell) for cell in row) + r" \\"
+
+    body = [line(columns), r"\midrule", *map(line, cells)]
+    return "\n".join(
+        [
+            r"\begin{tabular}{l" + "r" * (len(columns) - 1) + "}",
+            r"\toprule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
 
 
 def _text(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)

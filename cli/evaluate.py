@@ -7,7 +7,8 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import model_directories
-from genmod.cli.outputs import DataRoot, Device, Seed, Set, SplitOption, open_model, open_split
+from genmod.cli.metrics import Metrics, MetricSet, details, measure_all, number
+from genmod.cli.outputs import DataRoot, Device, Seed, SplitOption
 
 __all__ = ["evaluate"]
 
@@ -22,57 +23,62 @@ def evaluate(
             autocompletion=model_directories,
         ),
     ] = None,
+    metric: Metrics = None,
     split: SplitOption = "test",
-    samples: Annotated[
-        int, typer.Option(metavar="K", min=1, help="Draws of the latents for each example.")
-    ] = 10,
     seed: Seed = 0,
     device: Device = "auto",
-    set_: Set = None,
+    set_: MetricSet = None,
     data_root: DataRoot = None,
+    define: Annotated[bool, typer.Option("--define", help="Say what each number is.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure a model on its test data.
 
-    ELBO, rate and distortion in nats for each example, and bits per dimension, each with the standard error
-    of its mean over the examples. What a model does not have is left out, and why is said.
+    Each number comes with its standard error. What a model or its data do not have is left out, and why is said.
+    Without --metric these are ELBO, rate and distortion in nats for each example, and bits per dimension.
 
     Examples:
       genmod evaluate
       genmod evaluate vae beta8 --split validation
-      genmod evaluate --samples 100 --json
+      genmod evaluate --metric nll[5000] --metric active-units
+      genmod evaluate --metric fid[pixel],kid[pixel] -s fid.samples=2000 --define
+      genmod evaluate --metric elbo[100] --json
     """
-    from genmod.bundle import read_spec
-
-    places = directories or [Path("model")]
-    specs = [read_spec(place)[0] for place in places]
-    if (
-        len({(spec.components["dataset"].name, str(spec.components["dataset"].options)) for spec in specs})
-        > 1
-    ):
-        console.warning("these models were built for different data; their numbers cannot be compared")
-
-    from genmod.evaluation import evaluate as measure
-
-    found = {}
-    for place in places:
-        model = open_model(place, device)
-        found[place] = measure(
-            model, open_split(model, split, set_ or [], data_root), samples=samples, seed=seed
-        )
+    found = measure_all(
+        directories or [Path("model")],
+        metric or [],
+        set_ or [],
+        split=split,
+        seed=seed,
+        device=device,
+        root=data_root,
+    )
     if json:
         models = [{"directory": str(place), **evaluation.to_json()} for place, evaluation in found.items()]
         console.print_json({"split": split, "models": models})
-        return
-    several = len(places) > 1
-    console.print_table(
-        [*["model"] * several, split, "value", "standard error", "unit", "examples"],
-        [
-            [*[place] * several, row.name, f"{row.value:.3f}", f"{row.standard_error:.3f}", row.unit, row.n]
-            for place, evaluation in found.items()
-            for row in evaluation.rows
-        ],
-    )
-    for place, evaluation in found.items():
-        for name, reason in evaluation.undefined.items():
-            console.note(f"{place}: no {name}: {reason}" if several else f"no {name}: {reason}")
+    else:
+        several = len(found) > 1
+        rows = [(place, row) for place, evaluation in found.items() for row in evaluation.rows]
+        console.print_table(
+            [*["model"] * several, split, "value", "standard error", "unit", "examples", "details"],
+            [
+                [
+                    *[place] * several,
+                    row.name,
+                    number(row.value),
+                    number(row.standard_error),
+                    row.unit,
+                    row.n,
+                    details(row.details),
+                ]
+                for place, row in rows
+            ],
+        )
+        if define:
+            for name, definition in dict((row.name, row.definition) for _, row in rows).items():
+                console.note(f"{name}: {definition}")
+        for place, evaluation in found.items():
+            for name, reason in evaluation.undefined.items():
+                console.note(f"{place}: no {name}: {reason}" if several else f"no {name}: {reason}")
+    if not any(evaluation.rows for evaluation in found.values()):
+        raise typer.Exit(1)

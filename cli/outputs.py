@@ -1,9 +1,9 @@
 """What the commands share that use a model: their options, opening it and its data, and writing a picture."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from genmod.cli.completion import model_directories, option_names
 from genmod.errors import DataError, FileError, UsageError
 
 if TYPE_CHECKING:
-    from genmod.dataset import Split
+    from genmod.dataset import Dataset, Split
     from genmod.model import LatentVariableModel
     from genmod.pictures import Picture
 
@@ -27,6 +27,7 @@ __all__ = [
     "Set",
     "SplitOption",
     "check_out",
+    "open_data",
     "open_model",
     "open_split",
     "write",
@@ -130,7 +131,6 @@ def open_split(
         UsageError: something else than an option of the dataset is to be set.
         DataError: these data are not of the model's kind.
     """
-    from genmod.assembly import open_dataset
     from genmod.options import Text
     from genmod.spec import parse_setting
 
@@ -141,6 +141,17 @@ def open_split(
             f"{', '.join(wrong)} cannot be set for a model that is built already",
             hint="options of the dataset can: -s dataset.OPTION=VALUE",
         )
+    return open_data(model, values, root).split(name)
+
+
+def open_data(model: "LatentVariableModel", values: Mapping[str, Any], root: Path | None) -> "Dataset":
+    """The data that a model was built for, with options by path ``dataset.OPTION`` set anew.
+
+    Raises:
+        DataError: these data are not of the model's kind.
+    """
+    from genmod.assembly import open_dataset
+
     dataset = open_dataset(model.spec.with_options(values), root)
     if (dataset.info.shape, dataset.info.levels) != (model.data.shape, model.data.levels):
         raise DataError(
@@ -148,7 +159,7 @@ def open_split(
             f"these data have shape {dataset.info.shape} and {_levels(dataset.info.levels)}",
             hint="choose data of the same kind, or build a model for these",
         )
-    return dataset.split(name)
+    return dataset
 
 
 def _levels(levels: int | None) -> str:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from genmod.divergence import Divergence
     from genmod.encoder import Encoder
     from genmod.errors import DataError, FileError, GenmodError, PluginError, UndefinedError, UsageError
-    from genmod.evaluation import evaluate
+    from genmod.evaluation import Evaluation, Row, Subject, Undefined, bits_per_dim, evaluate, mean_row
     from genmod.fitting import fit_sampler
+    from genmod.metric import Metric
     from genmod.model import GenerativeModel, LatentVariableModel
     from genmod.network import Network
     from genmod.objective import Objective, Terms
@@ -45,27 +46,33 @@ __all__ = [
     "Divergence",
     "Doc",
     "Encoder",
+    "Evaluation",
     "Factor",
     "FileError",
     "GenerativeModel",
     "GenmodError",
     "LatentVariableModel",
     "LogScaleNormal",
+    "Metric",
     "ModelSpec",
     "Network",
     "Objective",
     "PluginError",
     "Posterior",
     "Prior",
+    "Row",
     "Sampler",
     "Schedule",
     "Split",
+    "Subject",
     "TensorSplit",
     "Terms",
     "Tracker",
     "TrainSettings",
+    "Undefined",
     "UndefinedError",
     "UsageError",
+    "bits_per_dim",
     "bounded_log_scale",
     "build",
     "compose",
@@ -74,6 +81,7 @@ __all__ = [
     "fit_sampler",
     "hookimpl",
     "load",
+    "mean_row",
     "open_dataset",
     "save",
     "train",
@@ -89,8 +97,9 @@ _WHERE = {
     "divergence": "Divergence",
     "encoder": "Encoder",
     "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
-    "evaluation": "evaluate",
+    "evaluation": "Evaluation Row Subject Undefined bits_per_dim evaluate mean_row",
     "fitting": "fit_sampler",
+    "metric": "Metric",
     "model": "GenerativeModel LatentVariableModel",
     "network": "Network",
     "objective": "Objective Terms",

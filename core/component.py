@@ -35,6 +35,8 @@ KINDS: dict[str, str] = {
     "objective": "genmod.objective:Objective",
     "dataset": "genmod.dataset:Dataset",
     "sampler": "genmod.sampler:Sampler",
+    "metric": "genmod.metric:Metric",
+    "features": "genmod.features:Features",
     "tracker": "genmod.tracker:Tracker",
     "recipe": "",
 }

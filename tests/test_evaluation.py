@@ -52,7 +52,7 @@ def test_numbers_by_hand():
 
 def test_rate_is_exact_and_the_same_for_any_number_of_draws():
     model, split = model_of(zero=False), split_of(50)
-    rates = [evaluate(model, split, samples=n)["rate"].value for n in (1, 3, 10)]
+    rates = [evaluate(model, split, f"elbo[{n}]")["rate"].value for n in (1, 3, 10)]
     assert rates == pytest.approx([rates[0]] * 3, rel=1e-9)
     with torch.no_grad():
         q = model.encode(split.batch.x)
@@ -65,8 +65,8 @@ def test_more_draws_are_less_noisy_and_not_biased():
     model, split = model_of(zero=False), split_of(40)
     with torch.no_grad():
         model.network.layers[0].weight.mul_(3)
-    few = np.array([evaluate(model, split, samples=1, seed=seed)["elbo"].value for seed in range(200)])
-    many = np.array([evaluate(model, split, samples=20, seed=seed)["elbo"].value for seed in range(50)])
+    few = np.array([evaluate(model, split, "elbo[1]", seed=seed)["elbo"].value for seed in range(200)])
+    many = np.array([evaluate(model, split, "elbo[20]", seed=seed)["elbo"].value for seed in range(50)])
     assert many.std() < 0.4 * few.std()
     assert abs(many.mean() - few.mean()) < 4.5 * math.sqrt(few.var() / 200 + many.var() / 50)
 
@@ -74,10 +74,10 @@ def test_more_draws_are_less_noisy_and_not_biased():
 def test_standard_error_covers_the_mean_over_all_data():
     """Two standard errors around the estimate from 300 examples hold the value of 20,000 in about 95 %."""
     model, everything = model_of(), split_of(20_000)
-    truth = evaluate(model, everything, samples=1)["elbo"].value
+    truth = evaluate(model, everything, "elbo[1]")["elbo"].value
     inside = 0
     for start in range(0, 20_000, 300)[:60]:
-        row = evaluate(model, TensorSplit(everything.batch[start : start + 300]), samples=1)["elbo"]
+        row = evaluate(model, TensorSplit(everything.batch[start : start + 300]), "elbo[1]")["elbo"]
         inside += abs(row.value - truth) < 2 * row.standard_error
     assert 50 <= inside <= 60
 
@@ -92,7 +92,7 @@ def test_same_seed_same_numbers_and_nothing_else_changes():
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
     assert all(p.grad is None for p in model.parameters())
-    assert (first.samples, first.seed) == (10, 3)
+    assert (first["elbo"].details["samples"], first.seed) == (10, 3)
 
 
 def test_evaluation_mode_is_used_and_given_back_after_an_error():
@@ -171,7 +171,7 @@ def test_divergence_without_a_closed_form_is_estimated():
 
     prior = model.prior()
     model.prior.forward = lambda: Plain(prior)
-    row = evaluate(model, split, samples=200)["rate"]
+    row = evaluate(model, split, "elbo[200]")["rate"]
     assert row.value == pytest.approx(exact, rel=0.05, abs=0.01)
 
 

@@ -1,5 +1,8 @@
 """Numbers about a model, each with its definition and its uncertainty."""
 
-from genmod.evaluation.bounds import Evaluation, Row, bits_per_dim, evaluate
+from genmod.evaluation.bits import bits_per_dim
+from genmod.evaluation.row import Evaluation, Row, Undefined, mean_row
+from genmod.evaluation.runner import evaluate
+from genmod.evaluation.subject import Coded, Subject
 
-__all__ = ["Evaluation", "Row", "bits_per_dim", "evaluate"]
+__all__ = ["Coded", "Evaluation", "Row", "Subject", "Undefined", "bits_per_dim", "evaluate", "mean_row"]

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from genmod.dataset import Split
+from genmod.decoder import Decoder
 from genmod.divergence import Divergence
 from genmod.prior import Prior
 from genmod.random import seed_for
@@ -12,18 +13,18 @@ __all__ = ["prepare"]
 
 
 def prepare(model: nn.Module, split: Split, seed: int, *, resumed: bool) -> None:
-    """Tell every divergence how many examples there are, and give every prior those that it wants.
+    """Tell every divergence how many examples there are, and give priors and decoders those that they want.
 
     Args:
         model: whose parts.
         split: the training examples.
         seed: the same one gives the same examples.
-        resumed: whether a run goes on: priors then have what they were given at its start.
+        resumed: whether a run goes on: they then have what they were given at its start.
     """
     for part in model.modules():
         if isinstance(part, Divergence):
             part.prepare(len(split))
-        if isinstance(part, Prior) and part.examples_wanted and not resumed:
+        if isinstance(part, Prior | Decoder) and part.examples_wanted and not resumed:
             generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
             chosen = torch.randperm(len(split), generator=generator)[: part.examples_wanted]
             part.prepare(split.__getitems__(sorted(chosen.tolist())).x)

@@ -7,6 +7,7 @@ import pytest
 
 import genmod as library
 from genmod.assembly import open_dataset
+from genmod.cli.metrics import number as format_number
 
 
 @pytest.fixture
@@ -26,34 +27,51 @@ def test_table(genmod, model):
     done = genmod("evaluate", "--device", "cpu")
     assert done.code == 0, done.err
     header, rows = table(done.out)
-    assert header == ["test", "value", "standard error", "unit", "examples"]
+    assert header == ["test", "value", "standard error", "unit", "examples", "details"]
     wanted = library.evaluate(model, open_dataset(model.spec).split("test"))
     assert [row[0] for row in rows] == ["elbo", "rate", "distortion", "bits_per_dim"]
     for row in rows:
         number = wanted[row[0]]
-        assert row[1:] == [f"{number.value:.3f}", f"{number.standard_error:.3f}", number.unit, str(number.n)]
+        assert row[1:] == [
+            format_number(number.value),
+            format_number(number.standard_error),
+            number.unit,
+            str(number.n),
+            "samples 10",
+        ]
     assert done.err.startswith("warning: model records no training run")
 
 
 def test_json(genmod, model):
     done = genmod(
-        "evaluate", "model", "--split", "validation", "--samples", 3, "--seed", 4, "--device", "cpu", "--json"
+        "evaluate",
+        "model",
+        "--split",
+        "validation",
+        "-s",
+        "elbo.samples=3",
+        "--seed",
+        4,
+        "--device",
+        "cpu",
+        "--json",
     )
     document = json.loads(done.out)
-    wanted = library.evaluate(model, open_dataset(model.spec).split("validation"), samples=3, seed=4)
+    wanted = library.evaluate(model, open_dataset(model.spec).split("validation"), "elbo[3]", seed=4)
     (found,) = document["models"]
     assert document["split"] == "validation"
     assert found["directory"] == "model"
-    assert (found["samples"], found["seed"], found["undefined"]) == (3, 4, {})
+    assert (found["seed"], found["undefined"], found["warnings"]) == (4, {}, [])
     for row, number in zip(found["rows"], wanted.rows, strict=True):
-        assert row == vars(number)
+        assert row == {key: value for key, value in vars(number).items() if key != "examples"}
+        assert row["details"] == {"samples": 3}
 
 
 def test_several_models_in_one_table(genmod, model):
     library.save(library.build("autoencoder", encoder="mlp", latent=3), "plain")
     done = genmod("evaluate", "model", "plain", "--device", "cpu")
     header, rows = table(done.out)
-    assert header == ["model", "test", "value", "standard error", "unit", "examples"]
+    assert header == ["model", "test", "value", "standard error", "unit", "examples", "details"]
     assert [row[:2] for row in rows] == [
         ["model", "elbo"],
         ["model", "rate"],
@@ -106,7 +124,9 @@ def test_nothing_is_written(genmod, model, tmp_path):
     [
         ("nowhere", "there is no model directory nowhere"),
         ("model nowhere", "there is no model directory nowhere"),
-        ("--samples 0", "--samples"),
+        ("--metric elbo[0]", "elbo.samples"),
+        ("--metric elbow", "did you mean elbo"),
+        ("--metric elbo -s nll.samples=3", "nll.samples cannot be set here"),
         ("--split all", "'train', 'validation', 'test'"),
         ("--device gpu", "'gpu' is no device"),
         ("-s objective.beta=2", "objective.beta cannot be set"),
@@ -117,3 +137,11 @@ def test_arguments_that_cannot_be(genmod, model, arguments, message):
     assert (done.code, done.out) == (2, "")
     assert message in done.err
     assert "hint: " in done.err
+
+
+def test_several_metrics_options_and_definitions(genmod, model):
+    done = genmod("evaluate", "--metric", "elbo[2]", "--device", "cpu", "--define", "--split", "validation")
+    assert done.code == 0, done.err
+    assert "rate: KL(q(z|x) ‖ p(z))" in done.err
+    _, rows = table(done.out)
+    assert {row[-1] for row in rows} == {"samples 2"}

@@ -240,7 +240,7 @@ def test_ms_ssim_is_one_for_equals_and_less_for_others():
 @pytest.mark.parametrize("name", ["log-cosh", "ms-ssim"])
 def test_errors_that_are_no_densities_have_no_bound(name):
     model = assemble(compose(components={"decoder": name}, latent=2), DataInfo((1, 8, 8), levels=17))
-    result = evaluate(model, TensorSplit(Batch(torch.rand(4, 1, 8, 8))), samples=1)
+    result = evaluate(model, TensorSplit(Batch(torch.rand(4, 1, 8, 8))), "elbo[1]")
     assert [row.name for row in result.rows] == ["distortion"]
     assert {"elbo", "bits_per_dim"} <= set(result.undefined)
 
@@ -267,6 +267,6 @@ def test_bits_per_dim_do_not_depend_on_who_adds_the_noise(decoder):
         fixed = torch.Generator().manual_seed(0)
         stored = torch.randint(17, (400, 1, 8, 8), dtype=torch.uint8, generator=fixed)
         split = TensorSplit(Batch(stored))
-        rows.append(evaluate(model, split, samples=2)["bits_per_dim"])
+        rows.append(evaluate(model, split, "elbo[2]")["bits_per_dim"])
     error = math.hypot(*(row.standard_error for row in rows))
     assert abs(rows[0].value - rows[1].value) <= 4 * error + 1e-3

@@ -73,7 +73,7 @@ def test_elbo_is_the_marginal_where_the_posterior_is_exact(known):
     elbos = torch.stack([model.terms(x).values["elbo"] for _ in range(2000)])
     error = elbos.std(0) / len(elbos) ** 0.5
     assert ((elbos.mean(0) - exact).abs() <= 4.5 * error).all()
-    row = evaluate(model, TensorSplit(Batch(x)), samples=500)["elbo"]
+    row = evaluate(model, TensorSplit(Batch(x)), "elbo[500]")["elbo"]
     assert row.value == pytest.approx(exact.mean().item(), abs=0.02)
 
 
@@ -132,5 +132,5 @@ def test_linear_vae_reaches_probabilistic_pca(tmp_path):
         device="cpu",
         log_every=1000,
     )
-    elbo = evaluate(model, data.split("test"), samples=100)["elbo"].value
+    elbo = evaluate(model, data.split("test"), "elbo[100]")["elbo"].value
     assert reference - 0.05 < elbo < reference + 0.01

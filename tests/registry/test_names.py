@@ -197,7 +197,7 @@ def test_distribution_without_that_component(site):
     with pytest.raises(UnknownComponentError, match="another kind of component: posterior"):
         Registry().find("encoder", "genmod-vq/lonely")
     with pytest.raises(UnknownComponentError) as raised:
-        Registry().find("objective", "genmod-vq/elbo")
+        Registry().find("objective", "genmod-vq/geco")
     assert "another kind" not in raised.value.hint
 
 

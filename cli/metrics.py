@@ -1,0 +1,138 @@
+"""What the commands share that measure models: naming metrics, and measuring the models of several directories."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from genmod.cli import console
+from genmod.cli.completion import component_names, option_names
+from genmod.cli.outputs import open_data, open_model
+from genmod.errors import UsageError
+
+if TYPE_CHECKING:
+    from genmod.evaluation import Evaluation
+
+__all__ = ["MetricSet", "Metrics", "details", "measure_all", "number"]
+
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        "-m",
+        metavar="NAME",
+        help="What to measure, as `genmod list metric` has it, with a value in brackets where it takes one; "
+        "repeatable, or with commas between.",
+        show_default="elbo",
+        autocompletion=component_names("metric"),
+    ),
+]
+MetricSet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        "-s",
+        metavar="NAME.OPTION=VALUE",
+        help="Set an option of a metric or of the dataset; repeatable.",
+        autocompletion=option_names,
+    ),
+]
+
+
+def measure_all(
+    directories: Sequence[Path],
+    metrics: Sequence[str],
+    settings: Sequence[str],
+    *,
+    split: Literal["train", "validation", "test"],
+    seed: int,
+    device: str,
+    root: Path | None,
+) -> "dict[Path, Evaluation]":
+    """Measure the model of each directory on its own data.
+
+    All names, options and directories are looked at before the first is measured.
+
+    Raises:
+        UsageError: an unknown metric or option.
+        FileError: a directory holds no model.
+    """
+    from genmod.bundle import read_spec
+    from genmod.evaluation import evaluate
+    from genmod.evaluation.runner import make_metrics, parse_metrics
+
+    data, tables = _tables(parse_metrics(metrics or ["elbo"]), settings)
+    make_metrics(tables)
+    specs = [read_spec(directory)[0] for directory in directories]
+    kinds = {(spec.components["dataset"].name, str(spec.components["dataset"].options)) for spec in specs}
+    if len(kinds) > 1:
+        console.warning("these models were built for different data; their numbers cannot be compared")
+
+    from genmod.cli.progress import StepProgress
+
+    found = {}
+    for directory in directories:
+        model = open_model(directory, device)
+        if len(directories) > 1:
+            console.note(f"measuring {directory}")
+        with StepProgress() as progress:
+            found[directory] = evaluate(
+                model,
+                open_data(model, data, root),
+                tables,
+                split=split,
+                seed=seed,
+                on_progress=progress,
+            )
+        for text in found[directory].warnings:
+            console.warning(f"{directory}: {text}" if len(directories) > 1 else text)
+    return found
+
+
+def _tables(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Options of the dataset by path, and a table for each metric.
+
+    Raises:
+        UsageError: an option of something that is not measured.
+    """
+    from genmod.options import Text
+    from genmod.spec import parse_setting
+
+    bare = {name: name.partition("[")[0].strip() for name in names}
+    data: dict[str, Any] = {}
+    options: dict[str, dict[str, Any]] = {name: {} for name in bare.values()}
+    for path, value in map(parse_setting, settings):
+        where, _, option = path.partition(".")
+        if where == "dataset":
+            data[path] = Text(value)
+        elif where in options:
+            options[where][option] = Text(value)
+        else:
+            allowed = ", ".join(f"{name}.OPTION" for name in [*options, "dataset"])
+            raise UsageError(
+                f"{path} cannot be set here",
+                hint=f"these can: {allowed}; a metric is chosen with --metric {where}",
+            )
+    return data, [{"name": name, **options[bare[name]]} for name in names]
+
+
+def number(value: float) -> str:
+    """Three decimals, or more where there is little before them.
+
+    Example:
+        >>> number(-93.19512), number(0.000123456), number(0.0)
+        ('-93.195', '0.000123', '0.000')
+    """
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.1 else f"{value:.3g}"
+
+
+def details(more: Mapping[str, Any]) -> str:
+    """What belongs to a number, in one line; long lists are left to ``--json``.
+
+    Example:
+        >>> details({"samples": 10, "ess": 3.14159, "indices": list(range(100))})
+        'samples 10, ess 3.142'
+    """
+    short = {name: number(value) if isinstance(value, float) else str(value) for name, value in more.items()}
+    return ", ".join(f"{name} {text}" for name, text in short.items() if len(text) <= 40)

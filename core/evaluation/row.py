@@ -1,0 +1,129 @@
+"""Numbers about a model, each with its definition and its uncertainty."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from torch import Tensor
+
+from genmod.errors import UndefinedError
+
+__all__ = ["Evaluation", "Row", "Undefined", "mean_row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number with its uncertainty.
+
+    Args:
+        name: what it is called, with what it depends on in brackets: ``fid[pixel]``.
+        value: the number; a mean over the examples where ``examples`` are given.
+        standard_error: of the value; NaN where it is not known.
+        n: number of examples that it is about.
+        unit: ``nats`` for each example, ``bits``, or nothing.
+        definition: what it is, in one line.
+        better: which way is better, where there is one.
+        details: what else belongs to the number: draws for each example, their effective number, a floor.
+        examples: the number of each example, ``(n,)`` in float64 on the CPU, in the order of the split; by these two
+            models can be compared on the same data.
+    """
+
+    name: str
+    value: float
+    standard_error: float
+    n: int
+    unit: str
+    definition: str
+    better: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    examples: Tensor | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.better not in ("", "higher", "lower"):
+            raise ValueError(f"better is {self.better!r}, neither 'higher' nor 'lower'")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, without the numbers of the examples."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "examples"}
+
+
+@dataclass(frozen=True)
+class Undefined:
+    """A number that a model or its data do not have, and why.
+
+    Args:
+        name: what it would be called.
+        reason: why there is none.
+    """
+
+    name: str
+    reason: str
+
+
+def mean_row(
+    name: str,
+    examples: Tensor,
+    unit: str,
+    definition: str,
+    better: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> Row:
+    """The mean over examples, and the standard error of that mean: ``s / sqrt(n)``.
+
+    Args:
+        name: what it is called.
+        examples: the number of each example, ``(n,)``.
+        unit: of the number.
+        definition: what it is, in one line.
+        better: which way is better, where there is one.
+        details: what else belongs to the number.
+
+    Example:
+        >>> import torch
+        >>> row = mean_row("error", torch.tensor([1.0, 2.0, 3.0]), "", "a number")
+        >>> row.value, round(row.standard_error, 4)
+        (2.0, 0.5774)
+    """
+    examples = examples.detach().cpu().double()
+    n = len(examples)
+    error = examples.std(correction=1).item() / math.sqrt(n) if n > 1 else math.nan
+    return Row(
+        name, examples.mean().item(), error, n, unit, definition, better, details or {}, examples=examples
+    )
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All numbers of one model on one split, and why others are not there.
+
+    Args:
+        rows: the numbers.
+        undefined: name of a number → why this model or these data have none.
+        warnings: what makes the numbers less certain than they look.
+        seed: of everything that was drawn.
+    """
+
+    rows: tuple[Row, ...]
+    undefined: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __getitem__(self, name: str) -> Row:
+        """The number of that name.
+
+        Raises:
+            UndefinedError: this model or these data have none; says why.
+            KeyError: there is no number of that name.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        if name in self.undefined:
+            raise UndefinedError(f"there is no {name}: {self.undefined[name]}")
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        plain = {key: value for key, value in asdict(self).items() if key != "rows"}
+        return {"rows": [row.to_json() for row in self.rows], **plain}

@@ -1,0 +1,142 @@
+"""Measuring a model by any metrics."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+
+from genmod.dataset import Dataset, Split, SplitName
+from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.row import Evaluation, Row, Undefined
+from genmod.evaluation.subject import Subject
+from genmod.metric import Metric
+from genmod.model import LatentVariableModel
+from genmod.options import Text, validate
+from genmod.registry import current_registry
+from genmod.spec import ComponentSpec
+
+__all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics"]
+
+MetricName = str | Mapping[str, Any]
+"""``elbo``, ``fid[pixel]``, or a table ``{"name": "elbo", "samples": 100}``."""
+
+_NAMED = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<value>[^\[\]]*)\])?")
+
+
+def evaluate(
+    model: LatentVariableModel,
+    data: Split | Dataset,
+    metrics: MetricName | Sequence[MetricName] = "elbo",
+    *,
+    split: SplitName = "test",
+    seed: int = 0,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Evaluation:
+    """Measure a model on data.
+
+    Args:
+        model: put in evaluation mode meanwhile.
+        data: a dataset, whose training split is what metrics fit something to; or the examples alone, a split.
+        metrics: names, as ``genmod list metric`` has them, with a value for the main option of some in brackets; or
+            tables with options.
+        split: which examples of a dataset.
+        seed: of everything that is drawn; the caller's random state is left as it was.
+        on_progress: called with what is being done, how much of it is done, and of how much.
+
+    Returns:
+        The numbers, and why others are not there.
+
+    Raises:
+        UsageError: an unknown name or wrong options.
+        PluginError: a plugin is missing or broken.
+
+    Example:
+        >>> from genmod import Batch, TensorSplit, build
+        >>> split = TensorSplit(Batch(torch.zeros(8, 1, 8, 8)))
+        >>> [row.name for row in evaluate(build(encoder="mlp"), split).rows]
+        ['elbo', 'rate', 'distortion', 'bits_per_dim']
+    """
+    names = [metrics] if isinstance(metrics, str | Mapping) else list(metrics)
+    if isinstance(data, Dataset):
+        subject = Subject(
+            model, data.split(split), train=partial(data.split, "train"), seed=seed, on_progress=on_progress
+        )
+    else:
+        subject = Subject(model, data, seed=seed, on_progress=on_progress)
+    return measure(make_metrics(names), subject)
+
+
+def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
+    """The numbers that metrics give of one subject.
+
+    Args:
+        metrics: what to call each where it is undefined → the metric.
+        subject: what they measure.
+    """
+    rows: dict[str, Row] = {}
+    undefined: dict[str, str] = {}
+    was_training = subject.model.training
+    subject.model.eval()
+    try:
+        for label, metric in metrics.items():
+            try:
+                with torch.no_grad():
+                    for found in metric.measure(subject):
+                        if isinstance(found, Undefined):
+                            undefined[found.name] = found.reason
+                        else:
+                            rows.setdefault(found.name, found)
+            except UndefinedError as error:
+                undefined[label] = error.message
+    finally:
+        subject.model.train(was_training)
+    return Evaluation(tuple(rows.values()), undefined, tuple(subject.warnings), subject.seed)
+
+
+def make_metrics(names: Iterable[MetricName]) -> dict[str, Metric]:
+    """Metrics with their options, by what to call them.
+
+    Raises:
+        UsageError: an unknown name, wrong options, or a value in brackets for one that takes none.
+        PluginError: a plugin is missing or broken.
+
+    Example:
+        >>> metrics = make_metrics(["elbo[50]"])
+        >>> metrics["elbo[50]"].samples
+        50
+    """
+    return dict(_make(name) for name in names)
+
+
+def _make(given: MetricName) -> tuple[str, Metric]:
+    table = {"name": given} if isinstance(given, str) else dict(given)
+    label = str(table.get("name", "")).strip()
+    match = _NAMED.fullmatch(label)
+    if match is None:
+        raise UsageError(f"{given!r} is no metric", hint="write NAME or NAME[VALUE]: genmod list metric")
+    part = ComponentSpec.from_plain("metric", {**table, "name": match["name"]})
+    cls: type[Metric] = current_registry().find("metric", part.name).load()
+    options = dict(part.options)
+    if match["value"] is not None:
+        if not cls.main:
+            raise UsageError(
+                f"metric {part.name!r} takes nothing in brackets", hint=f"genmod show metric {part.name}"
+            )
+        options[cls.main] = Text(match["value"])
+    return label, cls(**validate(cls, options, part.name, label=f"metric {part.name}"))
+
+
+def parse_metrics(texts: Iterable[str]) -> list[str]:
+    """The metrics of a command line: names with commas between them, where not inside brackets.
+
+    Example:
+        >>> parse_metrics(["elbo,fid[pixel]", "nll"])
+        ['elbo', 'fid[pixel]', 'nll']
+    """
+    return [name.strip() for text in texts for name in re.split(r",(?![^\[]*\])", text) if name.strip()]
+
+
+def _label(metric: Metric) -> str:
+    return str(vars(metric).get("_genmod_label", type(metric).__name__))

@@ -1,0 +1,191 @@
+"""What is measured: a model, the data, and what several metrics need of them, made once."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genmod.dataset import Batch, Split
+from genmod.errors import UndefinedError
+from genmod.model import LatentVariableModel
+from genmod.random import seed_for, seeded
+from genmod.sampler import Source
+
+__all__ = ["CHUNK", "Coded", "Part", "Subject"]
+
+CHUNK = 500
+"""Examples at a time; a constant, because the draws are seeded for each chunk."""
+
+Part = Literal["split", "train"]
+"""The split that is measured, or the training split, to which things are fitted."""
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Codes of examples, and what is known of these.
+
+    Args:
+        means: of ``q(z|x)``, or draws where it has no known mean, ``(N, *latent_shape)``.
+        draws: one draw of ``q(z|x)`` for each example, ``(N, *latent_shape)``.
+        labels: their classes, ``(N,)`` int64, or None.
+        factors: their ground-truth factors, ``(N, K)`` int64, or None.
+    """
+
+    means: Tensor
+    draws: Tensor
+    labels: Tensor | None
+    factors: Tensor | None
+
+
+class Subject:
+    """A model and the split that it is measured on.
+
+    Metrics share it: what several of them need, codes and generated examples, is made once. All of it is on the CPU
+    unless it says otherwise, and a function of the seed alone, whichever metrics are asked for, in whatever order.
+
+    Args:
+        model: in evaluation mode.
+        split: the examples.
+        train: gives the training split, for metrics that fit something or compare with it; None where there is none.
+        seed: of everything that is drawn.
+        on_progress: called with what is being done, how much of it is done, and of how much.
+    """
+
+    def __init__(
+        self,
+        model: LatentVariableModel,
+        split: Split,
+        *,
+        train: Callable[[], Split] | None = None,
+        seed: int = 0,
+        on_progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        self.model = model
+        self.split = split
+        self.seed = seed
+        self.warnings: list[str] = []
+        self._train = train
+        self._on_progress = on_progress
+        # Per subject, so that nothing outlives it.
+        self._codes_once = cache(self._codes)
+        self._chunk_once = cache(self._chunk)
+
+    def of(self, part: Part) -> Split:
+        """A split by its part.
+
+        Raises:
+            UndefinedError: there is no training split.
+        """
+        if part == "split":
+            return self.split
+        if self._train is None:
+            raise UndefinedError("it needs training data, and none were given")
+        return self._train()
+
+    def warn(self, text: str) -> None:
+        """Say what makes a number less certain than it looks; once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Say how far a long computation has come."""
+        if self._on_progress is not None:
+            self._on_progress(what, done, total)
+
+    @contextmanager
+    def drawing(self, stream: str, step: int = 0) -> Iterator[None]:
+        """Draw from a stream of its own inside; two streams of different names are independent."""
+        with seeded(seed_for(self.seed, f"evaluation/{stream}", step)):
+            yield
+
+    def batches(
+        self, stream: str, part: Part = "split", *, limit: int | None = None, size: int = CHUNK
+    ) -> Iterator[tuple[LatentVariableModel, Tensor, Batch]]:
+        """The examples of a part in order, batch by batch, drawing from ``stream`` while one is worked on.
+
+        Args:
+            stream: of binarisation and of all that is drawn inside the loop.
+            part: which split.
+            limit: only as many of the first examples.
+            size: examples at a time; another size draws other numbers.
+
+        Yields:
+            The model, which has been told the conditions of the batch where it is conditional; observations
+            ``x (B, *data.shape)`` on its device; the batch as it is stored.
+        """
+        split = self.of(part)
+        count = len(split) if limit is None else min(limit, len(split))
+        for start in range(0, count, size):
+            with self.drawing(stream, start):
+                batch = split.__getitems__(range(start, min(start + size, count)))
+                x = self.model.observe(batch.x.to(self.model.device))
+                yield self.model.given(self.model.context(batch)), x, batch
+
+    def examples(self, part: Part = "split", limit: int | None = None) -> Tensor:
+        """Values of the examples as the data have them, not made binary, ``(N, *data.shape)`` float32."""
+        split = self.of(part)
+        count = len(split) if limit is None else min(limit, len(split))
+        pieces = [
+            self.model.data.values(split.__getitems__(range(start, min(start + CHUNK, count))).x)
+            for start in range(0, count, CHUNK)
+        ]
+        return torch.cat(pieces)
+
+    def codes(self, part: Part = "split") -> Coded:
+        """The codes of a part; they are made once."""
+        return self._codes_once(part)
+
+    def generated(self, n: int, *, noise: bool = False, source: Source | None = None) -> Tensor:
+        """New examples, ``(n, *data.shape)``; they are made once, and fewer are the first of more.
+
+        Of a conditional model they have the conditions of the examples of the split, in their order and over again.
+
+        Args:
+            n: how many.
+            noise: draw from ``p(x|z)`` too, rather than take its mean.
+            source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
+
+        Raises:
+            UndefinedError: the model has no prior, no sampler.
+        """
+        chunks = []
+        for index in range(-(-n // CHUNK)):
+            self.progress("drawing examples", index * CHUNK, n)
+            chunks.append(self._chunk_once(index, noise, source))
+        return torch.cat(chunks)[:n]
+
+    def _codes(self, part: Part) -> Coded:
+        means, draws, labels, factors = [], [], [], []
+        for model, x, batch in self.batches("codes", part):
+            with torch.no_grad():
+                q = model.encode(x)
+                draw = q.sample()
+                try:
+                    mean = q.mean
+                except NotImplementedError:
+                    mean = draw
+            means.append(mean.cpu())
+            draws.append(draw.cpu())
+            labels.append(batch.labels)
+            factors.append(batch.factors)
+        return Coded(torch.cat(means), torch.cat(draws), _together(labels), _together(factors))
+
+    def _chunk(self, index: int, noise: bool, source: Source | None) -> Tensor:
+        start = index * CHUNK
+        with torch.no_grad(), self.drawing("generated", start):
+            context = None
+            if self.model.conditions is not None:
+                indices = [i % len(self.split) for i in range(start, start + CHUNK)]
+                context = self.model.context(self.split.__getitems__(indices))
+            z = self.model.latents(CHUNK, context, source)
+            likelihood = self.model.decode(z, context)
+            return (likelihood.sample() if noise else likelihood.mean).cpu()
+
+
+def _together(parts: list[Tensor | None]) -> Tensor | None:
+    known = [part for part in parts if part is not None]
+    return torch.cat(known).cpu() if known and len(known) == len(parts) else None

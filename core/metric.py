@@ -1,0 +1,34 @@
+"""Metrics: named numbers about a trained model and data."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+from genmod.evaluation.row import Row, Undefined
+from genmod.evaluation.subject import Subject
+
+__all__ = ["Metric"]
+
+
+class Metric(ABC):
+    """Measures a model on data.
+
+    ``subject → rows``: each a number with its standard error, the number of examples, and its definition.
+
+    The laws: the same subject and seed give the same numbers, bit for bit, whichever metrics were measured before;
+    the model, its mode, the data and the global random state stay as they are; what is undefined is refused with the
+    reason, and never given as a number.
+
+    It is called without gradients; one that needs them enables them for itself.
+    """
+
+    main: ClassVar[str] = ""
+    """The option that ``--metric 'NAME[VALUE]'`` sets, where there is one."""
+
+    @abstractmethod
+    def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
+        """The numbers of a model on its data.
+
+        Raises:
+            UndefinedError: this model or these data have none of them.
+        """

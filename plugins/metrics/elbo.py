@@ -1,0 +1,86 @@
+"""ELBO, rate, distortion and bits per dimension."""
+
+from collections.abc import Iterator
+from typing import Annotated, final
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+from torch.distributions import kl_divergence
+
+from genmod import Doc, LatentVariableModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
+from genmod.evaluation.bits import no_bits, spread
+
+__all__ = ["Elbo"]
+
+_DEFINITIONS = {
+    "elbo": ("E_q[log p(x|z)] - KL(q(z|x) ‖ p(z)), a lower bound on log p(x)", "higher"),
+    "rate": ("KL(q(z|x) ‖ p(z))", ""),
+    "distortion": ("-E_q[log p(x|z)]", "lower"),
+    "bits_per_dim": ("-ELBO in bits for each value of an example, a bound on its code length", "lower"),
+}
+
+
+@final
+class Elbo(Metric):
+    """The evidence lower bound and its parts.
+
+    ``ELBO = E_q[log p(x|z)] - KL(q(z|x) ‖ p(z)) ≤ log p(x)``, the negative sum of distortion and rate, in nats
+
+    The rate is exact where a closed form is known, else estimated from the same draws. Bits per dimension of a
+    continuous likelihood on discrete data are those of the data spread evenly over their cells, which bound the code
+    length from above. Models without densities have a distortion alone.
+
+    Reference:
+        Auto-Encoding Variational Bayes (Kingma and Welling, 2013), arXiv:1312.6114
+
+    Example:
+        >>> from genmod import Batch, TensorSplit, build, evaluate
+        >>> result = evaluate(build("autoencoder", encoder="mlp"), TensorSplit(Batch(torch.zeros(8, 1, 8, 8))), "elbo")
+        >>> [row.name for row in result.rows], result.undefined["rate"]
+        (['distortion'], "its posterior 'delta' has no density")
+    """
+
+    main = "samples"
+
+    def __init__(
+        self, *, samples: Annotated[int, Doc("draws of the latents for each example"), Ge(1)] = 10
+    ) -> None:
+        self.samples = samples
+
+    def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
+        model = subject.model
+        reason, without_bits = model.missing_densities(), no_bits(model)
+        parts: dict[str, list[Tensor]] = {}
+        for told, x, batch in subject.batches("elbo"):
+            values = self._terms(told, x, bound=not reason)
+            if not without_bits:
+                bound, y = values["elbo"], spread(model, batch.x, x)
+                if y is not x:
+                    bound = self._terms(told, y, bound=True)["elbo"]
+                values["bits_per_dim"] = bits_per_dim(bound, model.data.size, model.decoder.cell or 1.0)
+            for name, value in values.items():
+                parts.setdefault(name, []).append(value.cpu().double())
+        for name, (definition, better) in _DEFINITIONS.items():
+            if name in parts:
+                unit = "bits" if name == "bits_per_dim" else "nats"
+                yield mean_row(
+                    name, torch.cat(parts[name]), unit, definition, better, {"samples": self.samples}
+                )
+            else:
+                yield Undefined(name, reason or without_bits)
+
+    def _terms(self, model: LatentVariableModel, x: Tensor, *, bound: bool) -> dict[str, Tensor]:
+        """``(B,)`` each: distortion, and rate and ELBO where all parts have densities."""
+        q = model.encode(x)
+        # One draw at a time keeps memory at that of a training step.
+        draws = [q.rsample() for _ in range(self.samples)]
+        distortion = -torch.stack([model.decode(z).log_prob(x) for z in draws]).mean(0)
+        if not bound:
+            return {"distortion": distortion}
+        p = model.prior()
+        try:
+            rate = kl_divergence(q, p)
+        except NotImplementedError:
+            rate = torch.stack([q.log_prob(z) - p.log_prob(z) for z in draws]).mean(0)
+        return {"elbo": -(distortion + rate), "rate": rate, "distortion": distortion}
