@@ -53,7 +53,7 @@ def show(
         "requires": component.requires,
     }
     document |= (
-        _recipe(provided, document["name"]) if kind == "recipe" else _class(provided, document["name"])
+        _TEXTS[kind](provided, document["name"]) if kind in _TEXTS else _class(provided, document["name"])
     )
     if json:
         console.print_json(document)
@@ -99,6 +99,14 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     if kind == "tracker":
         given = ",".join(f"{option['name']}={option['name'].upper()}" for option in needed)
         return shlex.join(["genmod", "train", "--tracker", f"{name}:{given}" if given else name])
+    first = next((option for option in needed or options if option["default"] is not None or needed), None)
+    if kind in ("metric", "features"):
+        metric = name if kind == "metric" else f"fid[{name}]"
+        shown = kind == "metric" and first is not None
+        value = option_text(first["default"]) if shown and not first["required"] else "VALUE"
+        return shlex.join(
+            ["genmod", "evaluate", "--metric", metric, *(["-s", f"{name}.{first['name']}={value}"] * shown)]
+        )
     command = "fit-sampler" if kind == "sampler" else "build"
     words = ["genmod", command, "--data" if kind == "dataset" else f"--{kind}", name]
     for option in needed or [option for option in options if option["default"] is not None][:1]:
@@ -152,6 +160,23 @@ def _recipe(provided: "Provided", name: str) -> dict[str, Any]:
     }
 
 
+def _reproduction(provided: "Provided", name: str) -> dict[str, Any]:
+    from genmod.reproduction import Reproduction
+
+    text = provided.text()
+    table = Reproduction.from_toml(name, text).table
+    differences = " ".join(["differences:", *str(table.get("differences", "none")).split()])
+    return {
+        "description": "\n\n".join([table["summary"], " ".join(table["protocol"].split()), differences]),
+        "reference": table["paper"],
+        "text": text,
+        "example": shlex.join(["genmod", "reproduce", name, "--quick"]),
+    }
+
+
+_TEXTS = {"recipe": _recipe, "reproduction": _reproduction}
+
+
 def _print(document: dict[str, Any]) -> None:
     from genmod.summary import option_text
 
@@ -168,24 +193,26 @@ def _print(document: dict[str, Any]) -> None:
         lines += ["", "reference:", *(f"  {line}" for line in document["reference"].splitlines())]
     console.print_text("\n".join(lines) + "\n")
     if "text" in document:
-        console.print_table(
-            ["part", "component", "options"],
-            [
-                (
-                    part["kind"],
-                    part["name"],
-                    " ".join(f"{k}={option_text(v)}" for k, v in part["options"].items()),
-                )
-                for part in document["parts"]
-            ],
-        )
+        if "parts" in document:
+            console.print_table(
+                ["part", "component", "options"],
+                [
+                    (
+                        part["kind"],
+                        part["name"],
+                        " ".join(f"{k}={option_text(v)}" for k, v in part["options"].items()),
+                    )
+                    for part in document["parts"]
+                ],
+            )
         console.print_text(f"\nas a file:\n\n{document['text'].rstrip()}")
     elif document["options"]:
+        prefix = document["name"] if document["kind"] == "metric" else document["kind"]
         console.print_table(
             ["option", "default", "type", "what for"],
             [
                 (
-                    f"{document['kind']}.{option['name']}",
+                    f"{prefix}.{option['name']}",
                     "(required)" if option["required"] else option_text(option["default"]),
                     option["type"],
                     option["help"],

@@ -39,8 +39,9 @@ KINDS: dict[str, str] = {
     "features": "genmod.features:Features",
     "tracker": "genmod.tracker:Tracker",
     "recipe": "",
+    "reproduction": "",
 }
-"""Kind of component → the abstract class it implements; a recipe is a TOML file instead."""
+"""Kind of component → the abstract class it implements; recipes and reproductions are TOML files instead."""
 
 hookspec = pluggy.HookspecMarker("genmod")
 hookimpl = pluggy.HookimplMarker("genmod")

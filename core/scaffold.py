@@ -25,6 +25,7 @@ _SUMMARIES = {
     "sampler": "normal with independent dimensions",
     "tracker": "lines of text, metrics.txt",
     "recipe": "a small VAE of linear layers",
+    "reproduction": "two weights of the divergence on the digits",
 }
 
 _PYPROJECT = """\
@@ -173,7 +174,9 @@ def plugin_files(name: str, kinds: Sequence[str]) -> dict[str, str]:
     }
     for kind in kinds:
         if kind == "recipe":
-            contents[f"{package}/{name}.toml"] = _recipe(kinds, f"{values['distribution']}/{name}")
+            contents[f"{package}/{_files(kind, name)}"] = _recipe(kinds, f"{values['distribution']}/{name}")
+        elif kind == "reproduction":
+            contents[f"{package}/{_files(kind, name)}"] = _template("reproduction.toml")
         else:
             contents[f"{package}/{kind}.py"] = _template(f"{kind}.py").replace("Template", camel)
     return contents
@@ -216,8 +219,14 @@ def _template(file: str) -> str:
     return files("genmod.templates").joinpath(file).read_text(encoding="utf-8")
 
 
+def _files(kind: str, name: str) -> str:
+    """The file of a component that is a text, seen from the package."""
+    return f"{name}.toml" if kind == "recipe" else f"{name}-{kind}.toml"
+
+
 def _record(kind: str, name: str, package: str, camel: str) -> str:
-    target = f"{package}:{name}.toml" if kind == "recipe" else f"{package}.{kind}:{camel}{kind.capitalize()}"
+    python = f"{package}.{kind}:{camel}{kind.capitalize()}"
+    target = python if KINDS[kind] else f"{package}:{_files(kind, name)}"
     fields = (kind, name, target)
     lines = "".join(f'        "{field}",\n' for field in fields)
     return f'    yield Component(\n{lines}        summary="{_SUMMARIES[kind]}",\n    )'
@@ -227,6 +236,7 @@ def _table(kinds: Sequence[str], name: str, package: str) -> str:
     flags = {"dataset": f"genmod build --data {name}", "recipe": f"genmod build {name}"}
     flags["tracker"] = f"genmod train --tracker {name}"
     flags["sampler"] = f"genmod fit-sampler --sampler {name}"
+    flags["reproduction"] = f"genmod reproduce {name}"
     rows = [
         f"| {kind} `{name}` | {_SUMMARIES[kind]} | `{flags.get(kind, f'genmod build --{kind} {name}')}` |"
         for kind in kinds

@@ -15,7 +15,16 @@ from genmod.options import Text
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.training.settings import TrainSettings
 
-__all__ = ["Point", "base_spec", "differing", "flattened", "points", "run_point", "split_values"]
+__all__ = [
+    "Point",
+    "base_spec",
+    "differing",
+    "flattened",
+    "points",
+    "run_point",
+    "split_values",
+    "train_or_go_on",
+]
 
 
 @dataclass(frozen=True)
@@ -114,13 +123,35 @@ def run_point(
     Raises:
         UsageError: the directory holds another model.
     """
+    return train_or_go_on(
+        point.spec(base), directory / point.name, point.settings(), root=root, on_event=on_event
+    )
+
+
+def train_or_go_on(
+    spec: ModelSpec,
+    place: Path,
+    settings: Mapping[str, Any],
+    *,
+    root: Path | None = None,
+    on_event: Callable[[Any], None] | None = None,
+) -> str:
+    """Build and train a model in a directory, or go on with it, or leave it alone where it is done.
+
+    Args:
+        spec: of the model.
+        place: its directory.
+        settings: of its training.
+        root: folder with data files.
+        on_event: called with news.
+
+    Returns:
+        ``done before``, or the status of the run.
+    """
     from genmod.assembly import assemble, open_dataset
     from genmod.training.loop import train
 
-    spec = point.spec(base)
     dataset = open_dataset(spec, root)
-    place = directory / point.name
-    settings = point.settings()
     if is_trained(place):
         record = json.loads((place / "run.json").read_text(encoding="utf-8"))
         if record.get("status") in ("finished", "stopped early"):
@@ -129,8 +160,7 @@ def run_point(
         resume = (place / "checkpoints").is_dir() and any((place / "checkpoints").glob("step-*"))
         if resume:
             return train(model, dataset, directory=place, resume=True, on_event=on_event).status
-    seed = int(settings.get("seed", 0))
-    model = assemble(spec, dataset.info, seed=seed)
+    model = assemble(spec, dataset.info, seed=int(settings.get("seed", 0)))
     save(model, place, overwrite=True)
     return train(model, dataset, directory=place, on_event=on_event, **settings).status
 

@@ -18,6 +18,7 @@ from genmod.plugins import (
     posteriors,
     priors,
     recipes,
+    reproductions,
     samplers,
     trackers,
 )
@@ -26,7 +27,7 @@ __all__ = ["genmod_components"]
 
 _FOLDERS = (
     *(encoders, posteriors, priors, networks, decoders, divergences, objectives),
-    *(datasets, samplers, metrics, features, trackers, recipes),
+    *(datasets, samplers, metrics, features, trackers, recipes, reproductions),
 )
 
 

@@ -10,6 +10,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     objectives,
     programs,
     recipes,
+    reproductions,
     samplers,
     shapes,
     trackers,

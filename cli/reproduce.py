@@ -1,0 +1,143 @@
+"""``genmod reproduce``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genmod.cli import console
+from genmod.cli.completion import component_names
+from genmod.cli.metrics import number
+from genmod.cli.outputs import DataRoot, Device
+
+if TYPE_CHECKING:
+    from genmod.reproduction import Reproduction
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.toml",
+            help="What to run, as `genmod list reproduction` has it.",
+            autocompletion=component_names("reproduction"),
+        ),
+    ],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="With a smaller budget; the results say which.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Folder of the runs.", show_default="reproductions/NAME"
+        ),
+    ] = None,
+    device: Device = "auto",
+    data_root: DataRoot = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check all models and list them; run nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Run a published experiment again.
+
+    Trains its models, measures them as the paper did, and sets what comes out beside what was published. Each model
+    has a directory of its own; started again, the command goes on with what was stopped and leaves alone what is done.
+    All results, with the command, versions and seeds that made them, are kept in results.json.
+
+    Examples:
+      genmod list reproduction
+      genmod reproduce iwae --quick
+      genmod reproduce s-vae --dry-run
+      genmod reproduce mine.toml -o mine
+    """
+    from genmod.assembly import blueprint, open_dataset
+    from genmod.evaluation.runner import make_metrics
+    from genmod.reproduction import Reproduction
+    from genmod.reproduction import reproduce as run
+
+    experiment = Reproduction.find(name, quick=quick)
+    make_metrics(experiment.metrics)
+    for trial in experiment.trials:
+        blueprint(trial.spec, open_dataset(trial.spec, data_root).info)
+    place = out or Path("reproductions") / (f"{experiment.name}-quick" if quick else experiment.name)
+    if dry_run:
+        _list(experiment, place, json=json)
+        return
+
+    from genmod.cli.progress import TrainingProgress
+
+    with TrainingProgress() as progress:
+        results = run(
+            experiment,
+            place,
+            root=data_root,
+            device=device,
+            command=["genmod", *sys.argv[1:]],
+            tell=console.note,
+            on_event=progress,
+        )
+    if json:
+        console.print_json(results)
+        return
+    _print(results)
+    console.note(f"wrote {place / 'results.json'}")
+
+
+def _list(experiment: "Reproduction", place: Path, *, json: bool) -> None:
+    rows = [
+        {"directory": str(place / trial.folder), "seed": trial.seed, "settings": dict(trial.settings)}
+        for trial in experiment.trials
+    ]
+    if json:
+        console.print_json(rows)
+        return
+    console.print_table(
+        ["directory", "seed", "settings"],
+        [
+            [row["directory"], row["seed"], " ".join(f"{k}={v}" for k, v in row["settings"].items())]
+            for row in rows
+        ],
+    )
+
+
+def _print(results: dict[str, Any]) -> None:
+    console.print_table(
+        ["run", "metric", "value", "standard error", "seeds"],
+        [
+            [
+                each["run"],
+                each["metric"],
+                number(each["value"]),
+                _number(each["standard_error"]),
+                each["seeds"],
+            ]
+            for each in results["figures"]
+        ],
+    )
+    for key, columns in (
+        ("targets", ["run", "metric", "value", "ours", "difference", "tolerance", "verdict", "source"]),
+        ("claims", ["better", "than", "metric", "difference", "standard_error", "verdict", "source"]),
+    ):
+        if results[key]:
+            console.print_text("")
+            heads = ["published" if column == "value" else column.replace("_", " ") for column in columns]
+            console.print_table(
+                heads, [[_number(each.get(column)) for column in columns] for each in results[key]]
+            )
+    if results["quick"]:
+        budget = results["budget"]
+        console.note(f"the budget was {_budget(budget['this'])}; the protocol's is {_budget(budget['full'])}")
+
+
+def _budget(budget: dict[str, Any]) -> str:
+    return ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in budget.items())
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    return number(value) if isinstance(value, float) else str(value)
