@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+_SERVER, _CLIENT = (Path(__file__).with_name("forks") / name for name in ("server.py", "client.py"))
 
 _PROGRAM = """#!/bin/sh
 exec {python} -P -m {module} "$@"
+"""
+_FORKED = """#!/bin/sh
+exec {python} -I -S {client} {address} "$@"
 """
 _PIP_WITHOUT_NETWORK = """#!/bin/sh
 command=$1
@@ -60,7 +64,10 @@ class Environment:
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """A fresh environment with ``pip``, ``genmod`` and ``pytest``, for the tests of one file."""
+    """A fresh environment with ``pip``, ``genmod`` and ``pytest``, for the tests of one file.
+
+    Its ``genmod`` is a fork of a process that has imported torch already, which takes longer than most commands do.
+    """
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     made = Environment(folder)
@@ -69,11 +76,21 @@ def environment(tmp_path_factory):
     folders = filter(os.path.isdir, [*site.getsitepackages(), site.getusersitepackages()])
     lines = (f"import site; site.addsitedir({folder!r})\n" for folder in folders)
     (packages / "running_environment.pth").write_text("".join(lines))
-    for program, text in {"genmod": _PROGRAM, "pytest": _PROGRAM, "pip": _PIP_WITHOUT_NETWORK}.items():
+    for program, text in {"genmod": _FORKED, "pytest": _PROGRAM, "pip": _PIP_WITHOUT_NETWORK}.items():
         script = folder / "bin" / program
-        script.write_text(text.format(python=shlex.quote(str(made.python)), module=program))
+        values = {"python": made.python, "module": program, "client": _CLIENT, "address": folder / "forks"}
+        script.write_text(text.format_map({key: shlex.quote(str(value)) for key, value in values.items()}))
         script.chmod(0o755)
-    return made
+    server = subprocess.Popen(
+        [made.python, "-P", _SERVER, folder / "forks"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"} | {"PYTHONPATH": ""},
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdout.readline() == b"ready\n"
+    yield made
+    server.kill()
+    server.wait()
+    server.stdout.close()
 
 
 @dataclass(frozen=True)
