@@ -62,7 +62,9 @@ class Divergence(nn.Module, ABC):
         return
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        """The parts of :meth:`forward` that belong to each latent dimension, ``(B, *latent_shape)``, nats.
+        """The parts of :meth:`forward` that belong to each latent, ``(B, *latent_shape)``, nats.
+
+        Where several latents are one variable, as the probabilities of classes are, ``(B, number of variables)``.
 
         Raises:
             UndefinedError: it does not fall apart into dimensions.
@@ -71,6 +73,13 @@ class Divergence(nn.Module, ABC):
             f"{type(self).__name__} between {type(q).__name__} and {type(p).__name__} does not fall apart into dimensions",
             hint="use a divergence that does, such as --divergence kl with --posterior normal --prior normal",
         )
+
+    def by_part(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """The parts of :meth:`forward` that belong to each part of latents of several kinds, ``(B, parts)``, nats.
+
+        Latents of one kind are one part.
+        """
+        return self(q, p, z)[:, None]  # type: ignore[no-any-return]
 
 
 def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:

@@ -2,11 +2,14 @@
 
 from typing import final
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
 from genmod.divergence import Divergence
 from genmod.errors import UndefinedError
+from genmod.plugins.posteriors.side_by_side import Product
+from genmod.plugins.posteriors.simplex import OneHot
 
 __all__ = ["KL", "name_of"]
 
@@ -50,7 +53,25 @@ class KL(Divergence):
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         if isinstance(q, Independent) and isinstance(p, Independent):
             return self(q.base_dist, p.base_dist, z)
+        if isinstance(q, OneHot) and isinstance(p, OneHot):
+            by_variable = self(*(OneHot(each.logits, each.temperature, 1) for each in (q, p)), z)
+            return by_variable.flatten(1) if q.event_dims > 1 else by_variable[:, None]
+        if isinstance(q, Product) and isinstance(p, Product) and q.shapes == p.shapes:
+            pairs = zip(q.parts, p.parts, strict=True)
+            return torch.cat([self._variables(a, b, z) for a, b in pairs], 1)
         return super().by_dimension(q, p, z)
+
+    def by_part(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        if isinstance(q, Product) and isinstance(p, Product) and q.shapes == p.shapes:
+            return torch.stack([self(a, b, z) for a, b in zip(q.parts, p.parts, strict=True)], 1)
+        return super().by_part(q, p, z)
+
+    def _variables(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """Of a part of a product, ``(B, variables)``; one that does not fall apart is one variable."""
+        try:
+            return self.by_dimension(q, p, z).flatten(1)
+        except UndefinedError:
+            return self(q, p, z)[:, None]  # type: ignore[no-any-return]
 
 
 def name_of(distribution: Distribution) -> str:

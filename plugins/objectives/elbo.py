@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, final
 import torch
 from annotated_types import Ge
 from torch import Tensor
+from torch.distributions import Distribution
 
+from genmod.divergence import Divergence
 from genmod.errors import UsageError
 from genmod.objective import Objective, Terms
 from genmod.options import Doc
@@ -25,10 +27,11 @@ class ELBO(Objective):
     ``loss = mean_b[distortion_b] + penalty``, with ``distortion_b = -E_q[log p(x_b|z)]`` and the penalty one of
 
     - ``β mean_b[rate_b]``, the default (β-VAE; β = 1 gives the negative ELBO);
-    - ``β |mean_b[rate_b] - capacity|`` where ``capacity`` is given;
+    - ``β Σ_p |mean_b[rate_bp] - capacity|`` where ``capacity`` is given; p are all latents as one, or the parts of
+      latents of several kinds, each with that capacity;
     - ``β Σ_g max(λ, mean_b[rate_bg])`` where ``free_bits`` is λ > 0, counted for the batch, or
       ``β mean_b[Σ_g max(λ, rate_bg)]``, counted for each example; g are single latents, channels (indices of the
-      first dimension of the latents, as of maps), or all latents as one.
+      first dimension of the latents, as of maps), parts of latents of several kinds, or all latents as one.
 
     All in nats. Reported as ``elbo`` is always ``-(distortion + rate)``, without weights.
 
@@ -37,7 +40,9 @@ class ELBO(Objective):
         beta-VAE (Higgins et al., 2017), openreview Sy2fzU9gl;
         Understanding disentangling in β-VAE (Burgess et al., 2018), arXiv:1804.03599, for the capacity;
         Improved Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016),
-        arXiv:1606.04934, for free bits
+        arXiv:1606.04934, for free bits;
+        Learning Disentangled Joint Continuous and Discrete Representations (Dupont, 2018), arXiv:1804.00104, for
+        capacities of parts
 
     Raises:
         UsageError: capacity and free bits at once, or no divergence.
@@ -56,14 +61,20 @@ class ELBO(Objective):
         capacity: Annotated[
             Schedule | None, Doc("nats of divergence to aim at instead of zero, may change during training")
         ] = None,
+        capacity_group: Annotated[
+            Literal["all", "part"],
+            Doc("what has that capacity: all latents together, or each part of a product"),
+        ] = "all",
         free_bits: Annotated[float, Ge(0), Doc("nats of each group of latents that cost nothing")] = 0.0,
         free_bits_by: Annotated[
             Literal["batch", "example"],
             Doc("whether free bits are counted for the mean of the batch or each example"),
         ] = "batch",
         free_bits_group: Annotated[
-            Literal["latent", "channel", "all"],
-            Doc("what free bits are given to: each latent, each channel of latents, or all together"),
+            Literal["latent", "channel", "part", "all"],
+            Doc(
+                "what free bits are given to: each latent, each channel of latents, each part of a product, or all"
+            ),
         ] = "latent",
         samples: Annotated[int, Ge(1), Doc("draws of the latents for each example")] = 1,
     ) -> None:
@@ -75,6 +86,7 @@ class ELBO(Objective):
             )
         self.beta = Schedule.parse(beta)
         self.capacity = None if capacity is None else Schedule.parse(capacity)
+        self.capacity_group = capacity_group
         self.free_bits = free_bits
         self.free_bits_by = free_bits_by
         self.free_bits_group = free_bits_group
@@ -89,9 +101,8 @@ class ELBO(Objective):
         with torch.device("meta"):
             p = model.prior()
             if self.free_bits > 0:
-                shape = model.latent_shape
                 q = model.posterior(torch.empty(1, *model.encoder.feature_shape))
-                model.divergence.by_dimension(q, p, torch.empty(1, 1, *shape))
+                self._groups(model.divergence, q, p, torch.empty(1, 1, *model.latent_shape))
 
     def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
@@ -103,10 +114,14 @@ class ELBO(Objective):
             z = q.rsample((self.samples,))
             distortion = -model.decode(z).log_prob(x).mean(0)
         if self.free_bits > 0:
-            parts = self._groups(model.divergence.by_dimension(q, p, z))
+            parts = self._groups(model.divergence, q, p, z)
             rate = parts.sum(1)
             counted = batch_mean(parts)[None] if self.free_bits_by == "batch" else parts
             penalty = counted.clamp(min=self.free_bits).sum(1).mean()
+        elif self.capacity is not None and self.capacity_group == "part":
+            parts = model.divergence.by_part(q, p, z)
+            rate = parts.sum(1)
+            penalty = (batch_mean(parts) - float(self.capacity)).abs().sum()
         else:
             rate = model.divergence(q, p, z)
             penalty = rate.mean()
@@ -117,11 +132,13 @@ class ELBO(Objective):
             values = {"elbo": -(distortion + rate), **values}
         return Terms(distortion.mean() + float(self.beta) * penalty, values)
 
-    def _groups(self, parts: Tensor) -> Tensor:
-        """Rates by latent ``(B, *latent_shape)`` → by what has free bits of its own ``(B, groups)``."""
-        match self.free_bits_group:
-            case "all":
-                return parts.flatten(1).sum(1, keepdim=True)
-            case "channel" if parts.dim() > 2:
-                return parts.flatten(2).sum(2)
+    def _groups(self, divergence: Divergence, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """Rates of what has free bits of its own, ``(B, groups)``."""
+        if self.free_bits_group == "part":
+            return divergence.by_part(q, p, z)
+        if self.free_bits_group == "all":
+            return divergence(q, p, z)[:, None]  # type: ignore[no-any-return]
+        parts = divergence.by_dimension(q, p, z)
+        if self.free_bits_group == "channel" and parts.dim() > 2:
+            return parts.flatten(2).sum(2)
         return parts.flatten(1)
