@@ -1,5 +1,6 @@
 """``genmod interpolate``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,6 @@ from genmod.cli.outputs import (
     DataRoot,
     Device,
     Directory,
-    Out,
     Overwrite,
     Seed,
     Set,
@@ -40,7 +40,16 @@ def interpolate(
     ] = False,
     condition: Condition = None,
     split: SplitOption = "test",
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.",
+            show_default="a picture in DIR/samples",
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     set_: Set = None,
@@ -55,9 +64,12 @@ def interpolate(
     Examples:
       genmod interpolate
       genmod interpolate --spherical --steps 12 -n 4
+      genmod interpolate --steps 24 -o walk.gif
       genmod interpolate beta8 --from-prior --seed 5 -o walk.npz
     """
-    check_out(out, overwrite=overwrite)
+    from genmod.pictures.picture import MOVING_FORMATS
+
+    check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     model = open_model(directory, device)
 
     from genmod.errors import DataError
@@ -81,4 +93,6 @@ def interpolate(
         spherical=spherical,
         context=None if told is None else (told[:half], told[half : 2 * half]),
     )
+    between = "draws from the prior" if from_prior else f"{split} examples"
+    walk = replace(walk, title=f"{walk.title} between {between}, seed {seed}")
     write(walk, out, directory, "interpolations", seed=seed)

@@ -82,7 +82,7 @@ DataRoot = Annotated[
 ]
 
 
-def check_out(out: Path | None, *, overwrite: bool) -> None:
+def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ()) -> None:
     """Refuse a file that could not be written, before any work is done for it.
 
     Raises:
@@ -91,9 +91,9 @@ def check_out(out: Path | None, *, overwrite: bool) -> None:
     """
     if out is None:
         return
-    from genmod.pictures.picture import check_format
+    from genmod.pictures.picture import FORMATS, check_format
 
-    check_format(out)
+    check_format(out, formats or FORMATS)
     if not out.parent.is_dir():
         raise FileError(f"there is no folder {out.parent}", hint=f"mkdir -p {shlex.quote(str(out.parent))}")
     if out.is_dir():

@@ -40,6 +40,7 @@ class TrainingProgress:
         self._live = console.animated()
         self._started = time.monotonic()
         self._first_step: int | None = None
+        self._last_step = 0
         self._printed = 0.0
         self._train: dict[str, float] = {}
         self._validation: dict[str, float] = {}
@@ -62,8 +63,11 @@ class TrainingProgress:
             return
         if event.kind == "resume":
             console.note(f"going on from step {event.step} of {event.total_steps}")
-        if self._first_step is None:
-            self._first_step = event.step
+        if self._first_step is None or event.step < self._last_step:
+            # Another run begins.
+            self._first_step, self._started = event.step, time.monotonic()
+            self._train, self._validation = {}, {}
+        self._last_step = event.step
         if event.kind == "train":
             self._train = dict(event.values)
         if event.kind == "validation":
@@ -81,7 +85,11 @@ class TrainingProgress:
         if self._task is None:
             self._task = self._bar.add_task("", total=event.total_steps, terms="")
         self._bar.update(
-            self._task, completed=event.step, description=f"epoch {event.epoch:.1f}", terms=self._terms()
+            self._task,
+            completed=event.step,
+            total=event.total_steps,
+            description=f"epoch {event.epoch:.1f}",
+            terms=self._terms(),
         )
 
     def _line(self, event: "Event") -> str:

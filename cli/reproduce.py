@@ -88,7 +88,7 @@ def reproduce(
 
 
 def _list(experiment: "Reproduction", place: Path, *, json: bool) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"directory": str(place / trial.folder), "seed": trial.seed, "settings": dict(trial.settings)}
         for trial in experiment.trials
     ]

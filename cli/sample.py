@@ -34,6 +34,13 @@ def sample(
             "--from", help="Where latents come from.", show_default="the sampler where one was fitted"
         ),
     ] = None,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            metavar="X",
+            help="Standard deviations of normal latents are multiplied by it; below 1: more typical.",
+        ),
+    ] = 1.0,
     out: Out = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -48,20 +55,17 @@ def sample(
       genmod sample
       genmod sample beta8 -n 100 --seed 7 -o hundred.png
       genmod sample --condition 7
-      genmod sample --from prior
+      genmod sample --from prior --temperature 0.8
       genmod sample -n 10000 --noise -o samples.npz
     """
     check_out(out, overwrite=overwrite)
     model = open_model(directory, device)
 
-    from genmod.pictures import sample_grid
+    from genmod.pictures import origin_of_latents, sample_grid
 
-    picture = sample_grid(model, number, seed=seed, noise=noise, condition=condition, source=source)
-    sampler = model.sampler_for(source)
-    if sampler is None:
-        console.note(f"latents from the prior, {model.spec.components['prior'].name}")
-    else:
-        origin = sampler.origin
-        name = type(sampler).__name__ if origin is None else origin.component.name
-        console.note(f"latents from the sampler, {name}")
+    picture = sample_grid(
+        model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=temperature
+    )
+    at = f", temperature {temperature:g}" if temperature != 1 else ""
+    console.note(f"latents from the {origin_of_latents(model, source)}{at}")
     write(picture, out, directory, "samples", seed=seed)

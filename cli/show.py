@@ -99,14 +99,14 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     if kind == "tracker":
         given = ",".join(f"{option['name']}={option['name'].upper()}" for option in needed)
         return shlex.join(["genmod", "train", "--tracker", f"{name}:{given}" if given else name])
-    first = next((option for option in needed or options if option["default"] is not None or needed), None)
-    if kind in ("metric", "features"):
-        metric = name if kind == "metric" else f"fid[{name}]"
-        shown = kind == "metric" and first is not None
-        value = option_text(first["default"]) if shown and not first["required"] else "VALUE"
-        return shlex.join(
-            ["genmod", "evaluate", "--metric", metric, *(["-s", f"{name}.{first['name']}={value}"] * shown)]
-        )
+    if kind == "features":
+        return shlex.join(["genmod", "evaluate", "--metric", f"fid[{name}]"])
+    if kind == "metric":
+        words = ["genmod", "evaluate", "--metric", name]
+        for option in needed or [option for option in options if option["default"] is not None][:1]:
+            value = option["name"].upper() if option["required"] else option_text(option["default"])
+            words += ["-s", f"{name}.{option['name']}={value}"]
+        return shlex.join(words)
     command = "fit-sampler" if kind == "sampler" else "build"
     words = ["genmod", command, "--data" if kind == "dataset" else f"--{kind}", name]
     for option in needed or [option for option in options if option["default"] is not None][:1]:

@@ -74,6 +74,7 @@ def train_all(
     resume: bool,
     overwrite: bool,
     quiet: bool,
+    dashboard: bool = False,
 ) -> tuple[list[dict[str, Any]], int]:
     """Train the models of all directories in turn; one that fails does not keep the others from being trained.
 
@@ -84,6 +85,7 @@ def train_all(
         resume: go on with runs that were stopped.
         overwrite: start over with fresh weights.
         quiet: print no results.
+        dashboard: draw curves in the terminal while a run goes, where it is one.
 
     Returns:
         What became of each, as plain data, and the exit code: that of the first failure, which has been told.
@@ -106,7 +108,12 @@ def train_all(
                 console.note(f"model {number} of {len(directories)}: {directory}")
             try:
                 model, result, dataset = _train(
-                    directory, source, {**overrides, **together}, resume=resume, overwrite=overwrite
+                    directory,
+                    source,
+                    {**overrides, **together},
+                    resume=resume,
+                    overwrite=overwrite,
+                    dashboard=dashboard,
                 )
             except GenmodError as error:
                 if len(directories) == 1 or isinstance(error, Interrupted):
@@ -125,9 +132,16 @@ def train_all(
 
 
 def _train(
-    directory: Path, source: Data, overrides: Mapping[str, Any], *, resume: bool, overwrite: bool
+    directory: Path,
+    source: Data,
+    overrides: Mapping[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    dashboard: bool,
 ) -> "tuple[LatentVariableModel, TrainResult, Dataset]":
     from genmod.bundle import load
+    from genmod.cli.dashboard import Dashboard
     from genmod.cli.progress import TrainingProgress
     from genmod.training.distributed import Team
     from genmod.training.loop import train
@@ -141,7 +155,7 @@ def _train(
     if team.leads:
         team.wait()
     model = _fresh(directory, overrides.get("seed", 0)) if overwrite else load(directory, weights="last")
-    with TrainingProgress() as progress:
+    with Dashboard() if dashboard and console.animated() else TrainingProgress() as progress:
         result = train(model, dataset, directory=directory, resume=resume, on_event=progress, **overrides)
     return model, result, dataset
 

@@ -11,7 +11,6 @@ from genmod.cli.outputs import (
     DataRoot,
     Device,
     Directory,
-    Out,
     Overwrite,
     Seed,
     Set,
@@ -49,7 +48,16 @@ def traverse(
     ] = False,
     condition: Condition = None,
     split: SplitOption = "test",
-    out: Out = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.",
+            show_default="a picture in DIR/samples",
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     set_: Set = None,
@@ -66,21 +74,32 @@ def traverse(
     Examples:
       genmod traverse
       genmod traverse beta8 --dims 0,3,5 --steps 11 --range 2
+      genmod traverse --steps 25 -o traversal.gif
       genmod traverse --from-prior --seed 4 -o traversal.npz
     """
-    check_out(out, overwrite=overwrite)
+    from genmod.pictures.picture import MOVING_FORMATS
+
+    check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     chosen = None if dims is None else _numbers(dims)
     model = open_model(directory, device)
 
     import torch
 
-    from genmod.pictures import activity, choose_examples, codes, latent_scale, prior_draws, traversal
+    from genmod.pictures import (
+        activity,
+        choose_examples,
+        codes,
+        latent_scale,
+        prior_draws,
+        traversal,
+        variables,
+    )
 
-    labels, scale, title = None, None, None
+    labels, scale, rows = None, None, ""
     if from_prior:
         told = model.asked(condition, 1)
         z = prior_draws(model, 1, context=told, seed=seed)[0]
-        chosen = chosen or list(range(z.numel()))[:number]
+        chosen = chosen or list(range(variables(model)))[:number]
     else:
         data = open_split(model, split, set_ or [], data_root)
         many = choose_examples(data, _EXAMPLES_FOR_ACTIVITY, seed=seed)
@@ -90,12 +109,16 @@ def traverse(
         z = codes(model, many.x[:1], context=None if context is None else context[:1], seed=seed)[0]
         scale = latent_scale(model, latents, context=told)
         amounts, measure = activity(model, many.x, context=context, seed=seed)
-        chosen = chosen or amounts.argsort(descending=True)[:number].tolist()
+        chosen = (
+            chosen or [d for d in amounts.argsort(descending=True).tolist() if d < variables(model)][:number]
+        )
         labels = tuple(f"z{d}  {amounts[d]:.2f}" for d in chosen if d < len(amounts))
-        title = f"Traversals, in standard deviations (rows: {measure})"
+        rows = f" (rows: {measure})"
     values = torch.linspace(-range_, range_, steps)
     picture = traversal(model, z, chosen, values, scale=scale, context=told)
-    picture = replace(picture, row_labels=labels or picture.row_labels, title=title or picture.title)
+    picture = replace(
+        picture, row_labels=labels or picture.row_labels, title=f"{picture.title}{rows}, seed {seed}"
+    )
     write(picture, out, directory, "traversals", seed=seed)
 
 

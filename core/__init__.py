@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from genmod.encoder import Encoder
     from genmod.errors import DataError, FileError, GenmodError, PluginError, UndefinedError, UsageError
     from genmod.evaluation import Evaluation, Row, Subject, Undefined, bits_per_dim, evaluate, mean_row
+    from genmod.features import Features
     from genmod.fitting import fit_sampler
     from genmod.metric import Metric
     from genmod.model import GenerativeModel, LatentVariableModel
@@ -48,6 +49,7 @@ __all__ = [
     "Encoder",
     "Evaluation",
     "Factor",
+    "Features",
     "FileError",
     "GenerativeModel",
     "GenmodError",
@@ -98,6 +100,7 @@ _WHERE = {
     "encoder": "Encoder",
     "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
     "evaluation": "Evaluation Row Subject Undefined bits_per_dim evaluate mean_row",
+    "features": "Features",
     "fitting": "fit_sampler",
     "metric": "Metric",
     "model": "GenerativeModel LatentVariableModel",

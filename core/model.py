@@ -323,6 +323,11 @@ class LatentVariableModel(WithSampler, GenerativeModel):
                 hint="build one that has, for example: genmod build --posterior normal --prior normal --divergence kl",
             )
 
+    def _repr_html_(self) -> str:
+        from genmod.notebook import model_html
+
+        return model_html(self)
+
     def _told(self, context: Tensor | None, batch: torch.Size) -> Tensor:
         """Conditions of every element of a batch, ``(prod(batch), size)``."""
         if context is None:

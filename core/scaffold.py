@@ -23,6 +23,8 @@ _SUMMARIES = {
     "objective": "distortion plus weighted divergence",
     "dataset": "points around a circle",
     "sampler": "normal with independent dimensions",
+    "metric": "squared length of the codes",
+    "features": "values in units of their spread",
     "tracker": "lines of text, metrics.txt",
     "recipe": "a small VAE of linear layers",
     "reproduction": "two weights of the divergence on the digits",
@@ -236,6 +238,8 @@ def _table(kinds: Sequence[str], name: str, package: str) -> str:
     flags = {"dataset": f"genmod build --data {name}", "recipe": f"genmod build {name}"}
     flags["tracker"] = f"genmod train --tracker {name}"
     flags["sampler"] = f"genmod fit-sampler --sampler {name}"
+    flags["metric"] = f"genmod evaluate --metric {name}"
+    flags["features"] = f"genmod evaluate --metric 'fid[{name}]'"
     flags["reproduction"] = f"genmod reproduce {name}"
     rows = [
         f"| {kind} `{name}` | {_SUMMARIES[kind]} | `{flags.get(kind, f'genmod build --{kind} {name}')}` |"

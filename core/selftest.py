@@ -26,7 +26,7 @@ __all__ = ["Proof", "selftest"]
 
 _DIMS, _LATENT, _SIGMA = 6, 3, 0.4
 _LINEAR: dict[str, Any] = {"encoder": {"name": "mlp", "hidden": []}, "network": {"name": "mlp", "hidden": []}}
-_REAL = {"low": -math.inf, "high": math.inf}
+_REAL: dict[str, Any] = {"low": -math.inf, "high": math.inf}
 _PAIRS = (
     ("normal", "normal", (3,)),
     ("normal-full", "normal", (3,)),
@@ -166,11 +166,11 @@ def _gradients() -> _Numbers:
         ends = []
         for step in (1e-6, -1e-6):
             with torch.no_grad():
-                for p, d in zip(parameters, directions, strict=True):
-                    p += step * d
+                for parameter, direction in zip(parameters, directions, strict=True):
+                    parameter.add_(direction, alpha=step)
                 ends.append(_loss(model, x).item())
-                for p, d in zip(parameters, directions, strict=True):
-                    p -= step * d
+                for parameter, direction in zip(parameters, directions, strict=True):
+                    parameter.sub_(direction, alpha=step)
         name = recipe if not components else f"{recipe}, posterior {components['posterior']}"
         difference = (ends[0] - ends[1]) / 2e-6
         yield f"slope of the loss of {name}, by differences", slope, difference, 1e-6 * max(1.0, abs(slope))
@@ -213,7 +213,13 @@ def _resumed() -> _Numbers:
     from genmod.training.signals import Interrupted
 
     data = _Points(torch.randn(200, _DIMS))
-    settings = {"steps": 30, "batch_size": 20, "device": "cpu", "ema": 0.9, "checkpoint_every": 7}
+    settings: dict[str, Any] = {
+        "steps": 30,
+        "batch_size": 20,
+        "device": "cpu",
+        "ema": 0.9,
+        "checkpoint_every": 7,
+    }
     whole = _model(data.info, 2, decoder="gaussian")
     train(whole, data, **settings)
     with tempfile.TemporaryDirectory() as folder:

@@ -124,6 +124,11 @@ class ModelSpec:
             raise UsageError(f"{where} is no TOML: {error}") from None
         return cls.from_table(table, recipe=recipe, where=where)
 
+    def _repr_html_(self) -> str:
+        from genmod.notebook import spec_html
+
+        return spec_html(self)
+
     def with_latent(self, latent: Any) -> Self:
         """The same with latents of another shape: a number, a sequence of numbers, or a text such as ``8x16``.
 

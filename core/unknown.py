@@ -61,7 +61,7 @@ def unknown_component(
     if others:
         hints.append(f"it is the name of another kind of component: {', '.join(others)}")
     if known:
-        hints.append(f"{'its' if distribution else 'the'} {kind}s are: {', '.join(known)}")
+        hints.append(f"{'its' if distribution else 'the'} {kind.removesuffix('s')}s are: {', '.join(known)}")
     hints.extend(_left_out(status.status for status in plugins if distribution in ("", status.distribution)))
     owner = f"{distribution} has no" if distribution else "there is no"
     return UnknownComponentError(f"{owner} {kind} {name[:80]!r}", hint="\n".join(hints))

@@ -123,6 +123,11 @@ class Evaluation:
             raise UndefinedError(f"there is no {name}: {self.undefined[name]}")
         raise KeyError(name)
 
+    def _repr_html_(self) -> str:
+        from genmod.notebook import evaluation_html
+
+        return evaluation_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         plain = {key: value for key, value in asdict(self).items() if key != "rows"}

@@ -96,7 +96,7 @@ def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
 
 
 def make_metrics(names: Iterable[MetricName]) -> dict[str, Metric]:
-    """Metrics with their options, by what to call them.
+    """Metrics with their options, by what to call them where they are undefined.
 
     Raises:
         UsageError: an unknown name, wrong options, or a value in brackets for one that takes none.
@@ -107,7 +107,13 @@ def make_metrics(names: Iterable[MetricName]) -> dict[str, Metric]:
         >>> metrics["elbo[50]"].samples
         50
     """
-    return dict(_make(name) for name in names)
+    made: dict[str, Metric] = {}
+    for name in names:
+        label, metric = _make(name)
+        while label in made:
+            label += "'"
+        made[label] = metric
+    return made
 
 
 def _make(given: MetricName) -> tuple[str, Metric]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genmod.dataset import Batch, Split
 from genmod.errors import UndefinedError
+from genmod.evaluation.noise import drawn_on_cpu
 from genmod.model import LatentVariableModel
 from genmod.random import seed_for, seeded
 from genmod.sampler import Source
@@ -122,7 +123,8 @@ class Subject:
         for start in range(0, count, size):
             with self.drawing(stream, start):
                 batch = split.__getitems__(range(start, min(start + size, count)))
-                x = self.model.observe(batch.x.to(self.model.device))
+                with drawn_on_cpu(self.model.device):
+                    x = self.model.observe(batch.x.to(self.model.device))
                 yield self.model.given(self.model.context(batch)), x, batch
 
     def examples(self, part: Part = "split", limit: int | None = None) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod.errors import GenmodError, UsageError
+from genmod.errors import GenmodError, UndefinedError, UsageError
 from genmod.options import validate
 from genmod.prior import Prior
 from genmod.provided import Provided
@@ -46,6 +46,7 @@ _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
     "decoder": (INFOS,),
     "network": (LATENT_SHAPES, PARAMETER_SHAPES),
     "sampler": (LATENT_SHAPES,),
+    "features": (INFOS,),
 }
 """Kind → values of each positional parameter of its constructor, where it has any."""
 
@@ -82,11 +83,7 @@ class Case:
 
     @cached_property
     def cls(self) -> Any:
-        """The class.
-
-        Raises:
-            PluginError: it cannot be loaded.
-        """
+        """The class; PluginError where it cannot be loaded."""
         return self.source.load() if isinstance(self.source, Provided) else self.source
 
     @property
@@ -128,7 +125,7 @@ class Case:
         accepted = False
         for part, wiring in self.tried(*spreads):
             if isinstance(wiring, UsageError):
-                refusal = wiring
+                refusal = wiring if refusal is None or isinstance(refusal, UndefinedError) else refusal
             else:
                 accepted = True
                 yield part, wiring

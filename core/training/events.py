@@ -50,3 +50,8 @@ class TrainResult:
     best_step: int
     best_loss: float
     rows: tuple[Mapping[str, Any], ...]
+
+    def _repr_html_(self) -> str:
+        from genmod.notebook import result_html
+
+        return result_html(self)

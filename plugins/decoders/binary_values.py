@@ -1,7 +1,7 @@
 """Many independent binary values as one event, with a density that is fast where no gradients are wanted."""
 
 import math
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ class BinaryValues(Independent):
 
     Args:
         logits: ``(*batch, *event_shape)``.
-        event_dims: how many of the last dimensions are one event.
+        event_dims: how many of the last dimensions are one event, one or more.
 
     Example:
         >>> BinaryValues(torch.zeros(3, 2, 2), 2).log_prob(torch.ones(2, 2))
@@ -31,7 +31,7 @@ class BinaryValues(Independent):
     def __init__(self, logits: Tensor, event_dims: int) -> None:
         super().__init__(Bernoulli(logits=logits, validate_args=False), event_dims, validate_args=False)
 
-    def expand(self, batch_shape: torch.Size, _instance: object = None) -> "BinaryValues":
+    def expand(self, batch_shape: Any, _instance: object = None) -> "BinaryValues":
         logits: Tensor = self.base_dist.logits
         return BinaryValues(logits.expand(*batch_shape, *self.event_shape), self.reinterpreted_batch_ndims)
 
@@ -39,9 +39,9 @@ class BinaryValues(Independent):
         """``value (*batch, *event_shape)`` of zeros and ones → ``(*batch)``, nats."""
         logits: Tensor = self.base_dist.logits
         dims = self.reinterpreted_batch_ndims
-        if dims == 0 or (torch.is_grad_enabled() and (logits.requires_grad or value.requires_grad)):
-            found: Tensor = super().log_prob(value)
-            return found
+        if torch.is_grad_enabled() and (logits.requires_grad or value.requires_grad):
+            each: Tensor = self.base_dist.log_prob(value)
+            return each.flatten(-dims).sum(-1)
         s = (logits * (2 * value - 1)).flatten(-dims)
         wrong = s.clamp(max=0).sum(-1)
         right = s.abs_().sigmoid_().unflatten(-1, (-1, _group(s.shape[-1], s.dtype))).prod(-1)

@@ -52,7 +52,7 @@ class Elbo(Metric):
         model = subject.model
         reason, without_bits = model.missing_densities(), no_bits(model)
         parts: dict[str, list[Tensor]] = {}
-        for told, x, batch in subject.batches("elbo"):
+        for told, x, batch in subject.batches("likelihood"):
             values = self._terms(told, x, bound=not reason)
             if not without_bits:
                 bound, y = values["elbo"], spread(model, batch.x, x)

@@ -29,14 +29,24 @@ def mean_length(concentration: Tensor, d: int) -> Tensor:
         >>> round(float(mean_length(torch.tensor(2.0, dtype=torch.float64), 3)), 4)  # coth 2 - 1/2
         0.5373
     """
-    order = d / 2 + _TERMS
+    terms = _terms(concentration)
+    order = d / 2 + terms
     # Ratios of Bessel functions from above and below (Amos, 1974).
     ratio = concentration / (
         order - 0.5 + torch.hypot(concentration, torch.full_like(concentration, order + 0.5))
     )
-    for k in range(_TERMS - 1, -1, -1):
+    for k in range(terms - 1, -1, -1):
         ratio = concentration / (d + 2 * k + concentration * ratio)
     return ratio
+
+
+def _terms(concentration: Tensor) -> int:
+    """How many terms give all digits of double precision: about ``8 + 6 √κ``, and few different numbers of them."""
+    # Looking at a number on a GPU would wait for it, and a graph has one number of terms for all values.
+    if concentration.device.type != "cpu" or not concentration.numel() or torch.compiler.is_compiling():
+        return _TERMS
+    largest = float(concentration.detach().max().nan_to_num(torch.inf))
+    return next((terms for terms in (32, 64, 128, 256) if 8 + 6 * largest**0.5 <= terms), _TERMS)
 
 
 def _width(concentration: Tensor, length: Tensor, d: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 
 import numpy as np
@@ -300,3 +301,49 @@ def test_arguments_that_cannot_be(genmod, model, tmp_path, arguments, message):
     assert message in done.err
     assert "hint: " in done.err
     assert not (tmp_path / "here" / "model" / "samples").exists()
+
+
+# Walks that move, and latents
+
+
+def test_walks_that_move(genmod, model):
+    for command, frames in (("interpolate", 8), ("traverse", 8)):
+        for suffix in ("gif", "apng"):
+            done = genmod(command, "-n", 2, "--steps", 5, "-o", f"{command}.{suffix}")
+            assert (done.code, done.out) == (0, f"{command}.{suffix}\n")
+            with Image.open(f"{command}.{suffix}") as film:
+                # There and back, both ends once.
+                assert film.n_frames == frames
+    for command in ("sample", "reconstruct"):
+        assert "a.gif says no known format" in genmod(command, "-o", "a.gif").err
+
+
+def test_temperature(genmod, model):
+    genmod("sample", "-n", 4, "-o", "a.npz")
+    done = genmod("sample", "-n", 4, "--temperature", "0.5", "-o", "b.npz")
+    torch.testing.assert_close(arrays("b.npz")["latents"], arrays("a.npz")["latents"] / 2)
+    assert "latents from the prior, normal, temperature 0.5\n" in done.err
+    assert genmod("sample", "--temperature", "0").code == 2
+
+
+def test_latents(genmod, model, tmp_path):
+    done = genmod("latents", "-n", 40, "--panel", "kl,gaps")
+    assert (done.code, done.out) == (0, "model/samples/latents.png\n")
+    assert "gaps: between codes" in done.err
+    with Image.open(tmp_path / "here" / done.out.strip()) as image:
+        assert min(image.size) > 300
+    done = genmod("latents", "-n", 40, "--panel", "kl,gaps", "-o", "a.npz", "--json")
+    told = json.loads(done.out)
+    assert told["left_out"] == {}
+    assert {"codes", "kl", "gap", "labels", "path_images"} <= set(arrays("a.npz"))
+    torch.testing.assert_close(arrays("a.npz")["gap"][0], torch.tensor(told["gap"]["between"]))
+    for arguments, message in (
+        (["--panel", "map"], "no such panel: 'map'"),
+        (["--panel", "manifold"], "a manifold is drawn of two dimensions"),
+        (["--colour-by", "size"], "hint: one of: label"),
+        (["-o", "a.jpg"], "says no known format"),
+        (["-o", "a.npz"], "a.npz exists"),
+    ):
+        done = genmod("latents", "-n", 40, *arguments)
+        assert (done.code, done.out) == (2, ""), arguments
+        assert message in done.err

@@ -55,10 +55,11 @@ def test_builtin_record(provided):
     assert 10 <= len(provided.component.summary) <= 72
     assert not provided.component.summary.endswith(".")
     module, _, attribute = provided.component.target.partition(":")
-    if provided.kind == "recipe":
-        assert (module, attribute) == ("genmod.plugins.recipes", f"{provided.name}.toml")
+    folder = provided.kind if provided.kind.endswith("s") else f"{provided.kind}s"
+    if provided.kind in ("recipe", "reproduction"):
+        assert (module, attribute) == (f"genmod.plugins.{folder}", f"{provided.name}.toml")
     else:
-        assert module == f"genmod.plugins.{provided.kind}s.{provided.name.replace('-', '_')}"
+        assert module == f"genmod.plugins.{folder}.{provided.name.replace('-', '_')}"
 
 
 @pytest.mark.parametrize("provided", BUILTIN, ids=lambda p: f"{p.kind}-{p.name}")

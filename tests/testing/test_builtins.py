@@ -30,6 +30,12 @@ _FITS = {
     "vae": {"sampler.steps": 60, "sampler.hidden": [32]},
 }
 """Samplers that are trained, smaller and for fewer steps."""
+_TRAINED = {"classifier": {"features.steps": 10}}
+_MEASURED = {
+    "ais": {"metric.steps": 10},
+    "bdmc": {"metric.steps": 10},
+}
+"""Metrics that take many steps, with fewer."""
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,8 @@ def test_builtin(provided, registry, root, monkeypatch):
     for cls in (MNIST, FashionMNIST):
         monkeypatch.setattr(cls, "files", small_files(cls))
     monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
-    options = {"dataset": _OPTIONS, "sampler": _FITS}.get(provided.kind, {}).get(provided.name, {})
+    known = {"dataset": _OPTIONS, "sampler": _FITS, "metric": _MEASURED, "features": _TRAINED}
+    options = known.get(provided.kind, {}).get(provided.name, {})
     report = run_checks(provided, options=options, root=root, registry=registry)
     assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
     # What is skipped is skipped for a trait or for want of an optional package, never for want of data.

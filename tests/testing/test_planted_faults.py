@@ -24,11 +24,14 @@ from genmod import (
     DataInfo,
     Divergence,
     Doc,
+    Row,
     Schedule,
     TensorSplit,
     Terms,
+    Undefined,
     UsageError,
     diagonal_normal,
+    mean_row,
 )
 from genmod.distributions import LogScaleNormal
 from genmod.registry import Registry
@@ -36,6 +39,8 @@ from genmod.templates.dataset import TemplateDataset
 from genmod.templates.decoder import TemplateDecoder
 from genmod.templates.divergence import TemplateDivergence
 from genmod.templates.encoder import TemplateEncoder
+from genmod.templates.features import TemplateFeatures
+from genmod.templates.metric import TemplateMetric
 from genmod.templates.network import TemplateNetwork
 from genmod.templates.objective import TemplateObjective
 from genmod.templates.posterior import TemplatePosterior
@@ -785,6 +790,126 @@ class WritesElsewhere(TemplateTracker):
     def begin(self, rows):
         super().begin(rows)
         (self.directory.parent / "latest.txt").write_text("here")
+
+
+# ---------------------------------------------------------------- features
+
+
+@caught_by("check_features_shape")
+class OneMapOfFeatures(TemplateFeatures):
+    def forward(self, x):
+        return super().forward(x)[:, None]
+
+
+@caught_by("check_features_shape", "check_features_rows")
+class AsManyFeaturesAsExamples(TemplateFeatures):
+    def forward(self, x):
+        return super().forward(x)[:, : len(x)]
+
+
+@caught_by("check_features_rows")
+class FeaturesLessTheirMean(TemplateFeatures):
+    def forward(self, x):
+        found = super().forward(x)
+        return found - found.mean(0)
+
+
+@caught_by("check_features_fit", "check_features_state")
+class FeaturesAtRandom(TemplateFeatures):
+    def fit(self, x, labels, *, seed=0):
+        super().fit(x, labels)
+        self.spread.mul_(1 + torch.rand(()))
+
+
+@caught_by("check_features_fit")
+class GoesOnFromTheLastFeatures(TemplateFeatures):
+    def fit(self, x, labels, *, seed=0):
+        before = self.mean.clone()
+        super().fit(x, labels)
+        self.mean.add_(before, alpha=0.1)
+
+
+@caught_by("check_features_fit")
+class CentresTheTrainingData(TemplateFeatures):
+    def fit(self, x, labels, *, seed=0):
+        super().fit(x, labels)
+        x -= x.mean(0)
+
+
+@caught_by("check_features_state")
+class KeepsItsSpreadToItself(TemplateFeatures):
+    def fit(self, x, labels, *, seed=0):
+        super().fit(x, labels)
+        self.width = 1 / x.std()
+
+    def forward(self, x):
+        return super().forward(x) * getattr(self, "width", 1.0)
+
+
+# ---------------------------------------------------------------- metrics
+
+
+def yields(row):
+    """A metric with one number, made of the subject by a function."""
+
+    class Of(TemplateMetric):
+        """Something."""
+
+        def measure(self, subject):
+            yield row(subject)
+
+    return Of
+
+
+def of_codes(change):
+    """The metric, of codes that were changed."""
+    return yields(lambda subject: mean_row("it", change(subject), "", "something"))
+
+
+def in_training_mode(subject):
+    means = subject.codes().means.flatten(1).sum(1)
+    subject.model.train()
+    return means
+
+
+FAULTS += [
+    Fault(
+        yields(lambda subject: Row("it", math.nan, 0.0, 3, "", "x")),
+        "check_metric_rows",
+        ("check_metric_undefined", "check_metric_repeats"),
+    ),
+    Fault(
+        yields(lambda subject: Row("it", 1.0, 0.0, 3, "", "")),
+        "check_metric_rows",
+        ("check_metric_undefined",),
+    ),
+    Fault(
+        of_codes(lambda subject: torch.randn(5)),
+        "check_metric_repeats",
+        ("check_metric_leaves", "check_metric_undefined"),
+    ),
+    Fault(of_codes(in_training_mode), "check_metric_leaves"),
+    Fault(
+        of_codes(lambda subject: subject.codes("train").means.flatten(1)[:40].sum(1) / len(subject.split)),
+        "check_metric_undefined",
+    ),
+]
+
+
+@caught_by("check_metric_undefined", "check_metric_rows")
+class LeavesTheReasonOut(TemplateMetric):
+    def measure(self, subject):
+        yield from super().measure(subject)
+        if subject.model.missing_densities():
+            yield Undefined("density", "")
+
+
+@caught_by("check_metric_leaves", "check_metric_repeats")
+class MovesTheModel(TemplateMetric):
+    def measure(self, subject):
+        for parameter in subject.model.parameters():
+            parameter.add_(0.1)
+        yield from super().measure(subject)
 
 
 # ---------------------------------------------------------------- samplers

@@ -27,6 +27,7 @@ _POSITIONAL = {
     "network": ("in_shape", "out_shape"),
     "dataset": ("root",),
     "sampler": ("latent_shape",),
+    "features": ("data",),
     "tracker": ("directory", "run"),
 }
 
@@ -165,6 +166,7 @@ def check_options_round_trip(case: Case) -> None:
     "decoder",
     "network",
     "sampler",
+    "features",
     remedy="raise UsageError(what was given, hint=what to choose instead), and list it under Raises",
     once=True,
 )

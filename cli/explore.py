@@ -1,0 +1,163 @@
+"""``genmod explore``."""
+
+import secrets
+import shlex
+import sys
+import threading
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from genmod.cli import console
+from genmod.cli.outputs import (
+    DataRoot,
+    Device,
+    Directory,
+    Overwrite,
+    Seed,
+    Set,
+    SplitOption,
+    open_model,
+    open_split,
+)
+from genmod.errors import DataError, FileError, UsageError
+
+if TYPE_CHECKING:
+    from genmod.dataset import Split
+    from genmod.model import LatentVariableModel
+
+__all__ = ["explore"]
+
+_LARGE = 20_000_000
+
+
+def explore(
+    directory: Directory = Path("model"),
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export",
+            "-o",
+            metavar="FILE.html",
+            help="Write one page that needs no genmod, and serve nothing.",
+        ),
+    ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="With --export: weights of 16 bits, for half the size.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=65535, help="Serve there.", show_default="a free port"),
+    ] = None,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
+    split: SplitOption = "test",
+    seed: Seed = 0,
+    device: Device = "cpu",
+    set_: Set = None,
+    data_root: DataRoot = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Walk through the latent space in a browser.
+
+    Sliders for the most active latents, a map of the codes to click and drag in, a way between two points, samples,
+    and images of your own. The page is served to this machine alone, at the address that is printed, until Ctrl-C.
+    With --export it is one file that decodes by itself: put it on any web server, or send it to somebody.
+
+    Examples:
+      genmod explore
+      genmod explore beta8 --no-browser --port 8000
+      genmod explore beta8 --export beta8.html
+    """
+    _check(export, half=half, port=port, no_browser=no_browser, overwrite=overwrite)
+    model = open_model(directory, "cpu" if export is not None else device)
+    examples = _examples(model, split, set_ or [], data_root)
+    name = directory.resolve().name
+    if export is not None:
+        _write(model, examples, export, name, half=half, seed=seed)
+    else:
+        _serve(model, examples, name, port=port or 0, no_browser=no_browser, seed=seed)
+
+
+def _check(export: Path | None, *, half: bool, port: int | None, no_browser: bool, overwrite: bool) -> None:
+    """Refuse what does not go together, and a file that could not be written, before any work is done."""
+    if export is None:
+        if half or overwrite:
+            raise UsageError(
+                f"{'--half' if half else '--overwrite'} says how a page is written, and none is",
+                hint="genmod explore --export FILE.html",
+            )
+        return
+    if port is not None or no_browser:
+        raise UsageError(
+            f"{'--no-browser' if no_browser else '--port'} is for serving, and --export serves nothing",
+            hint="leave one of them out",
+        )
+    if export.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{export} is no name of a page", hint="end it in .html")
+    if not export.parent.is_dir():
+        raise FileError(
+            f"there is no folder {export.parent}", hint=f"mkdir -p {shlex.quote(str(export.parent))}"
+        )
+    if export.is_dir():
+        raise FileError(f"{export} is a folder", hint="give the name of a file: --export FILE.html")
+    if not overwrite and (export.exists() or export.is_symlink()):
+        raise FileError(f"{export} exists", hint="replace it with --overwrite, or choose another name")
+
+
+def _examples(
+    model: "LatentVariableModel", split: SplitOption, settings: list[str], root: Path | None
+) -> "Split | None":
+    """Examples for the map; None where there are no data here, and the model has a prior to draw from instead."""
+    try:
+        return open_split(model, split, settings, root)
+    except DataError as error:
+        if model.spec.components["prior"].name == "none":
+            raise
+        console.warning(f"the map shows draws from the prior: {error.message.partition(chr(10))[0]}")
+        return None
+
+
+def _write(
+    model: "LatentVariableModel", examples: "Split | None", path: Path, name: str, *, half: bool, seed: int
+) -> None:
+    from genmod.explorer import scene, standalone
+    from genmod.files import write_bytes
+
+    page, reason = standalone(model, scene(model, examples, name=name, seed=seed), half=half, seed=seed)
+    content = page.document.encode()
+    write_bytes(path, content)
+    if reason:
+        console.warning(f"no images can be encoded there: {reason}")
+    console.note(f"{len(content) / 1e6:.1f} MB, seed {seed}")
+    if len(content) > _LARGE and not half:
+        console.note("about half as large, with differences of about a thousandth: --half")
+    console.print_text(str(path))
+
+
+def _serve(
+    model: "LatentVariableModel",
+    examples: "Split | None",
+    name: str,
+    *,
+    port: int,
+    no_browser: bool,
+    seed: int,
+) -> None:
+    from genmod.explorer import bind, explorer_app, make_server
+
+    with bind(port) as listening:
+        port = listening.getsockname()[1]
+        token = secrets.token_urlsafe(16)
+        app = explorer_app(model, examples, name=name, token=token, port=port, seed=seed)
+        listening.listen()
+        url = f"http://127.0.0.1:{port}/?token={token}"
+        console.print_text(url)
+        console.note("Ctrl-C ends it")
+        # Whoever reads the address from a pipe is to have it now.
+        sys.stdout.flush()
+        if not no_browser:
+            # Beside the server, which a browser of the terminal would otherwise keep from answering it.
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+        make_server(app).run(sockets=[listening])

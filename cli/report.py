@@ -1,0 +1,140 @@
+"""``genmod report``."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genmod.cli import console
+from genmod.cli.completion import component_names, model_directories
+from genmod.cli.outputs import DataRoot, Device, Overwrite, Seed, Set, SplitOption
+from genmod.errors import FileError, UsageError
+
+__all__ = ["report"]
+
+
+def report(
+    directories: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[DIR]...",
+            help="The model directories.",
+            show_default="model",
+            autocompletion=model_directories,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Where to write the page, an .html.",
+            show_default="DIR/report.html, or report.html of several models",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            "-m",
+            metavar="NAME",
+            help="What to measure beside the ELBO and its parts, with a value in brackets where it takes one; "
+            "repeatable, or with commas between.",
+            show_default="none",
+            autocompletion=component_names("metric"),
+        ),
+    ] = None,
+    split: SplitOption = "test",
+    seed: Seed = 0,
+    device: Device = "auto",
+    set_: Set = None,
+    data_root: DataRoot = None,
+    overwrite: Overwrite = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write a page about one model or several.
+
+    One HTML file that loads nothing else: numbers with their errors, curves, samples, reconstructions and the worst
+    of them, walks through the latent space, the training examples nearest to samples, every option, and the lines
+    that make the model again. Of several models it begins with what differs, and shows them side by side.
+
+    Examples:
+      genmod report
+      genmod report model -o page.html --overwrite
+      genmod report sweep/* --metric active-units -o sweep.html
+    """
+    places = list(dict.fromkeys(directories or [Path("model")]))
+    path = out or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
+
+    from genmod.bundle import is_trained, read_spec
+
+    for place in places:
+        read_spec(place)
+    _check(path, overwrite=overwrite)
+
+    from genmod.cli.progress import StepProgress
+    from genmod.evaluation.runner import parse_metrics
+    from genmod.files import write_bytes
+    from genmod.report import report as make
+
+    for place in places:
+        if not is_trained(place):
+            console.warning(
+                f"{place} records no training run; if its weights are still random, first: "
+                f"genmod train {shlex.quote(str(place))}"
+            )
+    with StepProgress() as progress:
+        page = make(
+            places,
+            parse_metrics(metric or []),
+            split=split,
+            seed=seed,
+            device=device,
+            root=data_root,
+            settings=_settings(set_ or []),
+            on_progress=progress,
+        )
+    content = page.encode()
+    write_bytes(path, content)
+    console.note(f"seed {seed}")
+    if json:
+        console.print_json(
+            {"report": str(path), "bytes": len(content), "models": list(map(str, places)), "seed": seed}
+        )
+    else:
+        console.print_text(str(path))
+
+
+def _check(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file that could not be written, before any work is done for it."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"{path} is no page by its suffix {path.suffix!r}", hint="end the name in .html")
+    if not path.parent.is_dir():
+        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {shlex.quote(str(path.parent))}")
+    if path.is_dir():
+        raise FileError(f"{path} is a folder", hint="give the name of a file: -o FILE.html")
+    if not overwrite and (path.exists() or path.is_symlink()):
+        raise FileError(
+            f"{path} exists", hint="replace it with --overwrite, or choose another name with -o FILE.html"
+        )
+
+
+def _settings(texts: list[str]) -> dict[str, object]:
+    """Options of the dataset by path.
+
+    Raises:
+        UsageError: something else is to be set.
+    """
+    from genmod.options import Text
+    from genmod.spec import parse_setting
+
+    found = {path: Text(value) for path, value in map(parse_setting, texts)}
+    wrong = [path for path in found if not path.startswith("dataset.")]
+    if wrong:
+        raise UsageError(
+            f"{', '.join(wrong)} cannot be set for a model that is built already",
+            hint="options of the dataset can: -s dataset.OPTION=VALUE",
+        )
+    return dict(found)

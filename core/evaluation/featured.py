@@ -1,0 +1,315 @@
+"""Features of the data and of generated examples, made once for all metrics that compare these."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any
+from weakref import WeakKeyDictionary, proxy
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from genmod.bundle import fingerprint
+from genmod.dataset import Split
+from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.subject import CHUNK, Subject
+from genmod.features import Features
+from genmod.options import Doc, Text, validate
+from genmod.random import seed_for, seeded
+from genmod.registry import Provided, current_registry
+from genmod.sampler import Source
+from genmod.training.calls import parse_call
+
+__all__ = [
+    "Compared",
+    "Featured",
+    "FeaturesName",
+    "FromSource",
+    "SampleCount",
+    "WithNoise",
+    "checked_features",
+    "compared",
+    "featured",
+    "is_training_split",
+    "usual_features",
+]
+
+FeaturesName = Annotated[
+    str | None,
+    Doc("what examples are compared by, NAME or NAME:OPTION=VALUE,…; chosen by the data unless given"),
+]
+SampleCount = Annotated[
+    int | None,
+    Ge(2),
+    Doc("generated examples, and at most as many of the split; by default its number, at most 10,000"),
+]
+FromSource = Annotated[
+    Source | None, Doc("where latents come from; the sampler where one was fitted, unless given")
+]
+WithNoise = Annotated[bool, Doc("draw from p(x|z) too, rather than take its mean")]
+
+_MOST = 10_000
+_FITTED = 20_000
+"""As many training examples at most are fitted to."""
+
+_KNOWN: "WeakKeyDictionary[Subject, dict[str, Featured]]" = WeakKeyDictionary()
+
+
+class Featured:
+    """Features that are ready for a subject, and what they are of its data and of its generated examples.
+
+    All on the CPU, single or double precision as the features are, made once.
+
+    Args:
+        subject: whose.
+        features: fitted to its training data where they are to be.
+        name: of the features, with their version.
+    """
+
+    def __init__(self, subject: Subject, features: Features, name: str) -> None:
+        self._subject: Subject = proxy(subject)  # which lives longer, and is not to be kept alive by this
+        self.features = features.to(subject.model.device).eval().requires_grad_(False)
+        self.name = name
+        self.sha256 = fingerprint(features)
+        self._chunk_once = cache(self._chunk)
+        self._generated_once = cache(self._generated)
+
+    def of_split(self, n: int) -> Tensor:
+        """Of the first ``n`` examples of the split, ``(n, D)``."""
+        count = min(n, len(self._subject.split))
+        chunks = [self._chunk_once(start) for start in range(0, count, CHUNK)]
+        return torch.cat(chunks)[:n]
+
+    def of_training(self, n: int | None = None) -> tuple[Tensor, Tensor]:
+        """Of ``n`` training examples chosen by the seed, or of all; ``(n, D)`` and their places in the split.
+
+        Raises:
+            UndefinedError: there is no training split, or it is the one that is measured.
+        """
+        if is_training_split(self._subject):
+            raise UndefinedError(
+                "it compares with training data, and the split that is measured is the training split"
+            )
+        split = self._subject.of("train")
+        places = _chosen(self._subject, len(split), n)
+        parts: list[Tensor] = []
+        for some in places.split(CHUNK):
+            self._subject.progress("features of training data", len(parts) * CHUNK, len(places))
+            parts.append(self._of(self._values(split, some.tolist())))
+        return torch.cat(parts), places
+
+    def of_generated(self, n: int, *, noise: bool, source: Source | None) -> Tensor:
+        """Of the first ``n`` generated examples, ``(n, D)``.
+
+        Raises:
+            UndefinedError: the model generates none.
+        """
+        return torch.cat([self._generated_once(i, noise, source) for i in range(-(-n // CHUNK))])[:n]
+
+    def _values(self, split: Split, places: list[int]) -> Tensor:
+        return self._subject.model.data.values(split.__getitems__(places).x, torch.float32)
+
+    def _chunk(self, start: int) -> Tensor:
+        split = self._subject.split
+        return self._of(self._values(split, list(range(start, min(start + CHUNK, len(split))))))
+
+    def _generated(self, index: int, noise: bool, source: Source | None) -> Tensor:
+        made = self._subject.generated((index + 1) * CHUNK, noise=noise, source=source)
+        return self._of(made[index * CHUNK :].float())
+
+    def _of(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            found: Tensor = self.features(x.to(self._subject.model.device)).cpu()
+        if not found.isfinite().all():
+            raise UndefinedError(f"features {self.name} of some examples are not finite")
+        return found
+
+
+def featured(subject: Subject, text: str | None = None) -> Featured:
+    """Features by what a user types, fitted to the training data of a subject where they are to be; once for each.
+
+    Args:
+        subject: what is measured.
+        text: ``NAME`` or ``NAME:OPTION=VALUE,…``; chosen by the data unless given.
+
+    Raises:
+        UndefinedError: these data have no such features, or there is nothing to fit them to.
+        UsageError: an unknown name, wrong options, or a file that they need is not given.
+        PluginError: a plugin is missing or broken.
+    """
+    if subject.model.data.missing:
+        raise UndefinedError("values of the data are missing, and features are of whole examples")
+    text = text or usual_features(subject)
+    known = _KNOWN.setdefault(subject, {})
+    if text not in known:
+        known[text] = _ready(subject, text)
+    return known[text]
+
+
+def checked_features(text: str | None) -> str | None:
+    """The text that names features, once it is known that there are such features with such options.
+
+    Raises:
+        UsageError: an unknown name, or wrong options.
+        PluginError: a plugin is missing or broken.
+
+    Example:
+        >>> checked_features("pca:components=8")
+        'pca:components=8'
+    """
+    if text is not None:
+        _named(text)
+    return text
+
+
+def usual_features(subject: Subject) -> str:
+    """The features to compare data by: a classifier's where there is one, else linear ones.
+
+    A small stored classifier for digits of 8×8 pixels, one trained on the data at hand where these are images with
+    classes, the principal components of other data, and the values themselves where there are no training data.
+    """
+    data = subject.model.data
+    if data.shape == (1, 8, 8) and data.high < float("inf") and data.low > -float("inf"):
+        return "digits-cnn"
+    try:
+        train = subject.of("train")
+    except UndefinedError:
+        return "pixel"
+    if (
+        data.is_image
+        and data.shape[1] >= 8
+        and data.shape[2] >= 8
+        and train.__getitems__([0]).labels is not None
+    ):
+        return "classifier"
+    return "pca"
+
+
+def is_training_split(subject: Subject) -> bool:
+    """Whether what is measured is the training split itself.
+
+    Raises:
+        UndefinedError: there is no training split.
+    """
+    train, split = subject.of("train"), subject.split
+    if train is split:
+        return True
+    if len(train) != len(split):
+        return False
+    some = list(range(0, len(split), max(1, len(split) // 50)))
+    return torch.equal(train.__getitems__(some).x, split.__getitems__(some).x)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Features of the data and of generated examples, and of training examples in the place of these.
+
+    Args:
+        label: what goes into the brackets behind the name of a score.
+        real: of examples of the split, ``(N, D)``.
+        made: of generated examples, ``(M, D)``.
+        floor: of as many training examples, ``(M, D)`` or fewer; None where there are none.
+        no_floor: why.
+        details: what they are.
+    """
+
+    label: str
+    real: Tensor
+    made: Tensor
+    floor: Tensor | None
+    no_floor: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def compared(
+    subject: Subject,
+    features: str | None,
+    *,
+    samples: int | None = None,
+    source: Source | None = None,
+    noise: bool = False,
+    floor: bool = True,
+) -> Compared:
+    """What a metric of generated examples compares, on the device of the model.
+
+    Args:
+        subject: what is measured.
+        features: see :func:`featured`.
+        samples: how many are generated; by default as many as the split has, at most 10,000.
+        source: where latents come from.
+        noise: whether to draw from ``p(x|z)`` too.
+        floor: whether to look for training examples too.
+
+    Raises:
+        UndefinedError: the model generates nothing, or these data have no such features; too few examples.
+    """
+    # What generates nothing is refused before anything is fitted.
+    n = samples or min(len(subject.split), _MOST)
+    if min(n, len(subject.split)) < 2:
+        raise UndefinedError(
+            f"{len(subject.split)} examples and {n} generated ones; two of each are the least"
+        )
+    subject.generated(1, noise=noise, source=source)
+    made_of = featured(subject, features)
+    device = subject.model.device
+    real = made_of.of_split(n).to(device)
+    made = made_of.of_generated(n, noise=noise, source=source).to(device)
+    training, reason = None, ""
+    if floor:
+        try:
+            training = made_of.of_training(n)[0].to(device)
+        except UndefinedError as error:
+            reason = error.message
+    used = "sampler" if subject.model.sampler_for(source) is not None else "prior"
+    label = ",".join([made_of.name, *([source] if source else []), *["noise"] * noise])
+    details = {
+        "features": made_of.name,
+        "dimensions": real.shape[1],
+        "source": used,
+        "generated": len(made),
+        "sha256": made_of.sha256,
+    }
+    return Compared(label, real, made, training, reason, details)
+
+
+def _ready(subject: Subject, text: str) -> Featured:
+    provided, known = _named(text)
+    name, cls = provided.component.name, provided.load()
+    seed = seed_for(subject.seed, f"features/{text}")
+    with seeded(seed):
+        features: Features = cls(subject.model.data, **known)
+        if cls.wants_fit:
+            subject.progress(f"fitting features {name}", 0, 1)
+            split = subject.of("train")
+            places = _chosen(subject, len(split), _FITTED)
+            batch = split.__getitems__(places.tolist())
+            if cls.wants_labels and batch.labels is None:
+                raise UndefinedError(
+                    f"features {name!r} are those of a classifier, and the data have no classes"
+                )
+            x = subject.model.data.values(batch.x, torch.float32)
+            with torch.enable_grad():
+                features.to(subject.model.device).fit(x, batch.labels, seed=seed)
+    name = name if provided.builtin else provided.qualified
+    return Featured(subject, features, f"{name}-{features.version}" if features.version else name)
+
+
+def _named(text: str) -> tuple[Provided, dict[str, Any]]:
+    """The component that a text names, and its options."""
+    name, values, options = parse_call(text)
+    if values:
+        raise UsageError(
+            f"features {text!r} have values without a name",
+            hint=f"genmod show features {name} lists their options",
+        )
+    provided = current_registry().find("features", name)
+    given = {key: Text(value) for key, value in options.items()}
+    return provided, validate(provided.load(), given, name, label=f"features {name}")
+
+
+def _chosen(subject: Subject, total: int, n: int | None) -> Tensor:
+    """Places of ``n`` examples, in order; all where there are no more."""
+    if n is None or n >= total:
+        return torch.arange(total)
+    generator = torch.Generator().manual_seed(seed_for(subject.seed, "evaluation/chosen"))
+    return torch.randperm(total, generator=generator)[:n].sort().values

@@ -1,0 +1,242 @@
+"""What the page has to know of a model: its latents, its examples and the ways through them."""
+
+import base64
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genmod.dataset import Batch, DataInfo, Split
+from genmod.errors import DataError, UndefinedError
+from genmod.explorer.pieces import pieces, settled
+from genmod.model import LatentVariableModel
+from genmod.pictures import activity, choose_examples, codes, prior_draws
+from genmod.pictures.views import evaluating
+
+__all__ = ["context_of", "draw", "packed", "scene"]
+
+_EXAMPLES = 1000
+_NUMBERS = 400_000
+_SLIDERS = 64
+_SPREAD = 0.01
+
+
+def packed(values: Tensor) -> str:
+    """Numbers as base64 of little-endian single precision, which keeps them exact and short.
+
+    Example:
+        >>> packed(torch.tensor([1.0, 0.0]))
+        'AACAPwAAAAA='
+    """
+    return base64.b64encode(values.detach().cpu().float().flatten().numpy().astype("<f4").tobytes()).decode()
+
+
+def context_of(model: LatentVariableModel, told: Sequence[int]) -> Tensor | None:
+    """The vector of conditions that are chosen by their numbers, ``(1, size)``; None of a model without conditions.
+
+    Example:
+        >>> import genmod
+        >>> context_of(genmod.build("cvae", encoder="mlp", data="digits"), [3]).argmax()
+        tensor(3)
+    """
+    if model.conditions is None:
+        return None
+    sizes = [len(values) for values in model.conditions.values.values()]
+    parts = [torch.nn.functional.one_hot(torch.tensor([i]), n) for i, n in zip(told, sizes, strict=True)]
+    return torch.cat(parts, 1).to(model.device, model.dtype)
+
+
+def draw(model: LatentVariableModel, n: int, told: Sequence[int], *, seed: int) -> Tensor:
+    """``n`` latents from the prior, or from the sampler where one was fitted, ``(n, *latent_shape)``.
+
+    Raises:
+        UndefinedError: the model has neither.
+    """
+    context = context_of(model, told)
+    context = None if context is None else context.expand(n, -1)
+    with evaluating(model, seed):
+        return model.latents(n, context)
+
+
+def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: int = 0) -> dict[str, Any]:
+    """Plain data about a model, for the page.
+
+    Args:
+        model: any model.
+        split: examples to show on the map; where there are none, draws from the prior take their place.
+        name: what it is called.
+        seed: of the choice of examples, and of whatever is drawn of them.
+
+    Returns:
+        ``data``: shape, range and how examples are shown. ``latent``: shape, pieces and, of the most active
+        values first, the range of each slider. ``codes``: one for each example, and what is known of the example.
+        ``maps``: planes through the latent space. ``conditions``: what a conditional model is told.
+
+    Raises:
+        DataError: the split is empty, or a code is not finite.
+        UndefinedError: there are no examples and no prior either.
+    """
+    size = math.prod(model.latent_shape)
+    count = max(50, min(_EXAMPLES, _NUMBERS // size))
+    batch = None if split is None else choose_examples(split, count, seed=seed)
+    if batch is None:
+        told = model.asked(None, count)
+        found = prior_draws(model, count, context=told, seed=seed)
+        active, measure = found.flatten(1).var(0, correction=0), "variance of draws"
+        values = None
+    else:
+        told = model.context(batch)
+        found = codes(model, batch.x, context=told, seed=seed)
+        active, measure = activity(model, batch.x, context=told, seed=seed)
+        values = model.data.values(batch.x).float()
+    parts = pieces(model.posterior.support, model.latent_shape)
+    z = settled(found.flatten(1).float().cpu(), parts)
+    if len(z) == 0 or not bool(z.isfinite().all()):
+        raise DataError(
+            "there is no finite code of any example"
+            if len(z) == 0
+            else "the model has codes that are not finite",
+            hint="train it again: genmod train DIR",
+        )
+    active = active.float().cpu().nan_to_num(0.0)
+    return {
+        "name": name,
+        "parts": {
+            kind: chosen.name
+            for kind, chosen in model.spec.components.items()
+            if kind in ("encoder", "posterior", "prior", "network", "decoder")
+        },
+        "data": _data(model.data, values),
+        "latent": {
+            "shape": list(model.latent_shape),
+            "pieces": [piece.to_json() for piece in parts],
+            "sliders": _sliders(z, active, model, seed),
+            "measure": measure,
+        },
+        "codes": packed(z),
+        "start": int((z - z.mean(0)).square().sum(1).argmin()),
+        "examples": batch is not None,
+        "colours": [] if batch is None else _colours(model.data, batch),
+        "maps": _maps(z, active, model.latent_shape),
+        "conditions": []
+        if model.conditions is None
+        else [{"name": n, "values": list(v)} for n, v in model.conditions.values.items()],
+        "told": None if told is None or model.conditions is None else _indices(model, told),
+    }
+
+
+def _data(data: DataInfo, values: Tensor | None) -> dict[str, Any]:
+    """Shape and range; where there are no bounds, the range is that of most of the values shown."""
+    low, high = data.low, data.high
+    finite = torch.zeros(1) if values is None else values[values.isfinite()][:1_000_000]
+    if math.isinf(low):
+        low = float(finite.quantile(0.005)) if len(finite) else -1.0
+    if math.isinf(high):
+        high = float(finite.quantile(0.995)) if len(finite) else 1.0
+    if not low < high:
+        low, high = low - 1, low + 1
+    dark = values is None or float(finite.mean()) < (low + high) / 2
+    return {
+        "shape": list(data.shape),
+        "low": low,
+        "high": high,
+        "bounded": math.isfinite(data.low) and math.isfinite(data.high),
+        "dark": dark,
+        "missing": data.missing,
+    }
+
+
+def _sliders(z: Tensor, active: Tensor, model: LatentVariableModel, seed: int) -> list[dict[str, float]]:
+    """The most active values first, each from the first to the last percent of codes and of draws from the prior."""
+    order = active.argsort(descending=True, stable=True)[:_SLIDERS]
+    ends = torch.tensor([_SPREAD, 1 - _SPREAD])
+    low, high = z[:, order].quantile(ends, 0)
+    try:
+        drawn = prior_draws(model, len(z), context=model.asked(None, len(z)), seed=seed)
+        drawn = drawn.flatten(1).float().cpu()[:, order].quantile(ends, 0)
+        low, high = torch.minimum(low, drawn[0]), torch.maximum(high, drawn[1])
+    except UndefinedError:
+        pass
+    margin = 0.15 * (high - low) + 1e-3
+    return [
+        {"dimension": int(d), "low": float(a), "high": float(b), "activity": float(active[d])}
+        for d, a, b in zip(order, low - margin, high + margin, strict=True)
+    ]
+
+
+def _colours(data: DataInfo, batch: Batch) -> list[dict[str, Any]]:
+    """What the points can be coloured by: the class and every factor."""
+    found = []
+    if batch.labels is not None:
+        names = data.classes or tuple(map(str, range(int(batch.labels.max()) + 1)))
+        found.append({"name": "label", "values": list(names), "of": batch.labels.tolist()})
+    if batch.factors is not None:
+        for i, factor in enumerate(data.factors):
+            if factor.size > 1:
+                names = factor.values or tuple(map(str, range(factor.size)))
+                found.append({"name": factor.name, "values": list(names), "of": batch.factors[:, i].tolist()})
+    return found
+
+
+def _maps(z: Tensor, active: Tensor, shape: tuple[int, ...]) -> list[dict[str, Any]]:
+    """Planes through the mean code: of the two most active values, and of the two principal components."""
+    size = z.shape[1]
+    centre = z.mean(0)
+    first, second = (active.argsort(descending=True, stable=True)[:2].sort().values.tolist() * 2)[:2]
+    axes = torch.zeros(2, size)
+    axes[0, first] = 1.0
+    if size > 1:
+        axes[1, second] = 1.0
+    names = [_name(d, shape) for d in ([first, second] if size > 1 else [first])]
+    direct = {
+        "name": "latent plane" if size <= 2 else "most active",
+        "labels": [*names, ""][:2],
+        "origin": packed(torch.zeros(size) if size <= 2 else centre),
+        "axes": [packed(axis) for axis in axes],
+    }
+    if size <= 2:
+        return [direct]
+    components, share = _principal(z - centre)
+    return [
+        {
+            "name": f"principal components, {share:.0%} of the variance",
+            "labels": ["component 1", "component 2"],
+            "origin": packed(centre),
+            "axes": [packed(axis) for axis in components],
+        },
+        direct,
+    ]
+
+
+def _name(d: int, shape: tuple[int, ...]) -> str:
+    """What a value of a latent is called: z3, or z3,4,5 where latents have a shape."""
+    index = []
+    for n in reversed(shape):
+        d, place = divmod(d, n)
+        index.append(str(place))
+    return f"z{','.join(reversed(index))}"
+
+
+def _principal(centred: Tensor) -> tuple[Tensor, float]:
+    """The two directions in which codes vary most, ``(2, D)``, and their share of the variance."""
+    n, size = centred.shape
+    double = centred.double()
+    if size <= n:
+        variances, vectors = torch.linalg.eigh(double.T @ double)
+        axes = vectors[:, -2:].flip(1).T
+    else:
+        variances, vectors = torch.linalg.eigh(double @ double.T)
+        axes = (vectors[:, -2:].flip(1).T @ double) / variances[-2:].flip(0).clamp(min=1e-30).sqrt()[:, None]
+    # An eigenvector has no sign of its own: its largest value is made positive.
+    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
+    share = float(variances[-2:].sum() / variances.clamp(min=0).sum().clamp(min=1e-30))
+    return (axes * largest.sign()).float(), share
+
+
+def _indices(model: LatentVariableModel, told: Tensor) -> list[list[int]]:
+    """The number of each condition of each example."""
+    assert model.conditions is not None
+    sizes = [len(values) for values in model.conditions.values.values()]
+    return torch.stack([part.argmax(1) for part in told.split(sizes, 1)], 1).tolist()  # type: ignore[no-any-return]

@@ -1,0 +1,141 @@
+"""The command lines that make a model again."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from genmod.assembly import blueprint, resolve
+from genmod.composition import compose
+from genmod.dataset import DataInfo
+from genmod.errors import GenmodError
+from genmod.options import differences, to_json, validate
+from genmod.registry import current_registry
+from genmod.spec import ComponentSpec, ModelSpec
+from genmod.summary import option_text
+from genmod.training.settings import TrainSettings
+
+__all__ = ["build_command", "train_command"]
+
+_FLAGS = {"augment": "--augment", "trackers": "--tracker"}
+_TABLES = {"optimizer_options": "optimizer", "schedule_options": "schedule"}
+
+
+def build_command(spec: ModelSpec, data: DataInfo, directory: Path) -> str:
+    """``genmod build …`` that gives a resolved specification again: only what its recipe does not say by itself.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build("beta-vae", encoder="mlp", latent=8, settings={"objective.beta": 2.0})
+        >>> build_command(model.spec, model.data, Path("model"))
+        'genmod build beta-vae --encoder mlp --latent 8 -s objective.beta=2.0'
+    """
+    words = ["genmod", "build"]
+    try:
+        words += _shortest(spec, data)
+    except GenmodError:
+        # Its recipe is another one now, or is not installed: everything is said.
+        words += _words(spec, {k: p.name for k, p in spec.components.items()}, _options(spec), said=False)
+    return _line([*words, *([] if directory == Path("model") else ["-o", str(directory)])])
+
+
+def train_command(settings: Mapping[str, Any], directory: Path) -> str:
+    """``genmod train …`` with the settings that are not the default.
+
+    Example:
+        >>> train_command({"epochs": 3, "lr": 0.001, "optimizer_options": {"eps": 1e-6}}, Path("model"))
+        'genmod train --epochs 3 -s optimizer.eps=1e-06'
+    """
+    words = ["genmod", "train", *([] if directory == Path("model") else [str(directory)])]
+    default = TrainSettings().to_json()
+    # What is written beside the model changes nothing of it.
+    aside = ("keep_checkpoints", "trackers", "film_every")
+    names = [each.name for each in fields(TrainSettings) if each.name not in aside]
+    for name in names:
+        value = settings.get(name, default[name])
+        if value == default[name]:
+            continue
+        if name in _TABLES:
+            words += [
+                word for k, v in value.items() for word in ("-s", f"{_TABLES[name]}.{k}={option_text(v)}")
+            ]
+        elif isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+        elif isinstance(value, list):
+            words += [word for each in value for word in (_FLAGS[name], str(each))]
+        else:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return _line(words)
+
+
+def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
+    """Raises GenmodError where the recipe cannot be looked up or what was found gives another model."""
+    recipe = spec.recipe or "vae"
+    bare = compose(recipe)
+    start = resolve(bare)
+    parts = {kind: part for kind, part in spec.components.items() if kind != "network"}
+    named = {kind: part.name for kind, part in parts.items() if start.components[kind].name != part.name}
+    settings: dict[str, Any] = {}
+    for kind, part in parts.items():
+        usual = _defaults(kind, part) if kind in named else start.components[kind].options
+        settings |= {f"{kind}.{k}": v for k, v in part.options.items() if k not in usual or usual[k] != v}
+    network = spec.components.get("network")
+    if network is not None and not _same(_again(spec, data, named, settings), spec, ("network",)):
+        # Unless it is named, it is the encoder's mirror.
+        named["network"] = network.name
+        usual = _again(spec, data, named, settings).components["network"].options
+        settings |= {f"network.{k}": v for k, v in network.options.items() if usual.get(k) != v}
+    if not _same(_again(spec, data, named, settings), spec, tuple(spec.components)):
+        raise GenmodError("the recipe gives another model")
+    return [
+        *([recipe] if recipe != "vae" else []),
+        *_words(spec, named, settings, said=bare.latent == spec.latent),
+    ]
+
+
+def _defaults(kind: str, part: ComponentSpec) -> Mapping[str, Any]:
+    """The options of a component that are at their defaults."""
+    component = current_registry().find(kind, part.name).load()
+    changed = to_json(component, differences(component, validate(component, part.options, kind)))
+    return {name: value for name, value in part.options.items() if name not in changed}
+
+
+def _again(
+    spec: ModelSpec, data: DataInfo, named: Mapping[str, str], settings: Mapping[str, Any]
+) -> ModelSpec:
+    composed = compose(
+        spec.recipe or "vae",
+        components=named,
+        latent=spec.latent,
+        condition=spec.condition,
+        settings=settings,
+    )
+    return blueprint(composed, data).spec
+
+
+def _same(a: ModelSpec, b: ModelSpec, kinds: Sequence[str]) -> bool:
+    pairs = ((a.components[kind], b.components[kind]) for kind in kinds)
+    return all((x.name, dict(x.options)) == (y.name, dict(y.options)) for x, y in pairs)
+
+
+def _words(
+    spec: ModelSpec, named: Mapping[str, str], settings: Mapping[str, Any], *, said: bool
+) -> list[str]:
+    """``said``: whether the recipe has the shape of the latents already."""
+    words = [
+        w for kind, name in named.items() for w in ("--data" if kind == "dataset" else f"--{kind}", name)
+    ]
+    if not said:
+        words += ["--latent", "x".join(map(str, spec.latent))]
+    if spec.condition:
+        words += ["--condition", ",".join(spec.condition)]
+    return words + [w for path, value in settings.items() for w in ("-s", f"{path}={option_text(value)}")]
+
+
+def _options(spec: ModelSpec) -> dict[str, Any]:
+    return {f"{kind}.{k}": v for kind, part in spec.components.items() for k, v in part.options.items()}
+
+
+def _line(words: list[str]) -> str:
+    return " ".join(map(shlex.quote, words))

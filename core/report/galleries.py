@@ -1,0 +1,292 @@
+"""The pictures of one model: what it makes, and what it makes of data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genmod.dataset import Batch, DataInfo, Split
+from genmod.errors import GenmodError
+from genmod.evaluation.row import Evaluation
+from genmod.model import LatentVariableModel
+from genmod.pictures import (
+    activity,
+    codes,
+    interpolation,
+    latent_scale,
+    reconstruction_grid,
+    sample_grid,
+    traversal,
+)
+from genmod.random import seed_for
+from genmod.report.images import Shown, of_pixels, pixels_of
+from genmod.report.neighbours import Nearest, nearest
+
+__all__ = ["Card", "Gallery", "Painter", "class_of", "indices_of"]
+
+SAMPLES = 48
+CARDS = 10
+WALKS = 5
+DIMENSIONS = 8
+STEPS = 9
+TILES = SAMPLES + 3 * CARDS + 3 * CARDS + 2 * CARDS + (WALKS + DIMENSIONS) * STEPS
+"""Images in the pictures of one model."""
+
+_COMPARED = 200
+"""Samples and test examples whose distances to training examples are compared."""
+_LOOKED_AT = 60_000
+_READ = 10_000
+"""Training examples to compare with: of those in memory, and of those that have to be read."""
+_FOR_ACTIVITY = 1000
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture with lines of text below it, or beside it where it is a row of pictures."""
+
+    picture: Shown
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of one kind.
+
+    Args:
+        cards: the pictures.
+        note: what is to be seen, and how it was made.
+        missing: why there are none.
+        rows: whether each picture is a row with its text at the left.
+    """
+
+    cards: tuple[Card, ...] = ()
+    note: str = ""
+    missing: str = ""
+    rows: bool = False
+
+
+def indices_of(split: Split, n: int, seed: int) -> list[int]:
+    """Which examples of a split :func:`genmod.pictures.choose_examples` chooses."""
+    generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
+    found: list[int] = torch.randperm(len(split), generator=generator)[:n].tolist()
+    return found
+
+
+def class_of(data: DataInfo, batch: Batch, place: int) -> str:
+    """The name of the class of an example, or nothing."""
+    if batch.labels is None or not data.classes:
+        return ""
+    number = int(batch.labels[place])
+    return data.classes[number] if 0 <= number < len(data.classes) else str(number)
+
+
+class Painter:
+    """Makes the pictures of a model.
+
+    Args:
+        model: in evaluation mode.
+        split: examples to show, and what they are called: ``test``.
+        train: gives the training split.
+        seed: of everything that is drawn.
+        most: longest side of an image, in its own pixels.
+        alone: whether there is all of the page's width for its pictures.
+    """
+
+    def __init__(
+        self,
+        model: LatentVariableModel,
+        split: Split,
+        name: str,
+        train: Callable[[], Split],
+        *,
+        seed: int,
+        most: int,
+        alone: bool,
+    ) -> None:
+        self.model, self.split, self.name, self.train = model, split, name, train
+        self.seed, self.most, self.alone = seed, most, alone
+
+    def samples(self) -> Gallery:
+        """New examples."""
+        return self._or_why(self._samples)
+
+    def neighbours(self) -> Gallery:
+        """The new examples that come nearest to training examples."""
+        return self._or_why(self._neighbours)
+
+    def reconstructions(self, evaluation: Evaluation) -> Gallery:
+        """Examples drawn at random, and what the model makes of them."""
+        chosen = indices_of(self.split, CARDS, self.seed)
+        note = f"Examples of the {self.name} split, drawn with seed {self.seed}"
+        return self._or_why(lambda: self._pairs(chosen, evaluation, note))
+
+    def worst(self, evaluation: Evaluation) -> Gallery:
+        """The examples with the largest distortion."""
+        errors = _errors(evaluation)
+        if errors is None:
+            return Gallery(missing="There is no distortion of each example.")
+        chosen = errors.argsort(descending=True)[:CARDS].tolist()
+        note = f"The {len(chosen)} of {len(errors):,} {self.name} examples that cost most"
+        return self._or_why(lambda: self._pairs(chosen, evaluation, note))
+
+    def interpolations(self) -> Gallery:
+        """Ways from one example to another."""
+        return self._or_why(self._interpolations)
+
+    def traversals(self) -> Gallery:
+        """What single dimensions of the latents change."""
+        return self._or_why(self._traversals)
+
+    def activity(self) -> tuple[list[float], str]:
+        """What each dimension of the latents says about the data, and what that number is."""
+        batch, context = self._many()
+        amounts, measure = activity(self.model, batch.x, context=context, seed=self.seed)
+        return amounts.tolist(), measure
+
+    def codes(self) -> tuple[Tensor, Batch]:
+        """Codes of examples, ``(N, *latent_shape)``, and these."""
+        batch, context = self._many()
+        return codes(self.model, batch.x, context=context, seed=self.seed).cpu(), batch
+
+    def _or_why(self, make: Callable[[], Gallery]) -> Gallery:
+        """A page does without a picture that cannot be made, and says why."""
+        try:
+            return make()
+        except GenmodError as error:
+            return Gallery(missing=str(error))
+
+    def _many(self) -> tuple[Batch, Tensor | None]:
+        batch = self.split.__getitems__(indices_of(self.split, _FOR_ACTIVITY, self.seed))
+        return batch, self.model.context(batch)
+
+    def _samples(self) -> Gallery:
+        images = sample_grid(self.model, SAMPLES, seed=self.seed).images
+        source = "the sampler that was fitted" if self.model.sampler_for(None) is not None else "the prior"
+        told = self.model.conditions
+        in_turn = f" of every {' and '.join(told.values)} in turn" if told else ""
+        note = f"Means of p(x|z) at latents from {source}{in_turn}, seed {self.seed}."
+        alt = f"{SAMPLES} samples{in_turn}"
+        return Gallery(
+            (
+                Card(
+                    of_pixels(
+                        self._pixels(images),
+                        alt,
+                        columns=_columns(self.model.data, 12 if self.alone else 8, 24 if self.alone else 8),
+                    )
+                ),
+            ),
+            note,
+        )
+
+    def _neighbours(self) -> Gallery:
+        data, train = self.model.data, self.train()
+        made = sample_grid(self.model, _COMPARED, seed=self.seed).images.cpu()
+        real = data.values(self.split.__getitems__(indices_of(self.split, _COMPARED, self.seed)).x)
+        limit = _LOOKED_AT if train.in_memory() is not None else _READ
+        both = nearest(torch.cat([made.float(), real.float()]), train, data, limit=limit)
+        found = Nearest(both.distances[: len(made)], both.indices[: len(made)])
+        usual = both.distances[len(made) :].median().item()
+        order = found.distances.argsort()[:CARDS]
+        stored = train.__getitems__(found.indices[order].tolist())
+        pixels = self._pixels(torch.stack([made[order].float(), data.values(stored.x).float()]).flatten(0, 1))
+        half = len(order)
+        cards = []
+        for place in range(half):
+            index, distance = int(found.indices[order[place]]), found.distances[order[place]].item()
+            alt = f"a sample, and training example {index}"
+            picture = of_pixels(pixels[[place, half + place]], alt, columns=_columns(data, 1, 2))
+            cards.append(Card(picture, (f"distance {distance:.3g}", f"train {index}")))
+        looked = min(limit, len(train))
+        nearer = (found.distances < 0.5 * usual).sum().item()
+        unit = "values" if data.is_image else "columns, in standard deviations"
+        usually, median = f"{usual:.3g}", f"{found.distances.median().item():.3g}"
+        note = (
+            f"Samples, each with the nearest of {looked:,} training examples, by the root mean square difference of "
+            f"their {unit}; the {half} nearest pairs of {len(made)}. The median distance is {median} for samples and "
+            f"{usually} for {self.name} examples; {nearer} of {len(made)} samples are nearer than half of the latter. "
+            "Copies of training examples would be at a distance near 0."
+        )
+        return Gallery(tuple(cards), note)
+
+    def _pairs(self, chosen: Sequence[int], evaluation: Evaluation, note: str) -> Gallery:
+        model, errors = self.model, _errors(evaluation)
+        batch = self.split.__getitems__(chosen)
+        picture = reconstruction_grid(model, batch.x, context=model.context(batch), seed=self.seed)
+        rows, count = picture.images.shape[:2]
+        pixels = self._pixels(picture.images.flatten(0, 1))
+        cards = []
+        for place, index in enumerate(chosen):
+            name = class_of(model.data, batch, place)
+            alt = f"{self.name} example {index}{f' of class {name}' if name else ''}: {', '.join(picture.row_labels)}"
+            shown = of_pixels(
+                pixels[[row * count + place for row in range(rows)]],
+                alt,
+                columns=_columns(model.data, 1, rows),
+            )
+            lines = [] if errors is None else [f"{errors[index]:.1f} nats"]
+            cards.append(Card(shown, (*lines, f"{self.name} {index}", *([f"class {name}"] if name else []))))
+        order = "From left to right" if len(model.data.shape) == 1 else "From top to bottom"
+        of = "" if errors is None else "; below, the distortion"
+        if of and "observed" in picture.row_labels:
+            of += ", of the draw of binary values that was measured"
+        return Gallery(tuple(cards), f"{note}. {order}: {', '.join(picture.row_labels)}{of}.")
+
+    def _interpolations(self) -> Gallery:
+        model = self.model
+        chosen = indices_of(self.split, 2 * WALKS, self.seed)
+        batch = self.split.__getitems__(chosen)
+        context = model.context(batch)
+        ends = codes(model, batch.x, context=context, seed=self.seed)
+        half = len(ends) // 2
+        told = None if context is None else (context[:half], context[half : 2 * half])
+        walk = interpolation(model, ends[:half], ends[half : 2 * half], steps=STEPS, context=told)
+        labels = [f"{self.name} {a} to {b}" for a, b in zip(chosen[:half], chosen[half:], strict=False)]
+        note = "Decodings at equal steps on the straight line between the codes of two examples."
+        return self._rows(walk.images, labels, note, "decodings on the way from")
+
+    def _traversals(self) -> Gallery:
+        model = self.model
+        batch, context = self._many()
+        told = None if context is None else context[:1]
+        latents = codes(model, batch.x, context=context, seed=self.seed)
+        amounts, measure = activity(model, batch.x, context=context, seed=self.seed)
+        chosen = amounts.argsort(descending=True)[:DIMENSIONS].tolist()
+        picture = traversal(
+            model,
+            latents[0],
+            chosen,
+            torch.linspace(-3, 3, STEPS),
+            scale=latent_scale(model, latents, context=told),
+            context=told,
+        )
+        labels = [f"z{d}: {amounts[d]:.2f}" for d in chosen]
+        start = indices_of(self.split, 1, self.seed)[0]
+        note = (
+            f"Each row changes one dimension of the code of {self.name} example {start} from -3 to 3 standard deviations; "
+            f"the dimensions with the largest {measure}, which is shown."
+        )
+        return self._rows(picture.images, labels, note, "decodings along")
+
+    def _rows(self, images: Tensor, labels: Sequence[str], note: str, what: str) -> Gallery:
+        rows, columns = images.shape[:2]
+        pixels = self._pixels(images.flatten(0, 1)).unflatten(0, (rows, columns))
+        cards = (
+            Card(of_pixels(row, f"{what} {name}"), (name,)) for row, name in zip(pixels, labels, strict=True)
+        )
+        return Gallery(tuple(cards), note, rows=True)
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        return pixels_of(images.cpu(), self.model.data, self.most)
+
+
+def _columns(data: DataInfo, images: int, strips: int | None = None) -> int | None:
+    """Strips of tables stand side by side, whatever images do."""
+    return strips if len(data.shape) == 1 else images
+
+
+def _errors(evaluation: Evaluation) -> Tensor | None:
+    """The distortion of each example of the split, ``(N,)``, nats."""
+    found = [row.examples for row in evaluation.rows if row.name == "distortion"]
+    return found[0] if found else None

@@ -1,0 +1,117 @@
+"""Pictures inside a page: small PNGs that are enlarged where they are shown."""
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from genmod.dataset import DataInfo
+from genmod.pictures.tiles import tiles
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Shown", "most_pixels", "of_figure", "of_pixels", "pixels_of"]
+
+_SIDE = 60
+"""Pixels on the screen that a small image is enlarged to, about."""
+
+_BUDGET = 1_300_000
+"""Bytes that all pictures of a page may have before they are compressed."""
+
+_LEAST_SIDE = 16
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture and the size in which it is shown.
+
+    Args:
+        uri: the picture itself, ``data:image/png;base64,…``.
+        width: pixels on the screen.
+        height: pixels on the screen.
+        alt: what is to be seen, in words.
+        crisp: whether it is enlarged without smoothing.
+    """
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+    crisp: bool = True
+
+
+def most_pixels(data: DataInfo, count: int) -> int:
+    """The longest side that images may have, if a page shows so many of them and is to stay small.
+
+    Example:
+        >>> most_pixels(DataInfo((1, 28, 28)), 300), most_pixels(DataInfo((3, 256, 256)), 300)
+        (65, 38)
+    """
+    channels = 3 if len(data.shape) == 3 and data.shape[0] == 3 else 1
+    return max(_LEAST_SIDE, int((_BUDGET / (channels * max(1, count))) ** 0.5))
+
+
+def pixels_of(examples: Tensor, data: DataInfo, most: int) -> Tensor:
+    """Examples in colours, ``(N, *data.shape) → (N, height, width, 3)`` ``uint8``, no side longer than ``most``.
+
+    All of them at once, so that values without bounds have one scale of colours.
+    """
+    # A strip of a table is drawn as it is shown; an image has one pixel for each of its own.
+    found = tiles(examples, data, None if len(data.shape) == 1 else 1)
+    height, width = found.shape[1:3]
+    if len(data.shape) == 1 or max(height, width) <= most:
+        return found
+    size = max(1, height * most // max(height, width)), max(1, width * most // max(height, width))
+    smaller = torch.nn.functional.interpolate(
+        found.permute(0, 3, 1, 2).float(), size, mode="bilinear", antialias=True
+    )
+    return smaller.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
+
+
+def of_pixels(pixels: Tensor, alt: str, *, columns: int | None = None) -> Shown:
+    """Examples side by side, with transparent gaps.
+
+    Args:
+        pixels: ``(N, height, width, 3)`` ``uint8``.
+        alt: what is to be seen.
+        columns: examples in a line; all by default.
+    """
+    from PIL import Image
+
+    count, height, width = pixels.shape[:3]
+    columns = min(columns or count, count)
+    lines = -(-count // columns)
+    factor = max(1, round(_SIDE / max(height, width)))
+    gap = max(1, round(4 / factor))
+    canvas = torch.zeros(lines * (height + gap) - gap, columns * (width + gap) - gap, 4, dtype=torch.uint8)
+    for number, tile in enumerate(pixels):
+        top, left = (
+            n * (side + gap) for n, side in zip(divmod(number, columns), (height, width), strict=True)
+        )
+        canvas[top : top + height, left : left + width, :3] = tile
+        canvas[top : top + height, left : left + width, 3] = 255
+    grey = torch.equal(canvas[..., 0], canvas[..., 1]) and torch.equal(canvas[..., 0], canvas[..., 2])
+    image = Image.fromarray((canvas[..., [0, 3]] if grey else canvas).numpy(), "LA" if grey else "RGBA")
+    return Shown(_uri(_png(image)), image.width * factor, image.height * factor, alt, crisp=factor > 1)
+
+
+def of_figure(figure: "Figure", alt: str) -> Shown:
+    """A figure of matplotlib, drawn twice as fine as it is shown."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=144, metadata={"Software": None})
+    width, height = (round(inches * 72 * 1.15) for inches in figure.get_size_inches())
+    return Shown(_uri(stream.getvalue()), width, height, alt, crisp=False)
+
+
+def _png(image: "object") -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)  # type: ignore[attr-defined]
+    return stream.getvalue()
+
+
+def _uri(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()

@@ -1,0 +1,213 @@
+"""Everything that a page says about one model."""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genmod.bundle import is_trained, load, read_spec
+from genmod.dataset import Dataset, SplitName
+from genmod.device import pick_device
+from genmod.environment import environment, versions
+from genmod.errors import DataError, GenmodError, UndefinedError
+from genmod.evaluation import Evaluation, evaluate
+from genmod.evaluation.runner import MetricName
+from genmod.model import LatentVariableModel
+from genmod.plots import Curve, read_curves
+from genmod.report.charts import Bars, bars
+from genmod.report.commands import build_command, train_command
+from genmod.report.galleries import TILES, Gallery, Painter
+from genmod.report.images import most_pixels
+from genmod.report.scatter import Scatter, scatter
+from genmod.spec import parse_json, read_text
+from genmod.summary import Summary, option_text, summarize
+
+__all__ = ["ModelPage", "look_at"]
+
+_ACTIVE = 0.01
+"""Nats of mean KL above which a dimension is counted as active."""
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """What a page shows of one model.
+
+    Args:
+        name: of its directory.
+        summary: parts, shapes, sizes.
+        data: what the examples are, in words.
+        record: ``run.json``; empty where nothing was trained.
+        settings: of the training, as texts.
+        evaluation: its numbers.
+        curves: of its training.
+        samples, neighbours, reconstructions, worst, interpolations, traversals: its pictures.
+        codes: where its codes lie.
+        dimensions: what each dimension of its latents says.
+        commands: what makes it again.
+        facts: of the machine and the versions, by name; of the training, else of this page.
+        problems: why there are no codes, no dimensions.
+    """
+
+    name: str
+    summary: Summary
+    data: str
+    record: Mapping[str, Any]
+    settings: Mapping[str, str]
+    evaluation: Evaluation
+    curves: tuple[Curve, ...]
+    samples: Gallery
+    neighbours: Gallery
+    reconstructions: Gallery
+    worst: Gallery
+    interpolations: Gallery
+    traversals: Gallery
+    codes: Scatter | None
+    dimensions: Bars | None
+    commands: tuple[str, ...]
+    facts: Mapping[str, str]
+    problems: Mapping[str, str]
+
+
+def look_at(
+    directory: Path,
+    dataset: Dataset,
+    metrics: Sequence[MetricName],
+    *,
+    split: SplitName,
+    seed: int,
+    device: str,
+    models: int,
+    on_progress: Callable[[str, int, int], None] | None,
+) -> ModelPage:
+    """Measure a model and make its pictures.
+
+    Args:
+        directory: of the model.
+        dataset: its data.
+        metrics: beside the ELBO and its parts.
+        split: what is measured and shown.
+        seed: of everything that is drawn.
+        device: where to compute.
+        models: how many share the page, and so its size.
+        on_progress: called with what is being done, how much of it is done, and of how much.
+    """
+    _, data = read_spec(directory)
+    model = load(directory, device=str(pick_device(device)))
+    examples = dataset.split(split)
+    if len(examples) == 0:
+        raise DataError(f"the {split} split has no examples")
+    wanted = list(dict.fromkeys(["elbo", *(m for m in metrics if isinstance(m, str))]))
+    wanted += [m for m in metrics if not isinstance(m, str)]  # type: ignore[misc]
+    evaluation = evaluate(model, dataset, wanted, split=split, seed=seed, on_progress=on_progress)
+    painter = Painter(
+        model,
+        examples,
+        split,
+        lambda: dataset.split("train"),
+        seed=seed,
+        most=most_pixels(data, models * TILES),
+        alone=models == 1,
+    )
+    problems: dict[str, str] = {}
+
+    def attempt(name: str, make: Callable[[], Any]) -> Any:
+        try:
+            return make()
+        except GenmodError as error:
+            problems[name] = str(error)
+            return None
+
+    def dimensions() -> Bars:
+        amounts, measure = painter.activity()
+        return bars(amounts, measure, _ACTIVE if "KL" in measure else None)
+
+    def codes() -> Scatter:
+        latents, batch = painter.codes()
+        return scatter(latents, batch, data)
+
+    def told(what: str, place: int) -> None:
+        if on_progress is not None:
+            on_progress(what, place, 4)
+
+    told("drawing", 0)
+    made = {"samples": painter.samples(), "neighbours": painter.neighbours()}
+    told("drawing", 1)
+    made |= {"reconstructions": painter.reconstructions(evaluation), "worst": painter.worst(evaluation)}
+    told("drawing", 2)
+    made |= {"interpolations": painter.interpolations(), "traversals": painter.traversals()}
+    told("drawing", 3)
+    record = _record(directory)
+    page = ModelPage(
+        name=str(directory),
+        summary=summarize(model),
+        data=_data(model, dataset),
+        record=record,
+        settings={k: option_text(v) for k, v in (record.get("settings") or {}).items()},
+        evaluation=evaluation,
+        curves=_curves(directory),
+        codes=attempt("codes", codes),
+        dimensions=attempt("dimensions", dimensions),
+        commands=_commands(model, directory, record, split, seed, metrics),
+        facts=_facts(record, str(model.device)),
+        problems=problems,
+        **made,
+    )
+    told("drawing", 4)
+    return page
+
+
+def _record(directory: Path) -> dict[str, Any]:
+    if not is_trained(directory):
+        return {}
+    path = directory / "run.json"
+    plain = parse_json(read_text(path, "record of a run"), str(path))
+    return plain if isinstance(plain, dict) else {}
+
+
+def _curves(directory: Path) -> tuple[Curve, ...]:
+    try:
+        return tuple(read_curves([directory]))
+    except UndefinedError:
+        return ()
+
+
+def _data(model: LatentVariableModel, dataset: Dataset) -> str:
+    data = model.data
+    shape = "×".join(map(str, data.shape))
+    values = "counts" if data.counts else f"{data.levels} levels" if data.levels else "continuous values"
+    sizes = ", ".join(f"{len(dataset.split(name)):,} {name}" for name in ("train", "validation", "test"))
+    classes = f", {len(data.classes)} classes" if data.classes else ""
+    missing = ", values missing" if data.missing else ""
+    name = model.spec.components["dataset"].name
+    return f"{name}: {shape}, {values}{classes}{missing}; {sizes} examples"
+
+
+def _commands(
+    model: LatentVariableModel,
+    directory: Path,
+    record: Mapping[str, Any],
+    split: str,
+    seed: int,
+    metrics: Sequence[MetricName],
+) -> tuple[str, ...]:
+    found = [build_command(model.spec, model.data, directory)]
+    if record:
+        found.append(train_command(record.get("settings") or {}, directory))
+    named = ",".join(each for each in metrics if isinstance(each, str))
+    options = [*(["--metric", named] if named else [])]
+    options += [*(["--split", split] if split != "test" else []), *(["--seed", str(seed)] if seed else [])]
+    return (*found, shlex.join(["genmod", "report", str(directory), *options]))
+
+
+def _facts(record: Mapping[str, Any], device: str) -> dict[str, str]:
+    """Where it was trained; of a model that was not, where this page was made."""
+    found = {**(record.get("versions") or versions()), **(record.get("environment") or environment(device))}
+    git = record.get("git")
+    if isinstance(git, Mapping):
+        changed = ", changed since" if git.get("changed") else ""
+        found["git"] = f"{git.get('commit')}{changed}"
+    command = record.get("command")
+    if isinstance(command, list):
+        found["started as"] = shlex.join(map(str, command))
+    return {name.replace("_", " "): str(value) for name, value in found.items()}

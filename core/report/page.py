@@ -1,0 +1,194 @@
+"""One page about one model or several."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from genmod.assembly import open_dataset
+from genmod.bundle import read_spec
+from genmod.dataset import Dataset, SplitName
+from genmod.errors import DataError, UsageError
+from genmod.evaluation.comparison import Difference, differences
+from genmod.evaluation.runner import MetricName, make_metrics
+from genmod.report.charts import Chart, chart
+from genmod.report.model_page import ModelPage, look_at
+from genmod.spec import ModelSpec
+from genmod.summary import option_text
+from genmod.sweep import flattened
+
+__all__ = ["measured", "render", "report"]
+
+
+def report(
+    directories: Sequence[Path | str] | Path | str,
+    metrics: Sequence[MetricName] = (),
+    *,
+    split: SplitName = "test",
+    seed: int = 0,
+    device: str = "auto",
+    root: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> str:
+    """One page about a model, or about several side by side: a whole HTML document that needs nothing else.
+
+    Args:
+        directories: of models; one or several.
+        metrics: what is measured beside the ELBO and its parts, as :func:`genmod.evaluate` takes them.
+        split: what is measured and shown.
+        seed: of everything that is drawn.
+        device: where to compute.
+        root: folder with data files.
+        settings: options of the datasets, set anew, by path: ``{"dataset.path": "other.npz"}``.
+        on_progress: called with what is being done, how much of it is done, and of how much.
+
+    Raises:
+        FileError: a directory holds no model.
+        UsageError: no directory, an unknown metric or wrong options.
+        DataError: the data of a model are missing.
+
+    Example:
+        >>> import genmod, tempfile
+        >>> directory = genmod.save(genmod.build(encoder="mlp", latent=2), tempfile.mkdtemp() + "/model")
+        >>> page = report(directory, device="cpu")
+        >>> page.startswith("<!DOCTYPE html>"), "not trained" in page
+        (True, True)
+    """
+    places = [Path(each) for each in ([directories] if isinstance(directories, str | Path) else directories)]
+    places = list(dict.fromkeys(places))
+    if not places:
+        raise UsageError("no model to write about", hint="give the directory of one")
+    # What cannot be is told before anything is computed.
+    make_metrics(metrics)
+    specs = [read_spec(place)[0] for place in places]
+    pages = []
+    for place, spec in zip(places, specs, strict=True):
+        page = look_at(
+            place,
+            _open(place, spec, settings or {}, root),
+            metrics,
+            split=split,
+            seed=seed,
+            device=device,
+            models=len(places),
+            on_progress=on_progress,
+        )
+        pages.append(page)
+    return render(pages, places, split=split, seed=seed)
+
+
+def _open(place: Path, spec: ModelSpec, settings: Mapping[str, Any], root: Path | None) -> Dataset:
+    dataset = open_dataset(spec.with_options(settings), root)
+    _, data = read_spec(place)
+    if (dataset.info.shape, dataset.info.levels) != (data.shape, data.levels):
+        raise DataError(
+            f"the model in {place} was built for examples of shape {data.shape}, these data have {dataset.info.shape}"
+            if dataset.info.shape != data.shape
+            else f"the model in {place} was built for {data.levels} levels, these data have {dataset.info.levels}",
+            hint="choose data of the same kind: -s dataset.OPTION=VALUE",
+        )
+    return dataset
+
+
+def render(pages: Sequence[ModelPage], places: Sequence[Path], *, split: str, seed: int) -> str:
+    """The document: every text in it is escaped."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"number": _number, "option": option_text}
+    environment.globals |= {"measured": measured}
+    template = environment.from_string(
+        files("genmod.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    )
+    from genmod.environment import versions
+
+    return (
+        template.render(
+            pages=pages,
+            several=len(pages) > 1,
+            split=split,
+            seed=seed,
+            settings=_differing(places),
+            numbers=_numbers(pages),
+            differences=_differences(pages),
+            charts=_charts(pages),
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            version=versions().get("genmod-torch", "unknown"),
+            files=_FILES,
+        ).strip()
+        + "\n"
+    )
+
+
+_FILES = {
+    "model.json": "every part and every option",
+    "run.json": "command, settings, versions, machine",
+    "metrics.jsonl": "the rows behind the curves",
+}
+
+
+def _differing(places: Sequence[Path]) -> list[tuple[str, list[str]]]:
+    """What is not the same in all models and runs: its path, and its value in each."""
+    each = [flattened(place) for place in places]
+    paths = dict.fromkeys(path for values in each for path in values)
+    return [
+        (path, [option_text(values[path]) if path in values else "" for values in each])
+        for path in paths
+        if len({repr(values.get(path)) for values in each}) > 1
+    ]
+
+
+def _numbers(pages: Sequence[ModelPage]) -> list[dict[str, Any]]:
+    """A line for each number that some model has or lacks."""
+    rows = {row.name: row for page in pages for row in page.evaluation.rows}
+    found = []
+    for name in dict.fromkeys([*rows, *(n for page in pages for n in page.evaluation.undefined)]):
+        own = [next((r for r in page.evaluation.rows if r.name == name), None) for page in pages]
+        why = [page.evaluation.undefined.get(name, "not measured") for page in pages]
+        found.append({"name": name, "first": rows.get(name), "rows": list(zip(own, why, strict=True))})
+    return found
+
+
+def _differences(pages: Sequence[ModelPage]) -> list[Difference]:
+    if len(pages) < 2 or len({page.summary.parts[-1].name for page in pages}) > 1:
+        return []
+    if len({page.data for page in pages}) > 1:
+        return []
+    return differences({page.name: page.evaluation for page in pages})
+
+
+def _charts(pages: Sequence[ModelPage]) -> list[Chart]:
+    runs = [page.name for page in pages]
+    found = [curve for page in pages for curve in page.curves]
+    return [
+        chart([curve for curve in found if curve.metric == metric], runs)
+        for metric in dict.fromkeys(curve.metric for curve in found)
+    ]
+
+
+def measured(value: float, error: float) -> tuple[str, str]:
+    """A number and its standard error, with two digits of the error that mean something.
+
+    Example:
+        >>> measured(-29.87934, 0.1931), measured(1234.5, float("nan"))
+        (('-29.88', '0.19'), ('1,234.5', 'unknown'))
+    """
+    if not math.isfinite(error) or not math.isfinite(value) or not 1e-8 < error < 1e8:
+        return _number(value), _number(error)
+    places = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:,.{places}f}", f"{error:,.{places}f}"
+
+
+def _number(value: float) -> str:
+    """Four digits that mean something, without exponents where that is readable."""
+    if value != value:
+        return "unknown"
+    if value == 0 or 1e-3 <= abs(value) < 1e6:
+        places = 3 if abs(value) < 100 else 2 if abs(value) < 1000 else 1
+        return f"{value:,.{places}f}"
+    return f"{value:.3g}"

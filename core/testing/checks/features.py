@@ -1,0 +1,104 @@
+"""What features owe to the scores that are taken by them."""
+
+import torch
+from torch import Tensor
+
+from genmod.dataset import DataInfo
+from genmod.features import Features
+from genmod.random import reseed, seeded
+from genmod.testing.case import Case
+from genmod.testing.check import check_for, expect, expect_close
+from genmod.testing.checks.modules import random_state_untouched
+from genmod.testing.inputs import examples
+
+__all__: list[str] = []
+
+_TRAIN = 40
+_COUNT = 5
+
+
+def _data(info: DataInfo, count: int, seed: int = 5) -> Tensor:
+    return examples(info, count, torch.Generator().manual_seed(seed)).float()
+
+
+def _labels(count: int) -> Tensor:
+    return torch.arange(count) % 3
+
+
+def _made(case: Case, info: DataInfo, seed: int = 7) -> Features:
+    """The features, built and fitted as an evaluation does it."""
+    with seeded(seed):
+        made: Features = case.build(info)
+        if made.wants_fit:
+            made.fit(_data(info, _TRAIN), _labels(_TRAIN), seed=seed)
+    return made.eval().requires_grad_(False)
+
+
+def _first(case: Case) -> DataInfo:
+    _, (info,) = next(case.accepted())
+    return info  # type: ignore[no-any-return]
+
+
+@check_for(
+    "features", remedy="return numbers for each example, x.flatten(1) for one, of one size D", once=True
+)
+def check_features_shape(case: Case) -> None:
+    """One finite vector of one size for each example, of every shape and range of data that is accepted."""
+    for _, (info,) in case.accepted():
+        made = _made(case, info)
+        found = [made(_data(info, count)) for count in (_COUNT, 1)]
+        for features, count in zip(found, (_COUNT, 1), strict=True):
+            what = f"of {count} examples {info.shape}"
+            expect(features.dim() == 2 and len(features) == count, f"{what} it makes {tuple(features.shape)}")
+            expect(features.is_floating_point(), f"{what} it makes {features.dtype}, no floats")
+            expect(features.isfinite().all(), f"{what} some features are not finite")
+        expect(found[0].shape[1] == found[1].shape[1] > 0, "the number of features depends on the batch")
+
+
+@check_for("features", remedy="take no statistics over the batch, and stay in evaluation mode", once=True)
+def check_features_rows(case: Case) -> None:
+    """The features of an example do not depend on the others of its batch, and another example has others."""
+    info = _first(case)
+    made, x = _made(case, info), _data(info, _COUNT)
+    together = made(x)
+    alone = torch.cat([made(each) for each in x.split(1)])
+    scale = float(together.abs().max()) or 1.0
+    expect_close(alone / scale, together / scale, "one by one, and together", rtol=0, atol=1e-4)
+    expect((together[0] != together[1]).any(), "two examples have the same features")
+
+
+@check_for(
+    "features",
+    remedy="begin fit() anew, with a generator or genmod.random.seeded of the seed given",
+    once=True,
+)
+def check_features_fit(case: Case) -> None:
+    """The same data and seed give the same features, bit for bit, and leave data and random states as they were."""
+    info = _first(case)
+    first, x = _made(case, info), _data(info, _TRAIN)
+    with seeded(7):
+        second: Features = case.build(info)
+    if second.wants_fit:
+        given = x.clone()
+        reseed(99)
+        second.fit(_data(info, _TRAIN, seed=6) / 2, _labels(_TRAIN), seed=3)
+        with random_state_untouched("fitting them"):
+            second.fit(given, _labels(_TRAIN), seed=7)
+        expect(torch.equal(given, x), "fitting changed the examples in place")
+    second.eval()
+    points = _data(info, _COUNT, seed=8)
+    expect(torch.equal(first(points), second(points)), "two fits to the same data with one seed differ")
+
+
+@check_for("features", remedy="register all that is fitted or loaded as buffers or parameters", once=True)
+def check_features_state(case: Case) -> None:
+    """All that they depend on is in their state, whose checksum goes with every score."""
+    info = _first(case)
+    made = _made(case, info)
+    reseed(99)
+    other: Features = case.build(info)
+    if other.wants_fit:
+        other.fit(_data(info, _TRAIN, seed=6) / 2, _labels(_TRAIN), seed=3)
+    other.load_state_dict(made.state_dict())
+    points = _data(info, _COUNT, seed=8)
+    expect(torch.equal(made(points), other.eval()(points)), "two with the same state make different features")

@@ -1,0 +1,227 @@
+"""What metrics owe to whoever reads their numbers: measured on small models, some of which lack what others have."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+import torch
+
+from genmod.assembly import assemble
+from genmod.composition import compose
+from genmod.dataset import Batch, DataInfo, Factor, Split, TensorSplit
+from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.row import Row, Undefined
+from genmod.evaluation.runner import measure
+from genmod.evaluation.subject import Subject
+from genmod.metric import Metric
+from genmod.model import LatentVariableModel
+from genmod.random import reseed, seeded
+from genmod.testing.case import Case
+from genmod.testing.check import NotApplicable, check_for, expect
+from genmod.testing.checks.modules import random_state_untouched
+from genmod.testing.inputs import examples
+from genmod.testing.reference import DATA, reference_model
+
+__all__: list[str] = []
+
+_COUNT = 40
+_SIZES = (3, 4)
+_PICTURES = DataInfo(
+    (1, 8, 8),
+    levels=17,
+    classes=("a", "b", "c"),
+    factors=tuple(Factor(f"f{i}", size) for i, size in enumerate(_SIZES)),
+)
+
+
+def _split(info: DataInfo, seed: int, count: int = _COUNT) -> TensorSplit:
+    generator = torch.Generator().manual_seed(seed)
+    x = examples(info, count, generator)
+    places = torch.arange(count)
+    factors = torch.stack([places % size for size in _SIZES], 1)
+    # Of all combinations of the factors there are examples, and they show them.
+    x[:, 0] = (factors[:, :1] / 2).reshape(-1, *[1] * (x.dim() - 2))
+    return TensorSplit(Batch(x, places % len(_PICTURES.classes), factors))
+
+
+def _reference() -> LatentVariableModel:
+    return reference_model()
+
+
+def _pictures(recipe: str = "vae") -> LatentVariableModel:
+    spec = compose(
+        recipe, components={"encoder": {"name": "mlp", "hidden": [8]}, "dataset": "digits"}, latent=2
+    )
+    return assemble(spec, _PICTURES)
+
+
+def _subject(make: Callable[[], LatentVariableModel], *, train: bool = True, count: int = _COUNT) -> Subject:
+    """A model with fixed weights and its data: splits of examples with classes and factors."""
+    with seeded(3):
+        model = make()
+    info = DATA if model.data.shape == DATA.shape else _PICTURES
+    training = _split(info, 1)
+    return Subject(model.eval(), _split(info, 2, count), train=(lambda: training) if train else None, seed=5)
+
+
+def _metric(case: Case) -> Metric:
+    try:
+        return case.build()  # type: ignore[no-any-return]
+    except UsageError as error:
+        raise NotApplicable(f"it cannot be built: {error.message}") from None
+
+
+def _defined(case: Case) -> Iterator[tuple[Metric, Callable[[], LatentVariableModel]]]:
+    """The metric and the models of which it has numbers.
+
+    Raises:
+        NotApplicable: of none.
+    """
+    metric, reasons = _metric(case), []
+    for make in (_reference, _pictures):
+        found = _numbers(metric, _subject(make))
+        if any(isinstance(each, Row) for each in found.values()):
+            yield metric, make
+            return
+        reasons += [each.reason for each in found.values() if isinstance(each, Undefined)]
+    raise NotApplicable(f"it has no number of the models that are tried: {'; '.join(dict.fromkeys(reasons))}")
+
+
+def _numbers(metric: Metric, subject: Subject) -> Mapping[str, Row | Undefined]:
+    result = measure({"the metric": metric}, subject)
+    reasons = {name: Undefined(name, reason) for name, reason in result.undefined.items()}
+    return {**{row.name: row for row in result.rows}, **reasons}
+
+
+def _expect_right(found: Row | Undefined, n: int) -> None:
+    """A number is finite and says what it is; a number that there is not says why."""
+    if isinstance(found, Undefined):
+        expect(found.reason.strip(), f"nothing says why there is no {found.name}")
+        return
+    expect(isinstance(found, Row), f"it yields a {type(found).__name__}, neither Row nor Undefined")
+    name = found.name
+    expect(
+        math.isfinite(found.value), f"{name} is {found.value}: what is undefined is refused with the reason"
+    )
+    error = found.standard_error
+    expect(math.isnan(error) or 0 <= error < math.inf, f"the standard error of {name} is {error}")
+    expect(found.definition.strip(), f"nothing says what {name} is: definition is empty")
+    expect(found.n >= 1, f"{name} is of {found.n} examples")
+    if found.examples is not None:
+        each = found.examples
+        expect(each.dtype == torch.float64 and each.device.type == "cpu", f"examples of {name}: {each.dtype}")
+        expect(each.shape == (found.n,), f"{name} of {found.n} has numbers of {tuple(each.shape)} examples")
+        expect(found.n <= n, f"{name} is of {found.n} examples, and the split has {n}")
+        mean = each.mean().item()
+        expect(
+            math.isclose(mean, found.value, rel_tol=1e-9, abs_tol=1e-12), f"{name} is no mean of its examples"
+        )
+    try:
+        json.dumps(found.to_json())
+    except (TypeError, ValueError) as problem:
+        expect(False, f"{name} cannot be written as JSON: {problem}")
+
+
+@check_for(
+    "metric", remedy="yield Row(name, value, standard_error, n, unit, definition), or mean_row(…)", once=True
+)
+def check_metric_rows(case: Case) -> None:
+    """Every number is finite, has a name of its own, a definition and an error, and can be written as JSON."""
+    for metric, make in _defined(case):
+        subject = _subject(make)
+        with torch.no_grad():
+            found = list(metric.measure(subject))
+        names = [each.name for each in found]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        expect(not twice, f"two numbers are called {', '.join(twice)}")
+        for each in found:
+            _expect_right(each, len(subject.split))
+
+
+@check_for(
+    "metric",
+    remedy="draw within subject.drawing(stream) or subject.batches(stream), never besides",
+    once=True,
+)
+def check_metric_repeats(case: Case) -> None:
+    """The same subject and seed give the same numbers, bit for bit, whatever was drawn and measured before."""
+    for metric, make in _defined(case):
+        first = _numbers(metric, _subject(make))
+        reseed(99)
+        subject = _subject(make)
+        with torch.no_grad():
+            subject.codes("train")
+            subject.generated(7)
+        _numbers(metric, subject)
+        second = _numbers(metric, subject)
+        expect(list(first) == list(second), f"first there are {list(first)}, then {list(second)}")
+        for name, each in first.items():
+            again = second[name]
+            if isinstance(each, Row) and isinstance(again, Row):
+                same = (each.value, repr(each.standard_error)) == (again.value, repr(again.standard_error))
+                expect(same, f"{name} is {each.value!r} first, and {again.value!r} when measured again")
+
+
+@check_for("metric", remedy="work on copies, and draw within subject.drawing(stream)", once=True)
+def check_metric_leaves(case: Case) -> None:
+    """The model, its mode, its gradients, the data and the global random states stay as they are."""
+    for metric, make in _defined(case):
+        subject = _subject(make)
+        model, batch = subject.model, subject.split.__getitems__(range(_COUNT))
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        data = batch.x.clone()
+        asked = [parameter.requires_grad for parameter in model.parameters()]
+        with random_state_untouched("measuring"), torch.no_grad():
+            list(metric.measure(subject))
+        changed = [
+            name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])
+        ]
+        expect(not changed, f"it changed {', '.join(changed)} of the model")
+        expect(not any(module.training for module in model.modules()), "it left the model in training mode")
+        expect(all(p.grad is None for p in model.parameters()), "it left gradients in the model")
+        expect([p.requires_grad for p in model.parameters()] == asked, "it left weights frozen, or thawed")
+        expect(torch.equal(subject.split.__getitems__(range(_COUNT)).x, data), "it changed the data in place")
+
+
+@check_for(
+    "metric",
+    remedy="raise UndefinedError(why), or yield Undefined(name, why), for what there is not",
+    once=True,
+)
+def check_metric_undefined(case: Case) -> None:
+    """Of models without densities or prior, without training data and of few examples, there are numbers or reasons."""
+    metric = _metric(case)
+    kinds: dict[str, Callable[[], Subject]] = {
+        "an autoencoder": lambda: _subject(lambda: _pictures("autoencoder")),
+        "a model without training data": lambda: _subject(_pictures, train=False),
+        "a table": lambda: _subject(_reference),
+        "one example": lambda: _subject(_pictures, count=1),
+        "data without classes and factors": _bare,
+    }
+    for what, make in kinds.items():
+        subject = make()
+        try:
+            found = _numbers(metric, subject)
+        except UndefinedError as error:
+            found = {"the metric": Undefined("the metric", error.message)}
+        except Exception as error:
+            expect(False, f"of {what} it raises {type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            continue
+        expect(found, f"of {what} it says nothing, neither a number nor why there is none")
+        for each in found.values():
+            _expect_right(each, len(subject.split))
+
+
+def _bare() -> Subject:
+    def without(split: Split) -> TensorSplit:
+        return TensorSplit(Batch(split.__getitems__(range(len(split))).x))
+
+    def make() -> LatentVariableModel:
+        model = _pictures()
+        model.data = replace(_PICTURES, classes=(), factors=())
+        return model
+
+    subject = _subject(make)
+    training = without(subject.of("train"))
+    return Subject(subject.model, without(subject.split), train=lambda: training, seed=5)

@@ -1,0 +1,161 @@
+"""What DINOv2 sees."""
+
+from pathlib import Path
+from typing import Annotated, final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, scaled_dot_product_attention
+
+from genmod import DataInfo, Doc, FileError
+from genmod.features import Features
+from genmod.plugins.features.images import (
+    check_images,
+    file_checksum,
+    from_zero_to_one,
+    read_weights,
+    three_colours,
+)
+
+__all__ = ["DinoFeatures"]
+
+_SIDE, _PATCH, _HEAD = 224, 14, 64
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_HOW = """\
+weights of DINOv2 without registers, once, if you trust the file:
+  curl -LO https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth
+  python -c "import torch, safetensors.torch as s; \
+s.save_file(torch.load('dinov2_vits14_pretrain.pth', weights_only=True), 'dino.safetensors')"
+then: --metric 'fid[dino:weights=dino.safetensors]'"""
+
+
+@final
+class DinoFeatures(Features):
+    """The class token of DINOv2, a vision transformer that learnt from images alone.
+
+    ``x (N, 1 or 3, height, width) → (N, D)``, ``D = 384`` for ViT-S/14, 768 for ViT-B/14, 1024 for ViT-L/14
+
+    The size of the network is that of the weights. Images are enlarged to 224×224 and normalised as ImageNet's; grey
+    ones are repeated for each colour. Files with registers and ViT-g are of other networks and are refused. The blocks
+    are checked against torchvision's transformer; the published weights are not needed for that, and no score by them
+    is. The first digits of their checksum are part of the name.
+
+    Raises:
+        UndefinedError: the data are no grey or colour images with bounded values.
+        UsageError: no file was given.
+        FileError: the file is missing, damaged, of another network, or no ``.safetensors`` file.
+
+    Reference:
+        DINOv2: Learning Robust Visual Features without Supervision (Oquab et al., 2023), arXiv:2304.07193; Exposing
+        flaws of generative model evaluation metrics (Stein et al., 2023), arXiv:2306.04675
+
+    Example:
+        >>> from genmod import UsageError
+        >>> try:
+        ...     DinoFeatures(DataInfo((3, 32, 32)))
+        ... except UsageError as error:
+        ...     error.message
+        "features 'dino' need a file of weights, and none was given"
+    """
+
+    def __init__(
+        self,
+        data: DataInfo,
+        *,
+        weights: Annotated[
+            Path | None, Doc("the weights, a .safetensors file; without it there are none")
+        ] = None,
+    ) -> None:
+        check_images(data, "dino", least=2)
+        tensors = read_weights(weights, "dino", _HOW)
+        super().__init__(data)
+        places = tensors.get("pos_embed", torch.empty(0))
+        depth = 1 + max((int(n.split(".")[1]) for n in tensors if n.startswith("blocks.")), default=-1)
+        if places.dim() != 3 or places.shape[2] % _HEAD or not depth:
+            raise FileError(f"{weights} is not of a vision transformer of DINOv2", hint=_HOW)
+        self.net = _Transformer(places.shape[2], depth, places.shape[1])
+        tensors.pop("mask_token", None)  # which only training asks for
+        expected = {name: tensor.shape for name, tensor in self.net.state_dict().items()}
+        if expected != {name: tensor.shape for name, tensor in tensors.items()}:
+            wrong = sorted(set(expected) ^ set(tensors)) or ["shapes"]
+            raise FileError(
+                f"{weights} is not of a DINOv2 without registers: {wrong[0]} does not fit", hint=_HOW
+            )
+        self.net.load_state_dict(tensors)
+        self.version = file_checksum(tensors)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pictures = three_colours(from_zero_to_one(x, self.data))
+        mean, deviation = (x.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+        made = []
+        for some in pictures.split(50):
+            larger = interpolate(some, size=(_SIDE, _SIDE), mode="bicubic", antialias=True).clamp(0, 1)
+            made.append(self.net((larger - mean) / deviation))
+        return torch.cat(made)
+
+
+class _Transformer(nn.Module):
+    """Patches of 14×14 → the class token after all blocks, ``(N, 3, 224, 224) → (N, width)``.
+
+    Attributes are named as in the files.
+    """
+
+    def __init__(self, width: int, depth: int, places: int) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, places, width))
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, _PATCH, stride=_PATCH)})
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = self.patch_embed["proj"](x).flatten(2).mT
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), patches], 1)
+        tokens = tokens + self._places(x.shape[-1] // _PATCH)
+        for block in self.blocks:
+            tokens = block(tokens)
+        out: Tensor = self.norm(tokens[:, 0])
+        return out
+
+    def _places(self, side: int) -> Tensor:
+        """The embedding of the places, which was learnt for larger pictures, interpolated as it was when published."""
+        own = round((self.pos_embed.shape[1] - 1) ** 0.5)
+        if own == side:
+            return self.pos_embed
+        grid = self.pos_embed[:, 1:].reshape(1, own, own, -1).permute(0, 3, 1, 2)
+        scale = (side + 0.1) / own
+        made = interpolate(grid, scale_factor=(scale, scale), mode="bicubic")
+        return torch.cat([self.pos_embed[:, :1], made.flatten(2).mT], 1)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = nn.ModuleDict({"qkv": nn.Linear(width, 3 * width), "proj": nn.Linear(width, width)})
+        self.ls1 = _Scale(width)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, 4 * width), "fc2": nn.Linear(4 * width, width)})
+        self.ls2 = _Scale(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.ls1(self._attention(self.norm1(x)))
+        hidden = torch.nn.functional.gelu(self.mlp["fc1"](self.norm2(x)))
+        out: Tensor = x + self.ls2(self.mlp["fc2"](hidden))
+        return out
+
+    def _attention(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        parts = self.attn["qkv"](x).reshape(batch, tokens, 3, width // _HEAD, _HEAD).permute(2, 0, 3, 1, 4)
+        mixed = scaled_dot_product_attention(*parts).transpose(1, 2).reshape(batch, tokens, width)
+        out: Tensor = self.attn["proj"](mixed)
+        return out
+
+
+class _Scale(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma

@@ -1,0 +1,88 @@
+"""What features of images agree on: which images they take, and how these reach a network."""
+
+import math
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from genmod import DataInfo, FileError, UndefinedError, UsageError
+from genmod.weights import initial_weights
+
+__all__ = [
+    "check_images",
+    "file_checksum",
+    "from_zero_to_one",
+    "read_weights",
+    "stored_weights",
+    "three_colours",
+]
+
+
+def check_images(data: DataInfo, who: str, *, least: int = 8, channels: tuple[int, ...] = (1, 3)) -> None:
+    """Refuse what are no images of the usual colours with bounded values.
+
+    Raises:
+        UndefinedError: they are none, or smaller than ``least`` pixels on a side.
+    """
+    if (
+        not data.is_image
+        or data.shape[0] not in channels
+        or min(data.shape[1:]) < least
+        or math.isinf(data.high - data.low)
+    ):
+        colours = " or ".join(map(str, channels))
+        raise UndefinedError(
+            f"features {who!r} are of images of {colours} channels and at least {least}×{least} pixels with bounded "
+            f"values; these data have the shape {data.shape} and reach from {data.low:g} to {data.high:g}",
+            hint="features pixel and pca are of any data",
+        )
+
+
+def from_zero_to_one(x: Tensor, data: DataInfo) -> Tensor:
+    """Values of examples → from 0 for the smallest value to 1 for the largest."""
+    return (x - data.low) / (data.high - data.low)
+
+
+def three_colours(x: Tensor) -> Tensor:
+    """Grey images repeated for each colour, ``(N, 1 or 3, height, width) → (N, 3, height, width)``."""
+    return x.expand(-1, 3, -1, -1)
+
+
+def stored_weights(net: nn.Module, name: str) -> None:
+    """Fill a network from the file of that name beside this module."""
+    from safetensors.torch import load_file
+
+    net.load_state_dict(load_file(Path(__file__).with_name(f"{name}.safetensors")))
+
+
+def read_weights(path: Path | None, who: str, how: str) -> dict[str, Tensor]:
+    """The tensors of a file that a user gives.
+
+    Args:
+        path: a ``.safetensors`` file.
+        who: name of the features.
+        how: lines that say where the file comes from.
+
+    Raises:
+        UsageError: none was given.
+        FileError: it is missing, damaged, or of another format.
+    """
+    if path is None:
+        raise UsageError(f"features {who!r} need a file of weights, and none was given", hint=how)
+    tensors = initial_weights(path)
+    if tensors is None:
+        raise FileError(f"{path} cannot be read here", hint=how)
+    return tensors
+
+
+def file_checksum(tensors: dict[str, Tensor]) -> str:
+    """The first digits of the SHA-256 of weights, which tell two files apart.
+
+    Example:
+        >>> import torch
+        >>> file_checksum({"a": torch.zeros(1)})
+        '309fb866'
+    """
+    from genmod.bundle import checksum
+
+    return checksum(tensors)[:8]

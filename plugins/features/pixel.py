@@ -1,0 +1,31 @@
+"""The values themselves as features."""
+
+from typing import final
+
+from torch import Tensor
+
+from genmod import DataInfo
+from genmod.features import Features
+
+__all__ = ["PixelFeatures"]
+
+
+@final
+class PixelFeatures(Features):
+    """The values of an example, one after the other.
+
+    ``x (N, *data.shape) → (N, D)``, ``D`` the number of values in an example
+
+    They see noise best, and a missing kind of examples worst.
+
+    Example:
+        >>> import torch
+        >>> PixelFeatures(DataInfo((1, 8, 8)))(torch.zeros(3, 1, 8, 8)).shape
+        torch.Size([3, 64])
+    """
+
+    def __init__(self, data: DataInfo) -> None:
+        super().__init__(data)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flatten(1)

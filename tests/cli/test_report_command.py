@@ -1,0 +1,58 @@
+"""``genmod report``: where the page goes, and what is refused."""
+
+import json
+
+import pytest
+
+SMALL = ["--encoder", "mlp", "-s", "encoder.hidden=8", "--latent", "2"]
+
+
+@pytest.fixture
+def models(genmod):
+    from pathlib import Path
+
+    for name in ("model", "other"):
+        assert genmod("build", *SMALL, "-o", name).code == 0
+    return Path()
+
+
+def test_one_model(genmod, models):
+    done = genmod("report", "--device", "cpu")
+    assert (done.code, done.out) == (0, "model/report.html\n")
+    assert "records no training run" in done.err
+    assert "seed 0" in done.err
+    assert "model was not trained" in (models / "model/report.html").read_text(encoding="utf-8")
+    again = genmod("report")
+    assert again.code == 2
+    assert "model/report.html exists" in again.err
+    assert genmod("report", "--overwrite", "-q", "--device", "cpu").err == ""
+
+
+def test_several_models(genmod, models):
+    done = genmod("report", "model", "other", "model", "--seed", "3", "--json", "--device", "cpu")
+    found = json.loads(done.out)
+    assert found["report"] == "report.html"
+    assert found["models"] == ["model", "other"]
+    assert found["bytes"] == (models / "report.html").stat().st_size
+    text = (models / "report.html").read_text(encoding="utf-8")
+    assert "2 models side by side" in text
+    assert "genmod report other --seed 3" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-o", "x.pdf"], "end the name in .html"),
+        (["-o", "there/x.html"], "mkdir -p there"),
+        (["-o", "model"], "end the name in .html"),
+        (["nothing"], "no model directory"),
+        (["--metric", "nonesuch"], "nonesuch"),
+        (["-s", "encoder.hidden=4"], "built already"),
+        (["--device", "nonesuch"], "no device"),
+    ],
+)
+def test_refused(genmod, models, arguments, says):
+    done = genmod("report", *arguments)
+    assert done.code == 2
+    assert says in done.err
+    assert not (models / "model/report.html").exists()

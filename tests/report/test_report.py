@@ -1,0 +1,381 @@
+"""The page: whole, escaped, true to the model, whatever the model is made of."""
+
+import json
+import math
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import genmod
+from genmod import Batch, DataInfo, TensorSplit
+from genmod.assembly import blueprint, open_dataset
+from genmod.composition import compose
+from genmod.errors import FileError, UsageError
+from genmod.options import Text
+from genmod.plots import Curve
+from genmod.report import report
+from genmod.report.charts import bars, chart, nice_ticks
+from genmod.report.commands import build_command, train_command
+from genmod.report.images import most_pixels, of_pixels, pixels_of
+from genmod.report.neighbours import nearest
+from genmod.report.scatter import scatter
+
+EVIL = "<script>alert('x')</script>"
+SMALL = {"encoder": "mlp", "settings": {"encoder.hidden": [16]}, "latent": 3}
+VOID = {"meta", "link", "img", "br", "input", "hr"}
+SVG_EMPTY = {"line", "path", "rect", "circle"}
+
+
+class Strict(HTMLParser):
+    """Refuses what browsers would have to repair, and what a page that stands alone may not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.links, self.headings, self.images, self.scripts = [], set(), [], [], [], 0
+
+    def handle_starttag(self, tag, pairs):
+        attributes = dict(pairs)
+        assert len(attributes) == len(pairs), f"{tag} has an attribute twice"
+        if "id" in attributes:
+            assert attributes["id"] not in self.ids, attributes["id"]
+            self.ids.add(attributes["id"])
+        assert not any(name.startswith("on") for name in attributes)
+        if tag == "img":
+            assert attributes["alt"]
+            assert int(attributes["width"]) > 0
+            assert int(attributes["height"]) > 0
+            assert attributes["src"].startswith("data:image/png;base64,")
+            self.images.append(attributes)
+        if tag == "svg":
+            assert attributes["aria-label"]
+        if tag == "th":
+            assert attributes["scope"] in ("row", "col")
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        self.scripts += tag == "script"
+        self.links += [attributes[name] for name in ("href", "src") if name in attributes and tag != "img"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, pairs):
+        assert tag in SVG_EMPTY, tag
+        self.handle_starttag(tag, pairs)
+        self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+
+def checked(page):
+    """The page, parsed; every promise about pages in general is checked."""
+    assert page.startswith("<!DOCTYPE html>")
+    parser = Strict()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    assert parser.scripts == 0
+    assert parser.headings[0] == 1
+    assert parser.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(parser.headings, parser.headings[1:], strict=False))
+    assert all(link == "data:," or link[1:] in parser.ids for link in parser.links), parser.links
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
+    assert "http" not in re.sub(r'http-equiv|aria-label="[^"]*"', "", page)
+    assert len(page.encode()) < 3_000_000
+    return parser
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two runs of the same model with another weight of the KL."""
+    place = tmp_path_factory.mktemp("runs")
+    for name, beta in (("one", 1.0), ("two", 4.0)):
+        model = genmod.build(**{**SMALL, "settings": {**SMALL["settings"], "objective.beta": beta}})
+        genmod.train(model, directory=place / name, steps=20, device="cpu", log_every=5)
+    return place
+
+
+@pytest.fixture(scope="module")
+def page(trained):
+    return report(trained / "one", device="cpu")
+
+
+def test_a_page_has_all_its_sections(page, trained):
+    parser = checked(page)
+    wanted = (
+        "numbers curves samples reconstructions worst interpolations traversals latents neighbours model run"
+    )
+    assert set(wanted.split()) <= parser.ids
+    assert "missing" not in re.findall(r'class="([^"]*)"', page)
+    assert "genmod build --encoder mlp --latent 3 -s encoder.hidden=16" in page
+    assert f"genmod train {trained / 'one'} --steps 20 --device cpu --log-every 5" in page
+    assert "not trained" not in page
+
+
+def test_numbers_are_those_of_evaluate(page, trained):
+    model = genmod.load(trained / "one")
+    found = genmod.evaluate(model, open_dataset(model.spec), seed=0)
+    for row in found.rows:
+        places = 1 - math.floor(math.log10(row.standard_error))
+        text = f'{row.value:.{places}f} <span class="pm">± {row.standard_error:.{places}f} {row.unit}</span>'
+        assert text in page
+        assert row.definition in page.replace("&gt;", ">").replace("&lt;", "<")
+
+
+def test_the_worst_are_those_with_the_largest_distortion(page, trained):
+    model = genmod.load(trained / "one")
+    errors = genmod.evaluate(model, open_dataset(model.spec), seed=0)["distortion"].examples
+    worst = page.partition('id="worst"')[2].partition("<h2")[0]
+    shown = re.findall(r"<span>([\d.]+) nats</span><span>test (\d+)</span>", worst)
+    assert [int(index) for _, index in shown] == errors.argsort(descending=True)[:10].tolist()
+    assert [error for error, _ in shown] == [f"{errors[int(i)]:.1f}" for _, i in shown]
+
+
+def test_the_same_page_again(page, trained):
+    again = report(trained / "one", device="cpu")
+    without_time = re.compile(r"Made [^<]* UTC")
+    assert without_time.sub("", again) == without_time.sub("", page)
+
+
+def test_several_begin_with_what_differs(trained):
+    places = [trained / "one", trained / "two"]
+    text = report(places, device="cpu")
+    checked(text)
+    settings = text.partition('id="settings"')[2].partition("</table>")[0]
+    assert re.findall(r"<code>([^<]*)</code>", settings) == ["objective.beta"]
+    assert "<td>1.0</td><td>4.0</td>" in settings
+    assert text.index('id="settings"') < text.index('id="numbers"')
+    assert "paired" in text.partition('id="numbers"')[2].partition("<h2")[0]
+    for name in ("one", "two"):
+        assert text.count(f"{trained / name}</h3>") == 9
+
+
+def test_texts_of_others_stay_texts(tmp_path):
+    """Names of folders, of classes and of files."""
+    data = tmp_path / "<b>data.npz"
+    x = np.random.default_rng(0).integers(0, 256, (60, 3, 6, 6)).astype(np.uint8)
+    np.savez(data, x=x, y=np.array([EVIL, "a&b"] * 30))
+    model = genmod.build(**SMALL, decoder="gaussian", data={"name": "npz", "path": str(data)})
+    place = tmp_path / "<img src=x onerror=alert(1)>"
+    genmod.train(model, directory=place, steps=2, device="cpu")
+    text = report(place, device="cpu")
+    checked(text)
+    assert "class &lt;script&gt;" in text
+    assert "<script" not in text
+    assert "<img src=x" not in text
+    assert "<b>" not in text
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more", "says"),
+    [
+        ("autoencoder", {}, "has no prior"),
+        ("cvae", {}, "of every label in turn"),
+        pytest.param(
+            "categorical-vae",
+            {"latent": "2x4", "decoder": "bernoulli"},
+            "Codes of 8 numbers",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "vae",
+            {"latent": 3, "posterior": "power-spherical", "prior": "uniform-sphere"},
+            "not trained",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_any_model_has_a_page(tmp_path, recipe, more, says):
+    model = genmod.build(recipe, **{**SMALL, "latent": 2, **more})
+    text = report(genmod.save(model, tmp_path / "m"), device="cpu")
+    checked(text)
+    assert "was not trained" in text
+    assert "There are no curves" in text
+    assert says in text
+
+
+def test_tables_with_missing_values(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 5)).astype(np.float32) * np.array([1, 100, 1, 1, 1], np.float32)
+    x[rng.random(x.shape) < 0.1] = np.nan
+    np.savez(tmp_path / "t.npz", x=x)
+    data = {"name": "npz", "path": str(tmp_path / "t.npz"), "missing": True}
+    model = genmod.build(**SMALL, decoder="gaussian", data=data)
+    text = report(genmod.save(model, tmp_path / "m"), device="cpu")
+    checked(text)
+    assert "in standard deviations" in text
+    assert f"-s dataset.path={tmp_path / 't.npz'} -s dataset.missing=true" in text
+
+
+def test_what_cannot_be_is_told_first(trained, tmp_path):
+    with pytest.raises(UsageError, match="no model"):
+        report([])
+    with pytest.raises(FileError, match="no model directory"):
+        report([trained / "one", tmp_path / "nothing"])
+    with pytest.raises(UsageError, match="nonesuch"):
+        report(trained / "one", ["nonesuch"])
+
+
+def test_pages_of_mnist_size_are_small():
+    """The pictures of twice as many models have a quarter of the pixels, once they would be too many."""
+    data = DataInfo((1, 28, 28), levels=256)
+    assert most_pixels(data, 250) >= 28
+    noise = torch.randint(0, 256, (50, 1, 28, 28), dtype=torch.uint8)
+    assert len(of_pixels(pixels_of(noise, data, most_pixels(data, 250)), "noise").uri) * 5 < 1_000_000
+    photos = DataInfo((3, 64, 64), levels=256)
+    noise = torch.randint(0, 256, (50, 3, 64, 64), dtype=torch.uint8)
+    shown = of_pixels(pixels_of(noise, photos, most_pixels(photos, 250)), "noise")
+    assert 500_000 < len(shown.uri) * 5 < 2_500_000
+
+
+def test_pixels_are_the_data():
+    from base64 import b64decode
+    from io import BytesIO
+
+    from PIL import Image
+
+    data = DataInfo((1, 2, 2), levels=256)
+    x = torch.tensor([[[[0, 64], [128, 255]]], [[[9, 8], [7, 6]]]], dtype=torch.uint8)
+    shown = of_pixels(pixels_of(x, data, 100), "two", columns=2)
+    image = Image.open(BytesIO(b64decode(shown.uri.partition(",")[2])))
+    array = np.array(image.convert("RGBA"))
+    assert array[:, :2, 0].tolist() == [[0, 64], [128, 255]]
+    assert array[:, 3:, 1].tolist() == [[9, 8], [7, 6]]
+    assert array[:, 2, 3].tolist() == [0, 0]
+    assert (shown.width, shown.height) == (5 * 30, 2 * 30)
+
+
+def test_nearest_is_that_of_a_plain_loop():
+    generator = torch.Generator().manual_seed(0)
+    stored = torch.rand(50, 1, 3, 3, generator=generator)
+    stored[torch.rand(stored.shape, generator=generator) < 0.2] = math.nan
+    queries = torch.rand(7, 1, 3, 3, generator=generator)
+    queries[0, 0, 0, :2] = math.nan
+    found = nearest(queries, TensorSplit(Batch(stored)), DataInfo((1, 3, 3)), limit=40)
+    for place, query in enumerate(queries):
+        distances = ((stored[:40] - query) ** 2).flatten(1).nanmean(1).sqrt()
+        assert found.indices[place] == distances.argmin()
+        assert found.distances[place].item() == pytest.approx(distances.min().item(), rel=1e-5)
+
+
+def test_copies_of_training_examples_are_at_no_distance():
+    stored = torch.rand(30, 4)
+    found = nearest(stored[[3, 17]], TensorSplit(Batch(stored)), DataInfo((4,)), limit=100)
+    assert found.indices.tolist() == [3, 17]
+    assert found.distances.max() < 1e-6
+
+
+def test_lines_go_where_the_values_are():
+    curve = Curve("r", "loss", "train", (0, 10), (0.0, 1.0), (4.0, 2.0))
+    drawn = chart([curve], ["r"])
+    (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in drawn.lines[0].points.split())
+    ticks = {text: place for place, text in drawn.y}
+    assert ticks["4"] == pytest.approx(y0, abs=0.1)
+    assert ticks["2"] == pytest.approx(y1, abs=0.1)
+    assert (x0, x1) == (drawn.left, drawn.right)
+    assert not drawn.cut
+
+
+def test_a_single_validation_is_seen(tmp_path):
+    """A line through one point would be invisible."""
+    model = genmod.build(**SMALL)
+    genmod.train(model, directory=tmp_path / "m", steps=6, device="cpu", log_every=2)
+    text = report(tmp_path / "m", device="cpu")
+    checked(text)
+    assert text.count('<circle class="dot s1"') == text.count('<polyline class="line s0"') == 4
+
+
+def test_first_steps_do_not_dwarf_the_rest():
+    values = (1e6, *(2.0 - i / 100 for i in range(99)))
+    drawn = chart([Curve("r", "loss", "train", tuple(range(100)), (0.0,) * 100, values)], ["r"])
+    assert drawn.cut
+    assert max(float(text.replace(",", "")) for _, text in drawn.y) <= 3
+
+
+def test_bars_are_sorted_and_counted():
+    drawn = bars([0.001, 3.0, 1.0], "mean KL in nats", 0.01)
+    assert [text for *_, text in drawn.places] == ["z1: 3", "z2: 1", "z0: 0.001"]
+    heights = [height for _, _, height, _ in drawn.places]
+    assert heights[1] / heights[0] == pytest.approx(1 / 3)
+    assert drawn.note == "2 of 3 are above 0.01."
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-45.3, -29.9), (1e-6, 3e-6), (0, 123456)])
+def test_ticks_are_round_and_inside(low, high):
+    ticks = nice_ticks(low, high, 6)
+    assert 3 <= len(ticks) <= 8
+    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
+
+
+def test_two_numbers_are_drawn_as_they_are():
+    latents = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
+    batch = Batch(torch.zeros(3, 1, 2, 2), labels=torch.tensor([0, 1, 1]))
+    drawn = scatter(latents, batch, DataInfo((1, 2, 2), classes=("a", "b")))
+    (x0, y0, _), (x1, y1, _), (x2, y2, _) = drawn.points
+    assert y0 == y1
+    assert x0 == x2
+    assert (y0 - y2) == pytest.approx(2 * (x1 - x0), abs=0.4)
+    assert [group for _, _, group in drawn.points] == [0, 1, 1]
+    assert drawn.classes == ("a", "b")
+
+
+def test_more_classes_than_colours_share_them():
+    batch = Batch(torch.zeros(40, 1), labels=torch.arange(40))
+    drawn = scatter(torch.randn(40, 5), batch, DataInfo((1,), classes=tuple(map(str, range(40)))))
+    assert {group for _, _, group in drawn.points} == set(range(10))
+    assert drawn.classes[0] == "0 … 3"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "choices"),
+    [
+        ("vae", {"encoder": "mlp", "settings": {"encoder.hidden": [8, 4], "decoder.binarize": "none"}}),
+        ("beta-vae", {"settings": {"objective.beta": "0->4 over 50%"}, "latent": 7}),
+        ("cvae", {"encoder": "mlp", "network": "mlp", "settings": {"network.hidden": [5]}}),
+        ("categorical-vae", {"latent": "3x4"}),
+    ],
+)
+def test_the_command_builds_the_same_model(recipe, choices):
+    """What is said is taken apart again and put together as the command line does."""
+    import shlex
+
+    model = genmod.build(recipe, **choices)
+    words = shlex.split(build_command(model.spec, model.data, Path("my models/a")))
+    assert words[:2] == ["genmod", "build"]
+    assert words[-2:] == ["-o", "my models/a"]
+    named, settings, more, rest = {}, {}, {}, words[2:-2]
+    start = rest.pop(0) if rest and not rest[0].startswith("-") else "vae"
+    for flag, value in zip(rest[::2], rest[1::2], strict=True):
+        if flag == "-s":
+            settings[value.partition("=")[0]] = Text(value.partition("=")[2])
+        elif flag in ("--latent", "--condition"):
+            more[flag[2:]] = value
+        else:
+            named["dataset" if flag == "--data" else flag[2:]] = value
+    again = blueprint(compose(start, components=named, settings=settings, **more), model.data).spec
+    assert again == model.spec
+    assert len(words) < 16
+
+
+def test_the_command_trains_the_same_way():
+    from genmod.training.settings import TrainSettings
+
+    settings = TrainSettings(epochs=3, lr=2e-3, compile=True, augment=("random-crop:28",), optimizer="adamw")
+    assert (
+        train_command(settings.to_json(), Path("m"))
+        == "genmod train m --epochs 3 --lr 0.002 --optimizer adamw --compile --augment random-crop:28"
+    )
+    assert train_command(TrainSettings().to_json(), Path("model")) == "genmod train"
+
+
+def test_a_run_that_was_interrupted_says_so(trained, tmp_path):
+    import shutil
+
+    place = shutil.copytree(trained / "one", tmp_path / "one")
+    record = json.loads((place / "run.json").read_text())
+    (place / "run.json").write_text(json.dumps({**record, "status": "interrupted", "step": 7}))
+    assert "“interrupted”, after 7 of 20 steps" in report(place, device="cpu")
