@@ -119,6 +119,14 @@ def train(
     log_every: Annotated[
         int | None, typer.Option(metavar="N", help="Steps between rows of metrics.", show_default="100")
     ] = None,
+    film_every: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Epochs between pictures of the progress in DIR/samples/film; 0 for none.",
+            show_default="a dozen in all",
+        ),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -158,6 +166,9 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over with fresh weights.")] = False,
     replay: Annotated[
         bool, typer.Option("--replay", help="Repeat the step that gave a value that was not finite.")
+    ] = False,
+    dashboard: Annotated[
+        bool, typer.Option("--dashboard", help="Draw curves in the terminal while it goes.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -201,6 +212,7 @@ def train(
         "trackers": tuple(tracker) if tracker else None,
         "checkpoint_every": checkpoint_every,
         "log_every": log_every,
+        "film_every": film_every,
     }
     from genmod.cli.training import Data, settings_of, train_all
 
@@ -215,7 +227,9 @@ def train(
         for place in places:
             console.print_text(repeat(place, source.open(place)))
         return
-    reports, failed = train_all(places, source, overrides, resume=resume, overwrite=overwrite, quiet=json)
+    reports, failed = train_all(
+        places, source, overrides, resume=resume, overwrite=overwrite, quiet=json, dashboard=dashboard
+    )
     if json and reports:
         console.print_json(reports if len(places) > 1 else reports[0])
     if failed:

@@ -5,7 +5,11 @@ import sys
 
 import pytest
 
-for _name in [name for name in os.environ if name.startswith("GENMOD_") and name not in ("GENMOD_DATA", "GENMOD_ARTIFACTS")]:
+for _name in [
+    name
+    for name in os.environ
+    if name.startswith("GENMOD_") and name not in ("GENMOD_DATA", "GENMOD_ARTIFACTS")
+]:
     del os.environ[_name]
 
 

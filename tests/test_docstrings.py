@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from genmod.component import KINDS
 from genmod.discovery import installed
 from genmod.options import options_of
 from genmod.registry import Registry
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COMPONENTS = [
     provided
     for provided in Registry(third_party=False).components()
-    if provided.kind != "recipe" and all(map(installed, provided.component.requires))
+    if KINDS[provided.kind] and all(map(installed, provided.component.requires))
 ]
 RECIPES = Registry(third_party=False).components("recipe")
 

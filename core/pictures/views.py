@@ -10,6 +10,8 @@ from genmod.dataset import Batch, Split
 from genmod.errors import UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
+from genmod.pictures.space import space_of
+from genmod.pictures.temperature import origin_of_latents, tempered
 from genmod.random import seed_for, seeded
 from genmod.sampler import Source
 
@@ -70,6 +72,8 @@ def observed(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
 def codes(model: LatentVariableModel, x: Tensor, *, context: Tensor | None = None, seed: int = 0) -> Tensor:
     """One latent for each example: the mean of ``q(z|x)``, or a draw where it has no known mean.
 
+    Where latents are directions, classes or bits, it is the one nearest to the mean.
+
     Args:
         model: any model.
         x: examples as they are stored, ``(N, *data.shape)``.
@@ -104,9 +108,16 @@ def _pieces(context: Tensor | None, n: int) -> Sequence[Tensor | None]:
 def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
     q = model.encode(x)
     try:
-        return q.mean
+        mean: Tensor = q.mean
     except NotImplementedError:
         return q.sample()
+    # The mean of points on a sphere is inside of it, and that of classes is none: decoders never see those.
+    space = space_of(model)
+    if space == "sphere":
+        return torch.nn.functional.normalize(mean, dim=-1)
+    if space == "classes":
+        return torch.nn.functional.one_hot(mean.argmax(-1), mean.shape[-1]).to(mean)
+    return mean.round() if space == "binary" else mean
 
 
 def prior_draws(
@@ -146,8 +157,11 @@ def sample_grid(
     noise: bool = False,
     condition: str | None = None,
     source: Source | None = None,
+    temperature: float = 1.0,
 ) -> Picture:
     """New examples: ``z ~ p(z)``, or from a sampler, then the mean of ``p(x|z)``, or a draw from it.
+
+    The title says where latents came from, at what temperature, and the seed.
 
     Args:
         model: a model with a prior, or with a sampler.
@@ -156,13 +170,14 @@ def sample_grid(
         noise: draw from the likelihood too, rather than show its mean.
         condition: what a conditional model is told, such as ``7``; all values in turn where it is not said.
         source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
+        temperature: what standard deviations of latents are multiplied by, see :func:`tempered`.
 
     Returns:
         Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
 
     Raises:
-        UndefinedError: the model has no prior, no sampler; the hint says what to do.
-        UsageError: the model is not conditional, or not on that.
+        UndefinedError: the model has no prior, no sampler; the hint says what to do. Or it has no temperature.
+        UsageError: the model is not conditional, or not on that; or a temperature that cannot be.
 
     Example:
         >>> import genmod
@@ -173,7 +188,7 @@ def sample_grid(
         raise UsageError(f"{n} samples were asked for; give a whole number from 1")
     context = model.asked(condition, n)
     with evaluating(model, seed):
-        z = model.latents(n, context, source)
+        z = tempered(model, model.latents(n, context, source), temperature, context=context, source=source)
         pairs = zip(torch.split(z, _BATCH), _pieces(context, n), strict=True)
         likelihoods = (model.given(told).decode(part) for part, told in pairs)
         images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
@@ -181,6 +196,8 @@ def sample_grid(
         f"{n} samples"
         + (f" of {condition}" if condition else "")
         + (", with noise" if noise else "")
+        + f", latents from the {origin_of_latents(model, source)}"
+        + (f", temperature {temperature:g}" if temperature != 1 else "")
         + f", seed {seed}"
     )
     return Picture(images, model.data, latents=z, title=title)

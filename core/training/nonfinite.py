@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +14,28 @@ from genmod.errors import GenmodError
 from genmod.model import GenerativeModel
 from genmod.training.sharding import local_part
 
-__all__ = ["NonFiniteError", "all_finite", "first_non_finite"]
+__all__ = ["NonFiniteError", "all_finite", "first_non_finite", "non_finite"]
 
 
 class NonFiniteError(GenmodError):
     """The loss or a gradient is infinite or not a number; no weight has been touched by it."""
+
+
+def non_finite(step: int, where: str, directory: Path | None) -> NonFiniteError:
+    """The error that says in which step it happened, where it arose, and how to see it again.
+
+    Args:
+        step: counted from 1.
+        where: component and tensor; empty where that is not known.
+        directory: of the model, which holds what is needed to see it again; None where there is none.
+    """
+    hint = "the weights of the step before are kept; try a lower --lr, or --clip 1"
+    if directory is not None:
+        hint += f"\nsee it again in one step: genmod train {directory} --replay"
+    return NonFiniteError(
+        f"step {step} gave a loss or a gradient that is not finite" + (f": {where}" if where else ""),
+        hint=hint,
+    )
 
 
 def all_finite(losses: Iterable[Tensor], gradients: Iterable[Tensor]) -> bool:

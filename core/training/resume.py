@@ -14,7 +14,7 @@ from genmod.training.settings import TrainSettings
 
 __all__ = ["check_facts", "facts", "find"]
 
-_FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device", "trackers"}
+_FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device", "trackers", "film_every"}
 """Settings that change no weight, or only by rounding, and so may differ."""
 
 _SAME_BITS = ("torch", "device", "cpu_capability", "threads", "processes")

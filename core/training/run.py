@@ -1,5 +1,6 @@
 """A run: the loop over optimizer steps, and everything that happens between them."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,8 +23,9 @@ from genmod.training.batches import Batches
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
 from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
+from genmod.training.film import Film
 from genmod.training.metrics import RunningMeans
-from genmod.training.nonfinite import Buffers, NonFiniteError
+from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
 from genmod.training.prepare import prepare
 from genmod.training.record import Record
 from genmod.training.replay import REPLAY_FOLDER, trace
@@ -106,6 +108,10 @@ class Run:
         if found is not None and not self.team.leads:
             # The first process goes on with the sums of all.
             self.state.means.take()
+        # Spread weights would have to be gathered by all processes for each picture.
+        place, epochs = None if self.sharded else self.directory, math.ceil(self.total / self.per_epoch)
+        how: dict[str, Any] = {"every": settings.film_every, "seed": settings.seed, "warn": self._warn}
+        self.film = Film(place, model, self.validation, epochs, resumed=found is not None, **how)
         self._asked_to_stop, self._due = 0, 0
         self._resumed = found is not None
         self._saved = -1 if found is None else self.state.step
@@ -128,6 +134,8 @@ class Run:
             self._record("running")
             if self._resumed:
                 self._tell("resume", {})
+            else:
+                self.film.after(0)
             status = self._loop()
             self._finish(status)
         except (Interrupted, NonFiniteError) as error:
@@ -166,6 +174,8 @@ class Run:
             if epoch_ends:
                 settled = all(float(schedule) == schedule.final for schedule in moving)
                 better = self._validate()
+                with state.averaged():
+                    self.film.after(math.ceil(state.step / self.per_epoch), last=state.step == self.total)
                 state.waited = 0 if better or not settled else state.waited + 1
             if self._due or self._asked_to_stop:
                 self._checkpoint()
@@ -260,22 +270,9 @@ class Run:
                     self.model, x, context, self.stepper.parts, seed=self.settings.seed, step=state.step
                 )
             self.buffers.put_back()
-        indices = self.batches.indices(state.step)
-        replay: dict[str, Any] = {
-            "where": where,
-            "indices": indices,
-            "per_epoch": self.per_epoch,
-            "total": self.total,
-        }
-        self._write(state.means, REPLAY_FOLDER, **replay)
-        hint = "the weights of the step before are kept; try a lower --lr, or --clip 1"
-        if self.directory is not None:
-            hint += f"\nsee it again in one step: genmod train {self.directory} --replay"
-        return NonFiniteError(
-            f"step {state.step + 1} gave a loss or a gradient that is not finite"
-            + (f": {where}" if where else ""),
-            hint=hint,
-        )
+        more = {"where": where, "indices": self.batches.indices(state.step)}
+        self._write(state.means, REPLAY_FOLDER, **more, per_epoch=self.per_epoch, total=self.total)
+        return non_finite(state.step + 1, where, self.directory)
 
     def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
         moving = {
@@ -313,6 +310,7 @@ class Run:
             write_tensors(self.directory / "last.safetensors", weights)
             write_tensors(self.directory / "model.safetensors", state.best or weights)
         self._leave(weights)
+        self.film.end()
         self.tracking.close(status)
         self._record(status)
 

@@ -22,6 +22,7 @@ _LEAST = {
     "checkpoint_every": 0,
     "keep_checkpoints": 2,
     "log_every": 1,
+    "film_every": 0,
 }
 
 
@@ -59,6 +60,8 @@ class TrainSettings:
             seconds after the last. 0 for those only.
         keep_checkpoints: how many to keep.
         log_every: steps between two rows of metrics; also one at the end of each epoch.
+        film_every: epochs between two pictures of the progress, in ``samples/film`` of the directory; by default so
+            many that there are about a dozen, 0 for none.
 
     Raises:
         UsageError: values that cannot be; all of them in one error.
@@ -92,6 +95,7 @@ class TrainSettings:
     checkpoint_every: int = 0
     keep_checkpoints: int = 2
     log_every: int = 100
+    film_every: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("augment", "trackers"):

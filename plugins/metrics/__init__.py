@@ -25,13 +25,13 @@ COMPONENTS = (
         "metric",
         "bdmc",
         "genmod.plugins.metrics.bdmc:Bdmc",
-        "the likelihood of the model's own data between two bounds: how far off ais is",
+        "likelihood of the model's own data between two bounds, by annealing",
     ),
     Component(
         "metric",
         "exact",
         "genmod.plugins.metrics.exact:Exact",
-        "exact negative log-likelihood of linear-Gaussian models and of few discrete latents",
+        "exact likelihood of linear-Gaussian models and of few discrete latents",
     ),
     Component("metric", "fid", "genmod.plugins.metrics.fid:Fid", "Fréchet distance of generated examples"),
     Component(

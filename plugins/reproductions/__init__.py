@@ -8,7 +8,7 @@ _SUMMARIES = {
     "iwae": "IWAE against VAE on MNIST, one stochastic layer (Burda et al., 2015)",
     "s-vae": "spherical against normal latents on MNIST (Davidson et al., 2018)",
     "vampprior": "VampPrior against a standard prior on MNIST (Tomczak and Welling, 2018)",
-    "rae": "regularised autoencoders with a fitted sampler against a VAE (Ghosh et al., 2019)",
+    "rae": "autoencoders with fitted samplers against a VAE (Ghosh et al., 2019)",
     "beta-tcvae": "total correlation against beta: disentanglement (Chen et al., 2018)",
 }
 

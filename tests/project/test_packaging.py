@@ -65,7 +65,10 @@ def contents(wheel):
 
 def test_wheel_holds_every_source_file_and_nothing_else(wheel):
     names, _ = contents(wheel)
-    assert sorted(names) == sorted(files("*.py") | files("*.toml") | {"genmod/py.typed"})
+    data = set().union(
+        *(files(f"*.{suffix}") for suffix in ("toml", "safetensors", "jinja", "html", "css", "js"))
+    )
+    assert sorted(names) == sorted(files("*.py") | data | {"genmod/py.typed"})
 
 
 def test_wheel_metadata(wheel):

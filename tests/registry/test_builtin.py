@@ -67,7 +67,7 @@ def test_builtin_target(provided):
     missing = [name for name in provided.component.requires if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} is not installed")
-    assert tomllib.loads(provided.text()) if provided.kind == "recipe" else provided.load()
+    assert provided.load() if KINDS[provided.kind] else tomllib.loads(provided.text())
 
 
 def test_incomplete_installation(monkeypatch):

@@ -1,0 +1,129 @@
+"""``genmod latents``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from genmod.cli import console
+from genmod.cli.outputs import (
+    DataRoot,
+    Device,
+    Directory,
+    Overwrite,
+    Seed,
+    Set,
+    SplitOption,
+    check_out,
+    open_model,
+    open_split,
+)
+
+__all__ = ["latents"]
+
+
+def latents(
+    directory: Directory = Path("model"),
+    panel: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Which panels: scatter, manifold, kl, traversals, gaps.",
+            show_default="all that the model has",
+        ),
+    ] = None,
+    number: Annotated[
+        int, typer.Option("--number", "-n", metavar="N", min=16, help="How many examples to encode.")
+    ] = 2000,
+    projection: Annotated[
+        Literal["auto", "pca", "tsne"],
+        typer.Option(
+            help="Of codes of more than two numbers; auto: pca, and a map where they lie on a sphere."
+        ),
+    ] = "auto",
+    colour_by: Annotated[
+        str | None,
+        typer.Option(
+            "--colour-by",
+            "--color-by",
+            metavar="NAME",
+            help="label, or a factor of the data.",
+            show_default="the label, else the first factor",
+        ),
+    ] = None,
+    split: SplitOption = "test",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="A .png, .svg or .pdf, or the arrays as .npz or .safetensors.",
+            show_default="DIR/samples/latents.png",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    set_: Set = None,
+    data_root: DataRoot = None,
+    overwrite: Overwrite = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show where the codes of a model lie, and its gaps.
+
+    Panels: the codes, with the prior and some posteriors; decodings of a grid over two dimensions; the KL of each
+    dimension; traversals of those that say most; decodings on the way between two codes that is farthest from all
+    others. Gaps are a number, too: how far from the data is what is decoded between codes, as a multiple of how far
+    reconstructions are. 1 is a latent space without gaps.
+
+    Examples:
+      genmod latents
+      genmod latents beta8 --panel scatter,kl --projection tsne
+      genmod latents --colour-by shape -n 5000 -o latents.svg
+      genmod latents -o latents.npz
+    """
+    from genmod.pictures.latents import FIGURE_FORMATS, PANELS, latents_figure
+
+    check_out(out, overwrite=overwrite, formats=FIGURE_FORMATS)
+    chosen = [] if panel is None else [word.strip() for word in panel.split(",")]
+    wrong = [word for word in chosen if word not in PANELS]
+    if wrong:
+        raise typer.BadParameter(
+            f"no such panel: {', '.join(map(repr, wrong))}; there are {', '.join(PANELS)}",
+            param_hint="--panel",
+        )
+    model = open_model(directory, device)
+    examples = open_split(model, split, set_ or [], data_root)
+    compared = open_split(model, "train", set_ or [], data_root) if split != "train" else None
+    drawn = latents_figure(
+        model,
+        examples,
+        reference=compared,
+        panels=chosen,
+        number=number,
+        projection=projection,
+        colour_by=colour_by,
+        name=directory.name or str(directory),
+        seed=seed,
+    )
+    path = out
+    if path is None:
+        path = directory / "samples" / "latents.png"
+        path.parent.mkdir(exist_ok=True)
+    drawn.save(path)
+    for name, reason in drawn.left_out.items():
+        console.note(f"no {name}: {reason}")
+    if drawn.gap is not None:
+        console.note(f"gaps: {drawn.gap}")
+    console.note(f"seed {seed}")
+    if json:
+        console.print_json(
+            {
+                "file": str(path),
+                "seed": seed,
+                "gap": None if drawn.gap is None else drawn.gap.to_json(),
+                "left_out": drawn.left_out,
+            }
+        )
+    else:
+        console.print_text(str(path))

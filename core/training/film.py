@@ -1,0 +1,155 @@
+"""Pictures of the same latents and the same examples every few epochs, so that the progress of a run is a film."""
+
+import math
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genmod.dataset import Split
+from genmod.errors import UndefinedError
+from genmod.model import GenerativeModel
+from genmod.parallel import local
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["FOLDER", "Film"]
+
+FOLDER = "samples/film"
+FRAMES = 12
+"""How many pictures there are of a run, unless it is said after how many epochs there is one."""
+
+_SAMPLES, _COLUMNS, _EXAMPLES = 16, 8, 8
+_MILLISECONDS = 400
+
+
+class Film:
+    """Draws frames while a model is trained, and puts them together in the end.
+
+    ``DIR/samples/film/epoch-00012.png`` shows samples from fixed noise over reconstructions of fixed validation
+    examples after twelve epochs; ``DIR/samples/film.gif`` shows all of them. A frame is a function of the weights,
+    the seed and the epoch, so that a resumed run draws no epoch twice and none differently. Nothing is drawn from
+    the random state of the training, and no failure stops it.
+
+    Args:
+        directory: of the model; None draws nothing.
+        model: one that decodes latents; nothing is drawn of others.
+        split: where the examples come from.
+        epochs: of the whole run.
+        every: epochs between frames; 0 for none, None for about a dozen frames over the run.
+        seed: of the noise and the choice of examples.
+        resumed: whether frames that are there belong to this run.
+        warn: told once why there are no more frames.
+
+    Example:
+        >>> import genmod, tempfile
+        >>> from genmod.assembly import open_dataset
+        >>> model = genmod.build(encoder="mlp", latent=2)
+        >>> split = open_dataset(model.spec).split("validation")
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     film = Film(Path(place), model, split, 10, every=5)
+        ...     for epoch in range(11):
+        ...         film.after(epoch)
+        ...     film.end()
+        ...     [path.name for path in sorted(Path(place).glob("samples/film/*"))]
+        ['epoch-00000.png', 'epoch-00005.png', 'epoch-00010.png']
+    """
+
+    def __init__(
+        self,
+        directory: Path | None,
+        model: GenerativeModel,
+        split: Split,
+        epochs: int,
+        *,
+        every: int | None = None,
+        seed: int = 0,
+        resumed: bool = False,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.model, self.split, self.epochs, self.seed, self._warn = model, split, epochs, seed, warn
+        self.every = max(1, math.ceil(epochs / FRAMES)) if every is None else every
+        self.folder = None if directory is None or not self.every else directory / FOLDER
+        if self.folder is not None and not resumed:
+            with suppress(OSError):
+                shutil.rmtree(self.folder)
+
+    def after(self, epoch: int, *, last: bool = False) -> None:
+        """Draw the frame of an epoch, where it has one; 0 is before the first, the last one of a run always has one."""
+        if self.folder is not None and (last or epoch % self.every == 0):
+            self._try(lambda folder: self._draw(folder, epoch))
+
+    def end(self) -> None:
+        """Put all frames together."""
+        self._try(self._join)
+
+    def _try(self, work: Callable[[Path], None]) -> None:
+        if self.folder is None:
+            return
+        try:
+            with local():
+                work(self.folder)
+        except Exception as error:
+            self.folder = None
+            self._warn(f"no more pictures of the progress: {error}")
+
+    def _draw(self, folder: Path, epoch: int) -> None:
+        import io
+
+        from genmod.files import write_bytes
+        from genmod.model import LatentVariableModel
+        from genmod.pictures.grid import grid
+        from genmod.pictures.views import choose_examples, reconstruction_grid, sample_grid
+
+        if not isinstance(self.model, LatentVariableModel):
+            self.folder = None
+            return
+        batch = choose_examples(self.split, _EXAMPLES, seed=self.seed)
+        context = self.model.context(batch)
+        shown = reconstruction_grid(self.model, batch.x, context=context, seed=self.seed)
+        parts = [
+            grid(
+                shown.images[[0, -1]],
+                data=self.model.data,
+                columns=_COLUMNS,
+                title=f"Epoch {epoch}: examples, reconstructions",
+            )
+        ]
+        with suppress(UndefinedError):
+            made = sample_grid(self.model, _SAMPLES, seed=self.seed, source="prior")
+            parts.append(
+                grid(made.images, data=self.model.data, columns=_COLUMNS, title=f"Samples, seed {self.seed}")
+            )
+        stream = io.BytesIO()
+        _stacked(parts).save(stream, "PNG")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(folder / f"epoch-{epoch:05d}.png", stream.getvalue())
+
+    def _join(self, folder: Path) -> None:
+        from PIL import Image
+
+        from genmod.files import write_bytes
+        from genmod.pictures.picture import moving
+
+        frames = []
+        for path in sorted(folder.glob("epoch-*.png")):
+            with Image.open(path) as image:
+                frames.append(image.convert("RGB"))
+        if len(frames) > 1:
+            write_bytes(folder.with_suffix(".gif"), moving(frames, ".gif", _MILLISECONDS))
+
+
+def _stacked(parts: "list[Image]") -> "Image":
+    """Pictures one above the other."""
+    from PIL import Image
+
+    from genmod.pictures.grid import PAPER
+
+    whole = Image.new("RGB", (max(p.width for p in parts), sum(p.height for p in parts)), PAPER)
+    top = 0
+    for part in parts:
+        whole.paste(part, (0, top))
+        top += part.height
+    return whole
