@@ -124,8 +124,8 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
 
     if not is_trained(place):
         return
-    there, _ = read_spec(place)
-    wanted = resolve(trial.spec)
+    # Resolved too: a model of an earlier version lacks options that are newer, and has their defaults.
+    there, wanted = resolve(read_spec(place)[0]), resolve(trial.spec)
     gaps = [
         f"{kind} is {_plain(there, kind)}, not {_plain(wanted, kind)}"
         for kind in SPEC_KINDS

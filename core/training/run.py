@@ -270,7 +270,7 @@ class Run:
                     self.model, x, context, self.stepper.parts, seed=self.settings.seed, step=state.step
                 )
             self.buffers.put_back()
-        more = {"where": where, "indices": self.batches.indices(state.step)}
+        more: dict[str, Any] = {"where": where, "indices": self.batches.indices(state.step)}
         self._write(state.means, REPLAY_FOLDER, **more, per_epoch=self.per_epoch, total=self.total)
         return non_finite(state.step + 1, where, self.directory)
 

@@ -14,7 +14,7 @@ from genmod.cli.completion import _options, model_directories
 from genmod.options import options_of
 from genmod.registry import Registry
 
-CLASSES = [p for p in Registry(third_party=False).components() if p.kind != "recipe"]
+CLASSES = [p for p in Registry(third_party=False).components() if p.kind not in ("recipe", "reproduction")]
 HEAVY = ("torch", "torchvision", "numpy", "pydantic")
 
 

@@ -45,6 +45,8 @@ def test_commands(walk):
     assert {path.name for path in (walk.folder / "model" / "samples").iterdir()} == {
         "samples.png",
         "reconstructions.png",
+        "film",
+        "film.gif",
     }
     for command in commands:
         if "mnist" in command.line:

@@ -1094,20 +1094,69 @@ RECIPES = [
 ]
 
 
-@pytest.mark.parametrize(("check", "text", "others"), RECIPES)
-def test_recipe_is_caught(site, check, text, others, tmp_path):
-    name = f"genmod-recipe-{abs(hash((check, text)))}"
+REPRODUCTION = """summary = "s"
+paper = "p"
+protocol = "as published"
+
+[build]
+recipe = "vae"
+dataset = "digits"
+
+[train]
+epochs = 3
+
+[evaluate]
+metrics = ["elbo"]
+
+[quick.train]
+epochs = 1
+
+[[run]]
+name = "small"
+build = { latent = 2 }
+
+[[target]]
+run = "small"
+metric = "elbo"
+value = -20.0
+tolerance = 1.0
+source = "table 1"
+"""
+
+REPRODUCTIONS = [
+    ("check_reproduction", REPRODUCTION.replace('"p"', "p"), ()),
+    ("check_reproduction", REPRODUCTION.replace('"elbo"]', '"no-such-metric"]'), ()),
+    ("check_reproduction", REPRODUCTION.replace("latent = 2", 'latent = 2, prior = "none"'), ()),
+    ("check_reproduction", REPRODUCTION.replace("epochs = 1\n", "epochs = 9\n"), ()),
+    ("check_reproduction", REPRODUCTION.replace('run = "small"', 'run = "large"'), ()),
+]
+
+
+def in_a_file(site, folder, kind, text):
+    """The checks that fail for a component of this kind that is this text."""
+    name = f"genmod-{kind}-{abs(hash(text))}"
     target = name.replace("-", "_") + "_files"
-    site(name, f'"recipe", "x", "{target}:x.toml", "fine"')
-    (tmp_path / "site" / target).mkdir()
-    (tmp_path / "site" / target / "x.toml").write_text(text)
-    failed = {outcome.check for outcome in run_checks(name, registry=Registry()).failed}
+    site(name, f'"{kind}", "x", "{target}:x.toml", "fine"')
+    (folder / "site" / target).mkdir()
+    (folder / "site" / target / "x.toml").write_text(text)
+    return {outcome.check for outcome in run_checks(name, registry=Registry()).failed}
+
+
+@pytest.mark.parametrize(("check", "text", "others"), RECIPES + REPRODUCTIONS)
+def test_file_is_caught(site, check, text, others, tmp_path):
+    failed = in_a_file(site, tmp_path, check.split("_")[1], text)
     assert check in failed
     assert failed <= {check, *others}
 
 
+@pytest.mark.parametrize(("kind", "text"), [("recipe", RECIPE), ("reproduction", REPRODUCTION)])
+def test_file_without_fault_passes(site, kind, text, tmp_path):
+    assert in_a_file(site, tmp_path, kind, text) == set()
+
+
 def test_every_check_has_a_fault_that_it_catches():
-    planted = {fault.check for fault in FAULTS} | {check for check, *_ in (*RECORDS, *RECIPES)}
+    planted = {fault.check for fault in FAULTS}
+    planted |= {check for check, *_ in (*RECORDS, *RECIPES, *REPRODUCTIONS)}
     assert planted == {check.name for check in CHECKS if not check.slow}
     assert len(FAULTS) + len(RECORDS) + len(RECIPES) >= 25
 
