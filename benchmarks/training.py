@@ -1,14 +1,16 @@
 """Training side by side: genmod, hand-written loops, pythae and Lightning, on the same layers.
 
-All variants live in one process and take turns (A B C A B C …), so that a busy machine slows all of them;
-figures are medians, and ratios are medians of the ratios within a turn. Run it with
+Each variant lives in a process of its own, as its users would run it, and they take turns (A B C A B C …), so that a
+busy machine slows all of them; figures are medians, and ratios are medians of the ratios within a turn. Run it with
 
     python benchmarks/training.py --threads 1 --rounds 9
 
 ``hand`` is a loop over tensors in memory with fused Adam; ``hand + check`` also looks for gradients that are
 not finite before each step, as genmod always does; with genmod's model it shows what the loop alone costs.
 ``examples`` is the loop of the PyTorch examples: a dataset
-of pictures, a transform for each, a DataLoader. Peers are left out where they are not installed.
+of pictures, a transform for each, a DataLoader. ``layers alone`` is no training: the products of matrices and the
+convolutions of a step, forward and backward, which no loop can do without. Peers are left out where they are not
+installed. Memory is the peak of the process over what it held when everything was imported.
 """
 
 import argparse
@@ -16,12 +18,15 @@ import contextlib
 import importlib.util
 import logging
 import math
+import multiprocessing
 import os
 import platform
+import resource
 import statistics
 import tempfile
 import time
 import warnings
+from functools import partial
 
 import numpy as np
 import torch
@@ -261,46 +266,120 @@ def of_lightning(name, data, options):
     return block
 
 
-def variants(name, data, options):
+def of_layers(name, data, options):
+    model, work = Vae(name), []
+
+    def keep(layer, inputs, output):
+        kind = dict(transposed=isinstance(layer, nn.ConvTranspose2d)) if hasattr(layer, "stride") else None
+        needs_input = inputs[0].requires_grad
+        work.append((layer, inputs[0].detach(), torch.ones_like(output), needs_input, kind))
+
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            layer.register_forward_hook(keep)
+    model(data.x[: options.batch].float())
+
+    def once(layer, x, gradient, needs_input, convolution):
+        if convolution is None:
+            torch.addmm(layer.bias, x, layer.weight.t())
+            torch.mm(gradient.t(), x)
+            if needs_input:
+                torch.mm(gradient, layer.weight)
+            return
+        padding = getattr(layer, "output_padding", (0, 0))
+        how = (layer.stride, layer.padding, layer.dilation, convolution["transposed"], padding, layer.groups)
+        torch.convolution(x, layer.weight, layer.bias, *how)
+        torch.ops.aten.convolution_backward(
+            gradient, x, layer.weight, [len(layer.bias)], *how, [needs_input, True, True]
+        )
+
+    def block():
+        with torch.no_grad():
+            for _ in range(options.steps):
+                for piece in work:
+                    once(*piece)
+        return options.steps * options.batch
+
+    return block
+
+
+def of_hand_model(kind, checked, name, data, options):
+    return of_hand(kind(name), data, options, checked)
+
+
+def variants(options):
+    """Variant → what makes its loop, given name of the model, data and options."""
     found = {
-        "genmod": of_genmod(name, data, options),
-        "hand": of_hand(Vae(name), data, options, False),
-        "hand + check": of_hand(Vae(name), data, options, True),
-        "hand + check, genmod's model": of_hand(Terms(name), data, options, True),
-        "examples": of_examples(name, data, options),
+        "genmod": of_genmod,
+        "hand": partial(of_hand_model, Vae, False),
+        "hand + check": partial(of_hand_model, Vae, True),
+        "hand + check, genmod's model": partial(of_hand_model, Terms, True),
+        "layers alone": of_layers,
+        "examples": of_examples,
     }
     if options.compile:
-        found["genmod --compile"] = of_genmod(name, data, options, compiled=True)
+        found["genmod --compile"] = partial(of_genmod, compiled=True)
     for peer, make in (("pythae", of_pythae), ("lightning", of_lightning)):
         if importlib.util.find_spec(peer):
-            found[peer] = make(name, data, options)
+            found[peer] = make
     return found
 
 
-def measure(name, options):
-    """Variant → images per second in each round."""
-    data = Pictures(options.steps * options.batch)
+def take_turns(channel, variant, name, options):
+    """In a process of its own: a turn for each message, until there are no more."""
+    torch.set_num_threads(options.threads)
     torch.manual_seed(0)
-    blocks = variants(name, data, options)
-    rates = {variant: [] for variant in blocks}
+    warnings.simplefilter("ignore")
+    for peer in {variant} & {"pythae", "lightning"}:
+        importlib.import_module("pythae.trainers" if peer == "pythae" else peer)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    data = Pictures(options.steps * options.batch)
+    block = variants(options)[variant](name, data, options)
+    while channel.recv():
+        began = time.perf_counter()
+        done = block()
+        images, took = done if isinstance(done, tuple) else (done, time.perf_counter() - began)
+        channel.send((images / took, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024))
+
+
+def measure(name, options):
+    """Variant → images per second in each round, and variant → MiB over import."""
+    context = multiprocessing.get_context("spawn")
+    channels, processes = {}, []
+    for variant in variants(options):
+        channels[variant], theirs = context.Pipe()
+        processes.append(
+            context.Process(target=take_turns, args=(theirs, variant, name, options), daemon=True)
+        )
+        processes[-1].start()
+        theirs.close()
+    rates, memory = {variant: [] for variant in channels}, {}
     for turn in range(options.rounds + 1):
-        for variant, block in blocks.items():
-            began = time.perf_counter()
-            done = block()
-            images, took = done if isinstance(done, tuple) else (done, time.perf_counter() - began)
+        for variant, channel in channels.items():
+            channel.send(True)
+            rate, memory[variant] = channel.recv()
             if turn:  # the first is for warming up
-                rates[variant].append(images / took)
-    return rates
+                rates[variant].append(rate)
+    for channel, process in zip(channels.values(), processes, strict=True):
+        channel.send(False)
+        process.join()
+    return rates, memory
 
 
-def table(name, rates):
-    lines = [f"### {name}", "", "| | images/s | ÷ hand loop, genmod's model | ÷ hand |", "|---|---|---|---|"]
+def table(name, rates, memory):
+    others = [
+        other
+        for other in ("hand + check, genmod's model", "hand", "layers alone", "pythae")
+        if other in rates
+    ]
+    lines = [f"### {name}", "", "| | images/s | " + " | ".join(f"÷ {other}" for other in others) + " | MiB |"]
+    lines.append("|---" * (len(others) + 3) + "|")
     for variant, found in rates.items():
         ratios = [
-            statistics.median(a / b for a, b in zip(found, rates[other], strict=True))
-            for other in ("hand + check, genmod's model", "hand")
+            statistics.median(a / b for a, b in zip(found, rates[other], strict=True)) for other in others
         ]
-        lines.append(f"| {variant} | {statistics.median(found):,.0f} | {ratios[0]:.3f} | {ratios[1]:.3f} |")
+        cells = [variant, f"{statistics.median(found):,.0f}", *(f"{ratio:.3f}" for ratio in ratios)]
+        lines.append(f"| {' | '.join(cells)} | {memory[variant]:.0f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -315,8 +394,6 @@ def main():
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="also measure genmod --compile")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    warnings.simplefilter("ignore")
     load = os.getloadavg()[0]
     print(
         f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, {platform.machine()}, ",
@@ -326,7 +403,7 @@ def main():
         f"{os.cpu_count()} cores, {options.threads} threads, batch {options.batch}, load {load:.1f} before\n"
     )
     for name in options.models:
-        print(table(name, measure(name, options)), flush=True)
+        print(table(name, *measure(name, options)), flush=True)
     print(f"load {os.getloadavg()[0]:.1f} after")
 
 

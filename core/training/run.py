@@ -18,6 +18,7 @@ from genmod.model import GenerativeModel
 from genmod.objective import Objective, Terms
 from genmod.parallel import local
 from genmod.training import resume as resuming
+from genmod.training.allocator import keep_freed_memory
 from genmod.training.augment import Augmentation
 from genmod.training.batches import Batches
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
@@ -61,6 +62,8 @@ class Run:
         self.directory = directory if self.team.leads else None
         self._tell_event = tell if self.team.leads else lambda event: None
         self.device = pick_device(settings.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.model = model.to(self.device)
         train_split, self.validation = data.split("train"), data.split("validation")
         self.batches = Batches(
