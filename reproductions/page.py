@@ -17,7 +17,8 @@ HEAD = """# Published experiments, run again
 Each is a file that `genmod list reproduction` lists, and one command runs it. What came out is kept in this folder as
 data, with the command, versions, machine and seeds that made it; this page is made from them by
 [page.py](page.py). **Quick** versions have a smaller budget than the protocol of the paper, and both are said: their figures
-are on the way to the published ones, or show an order between models, and are no more than that.
+are on the way to the published ones, or show an order between models, and are no more than that. Times are those of a
+machine that did other work meanwhile.
 
 MNIST is made binary by drawing: a new draw of each training image each time, one draw of each test image, with the
 seed that is given. The fixed binary images that other papers use cannot be had from it.
@@ -27,11 +28,15 @@ seed that is given. The fixed binary images that other papers use cannot be had 
 def main(arguments):
     if arguments[:1] == ["add"]:
         for folder in arguments[1:]:
-            text = (Path(folder) / "results.json").read_text(encoding="utf-8")
-            results = json.loads(text)
-            name = results["name"] + ("-quick" if results["quick"] else "")
-            (HERE / f"{name}.json").write_text(text, encoding="utf-8")
-            print(HERE / f"{name}.json")
+            results = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
+            # Where it lay on the machine that ran it matters to nobody else.
+            results["command"] = [
+                f"runs/{results['name']}" if before == "-o" else word
+                for before, word in zip(["", *results["command"]], results["command"], strict=False)
+            ]
+            place = HERE / f"{label(results)}.json"
+            place.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+            print(place)
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("*.json"))]
     (HERE / "README.md").write_text(page(results), encoding="utf-8")
     for each in results:
@@ -116,7 +121,11 @@ def section(results):
 
 
 def words(budget):
-    return ", ".join(f"{value:,} {key.replace('_', ' ')}" for key, value in budget.items())
+    budget = dict(budget)
+    batch, seeds = (budget.pop(key, None) for key in ("batch_size", "seeds"))
+    found = [f"{value:,} {key.replace('_', ' ')}" for key, value in budget.items()]
+    found += [f"batches of {batch:,}"] * (batch is not None)
+    return ", ".join(found + [f"{seeds} seed{'s' * (seeds != 1)}"] * (seeds is not None))
 
 
 def table(heads, rows):
