@@ -175,7 +175,7 @@ def test_interrupted_build_leaves_nothing(tmp_path, number, code, message):
     assert process.stdout.readline() == "writing\n"
     assert list(tmp_path.iterdir()) != []
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (code, "", f"error: {message}\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -14,7 +14,7 @@ from genmod.registry import Registry
 
 INFO = DataInfo((1, 8, 8), levels=17)
 DECODERS = ("bernoulli", "gaussian", "discretized-logistic")
-LEAST = 36
+LEAST = 20
 
 
 @cache

@@ -32,6 +32,7 @@ def passes(environment, package, name, kinds):
     assert f"{len(passed)} passed" in tests
 
 
+@pytest.mark.slow
 def test_wheel_is_whole_and_passes(environment, tmp_path):
     kinds = ["decoder", "recipe"]
     package, wheel = made(environment, tmp_path, "made-here", kinds)

@@ -139,7 +139,7 @@ def test_kde_keeps_a_random_part():
         KdeSampler((2,)),
         FlowSampler((2,), steps=150, hidden=[32, 32], transforms=2, lr=1e-2),
         FlowSampler((2,), kind="maf", steps=200, transforms=3, hidden=[32, 32], lr=1e-2),
-        VaeSampler((2,), steps=1200, hidden=[128, 128]),
+        pytest.param(VaeSampler((2,), steps=1200, hidden=[128, 128]), marks=pytest.mark.slow),
     ],
     ids=["gmm", "kde", "nsf", "maf", "vae"],
 )

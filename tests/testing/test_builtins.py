@@ -17,25 +17,25 @@ from genmod.testing import run_checks
 COMPONENTS = Registry(third_party=False).components()
 
 _OPTIONS = {
-    "mnist": {"dataset.validation": 20},
-    "fashion-mnist": {"dataset.validation": 20},
-    "cifar10": {"dataset.validation": 20},
-    "npz": {"dataset.path": Path("table.npz")},
-    "image-folder": {"dataset.path": Path("pictures")},
-    "shards": {"dataset.path": Path("rows.npy")},
-    "sprites": {"dataset.scales": 2, "dataset.rotations": 5, "dataset.positions": 4},
+    ("dataset", "mnist"): {"validation": 20},
+    ("dataset", "fashion-mnist"): {"validation": 20},
+    ("dataset", "cifar10"): {"validation": 20},
+    ("dataset", "npz"): {"path": Path("table.npz")},
+    ("dataset", "image-folder"): {"path": Path("pictures")},
+    ("dataset", "shards"): {"path": Path("rows.npy")},
+    ("dataset", "sprites"): {"scales": 2, "rotations": 5, "positions": 4},
+    # Smaller, or for fewer steps, than what they are by default.
+    ("encoder", "pretrained"): {"size": 32},
+    ("encoder", "transformer"): {"depth": 1, "width": 32},
+    ("network", "transformer"): {"depth": 1, "width": 32},
+    ("posterior", "flow"): {"transforms": 1, "hidden": [16]},
+    ("decoder", "perceptual"): {"size": 32},
+    ("sampler", "flow"): {"steps": 100, "transforms": 1, "hidden": [16]},
+    ("sampler", "vae"): {"steps": 60, "hidden": [32]},
+    ("features", "classifier"): {"steps": 10},
+    ("metric", "ais"): {"steps": 10},
+    ("metric", "bdmc"): {"steps": 10},
 }
-_FITS = {
-    "flow": {"sampler.steps": 100, "sampler.transforms": 1, "sampler.hidden": [16]},
-    "vae": {"sampler.steps": 60, "sampler.hidden": [32]},
-}
-"""Samplers that are trained, smaller and for fewer steps."""
-_TRAINED = {"classifier": {"features.steps": 10}}
-_MEASURED = {
-    "ais": {"metric.steps": 10},
-    "bdmc": {"metric.steps": 10},
-}
-"""Metrics that take many steps, with fewer."""
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +70,34 @@ def small_files(cls):
     return tuple((name, (sizes[name.split("-")[0]], *shape[1:]), None) for name, shape, _ in cls.files)
 
 
-@pytest.mark.parametrize("provided", COMPONENTS, ids=lambda p: f"{p.kind}-{p.name}")
+_LONG = {
+    ("divergence", "kl-mc"),
+    ("divergence", "mmd"),
+    ("divergence", "tc"),
+    ("encoder", "pretrained"),
+    ("posterior", "vmf"),
+    ("sampler", "flow"),
+    ("decoder", "perceptual"),
+    ("network", "resnet"),
+}
+"""A third of the time of all components together; each has tests of its own besides."""
+
+
+@pytest.mark.parametrize(
+    "provided",
+    [
+        pytest.param(p, id=f"{p.kind}-{p.name}", marks=[pytest.mark.slow] * ((p.kind, p.name) in _LONG))
+        for p in COMPONENTS
+    ],
+)
 def test_builtin(provided, registry, root, monkeypatch):
     for cls in (MNIST, FashionMNIST):
         monkeypatch.setattr(cls, "files", small_files(cls))
     monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
-    known = {"dataset": _OPTIONS, "sampler": _FITS, "metric": _MEASURED, "features": _TRAINED}
-    options = known.get(provided.kind, {}).get(provided.name, {})
+    options = {
+        f"{provided.kind}.{name}": value
+        for name, value in _OPTIONS.get((provided.kind, provided.name), {}).items()
+    }
     report = run_checks(provided, options=options, root=root, registry=registry)
     assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
     # What is skipped is skipped for a trait or for want of an optional package, never for want of data.

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import genmod
+from genmod.errors import UsageError
 from genmod.parallel import batch_mean, gather_batch
 from genmod.training.distributed import SharedNoise, Team
 
@@ -139,6 +140,15 @@ def test_batch_norm_is_refused_where_processes_cannot_share_it(tmp_path):
     assert "encoder.norm=group" in done.stderr
 
 
+def test_a_batch_is_shared_out_evenly_or_not_at_all():
+    team = Team()
+    team.rank, team.size = 1, 3
+    assert team.share(12) == slice(4, 8)
+    with pytest.raises(UsageError, match="a batch of 7 cannot be shared out among 3 processes"):
+        team.share(7)
+
+
+@pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
     _genmod(tmp_path, "-q", "build", "--encoder", "mlp")
     done = _genmod(tmp_path, "train", "--steps", "2", "--batch-size", "7", "--processes", "2", check=False)
