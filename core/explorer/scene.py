@@ -10,10 +10,10 @@ from torch import Tensor
 
 from genmod.dataset import Batch, DataInfo, Split
 from genmod.errors import DataError, UndefinedError
-from genmod.explorer.pieces import pieces, settled
 from genmod.model import LatentVariableModel
 from genmod.pictures import activity, choose_examples, codes, prior_draws
 from genmod.pictures.views import evaluating
+from genmod.pieces import pieces, settled
 
 __all__ = ["context_of", "draw", "packed", "scene"]
 

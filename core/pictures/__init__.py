@@ -7,6 +7,7 @@ from genmod.pictures.latents import Latents, latents_figure
 from genmod.pictures.picture import Picture
 from genmod.pictures.space import space_of
 from genmod.pictures.temperature import origin_of_latents, tempered
+from genmod.pictures.traversals import traversal, variables
 from genmod.pictures.views import (
     choose_examples,
     codes,
@@ -16,7 +17,7 @@ from genmod.pictures.views import (
     reconstruction_grid,
     sample_grid,
 )
-from genmod.pictures.walks import activity, interpolation, latent_scale, slerp, traversal, variables
+from genmod.pictures.walks import activity, interpolation, latent_scale, slerp
 
 __all__ = [
     "Gap",

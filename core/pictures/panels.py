@@ -15,11 +15,12 @@ from genmod.pictures.gaps import gap, nearest
 from genmod.pictures.plane import Plane
 from genmod.pictures.scene import Scene
 from genmod.pictures.space import inside
+from genmod.pictures.traversals import traversal
 from genmod.pictures.views import (
     decode_means,
     evaluating,
 )
-from genmod.pictures.walks import activity, latent_scale, traversal
+from genmod.pictures.walks import activity, latent_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ from genmod.dataset import Batch, Split
 from genmod.errors import UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
-from genmod.pictures.space import space_of
 from genmod.pictures.temperature import origin_of_latents, tempered
+from genmod.pieces import pieces, settled
 from genmod.random import seed_for, seeded
 from genmod.sampler import Source
 
@@ -112,12 +112,7 @@ def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
     except NotImplementedError:
         return q.sample()
     # The mean of points on a sphere is inside of it, and that of classes is none: decoders never see those.
-    space = space_of(model)
-    if space == "sphere":
-        return torch.nn.functional.normalize(mean, dim=-1)
-    if space == "classes":
-        return torch.nn.functional.one_hot(mean.argmax(-1), mean.shape[-1]).to(mean)
-    return mean.round() if space == "binary" else mean
+    return settled(mean.flatten(1), pieces(model.posterior.support, model.latent_shape)).reshape(mean.shape)
 
 
 def prior_draws(

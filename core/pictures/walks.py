@@ -1,7 +1,4 @@
-"""Walks through the latent space: between two points, and along single dimensions."""
-
-import math
-from collections.abc import Sequence
+"""Walks through the latent space from one point to another; how active its dimensions are, and how wide."""
 
 import torch
 from torch import Tensor
@@ -9,10 +6,10 @@ from torch import Tensor
 from genmod.errors import UndefinedError, UsageError
 from genmod.model import LatentVariableModel
 from genmod.pictures.picture import Picture
-from genmod.pictures.space import inside, space_of
 from genmod.pictures.views import decode_means, encode_centres, evaluating, observed
+from genmod.pieces import pieces
 
-__all__ = ["activity", "interpolation", "latent_scale", "slerp", "traversal", "variables"]
+__all__ = ["activity", "interpolation", "latent_scale", "slerp"]
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -134,7 +131,7 @@ def activity(
         seed: of the binarisation, and of draws where the divergence needs some.
 
     Returns:
-        ``(D,)`` for the ``D`` values of a flattened latent, and what they are: ``mean KL in nats``, the part
+        ``(D,)`` for the ``D`` numbers, or vectors of classes, of a latent, and what they are: ``mean KL in nats``, the part
         of each dimension in the model's divergence, where that falls apart into dimensions; else ``variance
         of the codes`` over the examples.
 
@@ -150,9 +147,10 @@ def activity(
             z = q.rsample((1,))
             return model.divergence.by_dimension(q, p, z).mean(0).flatten(), "mean KL in nats"
         except UndefinedError:
-            return encode_centres(model, seen, context=context, seed=seed).var(
-                0, correction=0
-            ).flatten(), "variance of the codes"
+            spread = encode_centres(model, seen, context=context, seed=seed).var(0, correction=0).flatten()
+            made_of = pieces(model.posterior.support, model.latent_shape)
+            groups = [spread[p.start : p.start + p.size].reshape(p.variables, -1) for p in made_of]
+            return torch.cat([group.sum(1) for group in groups]), "variance of the codes"
 
 
 def latent_scale(
@@ -190,151 +188,3 @@ def latent_scale(
             ) from None
         spread, centre = torch.std_mean(latents, 0, correction=0)
         return centre, spread
-
-
-def traversal(
-    model: LatentVariableModel,
-    z: Tensor,
-    dimensions: Sequence[int],
-    values: Tensor,
-    *,
-    scale: tuple[Tensor, Tensor] | None = None,
-    context: Tensor | None = None,
-) -> Picture:
-    """Decodings of one latent with one dimension at a time set to a row of values.
-
-    Args:
-        model: any model.
-        z: where all other dimensions stay, ``latent_shape``.
-        dimensions: which to change, as positions in the flattened latent, or numbers of the variables where each is a
-            vector of classes; a row each.
-        values: what they are set to, ``(V,)``, in standard deviations from the centre of ``scale``. Where
-            the prior is normal, ``v`` is its quantile at ``Φ(v)``. On a sphere, the largest of them is a quarter
-            turn; classes are gone through one by one instead, and bits are off and on. In a bounded space, what
-            would lie outside stops short of the edge.
-        scale: centre and standard deviation of the latent space, by default those of :func:`latent_scale`.
-        context: what a conditional model is told, ``(1, size)``.
-
-    Returns:
-        Images ``(rows, V, *data.shape)``, latents ``(rows, V, *latent_shape)``; extra ``dimensions (rows,)``
-        and ``values (rows, V)``, what the dimension was set to.
-
-    Raises:
-        UsageError: a dimension that the latent does not have, or a latent of another shape.
-        UndefinedError: no scale is given or known.
-
-    Example:
-        >>> import genmod
-        >>> model = genmod.build(encoder="mlp", latent=3)
-        >>> traversal(model, torch.zeros(3), [2, 0], torch.linspace(-3, 3, 7)).images.shape
-        torch.Size([2, 7, 1, 8, 8])
-    """
-    size, space = variables(model), space_of(model)
-    wrong = [d for d in dimensions if not 0 <= d < size]
-    if wrong or not dimensions:
-        raise UsageError(
-            f"the latents have no dimension {', '.join(map(str, wrong))}"
-            if wrong
-            else "no dimension was given",
-            hint=f"dimensions are numbered from 0 to {size - 1}",
-        )
-    if tuple(z.shape) != model.latent_shape:
-        raise UsageError(
-            f"a traversal starts at one latent of shape {model.latent_shape}, not {tuple(z.shape)}"
-        )
-    rows = torch.tensor(list(dimensions), device=z.device)
-    labels = tuple(f"{value:+.3g}" if value else "0" for value in values.tolist())
-    if space in ("classes", "simplex"):
-        points, settings = _class_by_class(z, rows)
-        title, labels = "Traversals, class by class", tuple(map(str, range(points.shape[1])))
-    elif space == "binary":
-        settings = torch.tensor([0.0, 1.0]).to(z).expand(len(rows), 2)
-        points = _with(z, rows, settings)
-        title, labels = "Traversals, off and on", ("0", "1")
-    elif space == "sphere":
-        points, settings = _over_the_sphere(z, rows, values)
-        title = "Traversals over the sphere, coordinates"
-        labels = tuple(f"{value:+.2f}" if abs(value) > 1e-6 else "0" for value in settings[0].tolist())
-    else:
-        centre, width = (part.flatten().to(z) for part in scale or latent_scale(model, context=context))
-        settings = centre[rows, None] + width[rows, None] * values.to(z)
-        points = _kept_inside(model, z, _with(z, rows, settings))
-        title = "Traversals, in standard deviations"
-    told = None if context is None else context.expand(*points.shape[:2], -1)
-    return Picture(
-        decode_means(model, points, context=told),
-        model.data,
-        latents=points,
-        extra={"dimensions": rows, "values": settings},
-        title=title,
-        row_labels=tuple(f"z{d}" for d in dimensions),
-        column_labels=labels,
-        walk=True,
-    )
-
-
-def variables(model: LatentVariableModel) -> int:
-    """How many variables a latent has that can be moved by themselves: its numbers, or its vectors of classes.
-
-    Example:
-        >>> import genmod
-        >>> variables(genmod.build("categorical-vae"))
-        20
-    """
-    shape = model.latent_shape
-    return math.prod(shape[:-1] if space_of(model) in ("classes", "simplex") else shape)
-
-
-def _with(z: Tensor, rows: Tensor, settings: Tensor) -> Tensor:
-    """``z`` with one number set: ``latent_shape, (R,), (R, V) → (R, V, *latent_shape)``."""
-    points = z.flatten().repeat(*settings.shape, 1)
-    points.scatter_(2, rows[:, None, None].expand(-1, settings.shape[1], 1), settings[..., None])
-    return points.reshape(*settings.shape, *z.shape)
-
-
-def _class_by_class(z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Each variable set to each of its classes in turn."""
-    classes = z.shape[-1]
-    points = z.reshape(-1, classes).repeat(len(rows), classes, 1, 1)
-    every = torch.arange(classes, device=z.device)
-    for place, row in enumerate(rows.tolist()):
-        points[place, every, row] = torch.eye(classes).to(z)
-    return points.reshape(len(rows), classes, *z.shape), every.to(z).expand(len(rows), -1)
-
-
-def _over_the_sphere(z: Tensor, rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """One coordinate from -1 to 1, evenly in angle, and all others scaled so that the length stays 1."""
-    reach = values.abs().max().clamp(min=1e-12)
-    settings = (values.to(z) / reach.to(z) * (math.pi / 2)).sin().expand(len(rows), -1)
-    flat = z.flatten()
-    points = flat.repeat(*settings.shape, 1)
-    for place, row in enumerate(rows.tolist()):
-        others = flat.clone()
-        others[row] = 0
-        if float(others.norm()) < 1e-6:
-            others[(row + 1) % len(flat)] = 1
-        others = others / others.norm()
-        points[place] = (1 - settings[place].square()).clamp(min=0).sqrt()[:, None] * others
-        points[place, :, row] = settings[place]
-    return points.reshape(*settings.shape, *z.shape), settings
-
-
-def _kept_inside(model: LatentVariableModel, z: Tensor, points: Tensor) -> Tensor:
-    """Points outside the latent space moved towards ``z``, which is inside, until they are."""
-    flat = points.flatten(0, 1)
-    outside = ~inside(model, flat)
-    # Where the start is outside too, as the mean of classes is, there is no way back.
-    if not outside.any() or not inside(model, z[None]).all():
-        return points
-    places = outside.nonzero()[:, 0].to(z.device)
-    start, end = z.expand_as(flat[places]), flat[places]
-    low = torch.zeros(len(places), *[1] * z.dim(), device=z.device, dtype=z.dtype)
-    high = torch.ones_like(low)
-    for _ in range(30):
-        middle = (low + high) / 2
-        fits = inside(model, torch.lerp(start, end, middle)).to(z.device).reshape(low.shape)
-        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-    # A little short of the edge, where decoders see numbers that training never gave them.
-    flat = flat.clone()
-    flat[places] = torch.lerp(start, end, 0.98 * low)
-    return flat.reshape(points.shape)

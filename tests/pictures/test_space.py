@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import genmod
-from genmod.pictures import space_of, traversal, variables
+from genmod.pictures import codes, space_of, traversal, variables
 from genmod.pictures.plane import hammer, on_plane
 from genmod.pictures.space import inside
 
@@ -44,7 +44,8 @@ def test_traversals_stay_in_the_space(space, recipe, latent, parts):
     assert inside(model, points).all()
     assert picture.images.shape == (2, picture.latents.shape[1], 1, 8, 8)
     assert picture.images.isfinite().all()
-    assert variables(model) == (math.prod(z.shape[:-1]) if space in ("classes", "simplex") else z.numel())
+    counts = {"classes": math.prod(z.shape[:-1]), "simplex": math.prod(z.shape[:-1]), "other": 11}
+    assert variables(model) == counts.get(space, z.numel())
     if space in ("real", "sphere", "ball", "positive", "classes"):
         assert not torch.equal(picture.latents[0, 0], picture.latents[0, -1])
 
@@ -57,6 +58,25 @@ def test_classes_are_gone_through_one_by_one():
     assert picture.latents[0, :, 1].argmax(-1).tolist() == [0, 1, 2, 3]
     assert (picture.latents[0, :, [0, 2]].argmax(-1) == 3).all()
     assert picture.column_labels == ("0", "1", "2", "3")
+
+
+def test_each_piece_is_moved_in_its_own_way():
+    model = built("joint-vae", None, {})
+    z = torch.cat([torch.zeros(10), torch.eye(10)[3]])
+    scale = torch.zeros(20), torch.full((20,), 2.0)
+    points = traversal(model, z, [10, 4], torch.linspace(-3, 3, 7), scale=scale).latents
+    assert points[0, :, 10:].argmax(-1).tolist() == [0, 2, 3, 4, 6, 8, 9]
+    assert inside(model, points[0]).all()
+    assert points[0, :, :10].eq(0).all()
+    assert points[1, :, 4].tolist() == [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
+    assert points[1, :, 10:].argmax(-1).eq(3).all()
+
+
+def test_codes_of_classes_are_classes():
+    model = built("joint-vae", None, {})
+    found = codes(model, torch.randint(0, 17, (5, 1, 8, 8), dtype=torch.uint8))
+    assert found[:, 10:].sum(-1).eq(1).all()
+    assert found[:, 10:].max(-1).values.eq(1).all()
 
 
 def test_over_the_sphere_a_coordinate_goes_from_pole_to_pole():

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, also in the middle of a save."""
+"""SIGKILL at random moments, and every third time in the middle of a save."""
 
 import os
 import random
@@ -33,6 +33,13 @@ def last_saved(directory):
     return int(path.read_text().split()[-1]) if path.exists() and path.read_text() else 0
 
 
+def wait_for_a_save(folder, seconds=0.5):
+    """Until a checkpoint is being written, if one is within so many seconds; a run that ends meanwhile writes none."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not any(folder.glob(".step-*.tmp")):
+        pass
+
+
 def kill_often(server, fresh, outcome, kills):
     """Kill runs until so many have been; returns how many died in the middle of a save, and how many runs ended."""
     moments = random.Random(0)
@@ -46,6 +53,8 @@ def kill_often(server, fresh, outcome, kills):
         pid = server.start(directory, settings=SETTINGS, resume=resume)
         if done < kills:
             time.sleep(moments.uniform(0.03, moments.choice((0.1, 0.3, 1.0))))
+            if done % 3 == 0:
+                wait_for_a_save(directory / "checkpoints")
             os.kill(pid, signal.SIGKILL)
         code = server.wait()
         assert code in (0, -signal.SIGKILL)

@@ -33,6 +33,11 @@ class Piece:
     low: float | None = None
     high: float | None = None
 
+    @property
+    def variables(self) -> int:
+        """How many of its values can be moved by themselves; classes and probabilities only together."""
+        return 1 if self.kind in ("simplex", "choice") else self.size
+
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import constraints
 
-from genmod.explorer.pieces import Piece, pieces, settled
+from genmod.pieces import Piece, pieces, settled
 from genmod.registry import current_registry
 
 
