@@ -69,12 +69,7 @@ def traversal(
         )
     rows = torch.tensor(list(dimensions), device=z.device)
     labels = tuple(f"{value:+.3g}" if value else "0" for value in values.tolist())
-    if len({piece.kind for piece in made_of}) > 1:
-        centre, width = (part.flatten().to(z) for part in scale or latent_scale(model, context=context))
-        points, settings = _piece_by_piece(z, made_of, dimensions, values.to(z), centre, width)
-        points = _kept_inside(model, z, points)
-        title = "Traversals, in standard deviations; of classes, from the first to the last"
-    elif space in ("classes", "simplex"):
+    if space in ("classes", "simplex"):
         points, settings = _class_by_class(z, rows)
         title, labels = "Traversals, class by class", tuple(map(str, range(points.shape[1])))
     elif space == "binary":
@@ -87,9 +82,11 @@ def traversal(
         labels = tuple(f"{value:+.2f}" if abs(value) > 1e-6 else "0" for value in settings[0].tolist())
     else:
         centre, width = (part.flatten().to(z) for part in scale or latent_scale(model, context=context))
-        settings = centre[rows, None] + width[rows, None] * values.to(z)
-        points = _kept_inside(model, z, _with(z, rows, settings))
+        points, settings = _piece_by_piece(z, made_of, dimensions, values.to(z), centre, width)
+        points = _kept_inside(model, z, points)
         title = "Traversals, in standard deviations"
+        if any(piece.kind in ("simplex", "choice") for piece in made_of):
+            title += "; of classes, from the first to the last"
     told = None if context is None else context.expand(*points.shape[:2], -1)
     return Picture(
         decode_means(model, points, context=told),
