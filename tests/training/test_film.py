@@ -91,10 +91,12 @@ def test_by_default_there_are_about_a_dozen(tmp_path):
         assert min(epochs + 1, 10) <= len(drawn) <= 14
 
 
-def test_no_film_without_a_directory():
+def test_no_film_without_a_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     film = Film(None, built(), None, 10)
     film.after(0)
     film.end()
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_models_without_a_prior_have_a_film_of_reconstructions(tmp_path):
