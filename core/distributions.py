@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 from torch.distributions.kl import register_kl
+from torch.distributions.utils import lazy_property
 
 __all__ = ["LogScaleNormal", "StandardNormal", "bounded_log_scale", "diagonal_normal", "standard_normal"]
 
@@ -49,8 +50,15 @@ class LogScaleNormal(Normal):
     """
 
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool | None = None) -> None:
+        self.loc = loc
         self.log_scale = log_scale.expand_as(loc) if log_scale.shape != loc.shape else log_scale
-        super().__init__(loc, self.log_scale.exp(), validate_args=validate_args)
+        # The parent's would broadcast what is of one shape already, at every step of training.
+        Distribution.__init__(self, loc.shape, validate_args=validate_args)
+
+    @lazy_property
+    def scale(self) -> Tensor:  # type: ignore[override]
+        """Standard deviation, of the shape of ``loc``."""
+        return self.log_scale.exp()
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "LogScaleNormal":
         return LogScaleNormal(
@@ -95,11 +103,9 @@ def _kl_standard(q: LogScaleNormal, p: StandardNormal) -> Tensor:
     """``½ (expm1(2l) - 2l + loc²)``, ``l = log scale``."""
     log_variance = 2 * q.log_scale
     found: Tensor = 0.5 * torch.addcmul(torch.expm1(log_variance) - log_variance, q.loc, q.loc)
-    return (
-        found
-        if found.shape == p.loc.shape
-        else found.expand(torch.broadcast_shapes(found.shape, p.loc.shape))
-    )
+    # The usual case first: finding the common shape takes longer than the sum.
+    same = found.shape[found.dim() - p.loc.dim() :] == p.loc.shape
+    return found if same else found.expand(torch.broadcast_shapes(found.shape, p.loc.shape))
 
 
 @register_kl(LogScaleNormal, LogScaleNormal)

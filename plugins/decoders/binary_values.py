@@ -6,6 +6,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent
+from torch.nn import functional
 
 __all__ = ["BinaryValues"]
 
@@ -40,8 +41,10 @@ class BinaryValues(Independent):
         logits: Tensor = self.base_dist.logits
         dims = self.reinterpreted_batch_ndims
         if torch.is_grad_enabled() and (logits.requires_grad or value.requires_grad):
-            each: Tensor = self.base_dist.log_prob(value)
-            return each.flatten(-dims).sum(-1)
+            if value.shape != logits.shape:
+                logits, value = torch.broadcast_tensors(logits, value)
+            wrong = functional.binary_cross_entropy_with_logits(logits, value, reduction="none")
+            return -wrong.flatten(-dims).sum(-1)
         s = (logits * (2 * value - 1)).flatten(-dims)
         wrong = s.clamp(max=0).sum(-1)
         right = s.abs_().sigmoid_().unflatten(-1, (-1, _group(s.shape[-1], s.dtype))).prod(-1)

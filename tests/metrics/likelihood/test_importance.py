@@ -233,6 +233,17 @@ def test_memory_of_a_row_is_that_of_its_largest_tensor():
     assert found == 4 * 64 * 4
 
 
+def test_memory_of_a_row_is_not_misled_by_what_is_computed_once():
+    weights, kept = torch.zeros(1000, 10), []
+
+    def compute(rows):
+        if not kept:
+            kept.append(weights.exp())
+        return torch.zeros(rows, 10) @ kept[0].T
+
+    assert bytes_per_row(compute) == 4 * 1000 * 4
+
+
 @torch.no_grad()
 @pytest.mark.parametrize(("dtype", "bar"), [(torch.float32, 3e-6), (torch.float64, 1e-14)])
 @pytest.mark.parametrize("size", [1.0, 20.0, 1e4])
