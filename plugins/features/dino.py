@@ -12,6 +12,7 @@ from genmod.features import Features
 from genmod.plugins.features.images import (
     check_images,
     file_checksum,
+    fill,
     from_zero_to_one,
     read_weights,
     three_colours,
@@ -75,13 +76,7 @@ class DinoFeatures(Features):
             raise FileError(f"{weights} is not of a vision transformer of DINOv2", hint=_HOW)
         self.net = _Transformer(places.shape[2], depth, places.shape[1])
         tensors.pop("mask_token", None)  # which only training asks for
-        expected = {name: tensor.shape for name, tensor in self.net.state_dict().items()}
-        if expected != {name: tensor.shape for name, tensor in tensors.items()}:
-            wrong = sorted(set(expected) ^ set(tensors)) or ["shapes"]
-            raise FileError(
-                f"{weights} is not of a DINOv2 without registers: {wrong[0]} does not fit", hint=_HOW
-            )
-        self.net.load_state_dict(tensors)
+        fill(self.net, tensors, weights, "a DINOv2 without registers", _HOW)
         self.version = file_checksum(tensors)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What features of images agree on: which images they take, and how these reach a network."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from genmod.weights import initial_weights
 __all__ = [
     "check_images",
     "file_checksum",
+    "fill",
     "from_zero_to_one",
     "read_weights",
     "stored_weights",
@@ -73,6 +75,27 @@ def read_weights(path: Path | None, who: str, how: str) -> dict[str, Tensor]:
     if tensors is None:
         raise FileError(f"{path} cannot be read here", hint=how)
     return tensors
+
+
+def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path | None, whose: str, how: str) -> None:
+    """Put the tensors of a user's file into a network; counts of batches, which training alone asks for, may be missing.
+
+    Args:
+        net: takes them.
+        tensors: by name, as in its ``state_dict``.
+        path: of the file, for the message.
+        whose: name of the network, for the message.
+        how: lines that say where the file comes from.
+
+    Raises:
+        FileError: names or shapes are not those of the network; names the first that is not.
+    """
+    expected = {n: t.shape for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
+    if wrong:
+        raise FileError(f"{path} is not of {whose}: {wrong[0]} does not fit", hint=how)
+    net.load_state_dict(tensors, strict=False)
 
 
 def file_checksum(tensors: dict[str, Tensor]) -> str:

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from genmod import DataInfo, Doc, FileError
+from genmod import DataInfo, Doc
 from genmod.features import Features
 from genmod.plugins.features.images import (
     check_images,
     file_checksum,
+    fill,
     from_zero_to_one,
     read_weights,
     three_colours,
@@ -76,13 +77,7 @@ class InceptionFeatures(Features):
         }
         super().__init__(data)
         self.net = _network(classes)
-        expected = {
-            n: t.shape for n, t in self.net.state_dict().items() if not n.endswith("num_batches_tracked")
-        }
-        if expected != {name: tensor.shape for name, tensor in tensors.items()}:
-            wrong = sorted(set(expected) ^ set(tensors)) or ["shapes"]
-            raise FileError(f"{weights} is not of Inception v3: {wrong[0]} does not fit", hint=_HOW)
-        self.net.load_state_dict(tensors, strict=False)
+        fill(self.net, tensors, weights, "Inception v3", _HOW)
         self.net.fc = nn.Identity()
         if classes == 1008:
             _as_in_tensorflow(self.net)

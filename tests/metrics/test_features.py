@@ -1,6 +1,7 @@
 """Features: what they are, that they are those of other implementations, and what they refuse."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -268,6 +269,24 @@ def test_files_of_weights_that_cannot_be_used(cls, tmp_path):
     ):
         with pytest.raises(FileError, match=match):
             cls(COLOUR, weights=tmp_path / name)
+
+
+def test_weights_fit_by_name_and_shape_or_nothing_is_filled_in():
+    net, before = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), torch.ones(2, 3)
+    nn.init.ones_(net[0].weight)
+    given = {name: torch.zeros_like(t) for name, t in net.state_dict().items() if "num_batches" not in name}
+    for wrong in (
+        {**given, "0.bias": torch.zeros(3)},
+        {name: tensor for name, tensor in given.items() if name != "0.bias"},
+        {**given, "0.bias.more": torch.zeros(3)},
+    ):
+        with pytest.raises(
+            FileError, match=r"w\.safetensors is not of a pair: 0\.bias(\.more)? does not fit"
+        ):
+            images.fill(net, wrong, Path("w.safetensors"), "a pair", "")
+        assert torch.equal(net[0].weight, before)
+    images.fill(net, given, Path("w.safetensors"), "a pair", "")
+    assert not net[0].weight.any()
 
 
 def subject_of(seed=0, scale=1.0):
