@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -182,9 +181,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             values = marked(values, self._stand_in)
         if self.conditions is not None:
             values = joined(values, self._told(context, values.shape[:1]))
-        with self._networks():
-            features = self.encoder(values)
-        return self.posterior(features.float() if features.dtype.itemsize < 4 else features)  # type: ignore[no-any-return]
+        return self.posterior(self._through(self.encoder, values))  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         """``p(x|z)`` of latents ``z (*batch, *latent_shape)``.
@@ -207,11 +204,8 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         flat = z.reshape(-1, *self.latent_shape)
         if self.conditions is not None:
             flat = joined(flat, self._told(context, batch))
-        with self._networks():
-            parameters = self.network(flat)
-        if parameters.dtype.itemsize < 4:
-            parameters = parameters.float()
-        likelihood: Distribution = self.decoder(parameters.reshape(*batch, *self.decoder.parameter_shape))
+        parameters = self._through(self.network, flat).reshape(*batch, *self.decoder.parameter_shape)
+        likelihood: Distribution = self.decoder(parameters)
         return Marginal(likelihood, self._stand_in) if self.data.missing else likelihood
 
     def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
@@ -338,11 +332,12 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             )
         return context.expand(*(batch or (1,)), -1).reshape(-1, context.shape[-1])
 
-    @contextmanager
-    def _networks(self) -> Iterator[None]:
+    def _through(self, network: nn.Module, x: Tensor) -> Tensor:
+        """What a network makes of ``x``, in single precision at least."""
         # Only networks may run in low precision: densities and divergences lose whole nats there.
         if self.autocast_dtype is None:
-            yield
+            found: Tensor = network(x)
         else:
             with torch.autocast(self.device.type, self.autocast_dtype):
-                yield
+                found = network(x)
+        return found.float() if found.dtype.itemsize < 4 else found
