@@ -18,13 +18,16 @@ printed first.
 
 import argparse
 import importlib
+import math
 import multiprocessing
 import os
 import platform
+import re
 import resource
 import statistics
 import time
 import warnings
+from pathlib import Path
 
 import torch
 from loops import MODELS, Pictures, variants
@@ -37,17 +40,26 @@ def take_turns(channel, variant, name, options):
     warnings.simplefilter("ignore")
     for peer in {variant} & {"pythae", "lightning"}:
         importlib.import_module("pythae.trainers" if peer == "pythae" else peer)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_memory()
     data = Pictures(options.steps * options.batch)
     block = variants(options)[variant](name, data, options)
     while channel.recv():
-        faults, began = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.perf_counter()
+        faults, began = page_faults(), time.perf_counter()
         done = block()
         images, took = done if isinstance(done, tuple) else (done, time.perf_counter() - began)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        channel.send(
-            (images / took, (used.ru_maxrss - before) / 1024, (used.ru_minflt - faults) / options.steps)
-        )
+        channel.send((images / took, peak_memory() - before, (page_faults() - faults) / options.steps))
+
+
+def peak_memory():
+    """MiB that this process held at most; what ``getrusage`` says begins with the peak of the process that started it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return math.nan
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) / 1024
+
+
+def page_faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def measure(name, options):
