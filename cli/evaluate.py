@@ -6,23 +6,14 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import model_directories
 from genmod.cli.metrics import Metrics, MetricSet, details, measure_all, number
-from genmod.cli.outputs import DataRoot, Device, Seed, SplitOption
+from genmod.cli.outputs import DataRoot, Device, Directories, Seed, SplitOption
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    directories: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[DIR]...",
-            help="Model directories.",
-            show_default="model",
-            autocompletion=model_directories,
-        ),
-    ] = None,
+    directories: Directories = None,
     metric: Metrics = None,
     split: SplitOption = "test",
     seed: Seed = 0,

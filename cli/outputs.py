@@ -20,7 +20,9 @@ __all__ = [
     "Condition",
     "DataRoot",
     "Device",
+    "Directories",
     "Directory",
+    "MovingOut",
     "Out",
     "Overwrite",
     "Seed",
@@ -37,6 +39,15 @@ Directory = Annotated[
     Path,
     typer.Argument(metavar="[DIR]", help="The model directory.", autocompletion=model_directories),
 ]
+Directories = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[DIR]...",
+        help="The model directories.",
+        show_default="model",
+        autocompletion=model_directories,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -44,6 +55,16 @@ Out = Annotated[
         "-o",
         metavar="FILE",
         help="A .png, or the arrays as .npz or .safetensors.",
+        show_default="a picture in DIR/samples",
+    ),
+]
+MovingOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.",
         show_default="a picture in DIR/samples",
     ),
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import model_directories
+from genmod.cli.outputs import Directories
 from genmod.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -24,15 +24,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def plot(
-    directories: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[DIR]...",
-            help="The model directories.",
-            show_default="model",
-            autocompletion=model_directories,
-        ),
-    ] = None,
+    directories: Directories = None,
     out: Annotated[
         Path | None,
         typer.Option(

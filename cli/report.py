@@ -7,23 +7,15 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import component_names, model_directories
-from genmod.cli.outputs import DataRoot, Device, Overwrite, Seed, Set, SplitOption
+from genmod.cli.completion import component_names
+from genmod.cli.outputs import DataRoot, Device, Directories, Overwrite, Seed, Set, SplitOption
 from genmod.errors import FileError, UsageError
 
 __all__ = ["report"]
 
 
 def report(
-    directories: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[DIR]...",
-            help="The model directories.",
-            show_default="model",
-            autocompletion=model_directories,
-        ),
-    ] = None,
+    directories: Directories = None,
     out: Annotated[
         Path | None,
         typer.Option(
