@@ -191,9 +191,11 @@ def _page(places: Sequence[Path], metrics: Sequence[str], running: Sequence[Path
     for place in places:
         rows = read_rows(place / "metrics.jsonl")
         last = f", step {rows[-1]['step']}" if rows else ""
-        lines.append(
-            Text(f"{place}: {_status(place) or 'not begun'}{last}", no_wrap=True, overflow="ellipsis")
-        )
+        # How it stands is what is looked for: a long path loses its beginning.
+        state, name = f": {_status(place) or 'not begun'}{last}", str(place)
+        room = max(10, width - len(state))
+        name = name if len(name) <= room else f"…{name[1 - room :]}"
+        lines.append(Text(name + state, no_wrap=True, overflow="ellipsis"))
         for row in rows:
             # Of several runs only the validation is drawn, a colour for each.
             what = row.get("split") if len(places) == 1 else str(place)

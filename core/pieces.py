@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-__all__ = ["Piece", "pieces", "settled"]
+__all__ = ["Piece", "by_value", "pieces", "settled"]
 
 Kind = Literal["free", "interval", "bits", "sphere", "ball", "simplex", "choice"]
 
@@ -93,6 +93,17 @@ def settled(z: Tensor, parts: Sequence[Piece]) -> Tensor:
             part = (part > 0.5).to(z)
         result[:, piece.start : piece.start + piece.size] = part
     return result
+
+
+def by_value(amounts: Tensor, parts: Sequence[Piece]) -> Tensor:
+    """An amount of each variable ``(V,)`` for each of its values ``(D,)``: those of a class all have that of the class.
+
+    Example:
+        >>> by_value(torch.tensor([1.0, 2.0, 3.0]), [Piece("free", 0, 2), Piece("choice", 2, 3)])
+        tensor([1., 2., 3., 3., 3.])
+    """
+    counts = [p.size // p.variables for p in parts for _ in range(p.variables)]
+    return amounts.repeat_interleave(torch.tensor(counts, device=amounts.device))
 
 
 def _kind(support: Constraint, shape: tuple[int, ...]) -> tuple[Kind, float | None, float | None]:

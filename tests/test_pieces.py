@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch.distributions import constraints
 
-from genmod.pieces import Piece, pieces, settled
+import genmod
+from genmod import Batch, TensorSplit
+from genmod.explorer.scene import scene
+from genmod.pictures import activity
+from genmod.pieces import Piece, by_value, pieces, settled
 from genmod.registry import current_registry
 
 
@@ -66,3 +70,37 @@ def test_every_built_in_posterior_has_pieces():
             "normal", "delta", "normal-full", "normal-lowrank", "laplace", "gamma", "power-spherical", "vmf",
             "relaxed-categorical", "logistic-normal", "relaxed-bernoulli", "wrapped-normal", "flow", "product",
         }, f"say above what the latents of {component.name} are made of"  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("posterior", "prior", "latent", "several"),
+    [
+        ("normal", "normal", 3, [1, 1, 1]),
+        ("relaxed-categorical", "relaxed-categorical", (3, 4), [4, 4, 4]),
+        ("vmf", "uniform-sphere", 4, [1, 1, 1, 1]),
+        ({"parts": ["normal:2", "vmf:3"]}, {"parts": ["normal:2", "uniform-sphere:3"]}, 5, [1, 1, 1, 1, 1]),
+        (
+            {"parts": ["relaxed-categorical:4", "normal:2"]},
+            {"parts": ["relaxed-categorical:4", "normal:2"]},
+            6,
+            [4, 1, 1],
+        ),
+    ],
+)
+def test_there_is_an_activity_for_each_variable_and_a_slider_for_each_value(
+    posterior, prior, latent, several
+):
+    parts = {
+        kind: chosen if isinstance(chosen, str) else {"name": "product", **chosen}
+        for kind, chosen in (("posterior", posterior), ("prior", prior))
+    }
+    # The KL of directions is known, but of all their coordinates together.
+    divergence = "kl" if "vmf" in str(posterior) else "kl-mc"
+    model = genmod.build(encoder="mlp", latent=latent, divergence=divergence, **parts)
+    x = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    amounts, _ = activity(model, x)
+    assert len(amounts) == len(several)
+    of_values = by_value(amounts, pieces(model.posterior.support, model.latent_shape))
+    torch.testing.assert_close(of_values, amounts.repeat_interleave(torch.tensor(several)))
+    made = scene(model, TensorSplit(Batch(x)), name="m")
+    assert sorted(slider["dimension"] for slider in made["latent"]["sliders"]) == list(range(sum(several)))

@@ -13,7 +13,7 @@ from genmod.errors import DataError, UndefinedError
 from genmod.model import LatentVariableModel
 from genmod.pictures import activity, choose_examples, codes, prior_draws
 from genmod.pictures.views import evaluating
-from genmod.pieces import pieces, settled
+from genmod.pieces import by_value, pieces, settled
 
 __all__ = ["context_of", "draw", "packed", "scene"]
 
@@ -79,6 +79,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         UndefinedError: there are no examples and no prior either.
     """
     size = math.prod(model.latent_shape)
+    parts = pieces(model.posterior.support, model.latent_shape)
     count = max(50, min(_EXAMPLES, _NUMBERS // size))
     batch = None if split is None else choose_examples(split, count, seed=seed)
     if batch is None:
@@ -89,9 +90,9 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
     else:
         told = model.context(batch)
         found = codes(model, batch.x, context=told, seed=seed)
-        active, measure = activity(model, batch.x, context=told, seed=seed)
+        amounts, measure = activity(model, batch.x, context=told, seed=seed)
+        active = by_value(amounts, parts)
         values = model.data.values(batch.x).float()
-    parts = pieces(model.posterior.support, model.latent_shape)
     z = settled(found.flatten(1).float().cpu(), parts)
     if len(z) == 0 or not bool(z.isfinite().all()):
         raise DataError(

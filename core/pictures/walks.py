@@ -1,5 +1,7 @@
 """Walks through the latent space from one point to another; how active its dimensions are, and how wide."""
 
+from contextlib import suppress
+
 import torch
 from torch import Tensor
 
@@ -131,9 +133,9 @@ def activity(
         seed: of the binarisation, and of draws where the divergence needs some.
 
     Returns:
-        ``(D,)`` for the ``D`` numbers, or vectors of classes, of a latent, and what they are: ``mean KL in nats``, the part
-        of each dimension in the model's divergence, where that falls apart into dimensions; else ``variance
-        of the codes`` over the examples.
+        ``(V,)`` for the ``V`` numbers, or vectors of classes, of a latent, and what they are: ``mean KL in nats``, the part
+        of each in the model's divergence, where that falls apart so far; else ``variance of the codes`` over the
+        examples.
 
     Example:
         >>> import genmod
@@ -141,16 +143,18 @@ def activity(
         'mean KL in nats'
     """
     seen = observed(model, x, seed=seed)
+    made_of = pieces(model.posterior.support, model.latent_shape)
     with evaluating(model, seed):
-        try:
+        with suppress(UndefinedError):
             q, p = model.encode(seen, context), model.prior_given(context)
             z = q.rsample((1,))
-            return model.divergence.by_dimension(q, p, z).mean(0).flatten(), "mean KL in nats"
-        except UndefinedError:
-            spread = encode_centres(model, seen, context=context, seed=seed).var(0, correction=0).flatten()
-            made_of = pieces(model.posterior.support, model.latent_shape)
-            groups = [spread[p.start : p.start + p.size].reshape(p.variables, -1) for p in made_of]
-            return torch.cat([group.sum(1) for group in groups]), "variance of the codes"
+            found = model.divergence.by_dimension(q, p, z).mean(0).flatten()
+            # A direction beside numbers has one KL for all of its coordinates.
+            if len(found) == sum(piece.variables for piece in made_of):
+                return found, "mean KL in nats"
+        spread = encode_centres(model, seen, context=context, seed=seed).var(0, correction=0).flatten()
+        groups = [spread[p.start : p.start + p.size].reshape(p.variables, -1) for p in made_of]
+        return torch.cat([group.sum(1) for group in groups]), "variance of the codes"
 
 
 def latent_scale(
