@@ -48,25 +48,15 @@ Directories = Annotated[
         autocompletion=model_directories,
     ),
 ]
-Out = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FILE",
-        help="A .png, or the arrays as .npz or .safetensors.",
-        show_default="a picture in DIR/samples",
-    ),
-]
+
+
+def _out(formats: str) -> Any:
+    return typer.Option("--out", "-o", metavar="FILE", help=formats, show_default="a picture in DIR/samples")
+
+
+Out = Annotated[Path | None, _out("A .png, or the arrays as .npz or .safetensors.")]
 MovingOut = Annotated[
-    Path | None,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FILE",
-        help="A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.",
-        show_default="a picture in DIR/samples",
-    ),
+    Path | None, _out("A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.")
 ]
 Condition = Annotated[
     str | None,

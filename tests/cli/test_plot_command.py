@@ -153,6 +153,23 @@ def test_live_goes_on_while_the_run_does_until_ctrl_c(runs, tmp_path):
     assert terminal.end() == 0
 
 
+@pytest.mark.parametrize("width", [40, 60])
+def test_how_a_run_stands_is_seen_after_a_long_path(tmp_path, width):
+    from rich.console import Console
+
+    from genmod.cli.plot import _page
+
+    place = tmp_path / ("very-" * 20 + "long") / "run"
+    place.mkdir(parents=True)
+    (place / "run.json").write_text('{"status": "running"}')
+    (place / "metrics.jsonl").write_text('{"step": 777, "epoch": 9, "split": "train", "loss": 1.0}\n')
+    screen = Console(file=io.StringIO(), width=width)
+    screen.print(_page([place], ["loss"], [place], width))
+    first = screen.file.getvalue().splitlines()[0]
+    assert first.endswith("long/run: running, step 777")
+    assert first.startswith("…")
+
+
 class Screen(io.StringIO):
     """A stream that people watch."""
 
