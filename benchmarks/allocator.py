@@ -1,6 +1,6 @@
 """What it is worth that memory freed in a step is kept for the next: page faults and processor time of a training step.
 
-Each turn is a process of its own that trains a convolutional model, with ``genmod.training.allocator`` and without.
+Each turn is a process of its own that trains a convolutional model, with ``genmod.system.allocator`` and without.
 Run it with
 
     python benchmarks/allocator.py

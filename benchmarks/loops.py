@@ -20,10 +20,10 @@ from torch.nn import functional
 
 import genmod
 from genmod import Batch, DataInfo, Dataset, TensorSplit
-from genmod.assembly import assemble
-from genmod.composition import compose
-from genmod.training.run import Run
+from genmod.model.assembly import assemble
+from genmod.model.build import compose
 from genmod.training.signals import StopSignals
+from genmod.training.trainer import Run
 
 __all__ = ["MODELS", "Pictures", "variants"]
 

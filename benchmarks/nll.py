@@ -27,8 +27,8 @@ from torch.nn import functional
 
 import genmod
 from genmod import Batch, TensorSplit
-from genmod.assembly import assemble
-from genmod.dataset import default_root
+from genmod.data.dataset import default_root
+from genmod.model.assembly import assemble
 
 HIDDEN, LATENT = (200, 200), 50
 

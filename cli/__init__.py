@@ -17,7 +17,7 @@ from genmod.cli import console
 from genmod.errors import GenmodError
 
 if TYPE_CHECKING:
-    from genmod.discovery import Found
+    from genmod.registry.discovery import Found
 
 __all__ = ["main"]
 
@@ -116,7 +116,7 @@ def _culprit(error: BaseException) -> str:
 
 def _owner(error: BaseException) -> "Found | None":
     """The plugin that an unexpected error came out of, if there is one in its traceback."""
-    from genmod.discovery import find_plugins
+    from genmod.registry.discovery import find_plugins
 
     owners = {getattr(found.entry_point, "module", "").partition(".")[0]: found for found in find_plugins()}
     step, owner = error.__traceback__, None

@@ -130,7 +130,7 @@ def _options(
     ] = False,
 ) -> None:
     if version:
-        from genmod.environment import versions
+        from genmod.system.environment import versions
 
         found = versions()
         names = {"genmod": "genmod-torch", "Python": "python", "torch": "torch"}
@@ -139,7 +139,7 @@ def _options(
     if ctx.invoked_subcommand is None:
         sys.stderr.write(f"{ctx.get_help()}\n")
         raise typer.Exit(2)
-    from genmod.registry import use_registry
+    from genmod.registry.lookup import use_registry
 
     ctx.with_resource(use_registry(registry_of(ctx.params)))
 

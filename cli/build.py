@@ -82,7 +82,7 @@ def build(
       genmod build beta-vae --latent 10 -s objective.beta=8 -o beta8
       genmod build --decoder gaussian -s encoder.channels=32,64 --dry-run
     """
-    from genmod.bundle import check_destination
+    from genmod.bundle.model import check_destination
 
     if not dry_run:
         check_destination(out, overwrite=overwrite)
@@ -99,9 +99,9 @@ def build(
     chosen = {kind: name for kind, name in parts.items() if name is not None}
     spec = _compose(recipe, chosen, latent, condition, set_ or [])
 
-    from genmod.assembly import assemble, blueprint, open_dataset
-    from genmod.bundle import save
-    from genmod.summary import summarize
+    from genmod.bundle.model import save
+    from genmod.model.assembly import assemble, blueprint, open_dataset
+    from genmod.model.summary import summarize
 
     info = open_dataset(spec, data_root).info
     model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
@@ -122,9 +122,9 @@ def build(
 def _compose(
     recipe: str, parts: Mapping[str, str], latent: str | None, condition: str | None, settings: list[str]
 ) -> "ModelSpec":
-    from genmod.composition import compose
-    from genmod.options import Text
-    from genmod.registry import current_registry
+    from genmod.model.build import compose
+    from genmod.options.schema import Text
+    from genmod.registry.lookup import current_registry
     from genmod.spec import parse_setting
 
     values = {path: Text(value) for path, value in map(parse_setting, settings)}

@@ -52,7 +52,7 @@ def check(
     """
     import torch
 
-    from genmod.options import Text
+    from genmod.options.schema import Text
     from genmod.spec import parse_setting
     from genmod.testing import run_checks
 

@@ -15,7 +15,7 @@ from genmod.cli.outputs import DataRoot, Device, Seed, SplitOption
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
-    from genmod.evaluation.comparison import Difference
+    from genmod.experiments.compare import Difference
 
 __all__ = ["compare"]
 
@@ -63,9 +63,9 @@ def compare(
       genmod compare sweep/* --metric elbo,active-units --format markdown
       genmod compare ae vae --metric mse --pictures gaps.png
     """
-    from genmod.bundle import read_spec
-    from genmod.evaluation.comparison import differences
-    from genmod.sweep import differing, flattened
+    from genmod.bundle.model import read_spec
+    from genmod.experiments.compare import differences
+    from genmod.experiments.sweep import differing, flattened
 
     directories = list(dict.fromkeys(directories))
     if reference is not None and reference not in directories:
@@ -109,7 +109,7 @@ def compare(
 
 def _draw(directories: Sequence[Path], out: Path, *, seed: int, device: str, root: Path | None) -> None:
     from genmod.cli.outputs import open_data, open_model
-    from genmod.pictures import side_by_side
+    from genmod.figures import side_by_side
 
     models = {str(directory): open_model(directory, device) for directory in directories}
     splits = {name: open_data(model, {}, root).split("test") for name, model in models.items()}

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from genmod.component import KINDS
+from genmod.registry.component import KINDS
 
 if TYPE_CHECKING:
-    from genmod.registry import Registry
+    from genmod.registry.lookup import Registry
 
 __all__ = [
     "check_targets",
@@ -37,7 +37,7 @@ _PLAIN = re.compile(r"[\w.,=+@%~-]+")
 
 def registry_of(params: Mapping[str, Any]) -> "Registry":
     """The registry that the global options ask for."""
-    from genmod.registry import Registry
+    from genmod.registry.lookup import Registry
 
     return Registry.from_environment(
         disabled=params.get("disable_plugin") or (),
@@ -70,7 +70,7 @@ def component_names(kind: str | None = None) -> Callable[[typer.Context, str], l
 
 def distributions(ctx: typer.Context, incomplete: str) -> list[str]:
     """Distributions with plugins; none is loaded."""
-    from genmod.discovery import find_plugins
+    from genmod.registry.discovery import find_plugins
 
     return sorted(
         {found.distribution for found in find_plugins() if found.distribution.startswith(incomplete)}

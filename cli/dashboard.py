@@ -13,7 +13,7 @@ from genmod.cli.braille import Track, plot, thinned
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from genmod.training.loop import Event
+    from genmod.training.train import Event
 
 __all__ = ["SPLITS", "Dashboard", "panels"]
 

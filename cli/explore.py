@@ -25,8 +25,8 @@ from genmod.cli.outputs import (
 from genmod.errors import DataError, FileError, UsageError
 
 if TYPE_CHECKING:
-    from genmod.dataset import Split
-    from genmod.model import LatentVariableModel
+    from genmod.data.dataset import Split
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["explore"]
 
@@ -123,7 +123,7 @@ def _write(
     model: "LatentVariableModel", examples: "Split | None", path: Path, name: str, *, half: bool, seed: int
 ) -> None:
     from genmod.explorer import scene, standalone
-    from genmod.files import write_bytes
+    from genmod.system.files import write_bytes
 
     page, reason = standalone(model, scene(model, examples, name=name, seed=seed), half=half, seed=seed)
     content = page.document.encode()

@@ -54,17 +54,17 @@ def fit_sampler(
       genmod fit-sampler ae --sampler flow
       genmod train && genmod fit-sampler --sampler vae
     """
-    from genmod.bundle import read_spec
-    from genmod.sampler_files import check_no_sampler
+    from genmod.bundle.model import read_spec
+    from genmod.bundle.sampler import check_no_sampler
 
     spec, _ = read_spec(directory)
     check_no_sampler(directory, overwrite=overwrite)
     options = _options(set_ or [])
 
-    from genmod.assembly import open_dataset
+    from genmod.bundle.sampler import read_origin, save_sampler
     from genmod.cli.progress import StepProgress
-    from genmod.fitting import fit_sampler as fit
-    from genmod.sampler_files import read_origin, save_sampler
+    from genmod.model.assembly import open_dataset
+    from genmod.model.fit_sampler import fit_sampler as fit
 
     dataset = open_dataset(
         spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}), data_root
@@ -93,7 +93,7 @@ def fit_sampler(
 
 def _options(settings: list[str]) -> dict[str, dict[str, object]]:
     from genmod.errors import UsageError
-    from genmod.options import Text
+    from genmod.options.schema import Text
     from genmod.spec import parse_setting
 
     found: dict[str, dict[str, object]] = {"sampler": {}, "dataset": {}}

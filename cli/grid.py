@@ -10,7 +10,7 @@ from genmod.cli.completion import component_names
 from genmod.cli.outputs import DataRoot
 
 if TYPE_CHECKING:
-    from genmod.grid import Cell
+    from genmod.model.compatibility import Cell
 
 __all__ = ["grid"]
 
@@ -48,8 +48,8 @@ def grid(
       genmod grid --posterior delta --refused
       genmod grid --prior vamp --objective elbo --json
     """
-    from genmod.assembly import open_dataset
-    from genmod.grid import AXES, combinations, grid_spec
+    from genmod.model.assembly import open_dataset
+    from genmod.model.compatibility import AXES, combinations, grid_spec
 
     given = dict(zip(AXES, (posterior, prior, divergence, objective), strict=True))
     spec = grid_spec(("normal", "normal", "kl", "elbo"), (4,), data=data)

@@ -24,8 +24,8 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON docum
       genmod info --json
     """
     import genmod
-    from genmod.environment import versions
-    from genmod.registry import current_registry
+    from genmod.registry.lookup import current_registry
+    from genmod.system.environment import versions
 
     statuses = Counter(status.status for status in current_registry().plugins())
     document: dict[str, Any] = {
@@ -83,7 +83,7 @@ def _usable(package: str) -> str:
 
 def _data_root() -> str | None:
     try:
-        from genmod.dataset import default_root
+        from genmod.data.dataset import default_root
     except Exception:  # without torch there are no datasets
         return None
     return str(default_root())
@@ -91,7 +91,7 @@ def _data_root() -> str | None:
 
 def _problems(document: dict[str, Any]) -> list[str]:
     """What is wrong with the installation, each with the line that mends it."""
-    from genmod.discovery import installed
+    from genmod.registry.discovery import installed
 
     problems = []
     if document["torch"].startswith("cannot"):

@@ -59,13 +59,13 @@ def interpolate(
       genmod interpolate --steps 24 -o walk.gif
       genmod interpolate beta8 --from-prior --seed 5 -o walk.npz
     """
-    from genmod.pictures.picture import MOVING_FORMATS
+    from genmod.figures.picture import MOVING_FORMATS
 
     check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     model = open_model(directory, device)
 
     from genmod.errors import DataError
-    from genmod.pictures import choose_examples, codes, interpolation, prior_draws
+    from genmod.figures import choose_examples, codes, interpolation, prior_draws
 
     if from_prior:
         told = model.asked(condition, 2 * rows)

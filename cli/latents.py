@@ -82,7 +82,7 @@ def latents(
       genmod latents --colour-by shape -n 5000 -o latents.svg
       genmod latents -o latents.npz
     """
-    from genmod.pictures.latents import FIGURE_FORMATS, PANELS, latents_figure
+    from genmod.figures.latents import FIGURE_FORMATS, PANELS, latents_figure
 
     check_out(out, overwrite=overwrite, formats=FIGURE_FORMATS)
     chosen = [] if panel is None else [word.strip() for word in panel.split(",")]

@@ -6,7 +6,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import kinds
-from genmod.component import KINDS
+from genmod.registry.component import KINDS
 
 __all__ = ["list_components"]
 
@@ -27,7 +27,7 @@ def list_components(
       genmod list encoder
       genmod list recipe --json
     """
-    from genmod.registry import current_registry
+    from genmod.registry.lookup import current_registry
 
     registry = current_registry()
     rows = [

@@ -58,7 +58,7 @@ def measure_all(
         UsageError: an unknown metric or option.
         FileError: a directory holds no model.
     """
-    from genmod.bundle import read_spec
+    from genmod.bundle.model import read_spec
     from genmod.evaluation import evaluate
     from genmod.evaluation.runner import make_metrics, parse_metrics
 
@@ -96,7 +96,7 @@ def _tables(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str, An
     Raises:
         UsageError: an option of something that is not measured.
     """
-    from genmod.options import Text
+    from genmod.options.schema import Text
     from genmod.spec import parse_setting
 
     bare = {name: name.partition("[")[0].strip() for name in names}

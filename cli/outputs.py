@@ -12,9 +12,9 @@ from genmod.cli.completion import model_directories, option_names
 from genmod.errors import DataError, FileError, UsageError
 
 if TYPE_CHECKING:
-    from genmod.dataset import Dataset, Split
-    from genmod.model import LatentVariableModel
-    from genmod.pictures import Picture
+    from genmod.data.dataset import Dataset, Split
+    from genmod.figures import Picture
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = [
     "Condition",
@@ -102,7 +102,7 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
     """
     if out is None:
         return
-    from genmod.pictures.picture import FORMATS, check_format
+    from genmod.figures.picture import FORMATS, check_format
 
     check_format(out, formats or FORMATS)
     if not out.parent.is_dir():
@@ -117,8 +117,8 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
 
 def open_model(directory: Path, device: str) -> "LatentVariableModel":
     """The model in a directory, on a device; warns where nothing says that it was trained."""
-    from genmod.bundle import is_trained, load, read_spec
-    from genmod.device import pick_device
+    from genmod.bundle.model import is_trained, load, read_spec
+    from genmod.system.device import pick_device
 
     read_spec(directory)
     where = pick_device(device)
@@ -142,7 +142,7 @@ def open_split(
         UsageError: something else than an option of the dataset is to be set.
         DataError: these data are not of the model's kind.
     """
-    from genmod.options import Text
+    from genmod.options.schema import Text
     from genmod.spec import parse_setting
 
     values = {path: Text(value) for path, value in map(parse_setting, settings)}
@@ -161,7 +161,7 @@ def open_data(model: "LatentVariableModel", values: Mapping[str, Any], root: Pat
     Raises:
         DataError: these data are not of the model's kind.
     """
-    from genmod.assembly import open_dataset
+    from genmod.model.assembly import open_dataset
 
     dataset = open_dataset(model.spec.with_options(values), root)
     if (dataset.info.shape, dataset.info.levels) != (model.data.shape, model.data.levels):

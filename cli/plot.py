@@ -15,7 +15,7 @@ from genmod.cli.outputs import Directories
 from genmod.errors import FileError, UsageError
 
 if TYPE_CHECKING:
-    from genmod.plots import Curve
+    from genmod.figures.curves import Curve
 
 __all__ = ["plot"]
 
@@ -74,8 +74,8 @@ def plot(
     if out is not None or not json:
         _check(path, overwrite=overwrite)
 
-    from genmod.files import write_bytes
-    from genmod.plots import curves, read_curves
+    from genmod.figures.curves import curves, read_curves
+    from genmod.system.files import write_bytes
 
     found = read_curves(places, metrics, smooth=smooth)
     if json:
@@ -144,7 +144,7 @@ def _drawn(figure: Any, format_: str) -> bytes:
 
 def _watch(places: Sequence[Path], metrics: Sequence[str]) -> None:
     """Draw in the terminal until all runs have ended, or Ctrl-C."""
-    from genmod.bundle import read_spec
+    from genmod.bundle.model import read_spec
 
     for place in places:
         read_spec(place)

@@ -8,7 +8,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import kinds
-from genmod.component import KINDS
+from genmod.registry.component import KINDS
 
 __all__ = ["plugin"]
 

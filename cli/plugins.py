@@ -23,7 +23,7 @@ def plugins(
       genmod plugins --json
       genmod plugins --requirements > requirements.txt
     """
-    from genmod.registry import current_registry
+    from genmod.registry.lookup import current_registry
 
     registry = current_registry()
     if requirements:

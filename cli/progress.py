@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from genmod.cli import console
 
 if TYPE_CHECKING:
-    from genmod.training.loop import Event
+    from genmod.training.train import Event
 
 __all__ = ["StepProgress", "TrainingProgress"]
 

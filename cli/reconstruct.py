@@ -49,7 +49,7 @@ def reconstruct(
     check_out(out, overwrite=overwrite)
     model = open_model(directory, device)
 
-    from genmod.pictures import choose_examples, reconstruction_grid
+    from genmod.figures import choose_examples, reconstruction_grid
 
     batch = choose_examples(open_split(model, split, set_ or [], data_root), number, seed=seed)
     context = model.context(batch)

@@ -60,7 +60,7 @@ def report(
     places = list(dict.fromkeys(directories or [Path("model")]))
     path = out or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
 
-    from genmod.bundle import is_trained, read_spec
+    from genmod.bundle.model import is_trained, read_spec
 
     for place in places:
         read_spec(place)
@@ -68,8 +68,8 @@ def report(
 
     from genmod.cli.progress import StepProgress
     from genmod.evaluation.runner import parse_metrics
-    from genmod.files import write_bytes
     from genmod.report import report as make
+    from genmod.system.files import write_bytes
 
     for place in places:
         if not is_trained(place):
@@ -119,7 +119,7 @@ def _settings(texts: list[str]) -> dict[str, object]:
     Raises:
         UsageError: something else is to be set.
     """
-    from genmod.options import Text
+    from genmod.options.schema import Text
     from genmod.spec import parse_setting
 
     found = {path: Text(value) for path, value in map(parse_setting, texts)}

@@ -12,7 +12,7 @@ from genmod.cli.metrics import number
 from genmod.cli.outputs import DataRoot, Device
 
 if TYPE_CHECKING:
-    from genmod.reproduction import Reproduction
+    from genmod.experiments import Reproduction
 
 __all__ = ["reproduce"]
 
@@ -54,10 +54,10 @@ def reproduce(
       genmod reproduce s-vae --dry-run
       genmod reproduce mine.toml -o mine
     """
-    from genmod.assembly import blueprint, open_dataset
     from genmod.evaluation.runner import make_metrics
-    from genmod.reproduction import Reproduction
-    from genmod.reproduction import reproduce as run
+    from genmod.experiments import Reproduction
+    from genmod.experiments import reproduce as run
+    from genmod.model.assembly import blueprint, open_dataset
 
     experiment = Reproduction.find(name, quick=quick)
     make_metrics(experiment.metrics)

@@ -61,7 +61,7 @@ def sample(
     check_out(out, overwrite=overwrite)
     model = open_model(directory, device)
 
-    from genmod.pictures import origin_of_latents, sample_grid
+    from genmod.figures import origin_of_latents, sample_grid
 
     picture = sample_grid(
         model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=temperature

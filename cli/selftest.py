@@ -7,7 +7,7 @@ import typer
 from genmod.cli import console
 
 if TYPE_CHECKING:
-    from genmod.selftest import Proof
+    from genmod.testing.selftest import Proof
 
 __all__ = ["selftest"]
 
@@ -26,8 +26,8 @@ def selftest(
       genmod selftest
       genmod selftest --json > selftest.json
     """
-    from genmod.environment import environment, versions
-    from genmod.selftest import selftest as run
+    from genmod.system.environment import environment, versions
+    from genmod.testing.selftest import selftest as run
 
     def tell(proof: "Proof") -> None:
         console.note(f"{'ok    ' if proof.holds else 'FAILED'} {proof.what}  ({proof.seconds:.1f} s)")

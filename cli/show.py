@@ -10,10 +10,10 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names, kinds
-from genmod.component import KINDS
+from genmod.registry.component import KINDS
 
 if TYPE_CHECKING:
-    from genmod.registry import Provided
+    from genmod.registry.lookup import Provided
 
 __all__ = ["show"]
 
@@ -36,7 +36,7 @@ def show(
       genmod show objective elbo --json
       genmod show recipe vae
     """
-    from genmod.registry import current_registry
+    from genmod.registry.lookup import current_registry
 
     registry = current_registry()
     provided = registry.find(kind, name)
@@ -62,7 +62,7 @@ def show(
 
 
 def _class(provided: "Provided", name: str) -> dict[str, Any]:
-    from genmod.options import REQUIRED, options_of, to_json
+    from genmod.options.schema import REQUIRED, options_of, to_json
 
     cls: Callable[..., Any] = provided.load()
     text, *sections = _SECTION.split(inspect.getdoc(cls) or "")
@@ -93,7 +93,7 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
 
 def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     """A command line with what must be given, else with an option that has a value, to show how it is written."""
-    from genmod.summary import option_text
+    from genmod.model.summary import option_text
 
     needed = [option for option in options if option["required"]]
     if kind == "tracker":
@@ -117,11 +117,11 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
 
 def _companions(kind: str, name: str) -> list[str]:
     """What else must be chosen, where the usual parts do not go with it."""
-    from genmod.grid import LATENTS, USUAL, companions
+    from genmod.model.compatibility import LATENTS, USUAL, companions
 
     if kind not in USUAL:
         return []
-    from genmod.dataset import DataInfo
+    from genmod.data.dataset import DataInfo
     from genmod.errors import GenmodError
 
     try:
@@ -161,7 +161,7 @@ def _recipe(provided: "Provided", name: str) -> dict[str, Any]:
 
 
 def _reproduction(provided: "Provided", name: str) -> dict[str, Any]:
-    from genmod.reproduction import Reproduction
+    from genmod.experiments import Reproduction
 
     text = provided.text()
     table = Reproduction.from_toml(name, text).table
@@ -178,7 +178,7 @@ _TEXTS = {"recipe": _recipe, "reproduction": _reproduction}
 
 
 def _print(document: dict[str, Any]) -> None:
-    from genmod.summary import option_text
+    from genmod.model.summary import option_text
 
     lines = [
         f"{document['kind']} {document['name']}, from {document['provider']} {document['version']}",

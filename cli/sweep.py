@@ -54,9 +54,9 @@ def sweep(
       genmod sweep beta-vae -s objective.beta=1,4 -s latent=2,8 -s train.epochs=5 -o betas
       genmod compare sweep/*
     """
-    from genmod.assembly import blueprint, open_dataset
     from genmod.errors import UsageError
-    from genmod.sweep import base_spec, points, run_point, split_values
+    from genmod.experiments.sweep import base_spec, points, run_point, split_values
+    from genmod.model.assembly import blueprint, open_dataset
 
     path = Path(recipe)
     from_file = path.suffix == ".toml" or path.is_file()

@@ -9,10 +9,10 @@ from genmod.cli import console
 from genmod.errors import GenmodError
 
 if TYPE_CHECKING:
-    from genmod.dataset import Dataset
+    from genmod.data.dataset import Dataset
     from genmod.evaluation import Evaluation
-    from genmod.model import LatentVariableModel
-    from genmod.training.loop import TrainResult
+    from genmod.model.latent_variable import LatentVariableModel
+    from genmod.training.train import TrainResult
 
 __all__ = ["Data", "settings_of", "train_all"]
 
@@ -33,8 +33,8 @@ class Data:
 
     def open(self, directory: Path) -> "Dataset":
         """The data for the model in a directory; nothing is read yet."""
-        from genmod.assembly import open_dataset
-        from genmod.bundle import read_spec
+        from genmod.bundle.model import read_spec
+        from genmod.model.assembly import open_dataset
 
         spec, _ = read_spec(directory)
         if self.name is not None:
@@ -51,7 +51,7 @@ def settings_of(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
         UsageError: something else is to be set.
     """
     from genmod.errors import UsageError
-    from genmod.options import Text
+    from genmod.options.schema import Text
     from genmod.spec import parse_setting
 
     found: dict[str, dict[str, Any]] = {"optimizer": {}, "schedule": {}, "dataset": {}}
@@ -93,8 +93,8 @@ def train_all(
     Raises:
         GenmodError: what went wrong with the only one; the run was interrupted.
     """
-    from genmod.bundle import load
-    from genmod.parallel import local
+    from genmod.bundle.model import load
+    from genmod.system.parallel import local
     from genmod.training.distributed import Team, process_group
     from genmod.training.signals import Interrupted
 
@@ -140,11 +140,11 @@ def _train(
     overwrite: bool,
     dashboard: bool,
 ) -> "tuple[LatentVariableModel, TrainResult, Dataset]":
-    from genmod.bundle import load
+    from genmod.bundle.model import load
     from genmod.cli.dashboard import Dashboard
     from genmod.cli.progress import TrainingProgress
     from genmod.training.distributed import Team
-    from genmod.training.loop import train
+    from genmod.training.train import train
 
     team = Team()
     if not team.leads:
@@ -162,8 +162,8 @@ def _train(
 
 def _fresh(directory: Path, seed: int) -> "LatentVariableModel":
     """The model of a directory with newly drawn weights, in place of what was there."""
-    from genmod.assembly import assemble
-    from genmod.bundle import read_spec, save
+    from genmod.bundle.model import read_spec, save
+    from genmod.model.assembly import assemble
     from genmod.training.distributed import Team
 
     model = assemble(*read_spec(directory), seed=seed)
@@ -219,7 +219,7 @@ def _print(evaluation: "Evaluation") -> None:
 def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path) -> list[Path]:
     """Samples, where the model has a prior, and reconstructions of test examples; returns where they are."""
     from genmod.errors import UndefinedError
-    from genmod.pictures import choose_examples, reconstruction_grid, sample_grid
+    from genmod.figures import choose_examples, reconstruction_grid, sample_grid
 
     batch = choose_examples(dataset.split("test"), 10)
     pictures = {"reconstructions": reconstruction_grid(model, batch.x, context=model.context(batch))}

@@ -69,7 +69,7 @@ def traverse(
       genmod traverse --steps 25 -o traversal.gif
       genmod traverse --from-prior --seed 4 -o traversal.npz
     """
-    from genmod.pictures.picture import MOVING_FORMATS
+    from genmod.figures.picture import MOVING_FORMATS
 
     check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     chosen = None if dims is None else _numbers(dims)
@@ -77,7 +77,7 @@ def traverse(
 
     import torch
 
-    from genmod.pictures import (
+    from genmod.figures import (
         activity,
         choose_examples,
         codes,

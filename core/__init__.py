@@ -3,37 +3,37 @@
 Importing this package imports nothing heavy; each name below is loaded when it is first used.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from genmod.component import Component, hookimpl
+from genmod.registry.component import Component, hookimpl
+from genmod.system.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from genmod.assembly import open_dataset
-    from genmod.bundle import load, save
-    from genmod.composition import build, compose
-    from genmod.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
-    from genmod.decoder import Decoder
-    from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_normal
-    from genmod.divergence import Divergence
-    from genmod.encoder import Encoder
+    from genmod.bundle.model import load, save
+    from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
+    from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
     from genmod.errors import DataError, FileError, GenmodError, PluginError, UndefinedError, UsageError
     from genmod.evaluation import Evaluation, Row, Subject, Undefined, bits_per_dim, evaluate, mean_row
-    from genmod.features import Features
-    from genmod.fitting import fit_sampler
-    from genmod.metric import Metric
-    from genmod.model import GenerativeModel, LatentVariableModel
-    from genmod.network import Network
-    from genmod.objective import Objective, Terms
-    from genmod.options import Activation, Doc
-    from genmod.posterior import Posterior
-    from genmod.prior import Prior
-    from genmod.sampler import Sampler
+    from genmod.interfaces.decoder import Decoder
+    from genmod.interfaces.divergence import Divergence
+    from genmod.interfaces.encoder import Encoder
+    from genmod.interfaces.features import Features
+    from genmod.interfaces.metric import Metric
+    from genmod.interfaces.network import Network
+    from genmod.interfaces.objective import Objective, Terms
+    from genmod.interfaces.posterior import Posterior
+    from genmod.interfaces.prior import Prior
+    from genmod.interfaces.sampler import Sampler
+    from genmod.interfaces.tracker import Tracker
+    from genmod.model.assembly import open_dataset
+    from genmod.model.build import build, compose
+    from genmod.model.fit_sampler import fit_sampler
+    from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
+    from genmod.options.schedule import Schedule
+    from genmod.options.schema import Activation, Doc
     from genmod.spec import ComponentSpec, ModelSpec
-    from genmod.tracker import Tracker
-    from genmod.training.loop import train
-    from genmod.training.schedule import Schedule
     from genmod.training.settings import TrainSettings
+    from genmod.training.train import train
 
 __all__ = [
     "Activation",
@@ -89,34 +89,36 @@ __all__ = [
     "train",
 ]
 
-_WHERE = {
-    "bundle": "load save",
-    "assembly": "open_dataset",
-    "composition": "build compose",
-    "dataset": "Batch DataInfo Dataset Factor Split TensorSplit",
-    "decoder": "Decoder",
-    "distributions": "LogScaleNormal bounded_log_scale diagonal_normal",
-    "divergence": "Divergence",
-    "encoder": "Encoder",
-    "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
-    "evaluation": "Evaluation Row Subject Undefined bits_per_dim evaluate mean_row",
-    "features": "Features",
-    "fitting": "fit_sampler",
-    "metric": "Metric",
-    "model": "GenerativeModel LatentVariableModel",
-    "network": "Network",
-    "objective": "Objective Terms",
-    "options": "Activation Doc",
-    "posterior": "Posterior",
-    "prior": "Prior",
-    "sampler": "Sampler",
-    "spec": "ComponentSpec ModelSpec",
-    "tracker": "Tracker",
-    "training.loop": "train",
-    "training.schedule": "Schedule",
-    "training.settings": "TrainSettings",
-}
-_MODULE_OF = {name: module for module, names in _WHERE.items() for name in names.split()}
+_public_name, __dir__ = names_on_demand(
+    __name__,
+    {
+        "bundle.model": "load save",
+        "data.dataset": "Batch DataInfo Dataset Factor Split TensorSplit",
+        "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
+        "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
+        "evaluation": "Evaluation Row Subject Undefined bits_per_dim evaluate mean_row",
+        "interfaces.decoder": "Decoder",
+        "interfaces.divergence": "Divergence",
+        "interfaces.encoder": "Encoder",
+        "interfaces.features": "Features",
+        "interfaces.metric": "Metric",
+        "interfaces.network": "Network",
+        "interfaces.objective": "Objective Terms",
+        "interfaces.posterior": "Posterior",
+        "interfaces.prior": "Prior",
+        "interfaces.sampler": "Sampler",
+        "interfaces.tracker": "Tracker",
+        "model.assembly": "open_dataset",
+        "model.build": "build compose",
+        "model.fit_sampler": "fit_sampler",
+        "model.latent_variable": "GenerativeModel LatentVariableModel",
+        "options.schedule": "Schedule",
+        "options.schema": "Activation Doc",
+        "spec": "ComponentSpec ModelSpec",
+        "training.settings": "TrainSettings",
+        "training.train": "train",
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -124,12 +126,4 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("genmod-torch")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'genmod' has no attribute {name!r}")
-    value = getattr(import_module(f"genmod.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return _public_name(name)

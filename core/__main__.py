@@ -28,7 +28,7 @@ def path_without_current(path: list[str], *, added: bool) -> list[str]:
 def main() -> int:
     """Start the console script, found by its entry point: this package does not import its callers."""
     sys.path[:] = path_without_current(sys.path, added=not sys.flags.safe_path)
-    from genmod.discovery import OWN_DISTRIBUTION, installed
+    from genmod.registry.discovery import OWN_DISTRIBUTION, installed
 
     distribution = installed(OWN_DISTRIBUTION)
     scripts = (

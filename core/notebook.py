@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from genmod.evaluation.row import Evaluation
-    from genmod.model import LatentVariableModel
-    from genmod.pictures.picture import Picture
+    from genmod.figures.picture import Picture
+    from genmod.model.latent_variable import LatentVariableModel
     from genmod.spec import ModelSpec
     from genmod.training.events import TrainResult
 
@@ -24,7 +24,7 @@ def model_html(model: "LatentVariableModel") -> str:
         >>> "<td>normal</td>" in model_html(genmod.build(encoder="mlp", latent=2))
         True
     """
-    from genmod.summary import option_text, summarize
+    from genmod.model.summary import option_text, summarize
 
     summary = summarize(model)
     rows = [
@@ -51,7 +51,7 @@ def spec_html(spec: "ModelSpec") -> str:
         >>> "<td>mlp</td><td>hidden=64</td>" in spec_html(compose(components={"encoder": {"name": "mlp", "hidden": [64]}}))
         True
     """
-    from genmod.summary import option_text
+    from genmod.model.summary import option_text
 
     rows = [
         (kind, part.name, " ".join(f"{name}={option_text(value)}" for name, value in part.options.items()))
@@ -113,7 +113,7 @@ def picture_png(picture: "Picture") -> bytes:
     Example:
         >>> import torch
         >>> from genmod import DataInfo
-        >>> from genmod.pictures import Picture
+        >>> from genmod.figures import Picture
         >>> picture_png(Picture(torch.rand(4, 1, 8, 8), DataInfo((1, 8, 8))))[1:4]
         b'PNG'
     """

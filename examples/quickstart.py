@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 import genmod
-from genmod.assembly import open_dataset
-from genmod.pictures import reconstruction_grid, sample_grid
+from genmod.figures import reconstruction_grid, sample_grid
+from genmod.model.assembly import open_dataset
 
 parser = argparse.ArgumentParser(description="Build, train, measure and draw a variational autoencoder.")
 parser.add_argument("--steps", type=int, default=3000, help="optimizer steps")

@@ -15,8 +15,8 @@ import argparse
 from pathlib import Path
 
 import genmod
-from genmod.assembly import open_dataset
-from genmod.pictures import side_by_side
+from genmod.figures import side_by_side
+from genmod.model.assembly import open_dataset
 
 parser = argparse.ArgumentParser(description="Draw an autoencoder next to a variational autoencoder.")
 parser.add_argument("--data", default="digits", help="a labelled image dataset: digits, mnist, fashion-mnist")

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from genmod.model import LatentVariableModel
+from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["bits_per_dim", "no_bits", "spread"]
 

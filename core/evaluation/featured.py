@@ -9,16 +9,16 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod.bundle import fingerprint
-from genmod.dataset import Split
+from genmod.bundle.model import fingerprint
+from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.subject import CHUNK, Subject
-from genmod.features import Features
-from genmod.options import Doc, Text, validate
-from genmod.random import seed_for, seeded
-from genmod.registry import Provided, current_registry
-from genmod.sampler import Source
-from genmod.training.calls import parse_call
+from genmod.interfaces.features import Features
+from genmod.interfaces.sampler import Source
+from genmod.options.schema import Doc, Text, validate
+from genmod.options.text import parse_call
+from genmod.registry.lookup import Provided, current_registry
+from genmod.system.random import seed_for, seeded
 
 __all__ = [
     "Compared",

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from genmod.dataset import Dataset, Split, SplitName
+from genmod.data.dataset import Dataset, Split, SplitName
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.row import Evaluation, Row, Undefined
 from genmod.evaluation.subject import Subject
-from genmod.metric import Metric
-from genmod.model import LatentVariableModel
-from genmod.options import Text, validate
-from genmod.registry import current_registry
+from genmod.interfaces.metric import Metric
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.options.schema import Text, validate
+from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
 
 __all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics"]

@@ -9,12 +9,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genmod.dataset import Batch, Split
+from genmod.data.dataset import Batch, Split
 from genmod.errors import UndefinedError
-from genmod.evaluation.noise import drawn_on_cpu
-from genmod.model import LatentVariableModel
-from genmod.random import seed_for, seeded
-from genmod.sampler import Source
+from genmod.interfaces.sampler import Source
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.system.noise import drawn_on_cpu
+from genmod.system.random import seed_for, seeded
 
 __all__ = ["CHUNK", "Coded", "Part", "Subject"]
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from genmod.errors import UndefinedError
-from genmod.model import LatentVariableModel
-from genmod.pictures.views import evaluating
+from genmod.figures.views import evaluating
+from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["OPERATIONS", "Graph", "decoder_graph", "encoder_graph", "trace"]
 

@@ -14,7 +14,7 @@ from typing import Any
 from genmod.errors import UndefinedError
 from genmod.explorer.graph import decoder_graph, encoder_graph
 from genmod.explorer.scene import draw, packed
-from genmod.model import LatentVariableModel
+from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["Page", "page", "standalone"]
 

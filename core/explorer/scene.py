@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genmod.dataset import Batch, DataInfo, Split
+from genmod.data.dataset import Batch, DataInfo, Split
+from genmod.distributions.support import by_value, pieces, settled
 from genmod.errors import DataError, UndefinedError
-from genmod.model import LatentVariableModel
-from genmod.pictures import activity, choose_examples, codes, prior_draws
-from genmod.pictures.views import evaluating
-from genmod.pieces import by_value, pieces, settled
+from genmod.figures import activity, choose_examples, codes, prior_draws
+from genmod.figures.views import evaluating
+from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["context_of", "draw", "packed", "scene"]
 

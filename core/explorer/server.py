@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import torch
 from torch import Tensor
 
-from genmod.dataset import Split
+from genmod.data.dataset import Split
 from genmod.errors import FileError, GenmodError, UndefinedError
 from genmod.explorer.page import page
 from genmod.explorer.scene import context_of, draw, scene
-from genmod.model import LatentVariableModel
-from genmod.pictures.views import decode_means, encode_centres, observed
+from genmod.figures.views import decode_means, encode_centres, observed
+from genmod.model.latent_variable import LatentVariableModel
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

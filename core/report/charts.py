@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from genmod.plots import Curve
+from genmod.figures.curves import Curve
 
 __all__ = ["Bars", "Chart", "Line", "bars", "chart", "nice_ticks"]
 

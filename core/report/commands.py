@@ -6,14 +6,14 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from genmod.assembly import blueprint, resolve
-from genmod.composition import compose
-from genmod.dataset import DataInfo
+from genmod.data.dataset import DataInfo
 from genmod.errors import GenmodError
-from genmod.options import differences, to_json, validate
-from genmod.registry import current_registry
+from genmod.model.assembly import blueprint, resolve
+from genmod.model.build import compose
+from genmod.model.summary import option_text
+from genmod.options.schema import differences, to_json, validate
+from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec, ModelSpec
-from genmod.summary import option_text
 from genmod.training.settings import TrainSettings
 
 __all__ = ["build_command", "train_command"]

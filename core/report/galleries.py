@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genmod.dataset import Batch, DataInfo, Split
+from genmod.data.dataset import Batch, DataInfo, Split
 from genmod.errors import GenmodError
 from genmod.evaluation.row import Evaluation
-from genmod.model import LatentVariableModel
-from genmod.pictures import (
+from genmod.figures import (
     activity,
     codes,
     interpolation,
@@ -19,9 +18,10 @@ from genmod.pictures import (
     sample_grid,
     traversal,
 )
-from genmod.random import seed_for
+from genmod.model.latent_variable import LatentVariableModel
 from genmod.report.images import Shown, of_pixels, pixels_of
 from genmod.report.neighbours import Nearest, nearest
+from genmod.system.random import seed_for
 
 __all__ = ["Card", "Gallery", "Painter", "class_of", "indices_of"]
 
@@ -67,7 +67,7 @@ class Gallery:
 
 
 def indices_of(split: Split, n: int, seed: int) -> list[int]:
-    """Which examples of a split :func:`genmod.pictures.choose_examples` chooses."""
+    """Which examples of a split :func:`genmod.figures.choose_examples` chooses."""
     generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
     found: list[int] = torch.randperm(len(split), generator=generator)[:n].tolist()
     return found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genmod.dataset import DataInfo
-from genmod.pictures.tiles import tiles
+from genmod.data.dataset import DataInfo
+from genmod.figures.tiles import tiles
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

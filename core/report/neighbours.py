@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genmod.dataset import DataInfo, Split
+from genmod.data.dataset import DataInfo, Split
 
 __all__ = ["Nearest", "nearest"]
 

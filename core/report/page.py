@@ -7,17 +7,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from genmod.assembly import open_dataset
-from genmod.bundle import read_spec
-from genmod.dataset import Dataset, SplitName
+from genmod.bundle.model import read_spec
+from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import DataError, UsageError
-from genmod.evaluation.comparison import Difference, differences
 from genmod.evaluation.runner import MetricName, make_metrics
+from genmod.experiments.compare import Difference, differences
+from genmod.experiments.sweep import flattened
+from genmod.model.assembly import open_dataset
+from genmod.model.summary import option_text
 from genmod.report.charts import Chart, chart
 from genmod.report.model_page import ModelPage, look_at
 from genmod.spec import ModelSpec
-from genmod.summary import option_text
-from genmod.sweep import flattened
 
 __all__ = ["measured", "render", "report"]
 
@@ -105,7 +105,7 @@ def render(pages: Sequence[ModelPage], places: Sequence[Path], *, split: str, se
     template = environment.from_string(
         files("genmod.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )
-    from genmod.environment import versions
+    from genmod.system.environment import versions
 
     return (
         template.render(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genmod.dataset import Batch, DataInfo
+from genmod.data.dataset import Batch, DataInfo
 from genmod.errors import UndefinedError
 from genmod.report.charts import nice_ticks
 

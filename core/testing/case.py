@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod.errors import GenmodError, UndefinedError, UsageError
-from genmod.options import validate
-from genmod.prior import Prior
-from genmod.provided import Provided
-from genmod.random import seeded
-from genmod.registry import Registry
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import validate
+from genmod.registry.lookup import Registry
+from genmod.registry.provided import Provided
+from genmod.system.random import seeded
 from genmod.testing.check import NotApplicable
 from genmod.testing.inputs import (
     DATA_SHAPES,

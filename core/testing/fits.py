@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genmod.options import to_json, validate
-from genmod.sampler import Sampler
+from genmod.interfaces.sampler import Sampler
+from genmod.options.schema import to_json, validate
 from genmod.testing.case import Case
 
 __all__ = ["COVARIANCE", "MEAN", "fitted", "known_codes", "new"]

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.distributions import transform_to
 from torch.distributions.constraints import Constraint
 
-from genmod.dataset import DataInfo
-from genmod.option_types import Form
-from genmod.options import REQUIRED, options_of
+from genmod.data.dataset import DataInfo
+from genmod.options.schema import REQUIRED, options_of
+from genmod.options.types import Form
 
 __all__ = [
     "DATA_SHAPES",

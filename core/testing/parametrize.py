@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genmod.registry import current_registry, use_registry
+from genmod.registry.lookup import current_registry, use_registry
 from genmod.testing.case import Case
 from genmod.testing.check import Check, NotApplicable
 from genmod.testing.runner import check_expectations, checks_of, expected_of, perform, with_options

@@ -14,16 +14,16 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, MultivariateNormal, constraints, kl_divergence
 from torch.distributions.constraints import Constraint
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.distributions import LogScaleNormal, diagonal_normal
-from genmod.divergence import Divergence
-from genmod.encoder import Encoder
-from genmod.model import LatentVariableModel
-from genmod.network import Network
-from genmod.objective import Objective, Terms
-from genmod.posterior import Posterior
-from genmod.prior import Prior
+from genmod.data.dataset import DataInfo
+from genmod.distributions.normal import LogScaleNormal, diagonal_normal
+from genmod.interfaces.decoder import Decoder
+from genmod.interfaces.divergence import Divergence
+from genmod.interfaces.encoder import Encoder
+from genmod.interfaces.network import Network
+from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.posterior import Posterior
+from genmod.interfaces.prior import Prior
+from genmod.model.latent_variable import LatentVariableModel
 from genmod.spec import ModelSpec
 
 __all__ = [

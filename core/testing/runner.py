@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from genmod.errors import GenmodError, UsageError
-from genmod.options import REQUIRED, options_of, validate
-from genmod.random import seeded
-from genmod.registry import Registry, current_registry, use_registry
+from genmod.options.schema import REQUIRED, options_of, validate
+from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import MODEL_KINDS
+from genmod.system.random import seeded
 from genmod.testing import checks  # noqa: F401 - importing it fills the list
 from genmod.testing.case import Case
 from genmod.testing.check import CHECKS, Check, CheckFailed, NotApplicable

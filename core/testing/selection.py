@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from genmod.component import KINDS, Component
-from genmod.discovery import OWN_DISTRIBUTION, normalised
 from genmod.errors import PluginError, UsageError
-from genmod.provided import Provided, resolve
-from genmod.registry import Registry
+from genmod.registry.component import KINDS, Component
+from genmod.registry.discovery import OWN_DISTRIBUTION, normalised
+from genmod.registry.lookup import Registry
+from genmod.registry.provided import Provided, resolve
 from genmod.testing.case import Case
 
 __all__ = ["Target", "select"]

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genmod.dataset import DataInfo
+from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
-from genmod.random import seed_for
-from genmod.training.calls import parse_call, plain_value
+from genmod.options.text import parse_call, plain_value
+from genmod.system.random import seed_for
 
 __all__ = ["Augmentation"]
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from genmod.dataset import Batch, Split, TensorSplit
+from genmod.data.dataset import Batch, Split, TensorSplit
 from genmod.errors import DataError, GenmodError
-from genmod.random import seed_for
+from genmod.system.random import seed_for
 from genmod.training.augment import Augmentation
 from genmod.training.signals import STOP_SIGNALS
 
@@ -33,7 +33,7 @@ class Batches:
         augmentation: what is done to each example; changes the global random state where there are no workers.
 
     Example:
-        >>> from genmod.dataset import TensorSplit
+        >>> from genmod.data.dataset import TensorSplit
         >>> split = TensorSplit(Batch(torch.arange(6)[:, None]))
         >>> batches = Batches(split, 2, seed=0, device=torch.device("cpu"))
         >>> batches.per_epoch, sorted(torch.cat([batches[i].x for i in range(3)]).flatten().tolist())

@@ -14,10 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
-from genmod.bundle import read_any_tensors, write_tensors
+from genmod.bundle.model import read_any_tensors, write_tensors
 from genmod.errors import FileError
-from genmod.files import as_json, remove_leftovers, staged_directory, sync, write_json
 from genmod.spec import parse_json, read_text
+from genmod.system.files import as_json, remove_leftovers, staged_directory, sync, write_json
 
 __all__ = ["Checkpoint", "newest", "save_checkpoint"]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from genmod.errors import UsageError
-from genmod.objective import Terms
+from genmod.interfaces.objective import Terms
 from genmod.training.sharding import TermsModule, shard
 
 __all__ = ["SharedNoise", "Team", "process_group"]

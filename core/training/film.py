@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genmod.dataset import Split
+from genmod.data.dataset import Split
 from genmod.errors import UndefinedError
-from genmod.model import GenerativeModel
-from genmod.parallel import local
+from genmod.model.latent_variable import GenerativeModel
+from genmod.system.parallel import local
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,7 +45,7 @@ class Film:
 
     Example:
         >>> import genmod, tempfile
-        >>> from genmod.assembly import open_dataset
+        >>> from genmod.model.assembly import open_dataset
         >>> model = genmod.build(encoder="mlp", latent=2)
         >>> split = open_dataset(model.spec).split("validation")
         >>> with tempfile.TemporaryDirectory() as place:
@@ -98,10 +98,10 @@ class Film:
     def _draw(self, folder: Path, epoch: int) -> None:
         import io
 
-        from genmod.files import write_bytes
-        from genmod.model import LatentVariableModel
-        from genmod.pictures.grid import grid
-        from genmod.pictures.views import choose_examples, reconstruction_grid, sample_grid
+        from genmod.figures.grid import grid
+        from genmod.figures.views import choose_examples, reconstruction_grid, sample_grid
+        from genmod.model.latent_variable import LatentVariableModel
+        from genmod.system.files import write_bytes
 
         if not isinstance(self.model, LatentVariableModel):
             self.folder = None
@@ -130,8 +130,8 @@ class Film:
     def _join(self, folder: Path) -> None:
         from PIL import Image
 
-        from genmod.files import write_bytes
-        from genmod.pictures.picture import moving
+        from genmod.figures.picture import moving
+        from genmod.system.files import write_bytes
 
         frames = []
         for path in sorted(folder.glob("epoch-*.png")):
@@ -145,7 +145,7 @@ def _stacked(parts: "list[Image]") -> "Image":
     """Pictures one above the other."""
     from PIL import Image
 
-    from genmod.pictures.grid import PAPER
+    from genmod.figures.grid import PAPER
 
     whole = Image.new("RGB", (max(p.width for p in parts), sum(p.height for p in parts)), PAPER)
     top = 0

@@ -6,7 +6,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from genmod.objective import Terms
+from genmod.interfaces.objective import Terms
 
 __all__ = ["RunningMeans"]
 

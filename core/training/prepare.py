@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from genmod.dataset import Split
-from genmod.decoder import Decoder
-from genmod.divergence import Divergence
-from genmod.prior import Prior
-from genmod.random import seed_for
+from genmod.data.dataset import Split
+from genmod.interfaces.decoder import Decoder
+from genmod.interfaces.divergence import Divergence
+from genmod.interfaces.prior import Prior
+from genmod.system.random import seed_for
 
 __all__ = ["prepare"]
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from genmod.environment import environment, git_state, versions
-from genmod.files import write_json
 from genmod.spec import ModelSpec
+from genmod.system.environment import environment, git_state, versions
+from genmod.system.files import write_json
 from genmod.training.distributed import Team
 from genmod.training.settings import TrainSettings
 

@@ -5,18 +5,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genmod.assembly import assemble
-from genmod.bundle import check_tensors, read_spec
-from genmod.dataset import Dataset
+from genmod.bundle.model import check_tensors, read_spec
+from genmod.data.dataset import Dataset
 from genmod.errors import FileError
-from genmod.model import GenerativeModel
-from genmod.random import reseed, seed_for, seeded
+from genmod.model.assembly import assemble
+from genmod.model.latent_variable import GenerativeModel
+from genmod.nn.weights import weights_follow
+from genmod.options.schedule import Clock
+from genmod.system.random import reseed, seed_for, seeded
 from genmod.training.augment import Augmentation
 from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import first_non_finite
-from genmod.training.schedule import Clock
 from genmod.training.settings import TrainSettings
-from genmod.weights import weights_follow
 
 __all__ = ["REPLAY_FOLDER", "replay", "trace"]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from genmod.dataset import Split
-from genmod.device import pick_device
+from genmod.data.dataset import Split
 from genmod.errors import FileError, UsageError
-from genmod.model import GenerativeModel
+from genmod.model.latent_variable import GenerativeModel
+from genmod.system.device import pick_device
 from genmod.training.checkpoint import Checkpoint, newest
 from genmod.training.record import surroundings
 from genmod.training.settings import TrainSettings

@@ -7,9 +7,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from genmod.encoder import Encoder
-from genmod.network import Network
-from genmod.objective import Terms
+from genmod.interfaces.encoder import Encoder
+from genmod.interfaces.network import Network
+from genmod.interfaces.objective import Terms
 
 __all__ = ["TermsModule", "as_whole", "local_part", "shard", "shared_out_like"]
 

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 import torch
 from torch import Tensor, nn, optim
 
-from genmod.objective import Terms
-from genmod.random import reseed, seed_for
+from genmod.interfaces.objective import Terms
+from genmod.system.random import reseed, seed_for
 from genmod.training.distributed import SharedNoise, Team
 from genmod.training.nonfinite import all_finite
 from genmod.training.settings import TrainSettings

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from genmod.errors import FileError, UsageError
-from genmod.options import Text, validate
-from genmod.registry import current_registry
-from genmod.tracker import Tracker
-from genmod.training.calls import parse_call
+from genmod.interfaces.tracker import Tracker
+from genmod.options.schema import Text, validate
+from genmod.options.text import parse_call
+from genmod.registry.lookup import current_registry
 
 __all__ = ["Tracking", "read_rows"]
 

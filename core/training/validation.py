@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import torch
 
-from genmod.dataset import Split
-from genmod.model import GenerativeModel
-from genmod.objective import Terms
-from genmod.parallel import local
-from genmod.random import seed_for, seeded
+from genmod.data.dataset import Split
+from genmod.interfaces.objective import Terms
+from genmod.model.latent_variable import GenerativeModel
+from genmod.system.parallel import local
+from genmod.system.random import seed_for, seeded
 from genmod.training.distributed import Team
 from genmod.training.metrics import RunningMeans
 

@@ -11,10 +11,10 @@ from typing import Annotated, final
 import torch
 from annotated_types import Interval
 
-from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
+from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
 from genmod.errors import DataError
-from genmod.options import Doc
-from genmod.plugins.datasets.files import fetch
+from genmod.options.schema import Doc
+from genmod.plugins.datasets._files import fetch
 
 __all__ = ["CIFAR10"]
 

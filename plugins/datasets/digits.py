@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
-from genmod.options import Doc
-from genmod.plugins.datasets.order import shuffled
+from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
+from genmod.options.schema import Doc
+from genmod.plugins.datasets._order import shuffled
 
 __all__ = ["Digits"]
 

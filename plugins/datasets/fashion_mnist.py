@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import final
 
-from genmod.plugins.datasets.mnist_like import MnistLike
+from genmod.plugins.datasets._mnist_like import MnistLike
 
 __all__ = ["FashionMNIST"]
 

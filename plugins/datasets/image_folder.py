@@ -10,12 +10,12 @@ from typing import Annotated, Literal, TypeVar, final
 import torch
 from annotated_types import Interval
 
-from genmod.dataset import Batch, DataInfo, Dataset, Split, SplitName
+from genmod.data.dataset import Batch, DataInfo, Dataset, Split, SplitName
 from genmod.errors import DataError
-from genmod.options import Doc
-from genmod.plugins.datasets.files import locate
-from genmod.plugins.datasets.order import mixed_text, split_of
-from genmod.plugins.datasets.pictures import SUFFIXES, read_picture, size_of
+from genmod.options.schema import Doc
+from genmod.plugins.datasets._files import locate
+from genmod.plugins.datasets._order import mixed_text, split_of
+from genmod.plugins.datasets._pictures import SUFFIXES, read_picture, size_of
 
 __all__ = ["ImageFolder"]
 

@@ -12,18 +12,18 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod.dataset import Batch, DataInfo, Dataset, Factor, SplitName, TensorSplit
+from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, SplitName, TensorSplit
 from genmod.errors import DataError
-from genmod.options import Doc
-from genmod.plugins.datasets.array_files import (
+from genmod.options.schema import Doc
+from genmod.plugins.datasets._array_files import (
     arranged,
     array_names,
     read_arrays,
     stored_counts,
     stored_values,
 )
-from genmod.plugins.datasets.files import locate
-from genmod.plugins.datasets.order import shuffled
+from genmod.plugins.datasets._files import locate
+from genmod.plugins.datasets._order import shuffled
 
 __all__ = ["Npz"]
 

@@ -13,13 +13,13 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod.dataset import Batch, DataInfo, Dataset, Split, SplitName
+from genmod.data.dataset import Batch, DataInfo, Dataset, Split, SplitName
 from genmod.errors import DataError
-from genmod.options import Doc
-from genmod.plugins.datasets.array_files import stored_values
-from genmod.plugins.datasets.files import locate
-from genmod.plugins.datasets.order import shuffled
-from genmod.plugins.datasets.rows import RowFile, npy_rows, safetensors_rows
+from genmod.options.schema import Doc
+from genmod.plugins.datasets._array_files import stored_values
+from genmod.plugins.datasets._files import locate
+from genmod.plugins.datasets._order import shuffled
+from genmod.plugins.datasets._rows import RowFile, npy_rows, safetensors_rows
 
 __all__ = ["Shards"]
 

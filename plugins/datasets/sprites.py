@@ -11,10 +11,10 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from genmod.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName
+from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName
 from genmod.errors import DataError
-from genmod.options import Doc
-from genmod.plugins.datasets.order import mixed
+from genmod.options.schema import Doc
+from genmod.plugins.datasets._order import mixed
 
 __all__ = ["Sprites"]
 

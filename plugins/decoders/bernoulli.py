@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
+from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
-from genmod.options import Doc
-from genmod.plugins.decoders.binary_values import BinaryValues
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.decoders._binary_values import BinaryValues
 
 __all__ = ["BernoulliDecoder"]
 

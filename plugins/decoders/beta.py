@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Beta, Independent, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.distributions import bounded_log_scale
-from genmod.options import Doc
-from genmod.plugins.decoders.ranges import (
+from genmod.data.dataset import DataInfo
+from genmod.distributions.normal import bounded_log_scale
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.decoders._ranges import (
     cells_of_unit_interval,
     require_dequantizable,
     require_unit_interval,

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.plugins.decoders.levels import LevelDistribution, Levels
-from genmod.plugins.decoders.ranges import require_levels
+from genmod.data.dataset import DataInfo
+from genmod.interfaces.decoder import Decoder
+from genmod.plugins.decoders._levels import LevelDistribution, Levels
+from genmod.plugins.decoders._ranges import require_levels
 
 __all__ = ["CategoricalDecoder", "LevelCategorical"]
 

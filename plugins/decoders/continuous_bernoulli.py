@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints, register_kl
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.options import Doc
-from genmod.plugins.decoders.ranges import (
+from genmod.data.dataset import DataInfo
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.decoders._ranges import (
     cells_of_unit_interval,
     require_dequantizable,
     require_unit_interval,

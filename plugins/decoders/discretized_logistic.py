@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.distributions import Independent, constraints
 from torch.nn.functional import logsigmoid
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.plugins.decoders.levels import LevelDistribution, Levels
-from genmod.plugins.decoders.ranges import require_levels
-from genmod.plugins.decoders.scales import LogScale, Scale
+from genmod.data.dataset import DataInfo
+from genmod.interfaces.decoder import Decoder
+from genmod.plugins.decoders._levels import LevelDistribution, Levels
+from genmod.plugins.decoders._ranges import require_levels
+from genmod.plugins.decoders._scales import LogScale, Scale
 
 __all__ = ["DiscretizedLogistic", "DiscretizedLogisticDecoder"]
 

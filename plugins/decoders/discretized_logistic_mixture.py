@@ -7,15 +7,15 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, Independent, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.distributions import bounded_log_scale
+from genmod.data.dataset import DataInfo
+from genmod.distributions.normal import bounded_log_scale
 from genmod.errors import UsageError
-from genmod.options import Doc
-from genmod.plugins.decoders.coupled_logistics import COLOURS, CoupledLogisticMixture
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.decoders._coupled_logistics import COLOURS, CoupledLogisticMixture
+from genmod.plugins.decoders._levels import LevelDistribution, Levels
+from genmod.plugins.decoders._ranges import require_levels
 from genmod.plugins.decoders.discretized_logistic import DiscretizedLogistic
-from genmod.plugins.decoders.levels import LevelDistribution, Levels
-from genmod.plugins.decoders.ranges import require_levels
 
 __all__ = ["DiscretizedLogisticMixture", "DiscretizedLogisticMixtureDecoder"]
 

@@ -6,11 +6,11 @@ from typing import Annotated, final
 from torch import Tensor
 from torch.distributions import Independent, Laplace, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.options import Doc
-from genmod.plugins.decoders.ranges import require_dequantizable
-from genmod.plugins.decoders.scales import LogScale, Scale
+from genmod.data.dataset import DataInfo
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.decoders._ranges import require_dequantizable
+from genmod.plugins.decoders._scales import LogScale, Scale
 
 __all__ = ["LaplaceDecoder"]
 

@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import softplus
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.options import Doc
+from genmod.data.dataset import DataInfo
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
 
 __all__ = ["LogCosh", "LogCoshDecoder"]
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import avg_pool2d, conv2d
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
+from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
-from genmod.options import Doc
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
 
 __all__ = ["MsSsim", "MsSsimDecoder", "ms_ssim"]
 

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import softplus
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.distributions import bounded_log_scale
-from genmod.options import Doc
+from genmod.data.dataset import DataInfo
+from genmod.distributions.normal import bounded_log_scale
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.decoders._ranges import require_counts
 from genmod.plugins.decoders.poisson import bounded_log_rate
-from genmod.plugins.decoders.ranges import require_counts
 
 __all__ = ["Dispersion", "LogInverseDispersion", "MeanNegativeBinomial", "NegativeBinomialDecoder"]
 

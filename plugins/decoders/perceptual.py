@@ -10,11 +10,11 @@ from annotated_types import Ge, Gt, MinLen
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
+from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
-from genmod.options import Doc
-from genmod.plugins.encoders.backbone import Backbone, intermediate, load_weights, torchvision_model
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.encoders._backbone import Backbone, intermediate, load_weights, torchvision_model
 
 __all__ = ["Perceptual", "PerceptualDecoder"]
 

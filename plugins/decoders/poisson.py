@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.distributions import bounded_log_scale
-from genmod.plugins.decoders.ranges import require_counts
+from genmod.data.dataset import DataInfo
+from genmod.distributions.normal import bounded_log_scale
+from genmod.interfaces.decoder import Decoder
+from genmod.plugins.decoders._ranges import require_counts
 
 __all__ = ["LogRatePoisson", "PoissonDecoder", "bounded_log_rate"]
 

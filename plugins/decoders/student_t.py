@@ -8,12 +8,12 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
-from genmod.distributions import bounded_log_scale
-from genmod.options import Doc
-from genmod.plugins.decoders.ranges import require_dequantizable
-from genmod.plugins.decoders.scales import LogScale, Scale
+from genmod.data.dataset import DataInfo
+from genmod.distributions.normal import bounded_log_scale
+from genmod.interfaces.decoder import Decoder
+from genmod.options.schema import Doc
+from genmod.plugins.decoders._ranges import require_dequantizable
+from genmod.plugins.decoders._scales import LogScale, Scale
 
 __all__ = ["StudentT", "StudentTDecoder"]
 

@@ -7,15 +7,15 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import logsigmoid
 
-from genmod.dataset import DataInfo
-from genmod.decoder import Decoder
+from genmod.data.dataset import DataInfo
+from genmod.interfaces.decoder import Decoder
+from genmod.plugins.decoders._ranges import require_counts
 from genmod.plugins.decoders.negative_binomial import (
     Dispersion,
     LogInverseDispersion,
     MeanNegativeBinomial,
 )
 from genmod.plugins.decoders.poisson import bounded_log_rate
-from genmod.plugins.decoders.ranges import require_counts
 
 __all__ = ["ZeroInflated", "ZeroInflatedNegativeBinomialDecoder"]
 

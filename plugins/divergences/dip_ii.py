@@ -6,14 +6,14 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-from genmod.divergence import Divergence, known_kl
 from genmod.errors import UndefinedError
-from genmod.options import Doc
-from genmod.parallel import batch_mean
+from genmod.interfaces.divergence import Divergence, known_kl
+from genmod.options.schedule import Schedule
+from genmod.options.schema import Doc
 from genmod.plugins.divergences.dip_i import covariance_of_means, penalty, require_moments
 from genmod.plugins.divergences.kl import name_of
 from genmod.plugins.posteriors.delta import Delta
-from genmod.training.schedule import Schedule
+from genmod.system.parallel import batch_mean
 
 __all__ = ["DipII"]
 
@@ -37,7 +37,7 @@ class DipII(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions import diagonal_normal
+        >>> from genmod.distributions.normal import diagonal_normal
         >>> p = diagonal_normal(torch.zeros(2), torch.zeros(2), 1)
         >>> q = diagonal_normal(torch.zeros(3, 2), torch.zeros(3, 2), 1)
         >>> DipII()(q, p, q.sample((1,)))

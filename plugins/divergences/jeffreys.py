@@ -6,9 +6,9 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from genmod.divergence import Divergence
 from genmod.errors import UndefinedError
-from genmod.options import Doc
+from genmod.interfaces.divergence import Divergence
+from genmod.options.schema import Doc
 from genmod.plugins.divergences.kl import name_of
 from genmod.plugins.divergences.reverse_kl import reverse_kl
 
@@ -31,7 +31,7 @@ class Jeffreys(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions import diagonal_normal
+        >>> from genmod.distributions.normal import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> Jeffreys()(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
         tensor([2., 2., 2.])

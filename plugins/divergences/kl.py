@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
-from genmod.divergence import Divergence
 from genmod.errors import UndefinedError
-from genmod.plugins.posteriors.side_by_side import Product
-from genmod.plugins.posteriors.simplex import OneHot
+from genmod.interfaces.divergence import Divergence
+from genmod.plugins.posteriors._side_by_side import Product
+from genmod.plugins.posteriors._simplex import OneHot
 
 __all__ = ["KL", "name_of"]
 
@@ -29,7 +29,7 @@ class KL(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions import diagonal_normal
+        >>> from genmod.distributions.normal import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> p = diagonal_normal(torch.zeros(2), torch.zeros(2), 1)
         >>> KL()(q, p, torch.zeros(1, 3, 2))

@@ -14,11 +14,11 @@ from torch.distributions import (
     Normal,
 )
 
-from genmod.divergence import Divergence
+from genmod.distributions.gradients import through_draws
 from genmod.errors import UndefinedError
-from genmod.options import Doc
+from genmod.interfaces.divergence import Divergence
+from genmod.options.schema import Doc
 from genmod.plugins.divergences.kl import name_of
-from genmod.surrogates import through_draws
 
 __all__ = ["MonteCarloKL"]
 
@@ -45,7 +45,7 @@ class MonteCarloKL(Divergence):
         UndefinedError: antithetic draws of a posterior that is not symmetric.
 
     Example:
-        >>> from genmod.distributions import diagonal_normal
+        >>> from genmod.distributions.normal import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> MonteCarloKL()(q, q, q.sample((1,)))
         tensor([0., 0., 0.])

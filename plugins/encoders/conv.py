@@ -6,11 +6,11 @@ from typing import Annotated, final
 from annotated_types import Ge, Gt, MinLen
 from torch import Tensor, nn
 
-from genmod.convolution import Norm, default_channels, halvings, image_shape, norm_layer
-from genmod.encoder import Encoder
-from genmod.layers import activation as activation_layer
-from genmod.layers import mlp
-from genmod.options import Activation, Doc
+from genmod.interfaces.encoder import Encoder
+from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
+from genmod.nn.layers import activation as activation_layer
+from genmod.nn.layers import mlp
+from genmod.options.schema import Activation, Doc
 from genmod.spec import ComponentSpec
 
 __all__ = ["ConvEncoder"]

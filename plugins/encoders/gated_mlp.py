@@ -6,10 +6,10 @@ from typing import Annotated, final
 from annotated_types import Gt, MinLen
 from torch import Tensor
 
-from genmod.encoder import Encoder
-from genmod.layers import flat_size
-from genmod.options import Doc
-from genmod.plugins.networks.gated import gated_mlp
+from genmod.interfaces.encoder import Encoder
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Doc
+from genmod.plugins.networks._gated import gated_mlp
 from genmod.spec import ComponentSpec
 
 __all__ = ["GatedMlpEncoder"]

@@ -4,8 +4,8 @@ from typing import final
 
 from torch import Tensor
 
-from genmod.encoder import Encoder
-from genmod.layers import flat_size
+from genmod.interfaces.encoder import Encoder
+from genmod.nn.layers import flat_size
 from genmod.spec import ComponentSpec
 
 __all__ = ["IdentityEncoder"]

@@ -6,9 +6,9 @@ from typing import Annotated, final
 from annotated_types import Gt
 from torch import Tensor
 
-from genmod.encoder import Encoder
-from genmod.layers import flat_size, mlp
-from genmod.options import Activation, Doc
+from genmod.interfaces.encoder import Encoder
+from genmod.nn.layers import flat_size, mlp
+from genmod.options.schema import Activation, Doc
 from genmod.spec import ComponentSpec
 
 __all__ = ["MlpEncoder"]

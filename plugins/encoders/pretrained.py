@@ -6,11 +6,11 @@ from typing import Annotated, final
 from annotated_types import Gt
 from torch import Tensor
 
-from genmod.convolution import image_shape
-from genmod.encoder import Encoder
 from genmod.errors import UsageError
-from genmod.options import Doc
-from genmod.plugins.encoders.backbone import (
+from genmod.interfaces.encoder import Encoder
+from genmod.nn.convolution import image_shape
+from genmod.options.schema import Doc
+from genmod.plugins.encoders._backbone import (
     Backbone,
     expected_size,
     headless,

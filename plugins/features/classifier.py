@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from genmod import DataInfo, Doc, UsageError
-from genmod.features import Features
-from genmod.plugins.features.images import check_images, from_zero_to_one
-from genmod.random import seeded
+from genmod.interfaces.features import Features
+from genmod.plugins.features._images import check_images, from_zero_to_one
+from genmod.system.random import seeded
 
 __all__ = ["ClassifierFeatures"]
 

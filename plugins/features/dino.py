@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from genmod import DataInfo, Doc, FileError
-from genmod.features import Features
-from genmod.plugins.features.images import (
+from genmod.interfaces.features import Features
+from genmod.plugins.features._images import (
     check_images,
     file_checksum,
     fill,

@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genmod import DataInfo, Doc, UsageError
-from genmod.features import Features
+from genmod.interfaces.features import Features
 
 __all__ = ["PcaFeatures"]
 

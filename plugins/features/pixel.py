@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor
 
 from genmod import DataInfo
-from genmod.features import Features
+from genmod.interfaces.features import Features
 
 __all__ = ["PixelFeatures"]
 

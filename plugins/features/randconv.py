@@ -5,8 +5,8 @@ from typing import final
 from torch import Tensor, nn
 
 from genmod import DataInfo
-from genmod.features import Features
-from genmod.plugins.features.images import check_images, from_zero_to_one, stored_weights, three_colours
+from genmod.interfaces.features import Features
+from genmod.plugins.features._images import check_images, from_zero_to_one, stored_weights, three_colours
 
 __all__ = ["RandconvFeatures", "random_network"]
 

@@ -8,8 +8,8 @@ from annotated_types import Gt
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
-from genmod.plugins.metrics.resampling import resamples
-from genmod.plugins.metrics.units import Unit, units
+from genmod.plugins.metrics._resampling import resamples
+from genmod.plugins.metrics._units import Unit, units
 
 __all__ = ["ActiveUnits", "Spread", "spread_of_means"]
 

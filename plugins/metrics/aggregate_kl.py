@@ -6,7 +6,7 @@ from typing import Annotated, final
 from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.evaluation.aggregate import aggregate
+from genmod.plugins.metrics._aggregate import aggregate
 
 __all__ = ["AggregateKL"]
 

@@ -24,9 +24,9 @@ from genmod import (
     compose,
     open_dataset,
 )
-from genmod.evaluation.auroc import auroc
 from genmod.evaluation.subject import CHUNK
-from genmod.registry import current_registry
+from genmod.plugins.metrics._auroc import auroc
+from genmod.registry.lookup import current_registry
 
 __all__ = ["Anomaly"]
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.evaluation.annealing import Path, anneal, anneal_back, schedule
-from genmod.evaluation.importance import LogMeanExp
-from genmod.evaluation.noise import drawn_on_cpu
+from genmod.plugins.metrics._annealing import Path, anneal, anneal_back, schedule
+from genmod.plugins.metrics._importance import LogMeanExp
 from genmod.plugins.metrics.ais import Chains, Examples, Leapfrogs, Steps, size_for
+from genmod.system.noise import drawn_on_cpu
 
 __all__ = ["Bdmc"]
 

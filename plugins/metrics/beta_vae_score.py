@@ -6,9 +6,9 @@ from typing import Annotated, final
 from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.fixed_factor import beta_vae_score
-from genmod.plugins.metrics.factored import factored
-from genmod.random import seed_for
+from genmod.plugins.metrics._factored import factored
+from genmod.plugins.metrics._fixed_factor import beta_vae_score
+from genmod.system.random import seed_for
 
 __all__ = ["BetaVaeScore"]
 

@@ -15,8 +15,8 @@ from genmod.evaluation.featured import (
     checked_features,
     compared,
 )
-from genmod.evaluation.two_sample import classifier_test
-from genmod.random import seed_for
+from genmod.plugins.metrics._two_sample import classifier_test
+from genmod.system.random import seed_for
 
 __all__ = ["C2st"]
 

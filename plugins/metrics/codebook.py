@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
-from genmod.plugins.metrics.resampling import resamples
-from genmod.plugins.posteriors.bits import Bit, RelaxedBit
-from genmod.plugins.posteriors.side_by_side import Product
-from genmod.plugins.posteriors.simplex import OneHot, RelaxedOneHot
+from genmod.plugins.metrics._resampling import resamples
+from genmod.plugins.posteriors._bits import Bit, RelaxedBit
+from genmod.plugins.posteriors._side_by_side import Product
+from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot
 
 __all__ = ["Codebook", "Use", "class_probabilities", "uses"]
 

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod import Doc, LatentVariableModel, Metric, Row, Schedule, Subject, Undefined, UndefinedError
+from genmod.plugins.metrics._resampling import resamples
+from genmod.plugins.metrics._units import rates_by_unit, units
 from genmod.plugins.metrics.active_units import spread_of_means
 from genmod.plugins.metrics.codebook import uses
-from genmod.plugins.metrics.resampling import resamples
-from genmod.plugins.metrics.units import rates_by_unit, units
 
 __all__ = ["Collapse"]
 

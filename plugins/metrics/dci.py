@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Annotated, final
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.importances import Predictor, dci
-from genmod.plugins.metrics.factored import factored
-from genmod.random import seed_for
+from genmod.plugins.metrics._dci import Predictor, dci
+from genmod.plugins.metrics._factored import factored
+from genmod.system.random import seed_for
 
 __all__ = ["Dci"]
 

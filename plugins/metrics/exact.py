@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError
-from genmod.evaluation.enumeration import log_marginal, states
-from genmod.evaluation.linear_gaussian import LinearGaussian, linear_gaussian
-from genmod.plugins.metrics.likelihood import Estimate, likelihood_rows
-from genmod.plugins.posteriors.bits import Bit, RelaxedBit
-from genmod.plugins.posteriors.simplex import OneHot, RelaxedOneHot
+from genmod.plugins.metrics._enumeration import log_marginal, states
+from genmod.plugins.metrics._likelihood import Estimate, likelihood_rows
+from genmod.plugins.metrics._linear_gaussian import LinearGaussian, linear_gaussian
+from genmod.plugins.posteriors._bits import Bit, RelaxedBit
+from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot
 
 __all__ = ["Exact"]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import final
 
 from genmod import Metric, Row, Subject, Undefined
-from genmod.evaluation.explicitness import explicitness
-from genmod.plugins.metrics.factored import factored
-from genmod.random import seed_for
+from genmod.plugins.metrics._explicitness import explicitness
+from genmod.plugins.metrics._factored import factored
+from genmod.system.random import seed_for
 
 __all__ = ["Explicitness"]
 

@@ -12,7 +12,7 @@ from genmod.evaluation.featured import (
     checked_features,
     compared,
 )
-from genmod.evaluation.frechet import frechet_distance
+from genmod.plugins.metrics._frechet import frechet_distance
 
 __all__ = ["Fid"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, final
 from annotated_types import Interval
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.interventions import irs
-from genmod.plugins.metrics.factored import factored
+from genmod.plugins.metrics._factored import factored
+from genmod.plugins.metrics._irs import irs
 
 __all__ = ["Irs"]
 

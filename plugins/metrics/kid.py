@@ -12,7 +12,7 @@ from genmod.evaluation.featured import (
     checked_features,
     compared,
 )
-from genmod.evaluation.kernel import mmd
+from genmod.plugins.metrics._kernel import mmd
 
 __all__ = ["Kid"]
 

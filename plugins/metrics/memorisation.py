@@ -6,7 +6,6 @@ from typing import Annotated, final
 import torch
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.copying import copying_score, share_nearer
 from genmod.evaluation.featured import (
     FromSource,
     SampleCount,
@@ -15,7 +14,8 @@ from genmod.evaluation.featured import (
     compared,
     featured,
 )
-from genmod.random import seed_for
+from genmod.plugins.metrics._memorisation import copying_score, share_nearer
+from genmod.system.random import seed_for
 
 __all__ = ["Memorisation"]
 

@@ -7,9 +7,9 @@ import numpy as np
 from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.information import mig
-from genmod.plugins.metrics.factored import factored
-from genmod.random import seed_for
+from genmod.plugins.metrics._factored import factored
+from genmod.plugins.metrics._mig import mig
+from genmod.system.random import seed_for
 
 __all__ = ["Mig"]
 

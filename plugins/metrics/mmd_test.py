@@ -8,9 +8,9 @@ from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined
 from genmod.evaluation.featured import FeaturesName, FromSource, WithNoise, checked_features, compared
-from genmod.evaluation.kernel import gaussian, mmd
-from genmod.evaluation.two_sample import kernel_test, usual_distance
-from genmod.random import seed_for
+from genmod.plugins.metrics._kernel import gaussian, mmd
+from genmod.plugins.metrics._two_sample import kernel_test, usual_distance
+from genmod.system.random import seed_for
 
 __all__ = ["MmdTest"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, final
 from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.information import modularity
-from genmod.plugins.metrics.factored import factored
+from genmod.plugins.metrics._factored import factored
+from genmod.plugins.metrics._mig import modularity
 
 __all__ = ["Modularity"]
 

@@ -6,7 +6,7 @@ from typing import final
 import torch
 
 from genmod import Metric, Row, Subject, Undefined, mean_row
-from genmod.evaluation.reconstruction import reconstructions
+from genmod.plugins.metrics._reconstruction import reconstructions
 
 __all__ = ["Mse"]
 

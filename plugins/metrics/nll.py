@@ -7,8 +7,8 @@ from annotated_types import Ge, MinLen
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.importance import importance_bounds, rows_that_fit
-from genmod.plugins.metrics.likelihood import Estimate, likelihood_rows
+from genmod.plugins.metrics._importance import importance_bounds, rows_that_fit
+from genmod.plugins.metrics._likelihood import Estimate, likelihood_rows
 
 __all__ = ["Nll"]
 

@@ -15,7 +15,7 @@ from genmod.evaluation.featured import (
     checked_features,
     compared,
 )
-from genmod.evaluation.manifold import overlap
+from genmod.plugins.metrics._prdc import overlap
 
 __all__ = ["Prdc"]
 

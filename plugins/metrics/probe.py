@@ -10,7 +10,7 @@ from annotated_types import Gt
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined, mean_row
-from genmod.plugins.metrics.targets import fitted_and_measured, flat, targets
+from genmod.plugins.metrics._targets import fitted_and_measured, flat, targets
 
 __all__ = ["Probe"]
 

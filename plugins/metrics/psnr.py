@@ -6,7 +6,7 @@ from typing import final
 import torch
 
 from genmod import Metric, Row, Subject, Undefined, mean_row
-from genmod.evaluation.reconstruction import bounded_range, reconstructions
+from genmod.plugins.metrics._reconstruction import bounded_range, reconstructions
 
 __all__ = ["Psnr"]
 

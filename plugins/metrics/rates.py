@@ -7,7 +7,7 @@ import torch
 from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined, mean_row
-from genmod.plugins.metrics.units import rates_by_unit
+from genmod.plugins.metrics._units import rates_by_unit
 
 __all__ = ["RatesMetric"]
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Annotated, final
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.attribute_gap import Kind, sap
-from genmod.plugins.metrics.factored import factored
-from genmod.random import seed_for
+from genmod.plugins.metrics._factored import factored
+from genmod.plugins.metrics._sap import Kind, sap
+from genmod.system.random import seed_for
 
 __all__ = ["Sap"]
 

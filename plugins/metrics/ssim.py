@@ -6,8 +6,8 @@ from typing import final
 import torch
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.evaluation.reconstruction import bounded_range, reconstructions
-from genmod.evaluation.similarity import ssim
+from genmod.plugins.metrics._reconstruction import bounded_range, reconstructions
+from genmod.plugins.metrics._ssim import ssim
 
 __all__ = ["Ssim"]
 

@@ -6,12 +6,12 @@ from typing import Annotated, final
 from annotated_types import Ge, Gt, MinLen
 from torch import Tensor, nn
 
-from genmod.convolution import Norm, default_channels, halvings, image_shape, norm_layer
-from genmod.layers import activation as activation_layer
-from genmod.layers import flat_size, mlp
-from genmod.network import Network
-from genmod.options import Activation, Doc
-from genmod.plugins.networks.spectral import normalise_spectrally
+from genmod.interfaces.network import Network
+from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
+from genmod.nn.layers import activation as activation_layer
+from genmod.nn.layers import flat_size, mlp
+from genmod.options.schema import Activation, Doc
+from genmod.plugins.networks._spectral import normalise_spectrally
 
 __all__ = ["ConvNetwork"]
 

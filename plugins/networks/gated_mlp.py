@@ -6,10 +6,10 @@ from typing import Annotated, final
 from annotated_types import Gt, MinLen
 from torch import Tensor, nn
 
-from genmod.layers import flat_size
-from genmod.network import Network
-from genmod.options import Doc
-from genmod.plugins.networks.gated import gated_mlp
+from genmod.interfaces.network import Network
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Doc
+from genmod.plugins.networks._gated import gated_mlp
 
 __all__ = ["GatedMlpNetwork"]
 

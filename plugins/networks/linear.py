@@ -4,8 +4,8 @@ from typing import final
 
 from torch import Tensor, nn
 
-from genmod.layers import flat_size
-from genmod.network import Network
+from genmod.interfaces.network import Network
+from genmod.nn.layers import flat_size
 
 __all__ = ["LinearNetwork"]
 

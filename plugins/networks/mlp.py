@@ -6,10 +6,10 @@ from typing import Annotated, final
 from annotated_types import Gt
 from torch import Tensor
 
-from genmod.layers import flat_size, mlp
-from genmod.network import Network
-from genmod.options import Activation, Doc
-from genmod.plugins.networks.spectral import normalise_spectrally
+from genmod.interfaces.network import Network
+from genmod.nn.layers import flat_size, mlp
+from genmod.options.schema import Activation, Doc
+from genmod.plugins.networks._spectral import normalise_spectrally
 
 __all__ = ["MlpNetwork"]
 

@@ -6,11 +6,11 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
-from genmod.convolution import image_shape
-from genmod.layers import flat_size
-from genmod.network import Network
-from genmod.options import Activation, Doc
-from genmod.plugins.networks.patches import blocks, grid_of, positions
+from genmod.interfaces.network import Network
+from genmod.nn.convolution import image_shape
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Activation, Doc
+from genmod.plugins.networks._patches import blocks, grid_of, positions
 
 __all__ = ["TransformerNetwork"]
 

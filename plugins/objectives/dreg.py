@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, final
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod.objective import Objective, Terms
-from genmod.options import Doc
-from genmod.plugins.objectives.draws import log_mean_exp, weigh
-from genmod.surrogates import with_gradient_of
+from genmod.distributions.gradients import with_gradient_of
+from genmod.interfaces.objective import Objective, Terms
+from genmod.options.schema import Doc
+from genmod.plugins.objectives._draws import log_mean_exp, weigh
 
 if TYPE_CHECKING:
-    from genmod.model import LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["DReG"]
 

@@ -7,15 +7,15 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.divergence import Divergence
 from genmod.errors import UsageError
-from genmod.objective import Objective, Terms
-from genmod.options import Doc
-from genmod.parallel import batch_mean
-from genmod.training.schedule import Schedule
+from genmod.interfaces.divergence import Divergence
+from genmod.interfaces.objective import Objective, Terms
+from genmod.options.schedule import Schedule
+from genmod.options.schema import Doc
+from genmod.system.parallel import batch_mean
 
 if TYPE_CHECKING:
-    from genmod.model import LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["ELBO"]
 

@@ -6,15 +6,15 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
+from genmod.distributions.gradients import with_gradient_of
 from genmod.errors import UsageError
-from genmod.objective import Objective, Terms
-from genmod.options import Doc
-from genmod.parallel import batch_mean
-from genmod.surrogates import with_gradient_of
-from genmod.training.schedule import Schedule
+from genmod.interfaces.objective import Objective, Terms
+from genmod.options.schedule import Schedule
+from genmod.options.schema import Doc
+from genmod.system.parallel import batch_mean
 
 if TYPE_CHECKING:
-    from genmod.model import LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["GECO"]
 

@@ -6,12 +6,12 @@ import torch
 from annotated_types import Ge, Lt
 from torch import Tensor
 
-from genmod.objective import Objective, Terms
-from genmod.options import Doc
-from genmod.plugins.objectives.penalties import corrupt, squared_jacobian
+from genmod.interfaces.objective import Objective, Terms
+from genmod.options.schema import Doc
+from genmod.plugins.objectives._penalties import corrupt, squared_jacobian
 
 if TYPE_CHECKING:
-    from genmod.model import LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["Reconstruction"]
 

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
 from genmod.errors import UndefinedError
-from genmod.layers import flat_size
-from genmod.posterior import Posterior
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
 
 __all__ = ["Delta", "DeltaPosterior"]
 

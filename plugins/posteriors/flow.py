@@ -8,14 +8,14 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from genmod.distributions import bounded_log_scale, diagonal_normal
+from genmod.distributions.normal import bounded_log_scale, diagonal_normal
 from genmod.errors import UsageError
-from genmod.layers import flat_size
-from genmod.options import Doc
-from genmod.plugins.posteriors.maps import Affine, Householder, Planar, Radial
-from genmod.plugins.posteriors.neural_maps import NeuralKind, NeuralMaps
-from genmod.plugins.posteriors.transported import Map, Transported
-from genmod.posterior import Posterior
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._maps import Affine, Householder, Planar, Radial
+from genmod.plugins.posteriors._neural_maps import NeuralKind, NeuralMaps
+from genmod.plugins.posteriors._transported import Map, Transported
 
 __all__ = ["FlowPosterior"]
 

@@ -5,9 +5,9 @@ from typing import final
 from torch import Tensor, nn
 from torch.distributions import Gamma, Independent, constraints
 
-from genmod.distributions import bounded_log_scale
-from genmod.layers import flat_size
-from genmod.posterior import Posterior
+from genmod.distributions.normal import bounded_log_scale
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
 
 __all__ = ["GammaPosterior"]
 

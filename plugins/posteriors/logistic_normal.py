@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, kl_divergence, register_kl
 from torch.distributions.constraints import Constraint
 
-from genmod.distributions import bounded_log_scale, diagonal_normal
-from genmod.layers import flat_size
-from genmod.plugins.posteriors.simplex import require_classes, stacked
-from genmod.posterior import Posterior
+from genmod.distributions.normal import bounded_log_scale, diagonal_normal
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
+from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["LogisticNormal", "LogisticNormalPosterior", "contrasts"]
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
 
-from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_normal
-from genmod.layers import flat_size
-from genmod.posterior import Posterior
+from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
 
 __all__ = ["CorrelatedNormal", "NormalFullPosterior"]
 

@@ -8,10 +8,10 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
 
-from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_normal
-from genmod.layers import flat_size
-from genmod.options import Doc
-from genmod.posterior import Posterior
+from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Doc
 
 __all__ = ["LowRankNormal", "NormalLowRankPosterior"]
 

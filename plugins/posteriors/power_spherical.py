@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.distributions import Dirichlet, Distribution, constraints
 from torch.nn.functional import normalize
 
-from genmod.distributions import bounded_log_scale
-from genmod.layers import flat_size
-from genmod.plugins.posteriors.sphere import around, log_area, require_vector, unit_sphere
-from genmod.posterior import Posterior
+from genmod.distributions.normal import bounded_log_scale
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
+from genmod.plugins.posteriors._sphere import around, log_area, require_vector, unit_sphere
 
 __all__ = ["PowerSpherical", "PowerSphericalPosterior"]
 

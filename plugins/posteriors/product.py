@@ -6,9 +6,9 @@ from typing import Annotated, final
 from annotated_types import MinLen
 from torch import Tensor, nn
 
-from genmod.options import Doc
-from genmod.plugins.posteriors.side_by_side import Beside, Product, make_parts
-from genmod.posterior import Posterior
+from genmod.interfaces.posterior import Posterior
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._side_by_side import Beside, Product, make_parts
 
 __all__ = ["ProductPosterior"]
 

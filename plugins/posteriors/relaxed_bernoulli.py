@@ -6,11 +6,11 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
-from genmod.layers import flat_size
-from genmod.options import Doc
-from genmod.plugins.posteriors.bits import Bit, RelaxedBit
-from genmod.posterior import Posterior
-from genmod.training.schedule import Schedule
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
+from genmod.options.schedule import Schedule
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._bits import Bit, RelaxedBit
 
 __all__ = ["RelaxedBernoulliPosterior"]
 

@@ -6,11 +6,11 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import constraints, register_kl
 
-from genmod.layers import flat_size
-from genmod.options import Doc
-from genmod.plugins.posteriors.simplex import OneHot, RelaxedOneHot, require_classes, stacked
-from genmod.posterior import Posterior
-from genmod.training.schedule import Schedule
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
+from genmod.options.schedule import Schedule
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot, require_classes, stacked
 
 __all__ = ["RelaxedCategoricalPosterior"]
 

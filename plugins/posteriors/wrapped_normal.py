@@ -7,12 +7,12 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod.distributions import bounded_log_scale, diagonal_normal
-from genmod.layers import flat_size
-from genmod.options import Doc
-from genmod.plugins.posteriors.ball import PoincareBall, distance_and_log, exp_from, log_stretch
-from genmod.plugins.posteriors.sphere import require_vector
-from genmod.posterior import Posterior
+from genmod.distributions.normal import bounded_log_scale, diagonal_normal
+from genmod.interfaces.posterior import Posterior
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._ball import PoincareBall, distance_and_log, exp_from, log_stretch
+from genmod.plugins.posteriors._sphere import require_vector
 
 __all__ = ["WrappedNormal", "WrappedNormalPosterior"]
 

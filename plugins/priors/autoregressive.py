@@ -11,11 +11,11 @@ from torch.distributions import Categorical, Distribution, constraints
 from torch.nn import functional
 
 from genmod.errors import UsageError
-from genmod.layers import activation as activation_of
-from genmod.layers import flat_size
-from genmod.options import Activation, Doc
-from genmod.plugins.posteriors.simplex import require_classes, stacked
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.nn.layers import activation as activation_of
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Activation, Doc
+from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["AutoregressivePrior", "Chain"]
 

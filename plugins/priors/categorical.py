@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.plugins.posteriors.simplex import OneHot, require_classes, stacked
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.plugins.posteriors._simplex import OneHot, require_classes, stacked
 
 __all__ = ["CategoricalPrior"]
 

@@ -7,11 +7,11 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
-from genmod.distributions import bounded_log_scale, diagonal_normal
+from genmod.distributions.normal import bounded_log_scale, diagonal_normal
 from genmod.errors import UndefinedError, UsageError
-from genmod.layers import flat_size, mlp
-from genmod.options import Activation, Doc
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.nn.layers import flat_size, mlp
+from genmod.options.schema import Activation, Doc
 
 __all__ = ["ConditionalPrior"]
 

@@ -7,9 +7,9 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import Dirichlet, Distribution, Independent, constraints
 
-from genmod.options import Doc
-from genmod.plugins.posteriors.simplex import require_classes, stacked
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["DirichletPrior"]
 

@@ -8,12 +8,12 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.distributions import diagonal_normal
-from genmod.layers import flat_size
-from genmod.options import Doc
-from genmod.plugins.posteriors.neural_maps import NeuralMaps
-from genmod.plugins.posteriors.transported import Transported
-from genmod.prior import Prior
+from genmod.distributions.normal import diagonal_normal
+from genmod.interfaces.prior import Prior
+from genmod.nn.layers import flat_size
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._neural_maps import NeuralMaps
+from genmod.plugins.posteriors._transported import Transported
 
 __all__ = ["FlowPrior"]
 

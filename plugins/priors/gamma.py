@@ -7,8 +7,8 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import Gamma, Independent, constraints
 
-from genmod.options import Doc
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
 
 __all__ = ["GammaPrior"]
 

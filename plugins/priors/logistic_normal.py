@@ -8,10 +8,10 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.options import Doc
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._simplex import require_classes, stacked
 from genmod.plugins.posteriors.logistic_normal import LogisticNormal, contrasts
-from genmod.plugins.posteriors.simplex import require_classes, stacked
-from genmod.prior import Prior
 
 __all__ = ["LogisticNormalPrior"]
 

@@ -7,9 +7,9 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, constraints
 
-from genmod.distributions import bounded_log_scale, diagonal_normal
-from genmod.options import Doc
-from genmod.prior import Prior
+from genmod.distributions.normal import bounded_log_scale, diagonal_normal
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
 
 __all__ = ["MixturePrior"]
 

@@ -3,7 +3,7 @@
 from typing import NoReturn, final
 
 from genmod.errors import UndefinedError
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
 
 __all__ = ["NoPrior"]
 

@@ -7,9 +7,9 @@ from annotated_types import MinLen
 from torch import nn
 
 from genmod.errors import UsageError
-from genmod.options import Doc
-from genmod.plugins.posteriors.side_by_side import Beside, Product, make_parts
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._side_by_side import Beside, Product, make_parts
 
 __all__ = ["ProductPrior"]
 

@@ -8,9 +8,9 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 from torch.distributions import Independent, constraints
 
-from genmod.options import Doc
-from genmod.plugins.posteriors.bits import RelaxedBit
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._bits import RelaxedBit
 
 __all__ = ["RelaxedBernoulliPrior"]
 

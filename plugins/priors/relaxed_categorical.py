@@ -7,9 +7,9 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.options import Doc
-from genmod.plugins.posteriors.simplex import RelaxedOneHot, require_classes, stacked
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._simplex import RelaxedOneHot, require_classes, stacked
 
 __all__ = ["RelaxedCategoricalPrior"]
 

@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.distributions import Distribution, register_kl
 from torch.nn.functional import normalize
 
+from genmod.interfaces.prior import Prior
+from genmod.plugins.posteriors._sphere import log_area, require_vector, unit_sphere
 from genmod.plugins.posteriors.power_spherical import PowerSpherical
-from genmod.plugins.posteriors.sphere import log_area, require_vector, unit_sphere
 from genmod.plugins.posteriors.vmf import VonMisesFisher
-from genmod.prior import Prior
 
 __all__ = ["UniformSphere", "UniformSpherePrior"]
 

@@ -10,11 +10,11 @@ from torch.distributions import Categorical, Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod.errors import UndefinedError, UsageError
-from genmod.options import Doc
-from genmod.prior import Prior
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
 
 if TYPE_CHECKING:
-    from genmod.model import LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["DistributionMixture", "VampPrior"]
 

@@ -7,11 +7,11 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
-from genmod.options import Doc
-from genmod.plugins.posteriors.ball import PoincareBall
-from genmod.plugins.posteriors.sphere import require_vector
+from genmod.interfaces.prior import Prior
+from genmod.options.schema import Doc
+from genmod.plugins.posteriors._ball import PoincareBall
+from genmod.plugins.posteriors._sphere import require_vector
 from genmod.plugins.posteriors.wrapped_normal import WrappedNormal
-from genmod.prior import Prior
 
 __all__ = ["WrappedNormalPrior"]
 

@@ -9,10 +9,10 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.options import Doc
-from genmod.plugins.samplers.standard import Standard
-from genmod.random import seed_for, seeded
-from genmod.sampler import Sampler
+from genmod.interfaces.sampler import Sampler
+from genmod.options.schema import Doc
+from genmod.plugins.samplers._standard import Standard
+from genmod.system.random import seed_for, seeded
 
 __all__ = ["FlowSampler"]
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
-from genmod.plugins.samplers.standard import scale_tril_of, shaped, spread
-from genmod.sampler import Sampler
+from genmod.interfaces.sampler import Sampler
+from genmod.plugins.samplers._standard import scale_tril_of, shaped, spread
 
 __all__ = ["GaussianSampler"]
 

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
 
 from genmod.errors import UsageError
-from genmod.options import Doc
-from genmod.plugins.samplers.standard import shaped, spread
-from genmod.random import seed_for
-from genmod.sampler import Sampler
+from genmod.interfaces.sampler import Sampler
+from genmod.options.schema import Doc
+from genmod.plugins.samplers._standard import shaped, spread
+from genmod.system.random import seed_for
 
 __all__ = ["GmmSampler"]
 

@@ -10,17 +10,17 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from genmod.assembly import assemble
-from genmod.composition import compose
-from genmod.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
-from genmod.model import LatentVariableModel
-from genmod.options import Doc
-from genmod.plugins.samplers.standard import Standard
-from genmod.random import seed_for, seeded
-from genmod.registry import Registry
-from genmod.sampler import Sampler
+from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
+from genmod.interfaces.sampler import Sampler
+from genmod.model.assembly import assemble
+from genmod.model.build import compose
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.options.schema import Doc
+from genmod.plugins.samplers._standard import Standard
+from genmod.registry.lookup import Registry
+from genmod.system.random import seed_for, seeded
 from genmod.training.events import Event
-from genmod.training.loop import train
+from genmod.training.train import train
 
 __all__ = ["Generated", "VaeSampler"]
 

@@ -78,7 +78,7 @@ def test_dry_run_writes_nothing_and_says_the_same(genmod):
 
 
 def test_dry_run_allocates_no_weights(genmod, monkeypatch):
-    monkeypatch.setattr("genmod.assembly.assemble", pytest.fail)
+    monkeypatch.setattr("genmod.model.assembly.assemble", pytest.fail)
     assert genmod("build", "--dry-run").code == 0
 
 
@@ -186,7 +186,7 @@ def test_trained_model_is_never_overwritten_unasked(genmod, monkeypatch):
     assert genmod("build", "--encoder", "mlp").code == 0
     train("model")
     before = Path("model/model.safetensors").read_bytes()
-    monkeypatch.setattr("genmod.assembly.assemble", pytest.fail)
+    monkeypatch.setattr("genmod.model.assembly.assemble", pytest.fail)
     done = genmod("build", "--encoder", "mlp", "--seed", 5)
     assert (done.code, done.out) == (2, "")
     assert "model holds a trained model" in done.err

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from genmod.cli.completion import _options, model_directories
-from genmod.options import options_of
-from genmod.registry import Registry
+from genmod.options.schema import options_of
+from genmod.registry.lookup import Registry
 
 CLASSES = [p for p in Registry(third_party=False).components() if p.kind not in ("recipe", "reproduction")]
 HEAVY = ("torch", "torchvision", "numpy", "pydantic")

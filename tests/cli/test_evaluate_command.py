@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import genmod as library
-from genmod.assembly import open_dataset
 from genmod.cli.metrics import number as format_number
+from genmod.model.assembly import open_dataset
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from genmod.component import KINDS
+from genmod.registry.component import KINDS
 
 WRONG = '"encoder", "wide", "genmod_other:Wide", summary="wider\\tthan\\rothers", aliases=("broad",)'
 

@@ -12,8 +12,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import genmod as library
-from genmod.assembly import open_dataset
-from genmod.pictures import choose_examples, codes, interpolation, reconstruction_grid
+from genmod.figures import choose_examples, codes, interpolation, reconstruction_grid
+from genmod.model.assembly import open_dataset
 
 COMMANDS = {
     "sample": "samples",

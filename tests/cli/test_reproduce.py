@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from genmod import selftest
+from genmod.testing import selftest
 
 TOML = """
 summary = "one model"

@@ -7,9 +7,9 @@ import tomllib
 
 import pytest
 
-from genmod.component import KINDS
-from genmod.grid import USUAL
-from genmod.registry import Registry
+from genmod.model.compatibility import USUAL
+from genmod.registry.component import KINDS
+from genmod.registry.lookup import Registry
 from genmod.spec import SPEC_KINDS
 
 ASSEMBLED = {*SPEC_KINDS, "recipe"}

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import genmod
-from genmod.assembly import assemble
-from genmod.composition import compose
-from genmod.dataset import Batch, DataInfo, TensorSplit
+from genmod.data.dataset import Batch, DataInfo, TensorSplit
 from genmod.explorer import bind, explorer_app, make_server, scene, standalone
+from genmod.model.assembly import assemble
+from genmod.model.build import compose
 
 EVIL = "<script>window.stolen = 1</script>"
 NAME = "</script><img src=x onerror='window.stolen = 1'>"

@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 import genmod
-from genmod.assembly import assemble
-from genmod.composition import compose
-from genmod.dataset import DataInfo
+from genmod.data.dataset import DataInfo
 from genmod.errors import UndefinedError
 from genmod.explorer.graph import decoder_graph, encoder_graph, trace
+from genmod.model.assembly import assemble
+from genmod.model.build import compose
 
 TOLERANCE = 1e-4
 COLOUR = DataInfo((3, 19, 14), levels=256)

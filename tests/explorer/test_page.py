@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import genmod
-from genmod.dataset import Batch, TensorSplit
+from genmod.data.dataset import Batch, TensorSplit
 from genmod.explorer import page, scene, standalone
 from genmod.explorer.graph import Graph
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import genmod
-from genmod.dataset import Batch, TensorSplit
+from genmod.data.dataset import Batch, TensorSplit
 from genmod.errors import FileError
 from genmod.explorer import bind, explorer_app
-from genmod.pictures.views import decode_means
+from genmod.figures.views import decode_means
 
 dumped = json.dumps
 TOKEN = {"X-Genmod-Token": "secret"}

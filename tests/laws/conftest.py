@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from genmod import UsageError
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 from genmod.spec import MODEL_KINDS
 from genmod.testing.case import Case
 from genmod.testing.inputs import variants

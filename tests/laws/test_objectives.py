@@ -7,9 +7,9 @@ from itertools import product
 import torch
 
 from genmod import DataInfo, UsageError, compose
-from genmod.assembly import assemble
-from genmod.registry import Registry
-from genmod.training.schedule import Schedule
+from genmod.model.assembly import assemble
+from genmod.options.schedule import Schedule
+from genmod.registry.lookup import Registry
 
 DATA = DataInfo((6,), low=-1.0, high=1.0)
 REGISTRY = Registry(third_party=False)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from genmod import DataInfo, UsageError
-from genmod.assembly import assemble, blueprint
-from genmod.composition import compose
+from genmod.model.assembly import assemble, blueprint
+from genmod.model.build import compose
 from genmod.plugins.priors.autoregressive import AutoregressivePrior
 
 

@@ -6,7 +6,7 @@ from scipy import integrate, stats
 from torch.distributions import Bernoulli, RelaxedBernoulli, kl_divergence
 
 from genmod import UsageError, build
-from genmod.plugins.posteriors.bits import Bit, RelaxedBit
+from genmod.plugins.posteriors._bits import Bit, RelaxedBit
 from genmod.plugins.posteriors.relaxed_bernoulli import RelaxedBernoulliPosterior
 from genmod.plugins.priors.bernoulli import BernoulliPrior
 from genmod.plugins.priors.relaxed_bernoulli import RelaxedBernoulliPrior

@@ -16,8 +16,8 @@ from torch.distributions import (
 )
 
 from genmod import Batch, DataInfo, Decoder, TensorSplit, compose, evaluate
-from genmod.assembly import assemble
 from genmod.evaluation import bits_per_dim
+from genmod.model.assembly import assemble
 
 LOC, SCALE = 0.4, 0.02
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from genmod import DataInfo, UsageError, compose
-from genmod.assembly import assemble
-from genmod.training.schedule import Clock
+from genmod.model.assembly import assemble
+from genmod.options.schedule import Clock
 
 RATES = torch.tensor([[0.2, 1.6], [0.6, 0.1]], dtype=torch.float64)
 """Nats by example and dimension; 2.1 and 0.4 in all for the two dimensions, 1.25 for each example on average."""

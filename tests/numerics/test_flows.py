@@ -5,10 +5,10 @@ import torch
 from torch.distributions import Distribution, MultivariateNormal
 
 from genmod import UsageError, build, diagonal_normal
+from genmod.plugins.posteriors._maps import Affine, Householder, Planar, Radial
+from genmod.plugins.posteriors._neural_maps import NeuralMaps, _ZukoMap
+from genmod.plugins.posteriors._transported import Transported
 from genmod.plugins.posteriors.flow import FlowPosterior
-from genmod.plugins.posteriors.maps import Affine, Householder, Planar, Radial
-from genmod.plugins.posteriors.neural_maps import NeuralMaps, _ZukoMap
-from genmod.plugins.posteriors.transported import Transported
 from genmod.plugins.priors.flow import FlowPrior
 
 KINDS = ["planar", "radial", "householder", "iaf", "maf", "nsf", "realnvp"]

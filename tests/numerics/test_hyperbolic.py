@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Normal
 
 from genmod import UsageError, build
-from genmod.plugins.posteriors.ball import PoincareBall, distance_and_log, exp_from
+from genmod.plugins.posteriors._ball import PoincareBall, distance_and_log, exp_from
 from genmod.plugins.posteriors.wrapped_normal import WrappedNormal, WrappedNormalPosterior
 from genmod.plugins.priors.wrapped_normal import WrappedNormalPrior
 

@@ -9,18 +9,18 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torch.distributions.kl import _KL_REGISTRY
 
 from genmod import LogScaleNormal, UsageError, diagonal_normal
-from genmod.distributions import StandardNormal, standard_normal
+from genmod.distributions.normal import StandardNormal, standard_normal
 from genmod.plugins.decoders.continuous_bernoulli import ContinuousBernoulli
-from genmod.plugins.posteriors.bits import Bit
+from genmod.plugins.posteriors._bits import Bit
+from genmod.plugins.posteriors._side_by_side import Product
+from genmod.plugins.posteriors._simplex import OneHot
 from genmod.plugins.posteriors.logistic_normal import LogisticNormal
 from genmod.plugins.posteriors.normal_full import CorrelatedNormal
 from genmod.plugins.posteriors.normal_lowrank import LowRankNormal
 from genmod.plugins.posteriors.power_spherical import PowerSpherical
-from genmod.plugins.posteriors.side_by_side import Product
-from genmod.plugins.posteriors.simplex import OneHot
 from genmod.plugins.posteriors.vmf import VonMisesFisher
 from genmod.plugins.priors.uniform_sphere import UniformSphere
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 from genmod.testing.supports import same_support
 
 REGISTRY = Registry(third_party=False)

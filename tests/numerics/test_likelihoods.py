@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage, stats
 
 from genmod import Batch, DataInfo, TensorSplit, UsageError, compose, evaluate
-from genmod.assembly import assemble
+from genmod.model.assembly import assemble
 from genmod.plugins.decoders.beta import BetaDecoder
 from genmod.plugins.decoders.categorical import LevelCategorical
 from genmod.plugins.decoders.discretized_logistic import DiscretizedLogistic

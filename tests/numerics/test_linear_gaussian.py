@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from genmod import Batch, DataInfo, Dataset, TensorSplit, compose, evaluate, train
-from genmod.assembly import assemble
+from genmod.model.assembly import assemble
 from genmod.plugins.datasets.digits import Digits
 
 LINEAR = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genmod import DataInfo, bounded_log_scale, build, diagonal_normal
-from genmod.distributions import LOG_SCALE_BOUND
+from genmod.distributions.normal import LOG_SCALE_BOUND
 from genmod.plugins.decoders.gaussian import GaussianDecoder
 from genmod.plugins.posteriors.normal import NormalPosterior
 

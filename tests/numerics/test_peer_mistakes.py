@@ -26,15 +26,15 @@ from genmod import (
     evaluate,
     train,
 )
-from genmod.assembly import assemble, blueprint
+from genmod.model.assembly import assemble, blueprint
+from genmod.options.schedule import Clock, Schedule
 from genmod.plugins.decoders.bernoulli import BernoulliDecoder
 from genmod.plugins.decoders.gaussian import GaussianDecoder
 from genmod.plugins.divergences.kl import KL
 from genmod.plugins.divergences.kl_mc import MonteCarloKL
 from genmod.plugins.objectives.elbo import ELBO
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 from genmod.training.metrics import RunningMeans
-from genmod.training.schedule import Clock, Schedule
 
 INFO = DataInfo((6,), low=-1.0, high=1.0)
 

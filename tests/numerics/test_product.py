@@ -5,12 +5,12 @@ import torch
 from torch.distributions import Categorical, Normal, constraints, kl_divergence
 
 from genmod import UsageError, build, diagonal_normal, load, save
-from genmod.options import Text
+from genmod.options.schema import Text
+from genmod.plugins.posteriors._neural_maps import _ZukoMap
+from genmod.plugins.posteriors._side_by_side import Beside, Product
 from genmod.plugins.posteriors.flow import FlowPosterior
-from genmod.plugins.posteriors.neural_maps import _ZukoMap
 from genmod.plugins.posteriors.product import ProductPosterior
 from genmod.plugins.posteriors.relaxed_categorical import OneHot
-from genmod.plugins.posteriors.side_by_side import Beside, Product
 from genmod.plugins.priors.product import ProductPrior
 
 B = 5

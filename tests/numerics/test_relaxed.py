@@ -8,8 +8,8 @@ from scipy import stats
 from torch.distributions import RelaxedOneHotCategorical, kl_divergence
 
 from genmod import UsageError, build
+from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot
 from genmod.plugins.posteriors.relaxed_categorical import RelaxedCategoricalPosterior
-from genmod.plugins.posteriors.simplex import OneHot, RelaxedOneHot
 
 LOGITS = torch.tensor([0.5, -1.0, 1.5], dtype=torch.float64)
 

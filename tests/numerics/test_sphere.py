@@ -11,8 +11,8 @@ from torch.distributions import kl_divergence
 from torch.nn.functional import normalize
 
 from genmod import UsageError
+from genmod.plugins.posteriors._sphere import around, log_area
 from genmod.plugins.posteriors.power_spherical import PowerSpherical, PowerSphericalPosterior
-from genmod.plugins.posteriors.sphere import around, log_area
 from genmod.plugins.posteriors.vmf import VonMisesFisher, mean_length
 from genmod.plugins.priors.uniform_sphere import UniformSphere
 

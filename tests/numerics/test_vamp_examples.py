@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genmod import Batch, DataInfo, Dataset, TensorSplit, UsageError, build, compose, load, save, train
-from genmod.assembly import assemble
+from genmod.model.assembly import assemble
 from genmod.training.prepare import prepare
 from genmod.training.signals import Interrupted
 

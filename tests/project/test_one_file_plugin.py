@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from genmod import diagonal_normal
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 from genmod.testing import run_checks
 
 FILE = Path(__file__).parents[2] / "examples" / "one-file-plugin" / "geometric_js.py"

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from genmod.component import KINDS
+from genmod.registry.component import KINDS
 
 
 def made(environment, folder, name, kinds):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEADER = "from genmod.component import Component, hookimpl\n"
+HEADER = "from genmod.registry.component import Component, hookimpl\n"
 
 
 class Site:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from genmod.errors import UsageError
-from genmod.registry import Registry, current_registry, use_registry
+from genmod.registry.lookup import Registry, current_registry, use_registry
 
 BOMB = "raise RuntimeError('imported')"
 
@@ -123,7 +123,7 @@ def test_default_is_made_from_the_environment(site, python):
     site.add("genmod-a", BOMB)
     code = """
 import json, os
-from genmod.registry import current_registry
+from genmod.registry.lookup import current_registry
 os.environ["GENMOD_PLUGINS"] = ""  # too early is not asked for: the first use decides
 print(json.dumps({s.distribution: s.status for s in current_registry().plugins()}))
 """

@@ -5,17 +5,17 @@ import tomllib
 
 import pytest
 
-from genmod import discovery
-from genmod.component import KINDS
 from genmod.errors import PluginError
-from genmod.registry import Registry
+from genmod.registry import discovery
+from genmod.registry.component import KINDS
+from genmod.registry.lookup import Registry
 
 BUILTIN = Registry(third_party=False).components()
 
 LIST = """
 import json, sys
 before = set(sys.modules)
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 imported = set(sys.modules) - before
 registry = Registry()
 registry.components()
@@ -27,7 +27,7 @@ try:
     registry.find("encoder", "no-such-encoder")
 except ValueError:
     pass
-watched = ["torch", "torchvision", "numpy", "pydantic", "rich", "scipy", "sklearn", "PIL", "genmod.encoder"]
+watched = ["torch", "torchvision", "numpy", "pydantic", "rich", "scipy", "sklearn", "PIL", "genmod.interfaces.encoder"]
 print(json.dumps([[m for m in watched if m in sys.modules], "importlib.metadata" in imported]))
 """
 

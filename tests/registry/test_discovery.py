@@ -3,7 +3,7 @@
 import importlib.metadata
 import sys
 
-from genmod.discovery import find_plugins, installed, normalised, own_plugins
+from genmod.registry.discovery import find_plugins, installed, normalised, own_plugins
 
 
 def found(*distributions):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from genmod.discovery import find_plugins
 from genmod.errors import PluginError, UsageError
-from genmod.loader import cause
-from genmod.registry import Registry
+from genmod.registry.discovery import find_plugins
+from genmod.registry.loader import cause
+from genmod.registry.lookup import Registry
 
-HOOK = "from genmod.component import Component, hookimpl\n@hookimpl\ndef genmod_components():\n"
+HOOK = "from genmod.registry.component import Component, hookimpl\n@hookimpl\ndef genmod_components():\n"
 GOOD = HOOK + "    yield Component('encoder', 'fine', 'x:Y')\n"
 
 
@@ -67,7 +67,7 @@ def test_streams_are_put_back(site, take, stream):
     site.add("genmod-closes", f"import sys\n{take.format(stream)}\n")
     code = """
 import sys
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 Registry().plugins()
 print("out")
 print("err", file=sys.stderr)
@@ -99,7 +99,7 @@ def test_current_folder_is_put_back(site, tmp_path, monkeypatch):
             "7 is not a component name",
         ),
         (
-            "from genmod.component import Component, hookimpl\nclass Mine(Component):\n    __post_init__ = print\n"
+            "from genmod.registry.component import Component, hookimpl\nclass Mine(Component):\n    __post_init__ = print\n"
             "@hookimpl\ndef genmod_components(): yield Mine('encoder', '../up', 'x:Y')",
             "'../up' is not a component name",
         ),

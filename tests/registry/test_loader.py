@@ -7,10 +7,10 @@ import time
 import pytest
 
 from genmod.errors import PluginError
-from genmod.loader import quiet
-from genmod.registry import Registry, use_registry
+from genmod.registry.loader import quiet
+from genmod.registry.lookup import Registry, use_registry
 
-HOOK = "from genmod.component import Component, hookimpl\n@hookimpl\ndef genmod_components():\n"
+HOOK = "from genmod.registry.component import Component, hookimpl\n@hookimpl\ndef genmod_components():\n"
 GOOD = 'Component("encoder", "good", "x:Y")'
 
 
@@ -49,7 +49,7 @@ def test_nothing_to_contribute_is_ok(site):
         ("", "it has no hook genmod_components"),
         ("def genmod_components(): return []", "it has no hook genmod_components"),
         (
-            "from genmod.component import hookimpl\n@hookimpl\ndef genmod_component(): return []",
+            "from genmod.registry.component import hookimpl\n@hookimpl\ndef genmod_component(): return []",
             "genmod_component, which",
         ),
         (HOOK + "    return None", "returns None"),
@@ -106,7 +106,7 @@ def test_missing_entry_module_and_attribute(site):
 
 def test_plugin_object_instead_of_module(site):
     source = """
-from genmod.component import Component, hookimpl
+from genmod.registry.component import Component, hookimpl
 class Plugin:
     @hookimpl
     def genmod_components(self):
@@ -201,7 +201,7 @@ def test_heavy_imports_are_told_by_plugin(site, python):
     (site.path / "pydantic.py").write_text("")
     code = """
 import json
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 print(json.dumps({s.distribution: [s.status, s.imports_heavy] for s in Registry().plugins()}))
 """
     states = python("-c", code)
@@ -260,8 +260,8 @@ def test_broken_plugin_is_loaded_once(site):
 def test_plugin_that_asks_for_components_while_it_is_loaded(site):
     site.plugin("genmod-a", '"encoder", "a", "x:Y"')
     source = """
-from genmod.component import Component, hookimpl
-from genmod.registry import current_registry
+from genmod.registry.component import Component, hookimpl
+from genmod.registry.lookup import current_registry
 @hookimpl
 def genmod_components():
     seen = [p.name for p in current_registry().components("encoder") if not p.builtin]

@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from genmod.errors import FileError, PluginError, UsageError
-from genmod.registry import MissingPluginError, Registry
+from genmod.registry.lookup import MissingPluginError, Registry
 
 SOURCE = """
 from genmod import Component, hookimpl
-from genmod.templates.decoder import TemplateDecoder
+from genmod.scaffold.templates.decoder import TemplateDecoder
 
 class Mine(TemplateDecoder):
     '''Mine.'''

@@ -9,7 +9,7 @@ from genmod.__main__ import path_without_current
 PROBE = """
 import json, sys
 def main():
-    from genmod.registry import Registry
+    from genmod.registry.lookup import Registry
     print(json.dumps({"plugins": [s.distribution for s in Registry().plugins()], "path": sys.path}))
 """
 EVIL = "open('ran', 'w').close()\n"

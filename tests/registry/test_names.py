@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from genmod.component import KINDS
 from genmod.errors import PluginError, UsageError
-from genmod.registry import MissingPluginError, Registry, UnknownComponentError
+from genmod.registry.component import KINDS
+from genmod.registry.lookup import MissingPluginError, Registry, UnknownComponentError
 
 
 def third_party(registry, kind):

@@ -5,12 +5,12 @@ import sys
 import pytest
 
 from genmod.errors import PluginError
-from genmod.provenance import find_recorded, migrated
-from genmod.registry import MissingPluginError, Registry, UnknownComponentError
+from genmod.registry.lookup import MissingPluginError, Registry, UnknownComponentError
+from genmod.registry.migration import find_recorded, migrated
 from genmod.spec import ComponentSpec
 
 CLASS = """
-from genmod.templates.encoder import TemplateEncoder
+from genmod.scaffold.templates.encoder import TemplateEncoder
 class Plain(TemplateEncoder):
     pass
 class Migrates(TemplateEncoder):
@@ -117,7 +117,7 @@ def test_changed_file(tmp_path):
     path = tmp_path / "my_part.py"
     path.write_text(
         "from genmod import Component, hookimpl\n@hookimpl\ndef genmod_components():\n"
-        '    yield Component("encoder", "thing", "genmod.templates.encoder:TemplateEncoder")\n'
+        '    yield Component("encoder", "thing", "genmod.scaffold.templates.encoder:TemplateEncoder")\n'
     )
     registry = Registry(files=[path])
     now = registry.find("encoder", "thing").version

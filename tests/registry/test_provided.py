@@ -3,10 +3,10 @@
 import pytest
 
 from genmod.errors import PluginError
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 
 NETWORK = """
-from genmod.encoder import Encoder
+from genmod.interfaces.encoder import Encoder
 print("noise")
 class Good(Encoder):
     def forward(self, x):
@@ -40,7 +40,7 @@ def provided(site):
 
 def test_loads_the_class(provided, capsys):
     good = provided("genmod_net:Good").load()
-    from genmod.encoder import Encoder
+    from genmod.interfaces.encoder import Encoder
 
     assert good.__name__ == "Good"
     assert issubclass(good, Encoder)
@@ -63,7 +63,7 @@ def test_loads_a_nested_class(provided):
         ("..a:X", "TypeError"),
         ("genmod_net:", "AttributeError"),
         ("genmod_net:function", "genmod_net:function is a function, not a class"),
-        ("genmod_net:Stranger", "genmod_net:Stranger is not a subclass of genmod.encoder:Encoder"),
+        ("genmod_net:Stranger", "genmod_net:Stranger is not a subclass of genmod.interfaces.encoder:Encoder"),
         ("genmod_net:Half", "genmod_net:Half does not define forward"),
     ],
 )

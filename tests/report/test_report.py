@@ -12,11 +12,11 @@ import torch
 
 import genmod
 from genmod import Batch, DataInfo, TensorSplit
-from genmod.assembly import blueprint, open_dataset
-from genmod.composition import compose
 from genmod.errors import FileError, UsageError
-from genmod.options import Text
-from genmod.plots import Curve
+from genmod.figures.curves import Curve
+from genmod.model.assembly import blueprint, open_dataset
+from genmod.model.build import compose
+from genmod.options.schema import Text
 from genmod.report import report
 from genmod.report.charts import bars, chart, nice_ticks
 from genmod.report.commands import build_command, train_command

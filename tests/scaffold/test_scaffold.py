@@ -5,9 +5,9 @@ import tomllib
 
 import pytest
 
-from genmod.component import KINDS
 from genmod.errors import FileError, UsageError
-from genmod.registry import Registry
+from genmod.registry.component import KINDS
+from genmod.registry.lookup import Registry
 from genmod.scaffold import new_plugin, plugin_files
 from genmod.testing import run_checks
 

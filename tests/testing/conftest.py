@@ -2,7 +2,7 @@
 
 import pytest
 
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 
 
 @pytest.fixture(scope="session")

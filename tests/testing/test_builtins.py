@@ -11,7 +11,7 @@ from PIL import Image
 from genmod.plugins.datasets import cifar10
 from genmod.plugins.datasets.fashion_mnist import FashionMNIST
 from genmod.plugins.datasets.mnist import MNIST
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 from genmod.testing import run_checks
 
 COMPONENTS = Registry(third_party=False).components()

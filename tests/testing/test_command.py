@@ -9,7 +9,7 @@ from genmod.cli.app import run
 
 FILE = """
 from genmod import Component, hookimpl
-from genmod.templates.prior import TemplatePrior
+from genmod.scaffold.templates.prior import TemplatePrior
 
 class Prior(TemplatePrior):
     '''Learned normals; UsageError.'''

@@ -10,9 +10,9 @@ import torch
 
 from genmod import Component, Doc
 from genmod.errors import PluginError, UsageError
-from genmod.registry import Registry
-from genmod.templates.encoder import TemplateEncoder
-from genmod.templates.prior import TemplatePrior
+from genmod.registry.lookup import Registry
+from genmod.scaffold.templates.encoder import TemplateEncoder
+from genmod.scaffold.templates.prior import TemplatePrior
 from genmod.testing import CHECKS, run_checks
 from genmod.testing.runner import Outcome, Report
 
@@ -123,7 +123,7 @@ def test_same_result_whatever_the_random_state(registry):
 
 
 def test_targets(registry):
-    record = Component("prior", "mine", "genmod.templates.prior:TemplatePrior", "learned normal")
+    record = Component("prior", "mine", "genmod.scaffold.templates.prior:TemplatePrior", "learned normal")
     assert {o.component for o in run_checks(record, registry=registry).checks} == {"prior/mine"}
     assert {o.component for o in run_checks(TemplatePrior, registry=registry).checks} == {
         "prior/TemplatePrior"
@@ -155,7 +155,7 @@ def test_plugin_that_gives_nothing(tmp_path, monkeypatch):
 
 
 TESTS = """
-from genmod.templates.encoder import TemplateEncoder
+from genmod.scaffold.templates.encoder import TemplateEncoder
 from genmod.testing import parametrize_with_checks
 
 class Wrong(TemplateEncoder):

@@ -33,22 +33,22 @@ from genmod import (
     diagonal_normal,
     mean_row,
 )
-from genmod.distributions import LogScaleNormal
-from genmod.registry import Registry
-from genmod.templates.dataset import TemplateDataset
-from genmod.templates.decoder import TemplateDecoder
-from genmod.templates.divergence import TemplateDivergence
-from genmod.templates.encoder import TemplateEncoder
-from genmod.templates.features import TemplateFeatures
-from genmod.templates.metric import TemplateMetric
-from genmod.templates.network import TemplateNetwork
-from genmod.templates.objective import TemplateObjective
-from genmod.templates.posterior import TemplatePosterior
-from genmod.templates.prior import TemplatePrior
-from genmod.templates.sampler import TemplateSampler
-from genmod.templates.tracker import TemplateTracker
+from genmod.distributions.normal import LogScaleNormal
+from genmod.options.schedule import Clock
+from genmod.registry.lookup import Registry
+from genmod.scaffold.templates.dataset import TemplateDataset
+from genmod.scaffold.templates.decoder import TemplateDecoder
+from genmod.scaffold.templates.divergence import TemplateDivergence
+from genmod.scaffold.templates.encoder import TemplateEncoder
+from genmod.scaffold.templates.features import TemplateFeatures
+from genmod.scaffold.templates.metric import TemplateMetric
+from genmod.scaffold.templates.network import TemplateNetwork
+from genmod.scaffold.templates.objective import TemplateObjective
+from genmod.scaffold.templates.posterior import TemplatePosterior
+from genmod.scaffold.templates.prior import TemplatePrior
+from genmod.scaffold.templates.sampler import TemplateSampler
+from genmod.scaffold.templates.tracker import TemplateTracker
 from genmod.testing import CHECKS, run_checks
-from genmod.training.schedule import Clock
 
 
 @dataclass(frozen=True)
@@ -1036,20 +1036,20 @@ def site(tmp_path, monkeypatch):
     return install
 
 
-ENCODER = '"genmod.templates.encoder:TemplateEncoder"'
+ENCODER = '"genmod.scaffold.templates.encoder:TemplateEncoder"'
 
 RECORDS = [
     ("check_discovery", f'"encoder", "x", {ENCODER}, "fine"', {"before": "import torch\n"}),
     ("check_summary", f'"encoder", "x", {ENCODER}', {}),
     ("check_summary", f'"encoder", "x", {ENCODER}, "{"long " * 30}"', {}),
-    ("check_class", '"encoder", "x", "genmod.templates.network:TemplateNetwork", "fine"', {}),
-    ("check_class", '"encoder", "x", "genmod.templates.encoder:Misspelt", "fine"', {}),
+    ("check_class", '"encoder", "x", "genmod.scaffold.templates.network:TemplateNetwork", "fine"', {}),
+    ("check_class", '"encoder", "x", "genmod.scaffold.templates.encoder:Misspelt", "fine"', {}),
     (
         "check_docstring",
         '"prior", "x", "genmod_prior:Undocumented", "fine"',
         {
             "genmod_prior__py": """
-from genmod.templates.prior import TemplatePrior
+from genmod.scaffold.templates.prior import TemplatePrior
 class Undocumented(TemplatePrior):
     pass
 """

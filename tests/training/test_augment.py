@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from genmod import DataInfo, UsageError
+from genmod.options.text import parse_call, plain_value
 from genmod.training.augment import Augmentation
-from genmod.training.calls import parse_call, plain_value
 
 INFO = DataInfo((1, 8, 8), levels=256)
 

@@ -12,7 +12,7 @@ import torch
 
 import genmod
 from genmod.errors import UsageError
-from genmod.parallel import batch_mean, gather_batch
+from genmod.system.parallel import batch_mean, gather_batch
 from genmod.training.distributed import SharedNoise, Team
 
 

@@ -75,7 +75,7 @@ def test_a_failure_to_draw_stops_nothing_and_is_told_once(tmp_path, monkeypatch)
     def fail(*_, **__):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(importlib.import_module("genmod.pictures.grid"), "grid", fail)
+    monkeypatch.setattr(importlib.import_module("genmod.figures.grid"), "grid", fail)
     told = []
     _, result = run(
         tmp_path / "model", film_every=1, on_event=lambda e: told.append(e.text) if e.text else None

@@ -19,7 +19,7 @@ from genmod import (
     load,
     train,
 )
-from genmod.assembly import assemble
+from genmod.model.assembly import assemble
 from genmod.training.batches import Batches
 
 INFO = DataInfo((6,), low=-4.0, high=4.0)

@@ -4,7 +4,7 @@ import pytest
 
 import genmod
 from genmod import DataError
-from genmod.assembly import open_dataset
+from genmod.model.assembly import open_dataset
 
 
 @pytest.mark.slow
@@ -23,7 +23,7 @@ def test_ten_epochs_reach_minus_94_nats():
         data.split("train")
     except DataError as error:
         pytest.skip(error.message)
-    from genmod.assembly import assemble
+    from genmod.model.assembly import assemble
 
     model = assemble(spec, info)
     genmod.train(model, data, epochs=10, device="cpu")

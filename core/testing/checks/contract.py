@@ -6,10 +6,10 @@ import json
 import subprocess
 import sys
 
-from genmod.component import KINDS
 from genmod.errors import GenmodError
-from genmod.options import REQUIRED, options_of, to_json, validate
-from genmod.provided import resolve
+from genmod.options.schema import REQUIRED, options_of, to_json, validate
+from genmod.registry.component import KINDS
+from genmod.registry.provided import resolve
 from genmod.spec import MODEL_KINDS
 from genmod.testing.case import Case
 from genmod.testing.check import NotApplicable, check_for, expect
@@ -34,7 +34,7 @@ _POSITIONAL = {
 _DISCOVER = """
 import json, sys
 distribution, sys.path[:] = json.loads(sys.argv[1])
-from genmod.registry import Registry
+from genmod.registry.lookup import Registry
 registry = Registry(only=[distribution])
 found = [s for s in registry.plugins() if s.distribution == distribution]
 print(json.dumps([[s.entry_point, s.status, s.reason, s.imports_heavy] for s in found]))

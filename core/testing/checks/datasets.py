@@ -9,9 +9,9 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from genmod.dataset import Batch, DataInfo, Dataset, Split, SplitName, default_root
+from genmod.data.dataset import Batch, DataInfo, Dataset, Split, SplitName, default_root
 from genmod.errors import DataError
-from genmod.options import validate
+from genmod.options.schema import validate
 from genmod.testing.case import Case
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
 from genmod.testing.checks.modules import random_state_untouched

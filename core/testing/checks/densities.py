@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.dataset import DataInfo
+from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
 from genmod.testing.case import Case, jostle, mean_of, whole
 from genmod.testing.check import NotApplicable, check_for, expect

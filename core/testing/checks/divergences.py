@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from genmod.divergence import Divergence
 from genmod.errors import UndefinedError, UsageError
+from genmod.interfaces.divergence import Divergence
 from genmod.testing.case import Case, whole
 from genmod.testing.check import NotApplicable, check_for, expect, expect_close
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from genmod.dataset import DataInfo
-from genmod.features import Features
-from genmod.random import reseed, seeded
+from genmod.data.dataset import DataInfo
+from genmod.interfaces.features import Features
+from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case
 from genmod.testing.check import check_for, expect, expect_close
 from genmod.testing.checks.modules import random_state_untouched
@@ -69,7 +69,7 @@ def check_features_rows(case: Case) -> None:
 
 @check_for(
     "features",
-    remedy="begin fit() anew, with a generator or genmod.random.seeded of the seed given",
+    remedy="begin fit() anew, with a generator or genmod.system.random.seeded of the seed given",
     once=True,
 )
 def check_features_fit(case: Case) -> None:

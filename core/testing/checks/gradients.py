@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from genmod.random import reseed
+from genmod.system.random import reseed
 from genmod.testing.case import Case, jostle
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
 from genmod.testing.quadrature import grid

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import torch
 
-from genmod.assembly import assemble
-from genmod.composition import compose
-from genmod.dataset import Batch, DataInfo, Factor, Split, TensorSplit
+from genmod.data.dataset import Batch, DataInfo, Factor, Split, TensorSplit
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.row import Row, Undefined
 from genmod.evaluation.runner import measure
 from genmod.evaluation.subject import Subject
-from genmod.metric import Metric
-from genmod.model import LatentVariableModel
-from genmod.random import reseed, seeded
+from genmod.interfaces.metric import Metric
+from genmod.model.assembly import assemble
+from genmod.model.build import compose
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case
 from genmod.testing.check import NotApplicable, check_for, expect
 from genmod.testing.checks.modules import random_state_untouched

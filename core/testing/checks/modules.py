@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genmod.random import reseed
+from genmod.system.random import reseed
 from genmod.testing.case import BATCH, Case, Trial, whole
 from genmod.testing.check import NotApplicable, check_for, expect, expect_close
 

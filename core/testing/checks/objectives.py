@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from genmod.errors import UsageError
-from genmod.model import LatentVariableModel
-from genmod.objective import Terms
-from genmod.options import options_of, validate
+from genmod.interfaces.objective import Terms
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.options.schedule import Clock, Schedule
+from genmod.options.schema import options_of, validate
 from genmod.testing.case import Case
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect, expect_close
 from genmod.testing.reference import (
@@ -20,7 +21,6 @@ from genmod.testing.reference import (
     reference_model,
     set_exact_posterior,
 )
-from genmod.training.schedule import Clock, Schedule
 
 __all__: list[str] = []
 

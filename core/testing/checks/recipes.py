@@ -4,8 +4,8 @@ import tomllib
 
 import torch
 
-from genmod.assembly import assemble, blueprint, open_dataset, resolve
 from genmod.errors import DataError, GenmodError
+from genmod.model.assembly import assemble, blueprint, open_dataset, resolve
 from genmod.spec import ModelSpec
 from genmod.testing.case import Case
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect

@@ -2,11 +2,11 @@
 
 import math
 
-from genmod.assembly import blueprint, open_dataset
 from genmod.errors import DataError, GenmodError
 from genmod.evaluation.runner import make_metrics
-from genmod.registry import use_registry
-from genmod.reproduction import Reproduction
+from genmod.experiments import Reproduction
+from genmod.model.assembly import blueprint, open_dataset
+from genmod.registry.lookup import use_registry
 from genmod.testing.case import Case
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
 

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod.errors import UsageError
-from genmod.random import reseed, seeded
-from genmod.sampler import Sampler
+from genmod.interfaces.sampler import Sampler
+from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case, mean_of
 from genmod.testing.check import NotApplicable, check_for, expect, expect_close
 from genmod.testing.checks.modules import random_state_untouched
@@ -93,7 +93,9 @@ def check_sampler_recovers(case: Case) -> None:
     expect(off.max() < 0.25, f"the widths of draws are {width.tolist()}, of the codes {wanted.tolist()}")
 
 
-@check_for("sampler", remedy="begin fit() anew, with a generator or genmod.random.seeded of the seed given")
+@check_for(
+    "sampler", remedy="begin fit() anew, with a generator or genmod.system.random.seeded of the seed given"
+)
 def check_sampler_seed(case: Case) -> None:
     """The same codes and seed give the same fit, bit for bit, whatever was drawn or fitted before."""
     first = fitted(case, _PLAIN, _FEW).state_dict()
@@ -107,7 +109,9 @@ def check_sampler_seed(case: Case) -> None:
         expect(torch.equal(tensor, again[name]), f"{name} differs between two fits from one seed")
 
 
-@check_for("sampler", remedy="draw from a generator of your own, or within genmod.random.seeded", once=True)
+@check_for(
+    "sampler", remedy="draw from a generator of your own, or within genmod.system.random.seeded", once=True
+)
 def check_sampler_random_state(case: Case) -> None:
     """Fitting leaves the global random states of Python, NumPy and torch as they were."""
     made = new(case, _PLAIN)

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genmod.options import validate
+from genmod.interfaces.tracker import Tracker
+from genmod.options.schema import validate
 from genmod.testing.case import Case
 from genmod.testing.check import NotApplicable, check_for, expect
-from genmod.tracker import Tracker
 
 __all__: list[str] = []
 

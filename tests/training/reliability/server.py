@@ -14,9 +14,9 @@ import traceback
 import torch
 
 import genmod
-from genmod.assembly import open_dataset
-from genmod.bundle import read_spec
+from genmod.bundle.model import read_spec
 from genmod.errors import GenmodError
+from genmod.model.assembly import open_dataset
 
 torch.set_num_threads(1)
 

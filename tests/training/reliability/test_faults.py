@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from genmod.errors import FileError
-from genmod.files import alone_in, staged_directory, write_bytes
+from genmod.system.files import alone_in, staged_directory, write_bytes
 from genmod.training.checkpoint import Checkpoint, newest, save_checkpoint
 
 ERRORS = {"write": errno.ENOSPC, "fsync": errno.EIO, "rename": errno.EACCES, "mkdir": errno.EDQUOT}

@@ -111,8 +111,8 @@ def go(directory, components, settings, *, streamed=False, stop=None, resume=Fal
 
 
 def build_model(components):
-    from genmod.assembly import assemble
-    from genmod.composition import compose
+    from genmod.model.assembly import assemble
+    from genmod.model.build import compose
 
     latent = components["latent"]
     parts = {kind: part for kind, part in components.items() if kind != "latent"}
@@ -125,7 +125,7 @@ def left(directory):
     assert passed_over == []
     tensors = {f"{name}/{key}": t for name, group in found.tensors.items() for key, t in group.items()}
     for name in ("best", "last"):
-        weights = genmod.bundle.read_any_tensors(
+        weights = genmod.bundle.model.read_any_tensors(
             directory / {"best": "model.safetensors", "last": "last.safetensors"}[name]
         )
         tensors |= {f"{name} file/{key}": t for key, t in weights.items()}

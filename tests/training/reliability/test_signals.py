@@ -12,8 +12,8 @@ import pytest
 import genmod
 from genmod.training import validation
 from genmod.training.checkpoint import newest
-from genmod.training.loop import train
 from genmod.training.signals import STOP_SIGNALS, Interrupted, StopSignals
+from genmod.training.train import train
 
 OPTIONS = ["--steps", "300", "--batch-size", "32", "--device", "cpu", "--log-every", "7", "--ema", "0.9"]
 MODEL = {"encoder": {"name": "mlp", "hidden": [32]}}
@@ -125,7 +125,7 @@ class Slow:
                 os.kill(os.getpid(), number)
             return means(*arguments, **options)
 
-        monkeypatch.setattr("genmod.training.run.validation_means", slow)
+        monkeypatch.setattr("genmod.training.trainer.validation_means", slow)
 
 
 def test_while_validating(monkeypatch, tmp_path):

@@ -1,0 +1,162 @@
+"""A fitted sampler on disk: a folder ``sampler`` in the model directory, written and replaced as one."""
+
+import shlex
+from pathlib import Path
+
+from genmod.bundle.model import checksum, is_double, read_spec, read_tensors, write_tensors
+from genmod.errors import FileError, GenmodError, UndefinedError, UsageError
+from genmod.interfaces.sampler import Origin, Sampler
+from genmod.options.schema import validate
+from genmod.registry.lookup import Registry, current_registry
+from genmod.registry.migration import find_recorded, migrated
+from genmod.spec import parse_json, read_text
+from genmod.system.files import alone_in, remove_leftovers, staged_directory, write_json
+from genmod.system.random import seeded
+
+__all__ = ["check_no_sampler", "has_sampler", "read_origin", "read_sampler", "save_sampler", "write_sampler"]
+
+FORMAT = 1
+_FOLDER = "sampler"
+_DESCRIPTION = "sampler.json"
+_STATE = "sampler.safetensors"
+
+
+def has_sampler(directory: Path) -> bool:
+    """Whether a sampler was fitted in a model directory."""
+    return (directory / _FOLDER / _DESCRIPTION).is_file()
+
+
+def check_no_sampler(directory: Path, *, overwrite: bool) -> None:
+    """Refuse to fit a sampler where one would be lost.
+
+    Raises:
+        FileError: there is one, and it may not be replaced.
+    """
+    if has_sampler(directory) and not overwrite:
+        raise FileError(
+            f"{directory} has a sampler already: {read_origin(directory).component.name}",
+            hint="replace it with --overwrite",
+        )
+
+
+def save_sampler(sampler: Sampler, directory: Path | str, *, overwrite: bool = False) -> Path:
+    """Write a fitted sampler into the directory of its model, in one step.
+
+    Args:
+        sampler: as :func:`genmod.fit_sampler` gives it.
+        directory: a model directory.
+        overwrite: replace a sampler that is there.
+
+    Returns:
+        The folder of the sampler.
+
+    Raises:
+        UsageError: it was not fitted by :func:`genmod.fit_sampler`.
+        FileError: there is a sampler, or no model; or it cannot be written.
+    """
+    directory = Path(directory)
+    read_spec(directory)
+    check_no_sampler(directory, overwrite=overwrite)
+    with alone_in(directory):
+        remove_leftovers(directory)
+        write_sampler(sampler, directory)
+    return directory / _FOLDER
+
+
+def write_sampler(sampler: Sampler, directory: Path) -> None:
+    """Write a sampler, in place of one that is there; see :func:`save_sampler`."""
+    if sampler.origin is None:
+        raise UsageError(
+            "nothing says what this sampler was fitted to, so that it cannot be saved",
+            hint="fit it with genmod.fit_sampler(model, sampler=…)",
+        )
+    state = sampler.state_dict()
+    plain = {"format": FORMAT, **sampler.origin.to_json(), "state": checksum(state)}
+    with staged_directory(directory / _FOLDER) as stage:
+        write_json(stage / _DESCRIPTION, plain)
+        write_tensors(stage / _STATE, state)
+
+
+def read_origin(directory: Path | str) -> Origin:
+    """What the sampler in a model directory is, and what it was fitted to.
+
+    Raises:
+        FileError: there is none, or its description is damaged.
+    """
+    return _read(Path(directory))[0]
+
+
+def _read(directory: Path) -> tuple[Origin, str]:
+    """The origin, and the checksum of the state."""
+    path = directory / _FOLDER / _DESCRIPTION
+    if not path.exists():
+        raise FileError(f"{directory} has no sampler", hint=_fit_line(directory, ""))
+    plain = parse_json(read_text(path, "description of a sampler"), str(path))
+    if isinstance(plain, dict) and plain.get("format", FORMAT) != FORMAT:
+        raise FileError(
+            f"{path} has format {plain['format']!r}; this version of genmod reads format {FORMAT}",
+            hint="pip install --upgrade genmod-torch",
+        )
+    try:
+        return Origin.from_json(plain), str(plain["state"])
+    except (GenmodError, KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is damaged: {error!r}", hint=_fit_line(directory, "gmm")) from None
+
+
+def read_sampler(
+    directory: Path,
+    *,
+    weights: str,
+    latent_shape: tuple[int, ...],
+    device: str = "cpu",
+    registry: Registry | None = None,
+) -> Sampler:
+    """The sampler in a model directory, in evaluation mode.
+
+    Args:
+        directory: the model directory.
+        weights: SHA-256 of the weights that the model has.
+        latent_shape: shape of its latents.
+        device: where to put it.
+        registry: where its name is looked up; the current one by default.
+
+    Raises:
+        UndefinedError: it was fitted to other weights; says what to type.
+        FileError: it is missing or damaged.
+        PluginError: its plugin is missing or broken.
+    """
+    origin, state = _read(directory)
+    name = origin.component.name
+    if (origin.weights, origin.latent_shape) != (weights, latent_shape):
+        raise UndefinedError(
+            f"the sampler in {directory} ({name}) was fitted to other weights than the model has now",
+            hint=f"fit it again: {_fit_line(directory, name)}\n"
+            f"or draw from the prior: genmod sample {shlex.quote(str(directory))} --from prior",
+        )
+    provided = find_recorded(registry or current_registry(), "sampler", origin.component)
+    cls = provided.load()
+    values = validate(cls, migrated(provided, origin.component), "sampler", label=f"sampler {name}")
+    path = directory / _FOLDER / _STATE
+    try:
+        # What is drawn here is replaced, and nobody's draws are to depend on when it is read.
+        with seeded(0):
+            made: Sampler = cls(latent_shape, **values)
+            made.reserve(origin.count)
+    except (MemoryError, RuntimeError) as error:
+        raise FileError(f"{path} is damaged: {error}", hint=_fit_line(directory, name)) from None
+    if is_double(path):
+        made = made.double()
+    try:
+        tensors = read_tensors(path, made.state_dict())
+        if checksum(tensors) != state:
+            raise FileError(f"{path} is damaged: it is not the state that {_DESCRIPTION} was written with")
+    except FileError as error:
+        raise FileError(error.message, hint=f"fit it again: {_fit_line(directory, name)}") from error
+    made.load_state_dict(tensors)
+    made.origin = origin
+    return made.to(device).eval().requires_grad_(False)
+
+
+def _fit_line(directory: Path, name: str) -> str:
+    place = shlex.quote(str(directory))
+    return f"genmod fit-sampler {place} --sampler {name or 'gmm'}{' --overwrite' if name else ''}"

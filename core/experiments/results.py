@@ -1,0 +1,133 @@
+"""What came out of an experiment, beside what was published."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from genmod.experiments.experiment import Reproduction
+from genmod.system.environment import environment, git_state, versions
+
+__all__ = ["Figure", "results_of"]
+
+
+def results_of(
+    experiment: Reproduction, done: Sequence[Mapping[str, Any]], device: str, command: Sequence[str]
+) -> dict[str, Any]:
+    """Everything that is kept of an experiment: what was run, what came out, and what is to be said of that.
+
+    Args:
+        experiment: which.
+        done: the results of its models so far.
+        device: where they were trained.
+        command: that made them.
+    """
+    table = experiment.table
+    figures = _figures(done)
+    return {
+        "name": experiment.name,
+        "quick": experiment.quick,
+        **{key: table[key] for key in ("summary", "paper", "protocol")},
+        "differences": table.get("differences", ""),
+        "budget": {"full": _budget(table, quick=False), "this": _budget(table, quick=experiment.quick)},
+        "command": list(command),
+        "versions": versions(),
+        "environment": environment("cpu" if device == "auto" else device),
+        "git": git_state(),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "complete": len(done) == len(experiment.trials),
+        "seeds": experiment.seeds,
+        "figures": [asdict(each) for each in figures.values()],
+        "targets": [_judged(target, figures) for target in table.get("target", [])],
+        "claims": [_claimed(claim, figures) for claim in table.get("claim", [])],
+        "runs": list(done),
+    }
+
+
+def _budget(table: Mapping[str, Any], *, quick: bool) -> dict[str, Any]:
+    merged = {**table.get("train", {}), **(table.get("quick", {}).get("train", {}) if quick else {})}
+    seeds = table.get("quick", {}).get("seeds", table.get("seeds", [0])) if quick else table.get("seeds", [0])
+    return {
+        **{key: merged[key] for key in ("epochs", "steps", "batch_size") if key in merged},
+        "seeds": len(seeds),
+    }
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number of a run: of its only seed, or the mean over its seeds.
+
+    Args:
+        run: name of the run.
+        metric: which number.
+        value: the number.
+        standard_error: over seeds where there are several, else over examples; None where it is not known.
+        seeds: how many.
+        better: which way is better.
+    """
+
+    run: str
+    metric: str
+    value: float
+    standard_error: float | None
+    seeds: int
+    better: str
+
+
+def _figures(done: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Figure]:
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for result in done:
+        for row in result["evaluation"]["rows"]:
+            found.setdefault((result["run"], row["name"]), []).append(row)
+    figures = {}
+    for (run, metric), rows in found.items():
+        values = [row["value"] for row in rows]
+        several = len(values) > 1
+        single = rows[0]["standard_error"]
+        error = statistics.stdev(values) / math.sqrt(len(values)) if several else single
+        figures[run, metric] = Figure(
+            run, metric, statistics.fmean(values), error, len(values), rows[0]["better"]
+        )
+    return figures
+
+
+def _judged(target: Mapping[str, Any], figures: Mapping[tuple[str, str], Figure]) -> dict[str, Any]:
+    """A published number beside ours."""
+    ours = figures.get((target["run"], target["metric"]))
+    if ours is None:
+        return {**target, "ours": None, "verdict": "not measured"}
+    gap = ours.value - target["value"]
+    ahead = gap < 0 if ours.better == "lower" else gap > 0
+    if abs(gap) <= target["tolerance"]:
+        verdict = "reproduced"
+    else:
+        verdict = "better than published" if ahead and ours.better else "missed"
+    return {
+        **target,
+        "ours": ours.value,
+        "standard_error": ours.standard_error,
+        "difference": gap,
+        "verdict": verdict,
+    }
+
+
+def _claimed(claim: Mapping[str, Any], figures: Mapping[tuple[str, str], Figure]) -> dict[str, Any]:
+    """Which of two is better, as published and here: confirmed from a gap of two standard errors."""
+    better = figures.get((claim["better"], claim["metric"]))
+    other = figures.get((claim["than"], claim["metric"]))
+    if better is None or other is None:
+        return {**claim, "difference": None, "verdict": "not measured"}
+    gap = better.value - other.value
+    ahead = gap if better.better != "lower" else -gap
+    error = None
+    if better.standard_error is not None and other.standard_error is not None:
+        error = math.hypot(better.standard_error, other.standard_error)
+    if error is None:
+        verdict = "undecided, for want of an uncertainty"
+    elif ahead > 2 * error:
+        verdict = "confirmed"
+    else:
+        verdict = "contradicted" if ahead < -2 * error else "undecided"
+    return {**claim, "difference": gap, "standard_error": error, "verdict": verdict}

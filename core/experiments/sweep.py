@@ -1,0 +1,231 @@
+"""A grid of runs: every combination of some values, each in a directory of its own."""
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genmod.bundle.model import is_trained, load, read_spec, save
+from genmod.errors import UsageError
+from genmod.model.build import compose
+from genmod.options.schema import Text
+from genmod.spec import SPEC_KINDS, ModelSpec
+from genmod.training.settings import TrainSettings
+
+__all__ = [
+    "Point",
+    "base_spec",
+    "differing",
+    "flattened",
+    "points",
+    "run_point",
+    "split_values",
+    "train_or_go_on",
+]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of a grid.
+
+    Args:
+        name: of its directory, such as ``beta=4,latent=8``.
+        values: what is set, by path: ``latent``, a kind of component, ``kind.option`` or ``train.setting``.
+    """
+
+    name: str
+    values: Mapping[str, str]
+
+    def spec(self, base: ModelSpec) -> ModelSpec:
+        """The specification of this point.
+
+        Raises:
+            UsageError: a path that names no part of the model.
+        """
+        components = {path: value for path, value in self.values.items() if path in SPEC_KINDS}
+        options = {
+            path: Text(value)
+            for path, value in self.values.items()
+            if path not in components and path != "latent" and not path.startswith("train.")
+        }
+        latent = self.values.get("latent")
+        composed = base
+        for kind, name in components.items():
+            composed = composed.with_component(kind, name)
+        if latent is not None:
+            composed = composed.with_latent(latent)
+        return composed.with_options(options)
+
+    def settings(self) -> dict[str, Any]:
+        """The training settings of this point.
+
+        Raises:
+            UsageError: there is no such setting.
+        """
+        found = {}
+        for path, value in self.values.items():
+            if path.startswith("train."):
+                name = path.removeprefix("train.")
+                if name not in TrainSettings.names():
+                    raise UsageError(
+                        f"no such setting: {name}", hint=f"settings: {', '.join(TrainSettings.names())}"
+                    )
+                found[name] = _plain(value)
+        return found
+
+
+def points(axes: Mapping[str, Sequence[str]]) -> Iterator[Point]:
+    """Every combination, in the order in which a nested loop visits them.
+
+    Raises:
+        UsageError: an axis without values.
+
+    Example:
+        >>> [point.name for point in points({"objective.beta": ["1", "4"], "latent": ["8"]})]
+        ['beta=1,latent=8', 'beta=4,latent=8']
+    """
+    empty = [path for path, values in axes.items() if not values]
+    if empty:
+        raise UsageError(f"no values for {', '.join(empty)}", hint="write -s objective.beta=1,2,4")
+    last = [path.rpartition(".")[2] for path in axes]
+    short = [path if last.count(name) > 1 else name for path, name in zip(axes, last, strict=True)]
+    for combination in itertools.product(*axes.values()):
+        parts = [f"{name}={_safe(value)}" for name, value in zip(short, combination, strict=True)]
+        yield Point(",".join(parts) or "run", dict(zip(axes, combination, strict=True)))
+
+
+def split_values(text: str) -> list[str]:
+    """The values of an axis: separated by commas, lists in brackets being one value each.
+
+    Example:
+        >>> split_values("1, 2,4"), split_values("[32,64],[16]")
+        (['1', '2', '4'], ['[32,64]', '[16]'])
+    """
+    return [value.strip() for value in re.findall(r"\[[^\]]*\]|[^,]+", text) if value.strip()]
+
+
+def run_point(
+    base: ModelSpec,
+    point: Point,
+    directory: Path,
+    *,
+    root: Path | None = None,
+    on_event: Callable[[Any], None] | None = None,
+) -> str:
+    """Build and train one point, or go on with it, or leave it alone where it is done.
+
+    Returns:
+        ``done before``, or the status of the run.
+
+    Raises:
+        UsageError: the directory holds another model.
+    """
+    return train_or_go_on(
+        point.spec(base), directory / point.name, point.settings(), root=root, on_event=on_event
+    )
+
+
+def train_or_go_on(
+    spec: ModelSpec,
+    place: Path,
+    settings: Mapping[str, Any],
+    *,
+    root: Path | None = None,
+    on_event: Callable[[Any], None] | None = None,
+) -> str:
+    """Build and train a model in a directory, or go on with it, or leave it alone where it is done.
+
+    Args:
+        spec: of the model.
+        place: its directory.
+        settings: of its training.
+        root: folder with data files.
+        on_event: called with news.
+
+    Returns:
+        ``done before``, or the status of the run.
+    """
+    from genmod.model.assembly import assemble, open_dataset
+    from genmod.training.train import train
+
+    dataset = open_dataset(spec, root)
+    if is_trained(place):
+        record = json.loads((place / "run.json").read_text(encoding="utf-8"))
+        if record.get("status") in ("finished", "stopped early"):
+            return "done before"
+        model = load(place, weights="last")
+        resume = (place / "checkpoints").is_dir() and any((place / "checkpoints").glob("step-*"))
+        if resume:
+            return train(model, dataset, directory=place, resume=True, on_event=on_event).status
+    model = assemble(spec, dataset.info, seed=int(settings.get("seed", 0)))
+    save(model, place, overwrite=True)
+    return train(model, dataset, directory=place, on_event=on_event, **settings).status
+
+
+def base_spec(recipe: str | None, file: Path | None) -> tuple[ModelSpec, dict[str, list[str]]]:
+    """What a sweep starts from, and the axes of table ``[sweep]`` in the file.
+
+    Raises:
+        UsageError: the file has no such form.
+    """
+    if file is None:
+        return compose(recipe), {}
+    import tomllib
+
+    from genmod.spec import read_text
+
+    try:
+        table = tomllib.loads(read_text(file, "sweep"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is no TOML: {error}") from None
+    axes = table.pop("sweep", {})
+    if not isinstance(axes, dict) or not all(isinstance(values, list) for values in axes.values()):
+        raise UsageError(
+            f"[sweep] in {file} must give a list for each path", hint='"objective.beta" = [1, 2, 4]'
+        )
+    own = ModelSpec.from_table(table, where=str(file))
+    spec = compose(components=own.components, latent=own.latent)
+    return spec, {path: [_text(value) for value in values] for path, values in axes.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _plain(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _safe(value: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", value).strip("_") or "_"
+
+
+def differing(specs: Sequence[ModelSpec]) -> list[str]:
+    """The paths in which specifications differ, and so what tells them apart."""
+    flat = [dict(_flatten(spec)) for spec in specs]
+    paths = list(dict.fromkeys(path for each in flat for path in each))
+    return [path for path in paths if len({repr(each.get(path)) for each in flat}) > 1]
+
+
+def flattened(directory: Path) -> dict[str, Any]:
+    """Everything that is set about the model and the run of a directory, by path."""
+    spec, _ = read_spec(directory)
+    flat = dict(_flatten(spec))
+    if is_trained(directory):
+        record = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+        flat |= {f"train.{name}": value for name, value in record.get("settings", {}).items()}
+    return flat
+
+
+def _flatten(spec: ModelSpec) -> Iterator[tuple[str, Any]]:
+    yield "latent", list(spec.latent) if len(spec.latent) > 1 else spec.latent[0]
+    for kind, part in spec.components.items():
+        yield kind, part.name
+        for name, value in part.options.items():
+            yield f"{kind}.{name}", value

@@ -1,0 +1,65 @@
+"""Where most of a prior lies on the plane that latents are drawn on."""
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from genmod.figures.plane import Plane
+from genmod.figures.scene import Scene
+from genmod.figures.space import inside
+from genmod.figures.views import (
+    evaluating,
+)
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Contours", "contours"]
+
+_SHARES = (0.9, 0.5)
+
+Contours = tuple[Tensor, Tensor, Tensor, list[float]]
+
+
+def contours(scene: Scene, plane: Plane) -> Contours | None:
+    """Where 50 % and 90 % of the prior lie: its density where that is in the plane, else that of projected draws."""
+    draws = plane.points[1]
+    if len(draws) < 10 or scene.space in ("sphere", "classes", "binary"):
+        return None
+    both = torch.cat([draws, plane.points[0]]).double()
+    low, high = (draws.double().quantile(q, dim=0) for q in (0.001, 0.999))
+    pad = 0.25 * (high - low)
+    low, high = low - pad, high + pad
+    if not bool((high > low).all()) or not both.isfinite().all():
+        return None
+    x, y = (
+        torch.linspace(float(a), float(b), 120, dtype=torch.float64) for a, b in zip(low, high, strict=True)
+    )
+    mesh = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1).reshape(-1, 2)
+    density = _density(scene, plane, mesh)
+    at_draws = _density(scene, plane, draws.double())
+    levels = sorted(float(at_draws.quantile(1 - share)) for share in _SHARES)
+    if not levels[0] < levels[1] or not density.isfinite().any():
+        return None
+    return x, y, density.reshape(120, 120), levels
+
+
+def _density(scene: Scene, plane: Plane, points: Tensor) -> Tensor:
+    model = scene.model
+    if plane.direct and model.prior.has_density and scene.context is None:
+        z = points.to(model.device, model.dtype).reshape(-1, *model.latent_shape)
+        lies = inside(model, z)
+        values = torch.zeros(len(z), dtype=torch.float64)
+        with evaluating(model, scene.seed):
+            if lies.any():
+                values[lies] = model.prior().log_prob(z[lies.to(z.device)]).exp().double().cpu()
+        return values
+    from scipy.stats import gaussian_kde
+
+    try:
+        found = gaussian_kde(plane.points[1].double().T.numpy())(points.T.numpy())
+    except (ValueError, ArithmeticError):
+        return torch.full((len(points),), math.nan, dtype=torch.float64)
+    return torch.from_numpy(found)

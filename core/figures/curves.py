@@ -1,0 +1,254 @@
+"""Curves of runs, from their ``metrics.jsonl``."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genmod.bundle.model import read_spec
+from genmod.errors import UndefinedError, UsageError
+from genmod.training.tracking import read_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "MAIN", "Curve", "curves", "draw", "metrics_of", "read_curves", "running_mean"]
+
+MAIN = ("loss", "elbo", "rate", "distortion")
+"""The metrics that are drawn unless others are asked for, where there are rows of them."""
+
+COLOURS = ("#2f6fb3", "#d9731a", "#2b8a5b", "#b3417a", "#7a5bc2", "#8a6d1f", "#1f8f99", "#c23b3b")
+"""One for each run; told apart by most people who see colours differently, on white and on black."""
+
+_NOT_METRICS = ("step", "epoch", "split")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one split over one run.
+
+    Args:
+        run: name of the directory.
+        metric: what it is, as in ``metrics.jsonl``.
+        split: ``train``, means over the examples since the row before, or ``validation``.
+        steps: optimizer steps done at each point.
+        epochs: passes over the data done at each point.
+        values: of the metric, nats where it is a loss.
+        window: how many rows each value is the mean of.
+    """
+
+    run: str
+    metric: str
+    split: str
+    steps: tuple[int, ...]
+    epochs: tuple[float, ...]
+    values: tuple[float, ...]
+    window: int = 1
+
+    @property
+    def label(self) -> str:
+        """What it is called in a legend."""
+        return self.split + (f", mean of {self.window} rows" if self.window > 1 else "")
+
+
+def metrics_of(directory: Path | str) -> tuple[str, ...]:
+    """The metrics that a run has rows of, in the order in which they first come."""
+    rows = read_rows(Path(directory) / "metrics.jsonl")
+    return tuple(dict.fromkeys(name for row in rows for name in row if name not in _NOT_METRICS))
+
+
+def read_curves(
+    directories: Iterable[Path | str], metrics: Sequence[str] = (), *, smooth: int = 1
+) -> list[Curve]:
+    """Every curve of some metrics of some runs: run by run, metric by metric, training before validation.
+
+    Args:
+        directories: of models.
+        metrics: which; those of :data:`MAIN` that there are by default.
+        smooth: how many rows of training each value is the mean of; validation is left as it is.
+
+    Raises:
+        FileError: a directory holds no model.
+        UndefinedError: nothing was trained in one.
+        UsageError: no run has such a metric, or fewer than one row is to be averaged.
+    """
+    if smooth < 1:
+        raise UsageError(f"means of {smooth} rows were asked for; give a whole number from 1")
+    found = []
+    for place in map(Path, directories):
+        read_spec(place)
+        rows = read_rows(place / "metrics.jsonl")
+        if not rows:
+            raise UndefinedError(
+                f"{place} has no metrics: nothing was trained there",
+                hint=f"train it first: genmod train {place}",
+            )
+        found.append((str(place), rows))
+    known = list(dict.fromkeys(name for _, rows in found for row in rows for name in row))
+    known = [name for name in known if name not in _NOT_METRICS]
+    for name in metrics:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            raise UsageError(
+                f"there is no metric {name!r} in these runs"
+                + (f"; did you mean {close[0]}?" if close else ""),
+                hint=f"one of: {', '.join(known)}",
+            )
+    wanted = list(dict.fromkeys(metrics)) or [name for name in MAIN if name in known] or known
+    return [
+        curve
+        if split == "validation"
+        else replace(curve, values=running_mean(curve.values, smooth), window=smooth)
+        for run, rows in found
+        for metric in wanted
+        for split in ("train", "validation")
+        if (curve := _curve(run, rows, metric, split)) is not None
+    ]
+
+
+def running_mean(values: Sequence[float], window: int) -> tuple[float, ...]:
+    """Each value averaged with those before it, ``window`` of them all together; fewer at the beginning.
+
+    Example:
+        >>> running_mean([4.0, 2.0, 0.0], 2)
+        (4.0, 3.0, 1.0)
+    """
+    parts = (values[max(0, end - window) : end] for end in range(1, len(values) + 1))
+    return tuple(sum(part) / len(part) for part in parts)
+
+
+def curves(
+    directories: Sequence[Path | str] | Path | str,
+    metrics: Sequence[str] = (),
+    *,
+    smooth: int = 1,
+    log: bool = False,
+    x: str = "step",
+) -> "Figure":
+    """The curves of one run or of several.
+
+    Args:
+        directories: of models; one or several.
+        metrics: which, a panel each; those of :data:`MAIN` that there are by default.
+        smooth: how many rows of training each value is the mean of; the rows themselves stay visible behind.
+        log: logarithmic in the values, in the panels where all of them are positive.
+        x: ``step`` or ``epoch``.
+
+    Returns:
+        A matplotlib figure; ``.savefig("curves.svg")`` writes it.
+
+    Raises:
+        FileError: a directory holds no model.
+        UndefinedError: nothing was trained in one.
+        UsageError: no run has such a metric.
+
+    Example:
+        >>> import genmod, tempfile
+        >>> directory = tempfile.mkdtemp()
+        >>> model = genmod.build(encoder="mlp", latent=2)
+        >>> result = genmod.train(model, directory=f"{directory}/model", steps=4, device="cpu")
+        >>> [axes.get_ylabel() for axes in curves(f"{directory}/model").axes]
+        ['loss (nats)', 'elbo (nats)', 'rate (nats)', 'distortion (nats)']
+    """
+    places = [directories] if isinstance(directories, str | Path) else list(directories)
+    behind = [curve for curve in read_curves(places, metrics) if curve.split == "train"] if smooth > 1 else []
+    return draw(read_curves(places, metrics, smooth=smooth), behind=behind, log=log, x=x)
+
+
+def draw(
+    found: Sequence[Curve], *, behind: Sequence[Curve] = (), log: bool = False, x: str = "step"
+) -> "Figure":
+    """Curves as a matplotlib figure, a panel for each metric.
+
+    Args:
+        found: what to draw.
+        behind: further curves, faint and without a place in the legend: what was averaged.
+        log: logarithmic in the values, in the panels where all of them are positive.
+        x: ``step`` or ``epoch``.
+
+    Raises:
+        UsageError: ``x`` is neither of these.
+    """
+    from matplotlib.figure import Figure
+
+    if x not in ("step", "epoch"):
+        raise UsageError(f"curves over {x!r}", hint="over step or epoch")
+    metrics = list(dict.fromkeys(curve.metric for curve in found))
+    runs = list(dict.fromkeys(curve.run for curve in found))
+    across = min(2, len(metrics))
+    down = -(-len(metrics) // across)
+    figure = Figure(figsize=(5.4 * across + 0.4, 3.3 * down + 0.5), layout="constrained", dpi=120)
+    panels = figure.subplots(down, across, squeeze=False, sharex=True).flatten()
+    for panel, metric in zip(panels, metrics, strict=False):
+        for faint, some in ((True, behind), (False, found)):
+            for curve in some:
+                if curve.metric == metric:
+                    _line(panel, curve, runs, x=x, faint=faint)
+        _dress(panel, metric, x, log=log, values=[v for c in found if c.metric == metric for v in c.values])
+    for panel in panels[len(metrics) :]:
+        panel.remove()
+    lines: dict[str, Any] = {}
+    for panel in panels[: len(metrics)]:
+        for line, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            lines.setdefault(str(label), line)
+    figure.legend(
+        list(lines.values()),
+        list(lines),
+        loc="outside upper left",
+        ncols=min(len(lines), 2 * across),
+        frameon=False,
+        fontsize=9,
+    )
+    return figure
+
+
+def _line(panel: "Axes", curve: Curve, runs: Sequence[str], *, x: str, faint: bool) -> None:
+    validation = curve.split == "validation"
+    place = runs.index(curve.run)
+    # One run alone has a colour for each split, several have one each.
+    colour = COLOURS[(int(validation) if len(runs) == 1 else place) % len(COLOURS)]
+    label = curve.label if len(runs) == 1 else f"{curve.run}: {curve.label}"
+    style: dict[str, Any] = {"color": colour, "linewidth": 1.2 if not validation else 1.8}
+    if validation:
+        style |= {"marker": "o", "markersize": 3 if len(curve.values) <= 40 else 0}
+    elif len(runs) > 1:
+        style |= {"linestyle": (0, (3, 1.5)), "alpha": 0.75}
+    if faint:
+        style |= {"alpha": 0.25, "linewidth": 0.9, "linestyle": "-", "markersize": 0}
+    panel.plot(
+        curve.steps if x == "step" else curve.epochs, curve.values, label="_" if faint else label, **style
+    )
+
+
+def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[float]) -> None:
+    unit = "" if metric == "lr" or "." in metric else " (nats)"
+    panel.set_ylabel(metric + unit)
+    panel.set_xlabel(x)
+    if log and values and min(values) > 0:
+        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+        panel.set_yscale("log")
+        # Curves seldom span a decade, and then powers of ten alone would leave an axis without numbers.
+        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.grid(color="#8888", linewidth=0.4, alpha=0.35)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.tick_params(labelbottom=True)
+
+
+def _curve(run: str, rows: Sequence[dict[str, Any]], metric: str, split: str) -> Curve | None:
+    """None where there are no values of it."""
+    own = [row for row in rows if row.get("split") == split and isinstance(row.get(metric), int | float)]
+    if not own:
+        return None
+    return Curve(
+        run,
+        metric,
+        split,
+        tuple(row["step"] for row in own),
+        tuple(float(row.get("epoch") or 0.0) for row in own),
+        tuple(float(row[metric]) for row in own),
+    )

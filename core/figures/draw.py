@@ -1,0 +1,202 @@
+"""What the figures of latents are drawn with: points, images, labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from genmod.data.dataset import Batch, DataInfo
+from genmod.errors import UsageError
+from genmod.figures.tiles import tiles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["INK", "QUIET", "Groups", "bare", "groups_of", "montage", "scatter", "show_tiles"]
+
+INK, QUIET = "#1b1b1f", "#66666b"
+PAPER = 250
+
+# Petroff's ten, made to be told apart by people who see colours differently.
+COLOURS = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#5c5e66", "#92dadd",
+)  # fmt: skip
+_MARKS = "os^D"
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What colours mean.
+
+    Args:
+        numbers: of each example, ``(N,)`` ``int64``; None where nothing is known of them.
+        names: of each number.
+        what: class, or the name of a factor.
+    """
+
+    numbers: Tensor | None
+    names: tuple[str, ...] = ()
+    what: str = ""
+
+
+def groups_of(batch: Batch, data: DataInfo, by: str | None = None) -> Groups:
+    """Classes of examples, or the values of one of their factors.
+
+    Args:
+        batch: the examples.
+        data: names of classes and factors.
+        by: ``label`` or the name of a factor; by default the label, else the first factor.
+
+    Raises:
+        UsageError: the data have no such factor, or no labels.
+    """
+    factors = (
+        {factor.name: place for place, factor in enumerate(data.factors)} if batch.factors is not None else {}
+    )
+    known = [*(["label"] if batch.labels is not None else []), *factors]
+    if by is not None and by not in known:
+        raise UsageError(
+            f"examples cannot be coloured by {by!r}",
+            hint=f"one of: {', '.join(known)}" if known else "these data have neither labels nor factors",
+        )
+    chosen = by or next(iter(known), None)
+    if chosen is None:
+        return Groups(None)
+    if chosen == "label" and batch.labels is not None:
+        numbers, names = batch.labels, data.classes
+    else:
+        assert batch.factors is not None
+        factor = data.factors[factors[chosen]]
+        numbers, names = batch.factors[:, factors[chosen]], factor.values
+    count = max(len(names), int(numbers.max()) + 1)
+    names = tuple(names[i] if i < len(names) else str(i) for i in range(count))
+    return Groups(numbers.cpu(), names, "class" if chosen == "label" else chosen)
+
+
+def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, names: bool = True) -> None:
+    """Points ``(N, 2)`` coloured by group; up to ten have names, in their midst where short, more have a scale."""
+    from matplotlib import patheffects
+
+    x, y = points.T.tolist()
+    style: dict[str, Any] = {"s": size, "linewidths": 0.25, "edgecolors": INK, "zorder": 3}
+    if groups.numbers is None:
+        axes.scatter(x, y, color=COLOURS[0], **style)
+        return
+    numbers = groups.numbers[: len(points)]
+    if len(groups.names) > len(COLOURS):
+        drawn = axes.scatter(x, y, c=numbers.tolist(), cmap="viridis", **style)
+        bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02, aspect=30)
+        bar.set_label(groups.what, color=QUIET)
+        bar.outline.set_visible(False)  # type: ignore[operator]
+        return
+    order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0)).tolist()
+    axes.scatter(
+        [x[i] for i in order], [y[i] for i in order], c=[COLOURS[int(numbers[i])] for i in order], **style
+    )
+    if not names:
+        return
+    if max(map(len, groups.names)) > 2:
+        for number, name in enumerate(groups.names):
+            axes.scatter([], [], color=COLOURS[number], s=30, linewidths=0.25, edgecolors=INK, label=name)
+        axes.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.08),
+            ncols=5,
+            frameon=False,
+            fontsize=9,
+            handletextpad=0.2,
+        )
+        return
+    halo = [patheffects.withStroke(linewidth=3, foreground="white")]
+    for number, name in enumerate(groups.names):
+        mine = points[numbers == number]
+        if len(mine):
+            # A member in the middle, so that the name of a ring does not stand in its hole.
+            middle = mine[(mine - mine.median(0).values).square().sum(1).argmin()]
+            axes.text(
+                float(middle[0]), float(middle[1]), name, ha="center", va="center", fontsize=10, fontweight="bold", color=INK,
+                path_effects=halo, zorder=9,
+            )  # fmt: skip
+
+
+def montage(
+    images: Tensor,
+    data: DataInfo,
+    *,
+    gap: int | None = None,
+    scale: int | None = None,
+    blank: Tensor | None = None,
+) -> Tensor:
+    """Pictures ``(rows, columns, *data.shape)`` as one, ``(height, width, 3)`` ``uint8``.
+
+    Args:
+        images: values.
+        data: their shape and range.
+        gap: pixels between them, by default a twentieth of a tile.
+        scale: pixels for each pixel.
+        blank: ``(rows, columns)``, where nothing is to be shown.
+    """
+    rows, columns = images.shape[:2]
+    pixels = tiles(images.flatten(0, 1), data, scale)
+    height, width = pixels.shape[1:3]
+    gap = max(2, width // 20) if gap is None else gap
+    if blank is not None:
+        pixels[blank.flatten()] = PAPER
+    whole = torch.full(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, 3), PAPER, dtype=torch.uint8
+    )
+    for place, tile in enumerate(pixels):
+        y, x = place // columns * (height + gap), place % columns * (width + gap)
+        whole[y : y + height, x : x + width] = tile
+    return whole
+
+
+def show_tiles(
+    axes: "Axes",
+    images: Tensor,
+    data: DataInfo,
+    *,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    gap: int | None = None,
+    scale: int | None = None,
+    blank: Tensor | None = None,
+    below: bool = False,
+) -> None:
+    """Pictures ``(rows, columns, *data.shape)`` in axes, with a label to each row and each column."""
+    whole = montage(images, data, gap=gap, scale=scale, blank=blank)
+    # Strips of tables have no shape of their own, so they fill the width.
+    axes.imshow(
+        whole.numpy(), interpolation="antialiased", aspect="auto" if len(data.shape) == 1 else "equal"
+    )
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    down, across = images.shape[:2]
+    step_y, step_x = whole.shape[0] / down, whole.shape[1] / across
+    every = max(1, -(-len(columns) // 12))
+    places = list(range(0, len(columns), every))
+    axes.set_yticks([(i + 0.5) * step_y for i in range(len(rows))], rows)
+    axes.set_xticks([(i + 0.5) * step_x for i in places], [columns[i] for i in places])
+    axes.tick_params(
+        length=0, labelsize=9, labelcolor=QUIET, top=False, labeltop=not below, labelbottom=below
+    )
+
+
+def bare(axes: "Axes", title: str = "", note: str = "") -> None:
+    """A title at the left, a note below it, quiet ticks, no frame but two lines."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#c8c8cc")
+    axes.tick_params(labelsize=8, labelcolor=QUIET, color="#c8c8cc")
+    if not note:
+        axes.set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold")
+        return
+    # Titles keep clear of labels at the top by themselves; the bold line stands on the quiet one.
+    below = axes.set_title(note, loc="left", fontsize=9, color=QUIET)
+    axes.annotate(
+        title, (0, 1), (0, 3), xycoords=below, textcoords="offset points", fontsize=12, color=INK,
+        fontweight="bold", va="bottom", annotation_clip=False,
+    )  # fmt: skip

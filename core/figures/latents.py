@@ -1,0 +1,206 @@
+"""Where the codes of a model lie, what is between them, and what each dimension does: one figure."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from torch import Tensor
+
+from genmod.data.dataset import Split
+from genmod.errors import UndefinedError, UsageError
+from genmod.figures.draw import INK, groups_of
+from genmod.figures.gaps import Gap
+from genmod.figures.panels import MAKERS, Drawer
+from genmod.figures.picture import arrays_as, check_format
+from genmod.figures.plane import Projection
+from genmod.figures.scene import Scene
+from genmod.figures.views import (
+    choose_examples,
+    observed,
+)
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.system.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURE_FORMATS", "PANELS", "Latents", "Panel", "latents_figure", "save_figure"]
+
+Panel = Literal["scatter", "manifold", "kl", "traversals", "gaps"]
+PANELS: tuple[Panel, ...] = get_args(Panel)
+
+FIGURE_FORMATS = (".png", ".svg", ".pdf", ".npz", ".safetensors")
+
+
+@dataclass
+class Latents:
+    """A figure of the latents of a model, the numbers behind it, and which panels were left out.
+
+    Args:
+        figure: drawn; a matplotlib ``Figure`` that belongs to no backend.
+        arrays: by name: ``codes (N, *latent_shape)``, ``plane (N, 2)``, ``labels (N,)`` and what each panel shows.
+        left_out: panel → why there is none.
+        gap: the gaps as numbers, where they were measured.
+    """
+
+    figure: "Figure"
+    arrays: dict[str, Tensor]
+    left_out: dict[str, str]
+    gap: Gap | None = None
+
+    def save(self, path: Path | str) -> None:
+        """Write it in one step: ``.png``, ``.svg`` or ``.pdf`` the figure, ``.npz`` or ``.safetensors`` the arrays.
+
+        Raises:
+            UsageError: the suffix is none of these.
+            FileError: the file cannot be written.
+        """
+        path = Path(path)
+        check_format(path, FIGURE_FORMATS)
+        if path.suffix.lower() in (".npz", ".safetensors"):
+            write_bytes(path, arrays_as(path.suffix.lower(), self.arrays))
+        else:
+            save_figure(self.figure, path)
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure in one step, the same bytes each time it is drawn."""
+    from matplotlib import rc_context
+
+    format_ = path.suffix.lower()[1:]
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format_)
+    stream = io.BytesIO()
+    with rc_context({"svg.hashsalt": "genmod"}):
+        figure.savefig(stream, format=format_, metadata=metadata)
+    write_bytes(path, stream.getvalue())
+
+
+def latents_figure(
+    model: LatentVariableModel,
+    split: Split,
+    *,
+    reference: Split | None = None,
+    panels: Sequence[str] = (),
+    number: int = 2000,
+    projection: Projection = "auto",
+    colour_by: str | None = None,
+    name: str = "",
+    seed: int = 0,
+) -> Latents:
+    """Draw the latents of a model.
+
+    Panels: ``scatter``, the codes of examples and contours of the prior; ``manifold``, decodings of a grid over a
+    latent space of two dimensions; ``kl``, what each dimension says of the data; ``traversals`` of the dimensions
+    that say most; ``gaps``, decodings on the way between two codes that is farthest from all others, and the
+    gaps as a number. Those that a model has not are left out; :attr:`Latents.left_out` says why.
+
+    Args:
+        model: any model.
+        split: whose examples are encoded.
+        reference: other examples, to which decodings are compared; by default those of the split that are not
+            encoded, or the second half of it.
+        panels: which, in their order; by default all that there are.
+        number: examples to encode.
+        projection: ``auto``, ``pca`` or ``tsne``.
+        colour_by: ``label`` or the name of a factor.
+        name: of the model, for the title.
+        seed: of everything that is drawn at random.
+
+    Raises:
+        UsageError: a panel, a projection or a factor that there is not, or too few examples.
+        UndefinedError: none of the panels that were asked for exists; or codes that are not finite.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(encoder="mlp", latent=2)
+        >>> from genmod.model.assembly import open_dataset
+        >>> drawn = latents_figure(model, open_dataset(model.spec).split("test"), panels=["kl"])
+        >>> sorted(drawn.arrays)
+        ['codes', 'kl', 'labels', 'order']
+    """
+    wrong = [panel for panel in panels if panel not in PANELS]
+    if wrong:
+        raise UsageError(f"no such panel: {', '.join(wrong)}", hint=f"panels: {', '.join(PANELS)}")
+    if min(number, len(split)) < 16:
+        raise UsageError(
+            f"the latents of {min(number, len(split))} examples were to be drawn; it takes 16 or more"
+        )
+    encoded = min(number, len(split) if reference is not None else max(len(split) // 2, len(split) - 5000))
+    batch = choose_examples(split, encoded, seed=seed)
+    if reference is None:
+        everything = choose_examples(split, encoded + 5000, seed=seed)
+        compared = everything[slice(encoded, None)]
+    else:
+        compared = choose_examples(reference, 5000, seed=seed)
+    scene = Scene(
+        model,
+        observed(model, batch.x, seed=seed),
+        model.context(batch),
+        compared.x,
+        groups_of(batch, model.data, colour_by),
+        projection,
+        seed,
+    )
+    scene.arrays["codes"] = scene.codes
+    if scene.groups.numbers is not None:
+        scene.arrays["labels"] = scene.groups.numbers
+    drawers, left_out = {}, {}
+    for panel in panels or PANELS:
+        try:
+            drawers[panel] = MAKERS[panel](scene)
+        except UndefinedError as error:
+            left_out[panel] = error.message
+    if not drawers:
+        raise UndefinedError(
+            "none of these panels can be drawn of this model: "
+            + "; ".join(f"{panel}: {reason}" for panel, reason in left_out.items()),
+            hint=f"other panels: {', '.join(p for p in PANELS if p not in left_out) or 'none'}",
+        )
+    shown = scene.arrays.get("traversals_images")
+    rows = 0 if shown is None else len(shown)
+    figure = _laid_out(drawers, _title(scene, name, len(batch)), max(0.0, 0.62 * (rows - 4)))
+    arrays = {key: tensor.detach().cpu().contiguous() for key, tensor in scene.arrays.items()}
+    return Latents(figure, arrays, left_out, scene.gap)
+
+
+def _title(scene: Scene, name: str, n: int) -> str:
+    shape = " × ".join(map(str, scene.model.latent_shape))
+    kinds = {
+        "sphere": "on the unit sphere",
+        "ball": "in a ball",
+        "classes": "of classes",
+        "binary": "of bits",
+    }
+    kind = kinds.get(scene.space, "")
+    start = f"{name}: latents" if name else "Latents"
+    return f"{start} {kind} ({shape} numbers) of {n:,} examples, seed {scene.seed}".replace("  ", " ")
+
+
+_HEIGHTS = {"scatter": 6.0, "manifold": 6.0, "kl": 3.0, "traversals": 3.0, "gaps": 2.3}
+
+
+def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figure":
+    """Panels from top to bottom, scatter beside manifold, and KL beside traversals, which are taller by some inches."""
+    from matplotlib.figure import Figure
+
+    rows: list[list[str]] = []
+    for panel in drawers:
+        mate = {"manifold": "scatter", "traversals": "kl"}.get(panel)
+        if rows and rows[-1] == [mate]:
+            rows[-1].append(panel)
+        else:
+            rows.append([panel])
+    heights = [_HEIGHTS[row[0]] + taller * ("traversals" in row) for row in rows]
+    width = 12.5 if any(len(row) > 1 for row in rows) or "gaps" in drawers else 7.0
+    figure = Figure(figsize=(width, sum(heights) + 0.5), dpi=110, layout="constrained", facecolor="white")
+    figure.suptitle(title, fontsize=13, color=INK, ha="left", x=0.01)
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
+    parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
+    for row, part in zip(rows, parts[:, 0], strict=True):
+        ratios = [1.0, 1.25] if row == ["kl", "traversals"] else [1.0] * len(row)
+        axes = part.subplots(1, len(row), squeeze=False, width_ratios=ratios)[0]
+        for panel, each in zip(row, axes, strict=True):
+            drawers[panel](each)
+    return figure

@@ -1,0 +1,326 @@
+"""The panels of the figure of the latents: what each needs of a model, and how it is drawn."""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from genmod.data.dataset import DataInfo
+from genmod.errors import UndefinedError
+from genmod.figures.contours import contours
+from genmod.figures.draw import COLOURS, INK, QUIET, bare, scatter, show_tiles
+from genmod.figures.gaps import gap, nearest
+from genmod.figures.plane import Plane
+from genmod.figures.scene import Scene
+from genmod.figures.space import inside
+from genmod.figures.traversals import traversal
+from genmod.figures.views import (
+    decode_means,
+    evaluating,
+)
+from genmod.figures.walks import activity, latent_scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["MAKERS", "Drawer"]
+
+Drawer = Callable[["Axes"], None]
+
+_MOST_BARS = 40
+_ROWS = 8
+_ELLIPSES = 60
+_SIDE = 15
+_KL_EXAMPLES = 1000
+
+
+# Scatter
+
+
+def _scatter(scene: Scene) -> Drawer:
+    plane = scene.plane
+    codes, _, path = plane.points
+    scene.arrays["plane"] = codes
+    if len(path):
+        scene.arrays["path_plane"] = path
+    lines = contours(scene, plane)
+    ellipses = _ellipses(scene) if plane.direct and scene.space == "real" else []
+
+    def drawer(axes: "Axes") -> None:
+        notes = []
+        if lines is not None:
+            x, y, density, levels = lines
+            axes.contour(
+                x.tolist(), y.tolist(), density.numpy(), levels=levels, colors=[QUIET, INK], linewidths=[1.0, 1.3],
+                linestyles=["dashed", "solid"], zorder=4,
+            )  # fmt: skip
+            notes.append("lines: 50 % and 90 % of the prior")
+        elif scene.prior is None:
+            notes.append("no prior")
+        if ellipses:
+            from matplotlib.patches import Ellipse
+
+            for centre, width, height, angle in ellipses:
+                axes.add_patch(
+                    Ellipse(
+                        centre,
+                        width,
+                        height,
+                        angle=angle,
+                        fill=False,
+                        edgecolor=INK,
+                        lw=0.5,
+                        alpha=0.55,
+                        zorder=5,
+                    )
+                )
+            notes.append(f"ellipses: q(z|x) of {len(ellipses)}")
+        scatter(axes, codes, scene.groups)
+        if len(path):
+            # On a map, a way over the edge comes in again at the other side.
+            whole = plane.direct or float(path.diff(dim=0).norm(dim=1).max()) < 0.5 * float(
+                (codes.amax(0) - codes.amin(0)).norm()
+            )
+            width = 1.4 if whole else 0.0
+            axes.plot(*path.T.tolist(), color="white", lw=3.6 if whole else 0.0, zorder=6)
+            axes.plot(*path.T.tolist(), color=INK, lw=width, marker="o", ms=3.5, mfc="white", zorder=7)
+            notes.append("dots on a line: path of the gaps")
+        _frame(axes, scene, plane)
+        what = f", coloured by {scene.groups.what}" if scene.groups.what else ""
+        bare(axes, f"Codes{what}", "; ".join([*([plane.method] if plane.method else []), *notes]))
+        if not plane.axes[0]:
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for side in ("left", "bottom"):
+                axes.spines[side].set_visible(False)
+
+    return drawer
+
+
+def _frame(axes: "Axes", scene: Scene, plane: Plane) -> None:
+    """One scale for both axes; room for all codes and most of the prior; the edge of the space where it has one."""
+    codes, draws, _ = plane.points
+    low, high = codes.amin(0), codes.amax(0)
+    if len(draws):
+        levels = draws.quantile(torch.tensor([0.01, 0.99]), dim=0)
+        low, high = torch.minimum(low, levels[0]), torch.maximum(high, levels[1])
+    pad = 0.06 * (high - low).clamp(min=1e-6)
+    axes.set_xlim(float(low[0] - pad[0]), float(high[0] + pad[0]))
+    axes.set_ylim(float(low[1] - pad[1]), float(high[1] + pad[1]))
+    if plane.direct or scene.size > 1:
+        axes.set_aspect("equal", adjustable="box")
+    axes.set_xlabel(plane.axes[0], color=QUIET, fontsize=9)
+    axes.set_ylabel(plane.axes[1], color=QUIET, fontsize=9)
+    if scene.space in ("sphere", "ball") and plane.direct:
+        from matplotlib.patches import Circle
+
+        reach = _radius(scene)
+        axes.add_patch(Circle((0, 0), reach, fill=False, edgecolor="#b0b0b5", lw=1.0, zorder=1))
+        axes.set_xlim(-1.04 * reach, 1.04 * reach)
+        axes.set_ylim(-1.04 * reach, 1.04 * reach)
+    if plane.method.startswith("the whole sphere"):
+        from matplotlib.patches import Ellipse
+
+        width, height = 2 * math.sqrt(2), math.sqrt(2)
+        axes.add_patch(
+            Ellipse((0, 0), 2 * width, 2 * height, fill=False, edgecolor="#b0b0b5", lw=1.0, zorder=1)
+        )
+        axes.set_xlim(-1.02 * width, 1.02 * width)
+        axes.set_ylim(-1.02 * height, 1.02 * height)
+
+
+def _radius(scene: Scene) -> float:
+    """How far the latent space reaches along its first axis."""
+    if scene.space == "sphere":
+        return 1.0
+    low, high = 0.0, 1e6
+    for _ in range(80):
+        middle = (low + high) / 2
+        point = torch.zeros(1, *scene.model.latent_shape, dtype=torch.float64)
+        point[0, 0] = middle
+        low, high = (middle, high) if inside(scene.model, point).all() else (low, middle)
+    return low
+
+
+def _ellipses(scene: Scene) -> list[tuple[tuple[float, float], float, float, float]]:
+    """Centre, two diameters and angle of one standard deviation of ``q(z|x)``, of some examples."""
+    with evaluating(scene.model, scene.seed):
+        told = None if scene.context is None else scene.context[:_ELLIPSES]
+        q = scene.model.encode(scene.seen[:_ELLIPSES], told)
+        draws = q.sample((500,)).flatten(2).double().cpu()
+    centred = draws - draws.mean(0)
+    covariances = torch.einsum("nbi,nbj->bij", centred, centred) / len(draws)
+    found = []
+    for mean, covariance in zip(draws.mean(0), covariances, strict=True):
+        if float(covariance.diagonal().sum()) < 1e-12:
+            return []
+        values, vectors = torch.linalg.eigh(covariance)
+        small, large = (2 * values.clamp(min=0).sqrt()).tolist()
+        angle = math.degrees(math.atan2(float(vectors[1, 1]), float(vectors[0, 1])))
+        found.append(((float(mean[0]), float(mean[1])), large, small, angle))
+    return found
+
+
+# Manifold
+
+
+def _manifold(scene: Scene) -> Drawer:
+    model, blank = scene.model, None
+    if scene.space == "sphere" and scene.size == 3:
+        heights = torch.linspace(0.94, -0.94, 9)
+        angles = torch.linspace(-math.pi, math.pi, 17)[:-1]
+        height, angle = torch.meshgrid(heights, angles, indexing="ij")
+        across = (1 - height.square()).sqrt()
+        z = torch.stack([across * angle.cos(), across * angle.sin(), height], -1)
+        note = "latitudes of equal areas; longitudes from -180° to 180°"
+    elif scene.space == "sphere" and scene.size == 2:
+        angles = torch.linspace(0, 2 * math.pi, 65)[:-1].reshape(8, 8)
+        z = torch.stack([angles.cos(), angles.sin()], -1)
+        note = "once around the circle, line by line"
+    elif scene.size == 2 and scene.space in ("real", "positive", "unit", "ball"):
+        z, note = _grid_of_quantiles(scene)
+        blank = ~inside(model, z.flatten(0, 1)).reshape(z.shape[:2])
+        z = torch.where(blank[..., None], torch.zeros_like(z), z)
+    else:
+        raise UndefinedError(
+            f"a manifold is drawn of two dimensions; these latents have {scene.size} numbers"
+            if scene.size != 2
+            else "a manifold is drawn where latents are numbers; these are classes"
+        )
+    z = z.to(model.device, model.dtype).reshape(*z.shape[:2], *model.latent_shape)
+    told = scene.told(0)
+    images = decode_means(model, z, context=None if told is None else told.expand(*z.shape[:2], -1))
+    scene.arrays |= {"manifold": images, "manifold_latents": z}
+
+    def drawer(axes: "Axes") -> None:
+        show_tiles(
+            axes,
+            images,
+            model.data,
+            gap=0 if len(model.data.shape) > 1 else 4,
+            scale=_scale_of_map(model.data),
+            blank=blank,
+        )
+        bare(axes, "Decoded manifold", note)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for side in ("left", "bottom"):
+            axes.spines[side].set_visible(False)
+
+    return drawer
+
+
+def _scale_of_map(data: DataInfo) -> int | None:
+    """Pixels for each pixel, so that a map of many images needs no reduction; strips of tables as they are."""
+    return max(1, 32 // max(data.shape[-2:])) if len(data.shape) > 1 else None
+
+
+def _grid_of_quantiles(scene: Scene) -> tuple[Tensor, str]:
+    """A grid on quantiles of each dimension of the prior, of the codes where there is none; a square over a ball."""
+    if scene.space == "ball":
+        edge = 0.97 * _radius(scene)
+        marks = torch.linspace(-edge, edge, _SIDE)
+        x, y, note = marks, marks, "a square grid over the disc"
+    else:
+        source = scene.codes if scene.prior is None else scene.prior
+        levels = torch.linspace(0.02, 0.98, _SIDE, device=source.device)
+        x, y = source.flatten(1).float().quantile(levels, dim=0).T.cpu()
+        note = f"on quantiles, 2 to 98 %, of the {'codes' if scene.prior is None else 'prior'}"
+    across, up = torch.meshgrid(x, y.flip(0), indexing="xy")
+    return torch.stack([across, up], -1), f"{note}; z0 to the right, z1 upwards"
+
+
+# KL of each dimension
+
+
+def _amounts(scene: Scene) -> tuple[Tensor, str]:
+    told = None if scene.context is None else scene.context[:_KL_EXAMPLES]
+    amounts, measure = activity(scene.model, scene.seen[:_KL_EXAMPLES], context=told, seed=scene.seed)
+    return amounts.float().cpu(), measure
+
+
+def _kl(scene: Scene) -> Drawer:
+    amounts, measure = _amounts(scene)
+    if len(amounts) < 2:
+        raise UndefinedError("these latents are one variable; there is nothing to compare")
+    order = amounts.argsort(descending=True)
+    scene.arrays |= {"kl": amounts, "order": order}
+    shown = order[:_MOST_BARS].tolist()
+    active = int((amounts > 0.01).sum())
+
+    def drawer(axes: "Axes") -> None:
+        places = list(range(len(shown)))
+        axes.bar(places, amounts[shown].tolist(), color=COLOURS[0], edgecolor=INK, linewidth=0.5, width=0.8)
+        every = max(1, -(-len(shown) // 20))
+        axes.set_xticks(
+            places[::every], [f"z{d}" for d in shown[::every]], rotation=90 if len(shown) > 12 else 0
+        )
+        axes.set_ylabel(measure, color=QUIET, fontsize=9)
+        total = f"{float(amounts.sum()):.2f} nats in all" if "KL" in measure else "no divergence by dimension"
+        more = f"; the {len(shown)} largest of {len(amounts)}" if len(shown) < len(amounts) else ""
+        bare(axes, "What each dimension says", f"{total}; {active} of {len(amounts)} above 0.01{more}")
+        # Few bars are not to be broad ones.
+        axes.set_xlim(-0.7, max(len(shown), 6) - 0.3)
+
+    return drawer
+
+
+# Traversals
+
+
+def _traversals(scene: Scene) -> Drawer:
+    model = scene.model
+    amounts, _ = _amounts(scene)
+    chosen = amounts.argsort(descending=True)[:_ROWS].tolist()
+    told = scene.told(0)
+    scale = latent_scale(model, scene.codes, context=told)
+    picture = traversal(model, scene.codes[0], chosen, torch.linspace(-3, 3, 9), scale=scale, context=told)
+    scene.arrays |= {f"traversals_{name}": tensor for name, tensor in picture.arrays().items()}
+
+    def drawer(axes: "Axes") -> None:
+        show_tiles(axes, picture.images, model.data, rows=picture.row_labels, columns=picture.column_labels)
+        bare(axes, "Traversals from one code", picture.title.removeprefix("Traversals").lstrip(", "))
+
+    return drawer
+
+
+# Gaps
+
+
+def _gaps(scene: Scene) -> Drawer:
+    model = scene.model
+    found = gap(model, scene.codes, scene.reference, context=scene.context, seed=scene.seed)
+    if scene.path is None:
+        raise UndefinedError("the way between two codes leaves the latent space")
+    scene.gap = found
+    told = scene.told(0)
+    images = decode_means(
+        model, scene.path, context=None if told is None else told.expand(len(scene.path), -1)
+    )
+    values = model.data.values(scene.reference).float().flatten(1).cpu()
+    distances = nearest(images, values) / found.at_codes
+    scene.arrays |= {"path": scene.path, "path_images": images, "path_distances": distances}
+    scene.arrays["gap"] = torch.tensor([found.between, found.between_error, found.around, found.around_error])
+
+    def drawer(axes: "Axes") -> None:
+        show_tiles(
+            axes, images[None], model.data, rows=("decoded",), columns=[f"{d:.2f}" for d in distances.tolist()],
+            below=True,
+        )  # fmt: skip
+        axes.set_xlabel(
+            "distance to the nearest example, over that of reconstructions", color=QUIET, fontsize=9
+        )
+        bare(axes, "Across the widest gap between codes", f"gaps of this model: {found}")
+
+    return drawer
+
+
+MAKERS: dict[str, Callable[[Scene], Drawer]] = {
+    "scatter": _scatter,
+    "manifold": _manifold,
+    "kl": _kl,
+    "traversals": _traversals,
+    "gaps": _gaps,
+}

@@ -1,0 +1,200 @@
+"""A picture that keeps the numbers it is made of."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from genmod.data.dataset import DataInfo
+from genmod.errors import UsageError
+from genmod.figures.grid import PAPER, grid
+from genmod.system.files import write_bytes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["FORMATS", "MOVING_FORMATS", "Picture", "arrays_as", "check_format", "moving"]
+
+FORMATS = (".png", ".npz", ".safetensors")
+MOVING_FORMATS = (".png", ".gif", ".apng", ".npz", ".safetensors")
+"""Those of a walk, which can also be shown step by step."""
+
+_MILLISECONDS = 120
+_LONGEST_PAUSE = 600
+
+
+def check_format(path: Path, formats: Sequence[str] = FORMATS) -> None:
+    """Refuse a file name that says no known format.
+
+    Raises:
+        UsageError: another suffix than those of ``formats``.
+
+    Example:
+        >>> check_format(Path("samples.png"))
+    """
+    if path.suffix.lower() not in formats:
+        raise UsageError(
+            f"{path} says no known format by its suffix {path.suffix!r}",
+            hint=f"end the name in {', '.join(formats[:-1])} or {formats[-1]}",
+        )
+
+
+def arrays_as(suffix: str, arrays: Mapping[str, Tensor]) -> bytes:
+    """The bytes of an ``.npz`` or a ``.safetensors`` file; the same arrays always give the same ones."""
+    if suffix == ".safetensors":
+        from safetensors.torch import save
+
+        return save(dict(arrays))
+    import numpy as np
+
+    stream = io.BytesIO()
+    plain: dict[str, Any] = {name: tensor.numpy() for name, tensor in arrays.items()}
+    np.savez_compressed(stream, **plain)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Examples laid out in a grid, and the latents they came from.
+
+    Args:
+        images: values, ``(N, *data.shape)`` or ``(rows, columns, *data.shape)``.
+        data: shape and range of the data.
+        latents: ``(N, *latent_shape)`` or ``(rows, columns, *latent_shape)``; None where there are none.
+        extra: further named tensors that are saved with them.
+        title: at the top of the picture.
+        row_labels: to the left of each row.
+        column_labels: above each column.
+        walk: whether the columns are steps of a walk, so that they can be shown one after the other.
+
+    Example:
+        >>> import torch
+        >>> picture = Picture(torch.rand(4, 1, 8, 8), DataInfo((1, 8, 8)))
+        >>> picture.image().size, sorted(picture.arrays())
+        ((158, 158), ['images'])
+    """
+
+    images: Tensor
+    data: DataInfo
+    latents: Tensor | None = None
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+    title: str = ""
+    row_labels: tuple[str, ...] = ()
+    column_labels: tuple[str, ...] = ()
+    walk: bool = False
+
+    def _repr_png_(self) -> bytes:
+        from genmod.notebook import picture_png
+
+        return picture_png(self)
+
+    def image(self, *, columns: int | None = None, scale: int | None = None) -> "Image":
+        """Drawn by :func:`genmod.figures.grid`, which explains the arguments."""
+        return grid(
+            self.images,
+            data=self.data,
+            columns=columns,
+            scale=scale,
+            row_labels=self.row_labels,
+            column_labels=self.column_labels,
+            title=self.title,
+        )
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Everything in it by name: ``images``, ``latents`` where there are any, and the extra ones."""
+        latents = {} if self.latents is None else {"latents": self.latents}
+        named = {"images": self.images, **latents, **self.extra}
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
+
+    def frames(self, *, scale: int | None = None) -> list["Image"]:
+        """A walk step by step, there and back again; each frame shows that step of all rows, labelled.
+
+        Raises:
+            UsageError: the picture is no walk.
+        """
+        if not self.walk:
+            raise UsageError(
+                "a picture that is no walk does not move",
+                hint="save it as .png; interpolations and traversals can be saved as .gif and .apng",
+            )
+        rows, steps = self.images.shape[:2]
+        across = math.ceil(math.sqrt(rows))
+        shown = []
+        for step in range(steps):
+            images, names = self.images[:, step], list(self.row_labels)
+            # Labels of rows stand above their pictures here; so lines of pictures are blocks of a single row.
+            labels = [*names, *[""] * (rows - len(names))] if names else ()
+            at = f": {self.column_labels[step]}" if self.column_labels else ""
+            shown.append(
+                grid(
+                    images[None],
+                    data=self.data,
+                    columns=across,
+                    scale=scale,
+                    column_labels=labels,
+                    title=f"{self.title}{at}",
+                )
+            )
+        return [*shown, *shown[-2:0:-1]]
+
+    def save(self, path: Path | str) -> None:
+        """Write it in one step: ``.png`` the drawing, ``.npz`` (NumPy) or ``.safetensors`` the arrays.
+
+        A walk can also be a film, ``.gif`` or ``.apng``. The same picture always gives the same bytes.
+
+        Raises:
+            UsageError: the suffix is none of these.
+            FileError: the file cannot be written.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        check_format(path, MOVING_FORMATS if self.walk else FORMATS)
+        if suffix in (".npz", ".safetensors"):
+            write_bytes(path, arrays_as(suffix, self.arrays()))
+        elif suffix == ".png":
+            stream = io.BytesIO()
+            self.image().save(stream, "PNG", optimize=True)
+            write_bytes(path, stream.getvalue())
+        else:
+            write_bytes(path, moving(self.frames(), suffix))
+
+
+def moving(frames: Sequence["Image"], suffix: str, milliseconds: int = _MILLISECONDS) -> bytes:
+    """A film that begins again at its end, as ``.gif`` or ``.apng``; the first frame stays longer.
+
+    Frames are brought to the size of the largest.
+    """
+    from PIL import Image
+
+    size = (max(frame.width for frame in frames), max(frame.height for frame in frames))
+    same = []
+    for frame in frames:
+        whole = Image.new("RGB", size, PAPER)
+        whole.paste(frame, (0, 0))
+        same.append(whole)
+    durations = [max(_LONGEST_PAUSE, milliseconds), *[milliseconds] * (len(same) - 1)]
+    stream = io.BytesIO()
+    more: dict[str, Any] = {"save_all": True, "append_images": same[1:], "duration": durations, "loop": 0}
+    if suffix == ".gif":
+        # One palette for all frames; else colours would flicker from one to the next.
+        palette = _together(same).quantize(256, dither=Image.Dither.NONE)
+        first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in same]
+        first.save(stream, "GIF", **more | {"append_images": rest})
+    else:
+        same[0].save(stream, "PNG", **more)
+    return stream.getvalue()
+
+
+def _together(frames: Sequence["Image"]) -> "Image":
+    """At most eight of the frames, evenly spread, side by side."""
+    from PIL import Image
+
+    some = list(frames)[:: max(1, len(frames) // 8)]
+    whole = Image.new("RGB", (sum(frame.width for frame in some), some[0].height))
+    for place, frame in enumerate(some):
+        whole.paste(frame, (place * frame.width, 0))
+    return whole

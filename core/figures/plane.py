@@ -1,0 +1,124 @@
+"""Latents on paper: as they are where they have two numbers, else by a projection that is named."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genmod.errors import UndefinedError, UsageError
+from genmod.figures.space import Space
+
+__all__ = ["Plane", "Projection", "hammer", "on_plane"]
+
+Projection = Literal["auto", "pca", "tsne"]
+
+_MOST_FOR_TSNE = 3000
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Several sets of latents on one plane.
+
+    Args:
+        points: of each set, ``(N, 2)``.
+        method: how they came there, for a title; nothing where they are what they are.
+        axes: names of the two axes; empty where they have no meaning of their own.
+        direct: whether the two numbers are the latents themselves.
+    """
+
+    points: tuple[Tensor, ...]
+    method: str
+    axes: tuple[str, str]
+    direct: bool
+
+
+def on_plane(
+    sets: Sequence[Tensor], *, space: Space, projection: Projection = "auto", seed: int = 0
+) -> Plane:
+    """Put sets of latents, ``(N, *latent_shape)`` each, on one plane; the first one decides how.
+
+    One number gets its position from top to bottom at random; two are the plane; three on a sphere are
+    drawn on Hammer's map of equal areas. More are projected on the two principal components of the first set, or
+    by t-SNE, which is fitted to all sets together, at most 3,000 points of each.
+
+    Raises:
+        UsageError: there is no such projection.
+        UndefinedError: codes are infinite or not a number, or fewer than two.
+
+    Reference:
+        Visualizing Data using t-SNE (van der Maaten and Hinton, 2008)
+
+    Example:
+        >>> on_plane([torch.eye(4)[:, :3]], space="real").method
+        'two principal components, 89 % of the variance'
+    """
+    if projection not in ("auto", "pca", "tsne"):
+        raise UsageError(f"no such projection: {projection!r}", hint="one of: auto, pca, tsne")
+    flats = [z.detach().flatten(1).double().cpu() for z in sets]
+    first = flats[0]
+    if len(first) < 2 or not all(flat.isfinite().all() for flat in flats):
+        raise UndefinedError("codes of this model are infinite, not a number, or fewer than two")
+    size = first.shape[1]
+    if projection == "auto" and size == 1:
+        generator = torch.Generator().manual_seed(seed)
+        jitter = [torch.rand(len(flat), 1, generator=generator, dtype=torch.float64) for flat in flats]
+        return _plane(
+            [torch.cat(pair, 1) for pair in zip(flats, jitter, strict=True)], "height at random", ("z0", "")
+        )
+    if projection == "auto" and size == 2:
+        return _plane(flats, "", ("z0", "z1"), direct=True)
+    if projection == "auto" and size == 3 and space == "sphere":
+        return _plane(
+            [hammer(flat) for flat in flats], "the whole sphere, on Hammer's map of equal areas", ("", "")
+        )
+    if projection == "tsne":
+        return _plane(_tsne([flat[:_MOST_FOR_TSNE] for flat in flats], seed), "t-SNE", ("", ""))
+    centre = first.mean(0)
+    _, spread, directions = torch.linalg.svd(first - centre, full_matrices=False)
+    axes = torch.zeros(2, size, dtype=torch.float64)
+    # A sign that does not depend on the library that computed it.
+    for place, direction in enumerate(directions[:2]):
+        axes[place] = direction * direction[direction.abs().argmax()].sign()
+    squares = spread.square()
+    share = (squares[:2].sum() / squares.sum().clamp(min=1e-300)).item()
+    return _plane(
+        [(flat - centre) @ axes.T for flat in flats],
+        f"two principal components, {100 * share:.0f} % of the variance",
+        ("first component", "second component"),
+    )
+
+
+def hammer(directions: Tensor) -> Tensor:
+    """Unit vectors ``(N, 3)`` on a flat map ``(N, 2)`` of equal areas, an ellipse ``2√2`` by ``√2`` around 0.
+
+    ``x = 2√2 cos φ sin(λ/2) / r, y = √2 sin φ / r, r = √(1 + cos φ cos(λ/2))``, ``φ = asin z₂`` the latitude and
+    ``λ = atan2(z₁, z₀)`` the longitude.
+
+    Example:
+        >>> hammer(torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]))
+        tensor([[0.0000, 0.0000],
+                [0.0000, 1.4142]])
+    """
+    height = directions[:, 2].clamp(-1, 1)
+    latitude, half = height.asin(), torch.atan2(directions[:, 1], directions[:, 0]) / 2
+    across = (1 - height.square()).clamp(min=0).sqrt()
+    r = (1 + across * half.cos()).sqrt()
+    x = 2 * math.sqrt(2) * across * half.sin() / r
+    return torch.stack([x, math.sqrt(2) * latitude.sin() / r], 1)
+
+
+def _plane(points: Sequence[Tensor], method: str, axes: tuple[str, str], *, direct: bool = False) -> Plane:
+    return Plane(tuple(each.float() for each in points), method, axes, direct)
+
+
+def _tsne(flats: Sequence[Tensor], seed: int) -> list[Tensor]:
+    from sklearn.manifold import TSNE
+
+    together = torch.cat(list(flats)).numpy()
+    made = TSNE(
+        perplexity=min(30.0, (len(together) - 1) / 3), init="pca", random_state=seed % 2**32, n_jobs=1
+    ).fit_transform(together)
+    return list(torch.from_numpy(made).split([len(flat) for flat in flats]))

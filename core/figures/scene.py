@@ -1,0 +1,82 @@
+"""What the panels of the figure of the latents share."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from genmod.errors import UndefinedError
+from genmod.figures.draw import Groups
+from genmod.figures.gaps import Gap, emptiest_path
+from genmod.figures.plane import Plane, Projection, on_plane
+from genmod.figures.space import Space, inside, space_of
+from genmod.figures.views import (
+    encode_centres,
+    prior_draws,
+)
+from genmod.model.latent_variable import LatentVariableModel
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Scene"]
+
+_STEPS = 12
+_PRIOR_DRAWS = 2000
+
+
+@dataclass
+class Scene:
+    """What the panels share: the model, codes of examples, and the plane they are drawn on."""
+
+    model: LatentVariableModel
+    seen: Tensor
+    context: Tensor | None
+    reference: Tensor
+    groups: Groups
+    projection: Projection
+    seed: int
+    arrays: dict[str, Tensor] = field(default_factory=dict)
+    gap: Gap | None = None
+
+    @cached_property
+    def space(self) -> Space:
+        return space_of(self.model)
+
+    @cached_property
+    def size(self) -> int:
+        return math.prod(self.model.latent_shape)
+
+    @cached_property
+    def codes(self) -> Tensor:
+        return encode_centres(self.model, self.seen, context=self.context, seed=self.seed)
+
+    @cached_property
+    def prior(self) -> Tensor | None:
+        """Draws from the prior, where there is one; for a conditional one, told what the examples were told."""
+        told = self.context
+        if told is not None:
+            told = told[torch.arange(_PRIOR_DRAWS) % len(told)]
+        try:
+            return prior_draws(self.model, _PRIOR_DRAWS, context=told, seed=self.seed)
+        except UndefinedError:
+            return None
+
+    @cached_property
+    def path(self) -> Tensor | None:
+        """The emptiest way between two codes; none where it leaves the latent space."""
+        way = emptiest_path(self.model, self.codes, steps=_STEPS, seed=self.seed)
+        return way if inside(self.model, way).all() else None
+
+    @cached_property
+    def plane(self) -> Plane:
+        """Codes, then draws from the prior, then the path."""
+        nothing = self.codes[:0]
+        sets = [self.codes, *(nothing if s is None else s for s in (self.prior, self.path))]
+        return on_plane(sets, space=self.space, projection=self.projection, seed=self.seed)
+
+    def told(self, number: int) -> Tensor | None:
+        return None if self.context is None else self.context[number : number + 1]

@@ -1,0 +1,78 @@
+"""Where latents of new examples come from, and at what temperature."""
+
+import math
+
+from torch import Tensor
+from torch.distributions import Independent, LowRankMultivariateNormal, MultivariateNormal, Normal
+
+from genmod.errors import UndefinedError, UsageError
+from genmod.interfaces.sampler import Source
+from genmod.model.latent_variable import LatentVariableModel
+
+__all__ = ["origin_of_latents", "tempered"]
+
+
+def origin_of_latents(model: LatentVariableModel, source: Source | None = None) -> str:
+    """Where latents of new examples come from: ``prior, normal``, or ``sampler, gmm``.
+
+    Example:
+        >>> import genmod
+        >>> origin_of_latents(genmod.build(encoder="mlp"))
+        'prior, normal'
+    """
+    sampler = model.sampler_for(source)
+    if sampler is None:
+        named = model.spec.components.get("prior")
+        return f"prior, {named.name if named else type(model.prior).__name__}"
+    origin = sampler.origin
+    return f"sampler, {type(sampler).__name__ if origin is None else origin.component.name}"
+
+
+def tempered(
+    model: LatentVariableModel,
+    z: Tensor,
+    temperature: float,
+    *,
+    context: Tensor | None = None,
+    source: Source | None = None,
+) -> Tensor:
+    """Latents as they would have been drawn with all standard deviations multiplied by a temperature.
+
+    ``mean + temperature (z - mean)``, which for a normal distribution is a draw from ``p(z)^(1/temperature²)``,
+    normalised. Below 1, samples are more typical and less varied than the model says that data are. For other
+    distributions there is no such draw, and it is refused.
+
+    Args:
+        model: says what they were drawn from.
+        z: draws, ``(n, *latent_shape)``.
+        temperature: above 0; 1 leaves them as they are.
+        context: what a conditional model was told, ``(n, size)``.
+        source: ``prior`` or ``sampler``.
+
+    Raises:
+        UsageError: a temperature that is not above 0.
+        UndefinedError: they were not drawn from a normal distribution.
+
+    Example:
+        >>> import genmod
+        >>> import torch
+        >>> tempered(genmod.build(encoder="mlp", latent=2), torch.ones(1, 2), 0.5)
+        tensor([[0.5000, 0.5000]])
+    """
+    if not 0 < temperature < math.inf:
+        raise UsageError(f"temperature is {temperature}; it must be a number above 0")
+    if temperature == 1:
+        return z
+    sampler = model.sampler_for(source)
+    p = model.prior_given(context) if sampler is None else sampler()
+    base = p
+    while isinstance(base, Independent):
+        base = base.base_dist
+    if not isinstance(base, Normal | MultivariateNormal | LowRankMultivariateNormal):
+        raise UndefinedError(
+            f"latents from the {origin_of_latents(model, source)}, have no temperature: their distribution is not normal",
+            hint="leave --temperature out, or draw them from a normal one: --from prior, or a sampler: "
+            "genmod fit-sampler --sampler gaussian",
+        )
+    mean = p.mean.to(z)
+    return mean + temperature * (z - mean)

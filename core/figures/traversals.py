@@ -1,0 +1,191 @@
+"""Walks along single dimensions of the latent space, in steps that fit what lives there."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from genmod.distributions.support import Piece, pieces
+from genmod.errors import UsageError
+from genmod.figures.picture import Picture
+from genmod.figures.space import inside, space_of
+from genmod.figures.views import decode_means
+from genmod.figures.walks import latent_scale
+from genmod.model.latent_variable import LatentVariableModel
+
+__all__ = ["traversal", "variables"]
+
+
+def traversal(
+    model: LatentVariableModel,
+    z: Tensor,
+    dimensions: Sequence[int],
+    values: Tensor,
+    *,
+    scale: tuple[Tensor, Tensor] | None = None,
+    context: Tensor | None = None,
+) -> Picture:
+    """Decodings of one latent with one dimension at a time set to a row of values.
+
+    Args:
+        model: any model.
+        z: where all other dimensions stay, ``latent_shape``.
+        dimensions: which to change, as positions in the flattened latent, or numbers of the variables where each is a
+            vector of classes; a row each.
+        values: what they are set to, ``(V,)``, in standard deviations from the centre of ``scale``. Where
+            the prior is normal, ``v`` is its quantile at ``Φ(v)``. On a sphere, the largest of them is a quarter
+            turn; classes are gone through one by one instead, and bits are off and on. In a bounded space, what
+            would lie outside stops short of the edge.
+        scale: centre and standard deviation of the latent space, by default those of :func:`latent_scale`.
+        context: what a conditional model is told, ``(1, size)``.
+
+    Returns:
+        Images ``(rows, V, *data.shape)``, latents ``(rows, V, *latent_shape)``; extra ``dimensions (rows,)``
+        and ``values (rows, V)``, what the dimension was set to.
+
+    Raises:
+        UsageError: a dimension that the latent does not have, or a latent of another shape.
+        UndefinedError: no scale is given or known.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(encoder="mlp", latent=3)
+        >>> traversal(model, torch.zeros(3), [2, 0], torch.linspace(-3, 3, 7)).images.shape
+        torch.Size([2, 7, 1, 8, 8])
+    """
+    size, space, made_of = variables(model), space_of(model), _pieces(model)
+    wrong = [d for d in dimensions if not 0 <= d < size]
+    if wrong or not dimensions:
+        raise UsageError(
+            f"the latents have no dimension {', '.join(map(str, wrong))}"
+            if wrong
+            else "no dimension was given",
+            hint=f"dimensions are numbered from 0 to {size - 1}",
+        )
+    if tuple(z.shape) != model.latent_shape:
+        raise UsageError(
+            f"a traversal starts at one latent of shape {model.latent_shape}, not {tuple(z.shape)}"
+        )
+    rows = torch.tensor(list(dimensions), device=z.device)
+    labels = tuple(f"{value:+.3g}" if value else "0" for value in values.tolist())
+    if space in ("classes", "simplex"):
+        points, settings = _class_by_class(z, rows)
+        title, labels = "Traversals, class by class", tuple(map(str, range(points.shape[1])))
+    elif space == "binary":
+        settings = torch.tensor([0.0, 1.0]).to(z).expand(len(rows), 2)
+        points = _with(z, rows, settings)
+        title, labels = "Traversals, off and on", ("0", "1")
+    elif space == "sphere":
+        points, settings = _over_the_sphere(z, rows, values)
+        title = "Traversals over the sphere, coordinates"
+        labels = tuple(f"{value:+.2f}" if abs(value) > 1e-6 else "0" for value in settings[0].tolist())
+    else:
+        centre, width = (part.flatten().to(z) for part in scale or latent_scale(model, context=context))
+        points, settings = _piece_by_piece(z, made_of, dimensions, values.to(z), centre, width)
+        points = _kept_inside(model, z, points)
+        title = "Traversals, in standard deviations"
+        if any(piece.kind in ("simplex", "choice") for piece in made_of):
+            title += "; of classes, from the first to the last"
+    told = None if context is None else context.expand(*points.shape[:2], -1)
+    return Picture(
+        decode_means(model, points, context=told),
+        model.data,
+        latents=points,
+        extra={"dimensions": rows, "values": settings},
+        title=title,
+        row_labels=tuple(f"z{d}" for d in dimensions),
+        column_labels=labels,
+        walk=True,
+    )
+
+
+def variables(model: LatentVariableModel) -> int:
+    """How many variables a latent has that can be moved by themselves: its numbers, or its vectors of classes.
+
+    Example:
+        >>> import genmod
+        >>> variables(genmod.build("categorical-vae"))
+        20
+    """
+    return sum(piece.variables for piece in _pieces(model))
+
+
+def _with(z: Tensor, rows: Tensor, settings: Tensor) -> Tensor:
+    """``z`` with one number set: ``latent_shape, (R,), (R, V) → (R, V, *latent_shape)``."""
+    points = z.flatten().repeat(*settings.shape, 1)
+    points.scatter_(2, rows[:, None, None].expand(-1, settings.shape[1], 1), settings[..., None])
+    return points.reshape(*settings.shape, *z.shape)
+
+
+def _class_by_class(z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Each variable set to each of its classes in turn."""
+    classes = z.shape[-1]
+    points = z.reshape(-1, classes).repeat(len(rows), classes, 1, 1)
+    every = torch.arange(classes, device=z.device)
+    for place, row in enumerate(rows.tolist()):
+        points[place, every, row] = torch.eye(classes).to(z)
+    return points.reshape(len(rows), classes, *z.shape), every.to(z).expand(len(rows), -1)
+
+
+def _piece_by_piece(
+    z: Tensor, made_of: Sequence[Piece], rows: Sequence[int], values: Tensor, centre: Tensor, width: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Each variable in the way of its own piece: numbers in standard deviations, classes one after the other."""
+    owners = [(piece, piece.start + i) for piece in made_of for i in range(piece.variables)]
+    points, settings = z.flatten().repeat(len(rows), len(values), 1), values.repeat(len(rows), 1)
+    for place, row in enumerate(rows):
+        piece, first = owners[row]
+        if piece.kind in ("simplex", "choice"):
+            settings[place] = torch.linspace(0, piece.size - 1, len(values)).round()
+            classes = torch.eye(piece.size).to(z)[settings[place].long()]
+            points[place, :, first : first + piece.size] = classes
+            continue
+        if piece.kind == "bits":
+            settings[place] = (values > 0).to(values)
+        else:
+            settings[place] = centre[first] + width[first] * values
+        points[place, :, first] = settings[place]
+    return points.reshape(len(rows), len(values), *z.shape), settings
+
+
+def _over_the_sphere(z: Tensor, rows: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """One coordinate from -1 to 1, evenly in angle, and all others scaled so that the length stays 1."""
+    reach = values.abs().max().clamp(min=1e-12)
+    settings = (values.to(z) / reach.to(z) * (math.pi / 2)).sin().expand(len(rows), -1)
+    flat = z.flatten()
+    points = flat.repeat(*settings.shape, 1)
+    for place, row in enumerate(rows.tolist()):
+        others = flat.clone()
+        others[row] = 0
+        if float(others.norm()) < 1e-6:
+            others[(row + 1) % len(flat)] = 1
+        others = others / others.norm()
+        points[place] = (1 - settings[place].square()).clamp(min=0).sqrt()[:, None] * others
+        points[place, :, row] = settings[place]
+    return points.reshape(*settings.shape, *z.shape), settings
+
+
+def _kept_inside(model: LatentVariableModel, z: Tensor, points: Tensor) -> Tensor:
+    """Points outside the latent space moved towards ``z``, which is inside, until they are."""
+    flat = points.flatten(0, 1)
+    outside = ~inside(model, flat)
+    # Where the start is outside too, as the mean of classes is, there is no way back.
+    if not outside.any() or not inside(model, z[None]).all():
+        return points
+    places = outside.nonzero()[:, 0].to(z.device)
+    start, end = z.expand_as(flat[places]), flat[places]
+    low = torch.zeros(len(places), *[1] * z.dim(), device=z.device, dtype=z.dtype)
+    high = torch.ones_like(low)
+    for _ in range(30):
+        middle = (low + high) / 2
+        fits = inside(model, torch.lerp(start, end, middle)).to(z.device).reshape(low.shape)
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+    # A little short of the edge, where decoders see numbers that training never gave them.
+    flat = flat.clone()
+    flat[places] = torch.lerp(start, end, 0.98 * low)
+    return flat.reshape(points.shape)
+
+
+def _pieces(model: LatentVariableModel) -> tuple[Piece, ...]:
+    return pieces(model.posterior.support, model.latent_shape)

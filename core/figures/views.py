@@ -1,0 +1,289 @@
+"""Samples, reconstructions and decodings of random points."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from genmod.data.dataset import Batch, Split
+from genmod.distributions.support import pieces, settled
+from genmod.errors import UsageError
+from genmod.figures.picture import Picture
+from genmod.figures.temperature import origin_of_latents, tempered
+from genmod.interfaces.sampler import Source
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.system.random import seed_for, seeded
+
+__all__ = [
+    "choose_examples",
+    "codes",
+    "decode_means",
+    "encode_centres",
+    "evaluating",
+    "observed",
+    "prior_draws",
+    "random_decodings",
+    "reconstruction_grid",
+    "sample_grid",
+]
+
+_BATCH = 500
+
+
+@contextmanager
+def evaluating(model: LatentVariableModel, seed: int) -> Iterator[None]:
+    """Evaluation mode, no gradients, random numbers from ``seed``; everything as before afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), seeded(seed):
+            yield
+    finally:
+        model.train(was_training)
+
+
+def choose_examples(split: Split, n: int, *, seed: int = 0) -> Batch:
+    """``n`` different examples of a split, drawn at random; all of them where there are fewer.
+
+    Files are often sorted by class, so the first ones would show one class only.
+
+    Example:
+        >>> from genmod import TensorSplit
+        >>> split = TensorSplit(Batch(torch.arange(100.0)[:, None]))
+        >>> choose_examples(split, 3, seed=1).x.shape
+        torch.Size([3, 1])
+    """
+    if n < 1:
+        raise UsageError(f"{n} examples were asked for; give a whole number from 1")
+    generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
+    return split.__getitems__(torch.randperm(len(split), generator=generator)[:n].tolist())
+
+
+def observed(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
+    """Stored examples as the model is shown them, on its device: binary images where its decoder makes them.
+
+    ``x (N, *data.shape)`` → ``(N, *data.shape)`` float.
+    """
+    with evaluating(model, seed):
+        return model.observe(x.to(model.device))
+
+
+def codes(model: LatentVariableModel, x: Tensor, *, context: Tensor | None = None, seed: int = 0) -> Tensor:
+    """One latent for each example: the mean of ``q(z|x)``, or a draw where it has no known mean.
+
+    Where latents are directions, classes or bits, it is the one nearest to the mean.
+
+    Args:
+        model: any model.
+        x: examples as they are stored, ``(N, *data.shape)``.
+        context: what a conditional model is told of them, ``(N, size)``.
+        seed: of the binarisation where the decoder draws one, and of draws.
+
+    Returns:
+        ``(N, *latent_shape)``.
+
+    Example:
+        >>> import genmod
+        >>> codes(genmod.build(encoder="mlp", latent=2), torch.zeros(5, 1, 8, 8)).shape
+        torch.Size([5, 2])
+    """
+    return encode_centres(model, observed(model, x, seed=seed), context=context, seed=seed)
+
+
+def encode_centres(
+    model: LatentVariableModel, x: Tensor, *, context: Tensor | None = None, seed: int = 0
+) -> Tensor:
+    """:func:`codes` of observations ``x (N, *data.shape)``, which are not made binary once more."""
+    with evaluating(model, seed):
+        parts = zip(torch.split(x, _BATCH), _pieces(context, len(x)), strict=True)
+        return torch.cat([_centre(model.given(told), part) for part, told in parts])
+
+
+def _pieces(context: Tensor | None, n: int) -> Sequence[Tensor | None]:
+    """The context of each batch of ``n`` examples."""
+    return [None] * -(-n // _BATCH) if context is None else torch.split(context, _BATCH)
+
+
+def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
+    q = model.encode(x)
+    try:
+        mean: Tensor = q.mean
+    except NotImplementedError:
+        return q.sample()
+    # The mean of points on a sphere is inside of it, and that of classes is none: decoders never see those.
+    return settled(mean.flatten(1), pieces(model.posterior.support, model.latent_shape)).reshape(mean.shape)
+
+
+def prior_draws(
+    model: LatentVariableModel, n: int, *, context: Tensor | None = None, seed: int = 0
+) -> Tensor:
+    """``z ~ p(z)``, ``(n, *latent_shape)``; the latents of :func:`sample_grid` with the same seed.
+
+    Raises:
+        UndefinedError: the model has no prior.
+
+    Example:
+        >>> import genmod
+        >>> prior_draws(genmod.build(encoder="mlp", latent=2), 5).shape
+        torch.Size([5, 2])
+    """
+    with evaluating(model, seed):
+        z: Tensor = model.latents(n, context, "prior")
+        return z
+
+
+def decode_means(model: LatentVariableModel, z: Tensor, *, context: Tensor | None = None) -> Tensor:
+    """The mean of ``p(x|z)``: ``z (*batch, *latent_shape), context (*batch, size) → (*batch, *data.shape)``."""
+    batch = z.shape[: z.dim() - len(model.latent_shape)]
+    with evaluating(model, 0):
+        parts = torch.split(z.to(model.device).reshape(-1, *model.latent_shape), _BATCH)
+        told = None if context is None else context.reshape(-1, context.shape[-1])
+        pairs = zip(parts, _pieces(told, batch.numel()), strict=True)
+        means = [model.given(context).decode(part).mean for part, context in pairs]
+        return torch.cat(means).reshape(*batch, *model.data.shape)
+
+
+def sample_grid(
+    model: LatentVariableModel,
+    n: int,
+    *,
+    seed: int = 0,
+    noise: bool = False,
+    condition: str | None = None,
+    source: Source | None = None,
+    temperature: float = 1.0,
+) -> Picture:
+    """New examples: ``z ~ p(z)``, or from a sampler, then the mean of ``p(x|z)``, or a draw from it.
+
+    The title says where latents came from, at what temperature, and the seed.
+
+    Args:
+        model: a model with a prior, or with a sampler.
+        n: how many.
+        seed: the same one gives the same ones again.
+        noise: draw from the likelihood too, rather than show its mean.
+        condition: what a conditional model is told, such as ``7``; all values in turn where it is not said.
+        source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
+        temperature: what standard deviations of latents are multiplied by, see :func:`tempered`.
+
+    Returns:
+        Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
+
+    Raises:
+        UndefinedError: the model has no prior, no sampler; the hint says what to do. Or it has no temperature.
+        UsageError: the model is not conditional, or not on that; or a temperature that cannot be.
+
+    Example:
+        >>> import genmod
+        >>> sample_grid(genmod.build(encoder="mlp"), 6).images.shape
+        torch.Size([6, 1, 8, 8])
+    """
+    if n < 1:
+        raise UsageError(f"{n} samples were asked for; give a whole number from 1")
+    context = model.asked(condition, n)
+    with evaluating(model, seed):
+        z = tempered(model, model.latents(n, context, source), temperature, context=context, source=source)
+        pairs = zip(torch.split(z, _BATCH), _pieces(context, n), strict=True)
+        likelihoods = (model.given(told).decode(part) for part, told in pairs)
+        images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
+    title = (
+        f"{n} samples"
+        + (f" of {condition}" if condition else "")
+        + (", with noise" if noise else "")
+        + f", latents from the {origin_of_latents(model, source)}"
+        + (f", temperature {temperature:g}" if temperature != 1 else "")
+        + f", seed {seed}"
+    )
+    return Picture(images, model.data, latents=z, title=title)
+
+
+def reconstruction_grid(
+    model: LatentVariableModel,
+    x: Tensor,
+    *,
+    labels: Tensor | None = None,
+    context: Tensor | None = None,
+    seed: int = 0,
+) -> Picture:
+    """Examples above what the model makes of them.
+
+    Args:
+        model: any model.
+        x: examples as they are stored, ``(N, *data.shape)``.
+        labels: their classes, ``(N,)``, saved with the arrays.
+        context: what a conditional model is told of them, ``(N, size)``.
+        seed: of the binarisation where the decoder draws one.
+
+    Returns:
+        Images ``(rows, N, *data.shape)``: the data, what was observed of them where the decoder changes it
+        (binarised images), and the mean of ``p(x|z)`` at the code; latents ``(N, *latent_shape)`` are the
+        codes.
+
+    Example:
+        >>> import genmod
+        >>> picture = reconstruction_grid(genmod.build(encoder="mlp"), torch.rand(4, 1, 8, 8))
+        >>> picture.row_labels, picture.images.shape
+        (('data', 'observed', 'reconstruction'), torch.Size([3, 4, 1, 8, 8]))
+    """
+    data = model.data.values(x.to(model.device))
+    seen = observed(model, x, seed=seed)
+    z = encode_centres(model, seen, context=context, seed=seed)
+    made = decode_means(model, z, context=context)
+    rows = {"data": data, "observed": seen, "reconstruction": made}
+    if torch.equal(data.nan_to_num(), seen.nan_to_num()):
+        del rows["observed"]
+    return Picture(
+        torch.stack(list(rows.values())),
+        model.data,
+        latents=z,
+        extra={} if labels is None else {"labels": labels},
+        title=f"Reconstructions, seed {seed}",
+        row_labels=tuple(rows),
+    )
+
+
+def random_decodings(
+    model: LatentVariableModel,
+    latents: Tensor,
+    n: int,
+    *,
+    context: Tensor | None = None,
+    seed: int = 0,
+    box: bool = False,
+) -> Picture:
+    """Decoded points from where the codes are, drawn without regard to where between them there are none.
+
+    The points are normal with the mean and the standard deviation that the codes have in each dimension, or
+    uniform in the box around all codes. Of a plain autoencoder this shows the gaps: it never learnt what
+    lies between its codes.
+
+    Args:
+        model: any model; it needs no prior.
+        latents: codes of examples, ``(N, *latent_shape)``, as :func:`codes` gives them.
+        n: how many.
+        context: what a conditional model is told, ``(n, size)``.
+        seed: the same one gives the same ones again.
+        box: uniform in the box; of use in few dimensions, since most of a box of many lies in its corners.
+
+    Returns:
+        Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build("autoencoder", encoder="mlp", latent=2)
+        >>> random_decodings(model, torch.randn(100, 2), 6).images.shape
+        torch.Size([6, 1, 8, 8])
+    """
+    if n < 1:
+        raise UsageError(f"{n} decodings were asked for; give a whole number from 1")
+    latents = latents.float().cpu()
+    with seeded(seed):
+        if box:
+            z = torch.lerp(latents.amin(0), latents.amax(0), torch.rand(n, *model.latent_shape))
+        else:
+            spread, centre = torch.std_mean(latents, 0, correction=0)
+            z = centre + spread * torch.randn(n, *model.latent_shape)
+    z = z.to(model.device)
+    title = f"Decodings of {n} random points, seed {seed}"
+    return Picture(decode_means(model, z, context=context), model.data, latents=z, title=title)

@@ -1,0 +1,28 @@
+"""One abstract class for each kind of component: what it is given, what it returns and what must hold."""
+
+from genmod.interfaces.decoder import Decoder
+from genmod.interfaces.divergence import Divergence
+from genmod.interfaces.encoder import Encoder
+from genmod.interfaces.features import Features
+from genmod.interfaces.metric import Metric
+from genmod.interfaces.network import Network
+from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.posterior import Posterior
+from genmod.interfaces.prior import Prior
+from genmod.interfaces.sampler import Sampler
+from genmod.interfaces.tracker import Tracker
+
+__all__ = [
+    "Decoder",
+    "Divergence",
+    "Encoder",
+    "Features",
+    "Metric",
+    "Network",
+    "Objective",
+    "Posterior",
+    "Prior",
+    "Sampler",
+    "Terms",
+    "Tracker",
+]

@@ -1,0 +1,97 @@
+"""Decoders: likelihoods, from the output of a network to a distribution over data."""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.distributions.constraints import Constraint
+
+from genmod.data.dataset import DataInfo
+
+__all__ = ["Decoder"]
+
+
+class Decoder(nn.Module, ABC):
+    """A likelihood ``p(x|z)``, given the output of a network.
+
+    ``parameters (*batch, *parameter_shape) → Distribution`` with ``batch_shape batch`` and ``event_shape
+    data.shape``; its ``mean`` is the picture shown of a reconstruction.
+
+    The laws: the density is normalised over :attr:`support`, constants included; parameters of any finite
+    size give finite log-densities and gradients.
+
+    Args:
+        data: shape and range of the data.
+    """
+
+    support: Constraint
+    """Which observations have a density, event dimensions included."""
+
+    is_density: bool = True
+    """Whether ``log p(x|z)`` is a normalised log-density; a pseudo-likelihood has no NLL and no bits/dim."""
+
+    dequantize: bool = False
+    """Whether :meth:`observe` adds uniform noise, one step wide, to data of levels; see :meth:`dequantized`."""
+
+    parameter_shape: tuple[int, ...]
+    """Shape of the network's output for one example; set by the constructor."""
+
+    examples_wanted: int = 0
+    """How many training examples :meth:`prepare` is to be given; it is not called where there are none."""
+
+    def __init__(self, data: DataInfo) -> None:
+        super().__init__()
+        self.data = data
+
+    @property
+    def cell(self) -> float | None:
+        """How wide an observed value is in units of the density, by which bits per dimension are counted.
+
+        1 where ``p(x|z)`` is a probability, the step between two levels where it is a density of data with
+        levels, and None where the data are continuous: their code length depends on the unit.
+        """
+        if self.support.is_discrete:
+            return 1.0
+        return None if self.data.levels is None else (self.data.high - self.data.low) / (self.data.levels - 1)
+
+    @property
+    def observed(self) -> DataInfo:
+        """What the observations made by :meth:`observe` look like; the data themselves unless it changes them."""
+        if not self.dequantize or self.cell is None:
+            return self.data
+        half = self.cell / 2
+        return replace(self.data, low=self.data.low - half, high=self.data.high + half, levels=None)
+
+    def observe(self, x: Tensor) -> Tensor:
+        """The observation that is encoded and scored, such as a binarised image.
+
+        ``x (B, *data.shape)`` float → ``(B, *data.shape)`` float; may draw from the global random state.
+        """
+        return self.dequantized(x) if self.dequantize else x
+
+    def dequantized(self, x: Tensor) -> Tensor:
+        """Levels ``x (B, *data.shape)`` spread evenly over their cells: a density of these bounds the probability.
+
+        ``E_u[log p(x + u)] ≤ log Σ_cell p``, ``u`` uniform within half a step on both sides
+
+        Reference:
+            A note on the evaluation of generative models (Theis et al., 2015), arXiv:1511.01844
+        """
+        return x + (self.cell or 0.0) * (torch.rand_like(x) - 0.5)
+
+    def prepare(self, examples: Tensor) -> None:
+        """Called when a run begins, not when it is resumed, with training examples chosen at random.
+
+        What is taken from them belongs into parameters or buffers, which are saved with the model.
+
+        Args:
+            examples: :attr:`examples_wanted` of them, or all where there are fewer, stored as the dataset has them,
+                ``(n, *data.shape)``.
+        """
+        return
+
+    @abstractmethod
+    def forward(self, parameters: Tensor) -> Distribution:
+        """``parameters (*batch, *parameter_shape)`` → ``p(x|z)``, ``batch_shape batch``."""

@@ -1,0 +1,130 @@
+"""Divergences: how far a posterior is from the prior."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, kl_divergence
+
+from genmod.errors import UndefinedError
+
+__all__ = ["Divergence", "check_draws", "draws_of", "known_kl"]
+
+
+class Divergence(nn.Module, ABC):
+    """A divergence of a posterior from a prior, in nats per data point.
+
+    ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
+
+    The laws: zero in expectation where ``q = p``; non-negative in expectation; the value of an example does
+    not depend on the size of the batch. One that looks at the distribution of a whole batch of latents says
+    so in :attr:`batch_statistics`; it returns a number of the batch for each of its examples, so that their
+    mean is that number, and the laws hold for the batch.
+    """
+
+    is_kl: bool = False
+    """Whether the expected value is ``KL(q‖p)``, so that distortion plus divergence is a bound."""
+
+    needs_prior: bool = True
+    """Whether there must be a prior to compare with."""
+
+    needs_densities: bool = True
+    """Whether ``q`` and ``p`` must have densities."""
+
+    batch_statistics: Literal["none", "global", "local"] = "none"
+    """What else the value of an example depends on: nothing; the batch of all processes, by means of
+    :mod:`genmod.system.parallel`; or the batch of its own process, which several processes cannot be trained with."""
+
+    @abstractmethod
+    def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """Divergence of each example.
+
+        Args:
+            q: posterior, ``batch_shape (B,)``.
+            p: prior, ``batch_shape ()`` or ``(B,)``.
+            z: draws from ``q``, ``(K, B, *latent_shape)``, shared with the reconstruction term.
+
+        Returns:
+            ``(B,)``, nats.
+        """
+
+    def check(self, q: Distribution, p: Distribution) -> None:
+        """Called once with distributions of the types and shapes that :meth:`forward` will get, without values.
+
+        Raises:
+            UndefinedError: this pair has no such divergence; the hint says which has.
+        """
+        return
+
+    def prepare(self, dataset_size: int) -> None:
+        """Called when training begins, with the number of training examples; what depends on it is a buffer."""
+        return
+
+    def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """The parts of :meth:`forward` that belong to each latent, ``(B, *latent_shape)``, nats.
+
+        Where several latents are one variable, as the probabilities of classes are, ``(B, number of variables)``.
+
+        Raises:
+            UndefinedError: it does not fall apart into dimensions.
+        """
+        raise UndefinedError(
+            f"{type(self).__name__} between {type(q).__name__} and {type(p).__name__} does not fall apart into dimensions",
+            hint="use a divergence that does, such as --divergence kl with --posterior normal --prior normal",
+        )
+
+    def by_part(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        """The parts of :meth:`forward` that belong to each part of latents of several kinds, ``(B, parts)``, nats.
+
+        Latents of one kind are one part.
+        """
+        return self(q, p, z)[:, None]  # type: ignore[no-any-return]
+
+
+def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """``KL(q ‖ p)`` in closed form where one is known, else its estimate from the draws; nats.
+
+    ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
+
+    Example:
+        >>> import torch
+        >>> from genmod.distributions.normal import diagonal_normal
+        >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
+        >>> known_kl(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
+        tensor([1., 1., 1.])
+    """
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return (q.log_prob(z) - p.log_prob(z)).mean(0)
+
+
+def draws_of(p: Distribution, z: Tensor) -> Tensor:
+    """As many draws of a prior as there are of a posterior, ``z (K, B, *latent_shape)``, with their gradient.
+
+    Example:
+        >>> import torch
+        >>> from genmod.distributions.normal import diagonal_normal
+        >>> draws_of(diagonal_normal(torch.zeros(2), torch.zeros(2), 1), torch.zeros(5, 3, 2)).shape
+        torch.Size([5, 3, 2])
+    """
+    shape = z.shape[:1] if p.batch_shape else z.shape[:2]
+    return p.rsample(shape) if p.has_rsample else p.sample(shape)
+
+
+def check_draws(q: Distribution, p: Distribution) -> None:
+    """Refuse a divergence that sees a prior by its draws alone, where the prior is learned and they have no gradient.
+
+    Draws nothing: it is asked before there are values.
+
+    Raises:
+        UndefinedError: the prior would never learn; the hint says which divergence teaches it.
+    """
+    if p.has_rsample:
+        return
+    if p.log_prob(torch.empty(1, *q.batch_shape, *q.event_shape)).requires_grad:
+        raise UndefinedError(
+            f"the prior, a {type(p).__name__}, is learned, but its draws cannot be differentiated",
+            hint="choose a divergence that uses its density (--divergence kl-mc), or a prior that is not learned",
+        )

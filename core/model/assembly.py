@@ -1,0 +1,293 @@
+"""From a specification to a model: every fit is checked before anything is allocated."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.distributions import Distribution, constraints
+from torch.distributions.constraints import Constraint
+
+from genmod.data.conditions import Conditions, joined_shape
+from genmod.data.dataset import DataInfo, Dataset, default_root
+from genmod.data.missing import Marginal
+from genmod.errors import GenmodError, PluginError, UsageError
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.options.schema import to_json, validate_many
+from genmod.registry.lookup import Provided, Registry, current_registry, use_registry
+from genmod.registry.migration import find_recorded, migrated
+from genmod.spec import MODEL_KINDS, ComponentSpec, ModelSpec
+from genmod.system.random import seed_for, seeded
+
+__all__ = ["assemble", "blueprint", "check_traits", "open_dataset", "resolve", "unvalidated"]
+
+_MAX_PARAMETERS = 20_000_000_000
+
+
+def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
+    """Every name looked up, every option validated and filled in, and where each component comes from.
+
+    An encoder's mirror is not known until the encoder is built, so a network that was not named stays out.
+
+    Raises:
+        UsageError: a part is not chosen, a name is unknown, options are wrong: all of them in one error.
+        PluginError: the plugin that provides a component is missing or broken.
+    """
+    registry = registry or current_registry()
+    missing = [
+        kind for kind in (*MODEL_KINDS, "dataset") if kind not in spec.components and kind != "network"
+    ]
+    if missing:
+        raise UsageError(
+            f"no {', '.join(missing)} chosen",
+            hint="start from a recipe, which has all parts: genmod build vae",
+        )
+    found = {kind: find_recorded(registry, kind, part) for kind, part in spec.components.items()}
+    classes = {kind: provided.load() for kind, provided in found.items()}
+    values = validate_many(
+        {kind: (classes[kind], migrated(found[kind], spec.components[kind])) for kind in found},
+        labels={kind: f"{kind} {part.name}" for kind, part in spec.components.items()},
+    )
+    components = {kind: _resolved(found[kind], to_json(classes[kind], values[kind])) for kind in found}
+    return replace(spec, components=components)
+
+
+def _resolved(provided: Provided, options: Mapping[str, Any]) -> ComponentSpec:
+    component = provided.component
+    name = component.name if provided.builtin else provided.qualified
+    return ComponentSpec(name, options, provided.distribution, provided.version, component.revision)
+
+
+def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None = None) -> Dataset:
+    """The dataset that a specification names.
+
+    Raises:
+        UsageError: an unknown name or wrong options.
+    """
+    registry = registry or current_registry()
+    part = spec.components["dataset"]
+    provided = find_recorded(registry, "dataset", part)
+    cls = provided.load()
+    values = validate_many({"dataset": (cls, migrated(provided, part))})["dataset"]
+    dataset: Dataset = cls(default_root(root), **values)
+    return dataset
+
+
+def assemble(
+    spec: ModelSpec, data: DataInfo, *, seed: int = 0, registry: Registry | None = None
+) -> LatentVariableModel:
+    """The model that a specification describes, with freshly drawn weights.
+
+    Args:
+        spec: names and options; resolved here.
+        data: shape and range of the data.
+        seed: of the initial weights.
+        registry: where names are looked up; the current one by default.
+
+    Raises:
+        UsageError: parts that do not fit each other or the data; nothing has been allocated then.
+        PluginError: a plugin is missing or broken.
+    """
+    registry = registry or current_registry()
+    spec = blueprint(spec, data, registry=registry).spec
+    with seeded(seed_for(seed, "weights")), use_registry(registry):
+        return _construct(spec, data, registry)
+
+
+def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = None) -> LatentVariableModel:
+    """The model without memory for its weights (on torch's ``meta`` device), all fits checked.
+
+    Raises:
+        UsageError: as :func:`assemble`.
+    """
+    registry = registry or current_registry()
+    spec = resolve(spec, registry=registry)
+    with torch.device("meta"), unvalidated(), use_registry(registry):
+        model = _construct(spec, data, registry)
+        check_traits(model)
+        _check_shapes(model)
+        context = _some_context(model)
+    model.objective.check(model.given(context))
+    count = sum(p.numel() for p in model.parameters())
+    if count > _MAX_PARAMETERS:
+        raise UsageError(
+            f"the model would have {count:,} parameters; at most {_MAX_PARAMETERS:,} are allowed"
+        )
+    return model
+
+
+@contextmanager
+def unvalidated() -> Iterator[None]:
+    """Distributions without values cannot check them, so their default to do so is off inside."""
+    before = Distribution._validate_args
+    Distribution.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        Distribution.set_default_validate_args(before)
+
+
+def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVariableModel:
+    def make(kind: str, *wiring: Any) -> Any:
+        part = spec.components[kind]
+        cls = registry.find(kind, part.name).load()
+        values = validate_many({kind: (cls, part.options)})[kind]
+        try:
+            return cls(*wiring, **values)
+        except GenmodError:
+            raise
+        except Exception as error:
+            # Torch counts bytes in 64 bits, and says so in errors of several types.
+            if "overflow" in str(error).lower():
+                raise UsageError(
+                    f"{kind} {part.name!r} would be too large for any memory",
+                    hint=f"give smaller numbers than {dict(part.options)}",
+                ) from error
+            if part.provider == "genmod-torch":
+                raise
+            raise PluginError(
+                f"{kind} {part.name!r} of {part.provider} {part.version} failed while being built: {error!r}",
+                hint=f"report it to the authors of {part.provider}, or choose another: genmod list {kind}",
+            ) from error
+
+    conditions = Conditions(spec.condition, data) if spec.condition else None
+    told = conditions.size if conditions else 0
+    shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
+    encoder = make("encoder", joined_shape(shape, told))
+    posterior = make("posterior", encoder.feature_shape, spec.latent)
+    wants_context = registry.find("prior", spec.components["prior"].name).load().wants_context
+    prior = make("prior", posterior.latent_shape, *([told] if wants_context else []))
+    decoder = make("decoder", data)
+    if "network" not in spec.components:
+        spec = _with_mirror(spec, encoder, registry)
+    network = make("network", joined_shape(posterior.latent_shape, told), decoder.parameter_shape)
+    model = LatentVariableModel(
+        spec,
+        data,
+        encoder=encoder,
+        posterior=posterior,
+        prior=prior,
+        network=network,
+        decoder=decoder,
+        divergence=make("divergence"),
+        objective=make("objective"),
+        conditions=conditions,
+    )
+    prior.bind(model)
+    return model
+
+
+def _with_mirror(spec: ModelSpec, encoder: Any, registry: Registry) -> ModelSpec:
+    mirror = encoder.mirror()
+    if mirror is None:
+        raise UsageError(
+            f"encoder {spec.components['encoder'].name!r} has no mirror image to decode with",
+            hint=f"name one with --network: {', '.join(registry.names('network'))}",
+        )
+    return resolve(spec.with_component("network", mirror), registry=registry)
+
+
+def check_traits(model: LatentVariableModel) -> None:
+    """Whether supports, ranges and densities of the parts fit each other.
+
+    Raises:
+        UsageError: they do not; the hint says what to choose instead.
+    """
+    names = {kind: part.name for kind, part in model.spec.components.items()}
+    posterior, prior, decoder = model.posterior, model.prior, model.decoder
+    if (
+        posterior.support is not None
+        and prior.support is not None
+        and not _same(posterior.support, prior.support)
+    ):
+        raise UsageError(
+            f"posterior {names['posterior']!r} draws latents in {posterior.support}, but prior {names['prior']!r} "
+            f"has its density on {prior.support}",
+            hint=f"choose a prior on {posterior.support}: genmod list prior",
+        )
+    outside = _outside(decoder.support, decoder.observed)
+    if outside is not None:
+        raise UsageError(
+            f"decoder {names['decoder']!r} has a density on {decoder.support}, but the data have values such as {outside:g}",
+            hint="choose a decoder for such data, for example --decoder gaussian",
+        )
+    objective, divergence = model.objective, model.divergence
+    if divergence.needs_prior and not objective.uses_divergence:
+        raise UsageError(
+            f"objective {names['objective']!r} would ignore divergence {names['divergence']!r}",
+            hint="choose --divergence none, or --objective elbo",
+        )
+    without = model.missing_densities()
+    if objective.needs_densities and without:
+        raise UsageError(
+            f"objective {names['objective']!r} needs densities, but {without.removeprefix('its ')}",
+            hint="choose parts that have one (--posterior normal --prior normal), or --objective reconstruction",
+        )
+    if divergence.needs_densities and not (posterior.has_density and prior.has_density):
+        raise UsageError(
+            f"divergence {names['divergence']!r} needs densities, but {without.removeprefix('its ')}",
+            hint="choose --divergence none, or --posterior normal --prior normal",
+        )
+
+
+def _check_shapes(model: LatentVariableModel) -> None:
+    """Run a batch of two through the model without values."""
+    model.eval()
+    names = {kind: part.name for kind, part in model.spec.components.items()}
+    latent = model.posterior.latent_shape
+    features = model.encoder(torch.empty(2, *model.encoder.data_shape))
+    _expect(f"encoder {names['encoder']!r} makes features", features.shape, (2, *model.encoder.feature_shape))
+    q = model.posterior(features)
+    _expect(
+        f"posterior {names['posterior']!r} has batch and event",
+        (*q.batch_shape, *q.event_shape),
+        (2, *latent),
+    )
+    parameters = model.network(torch.empty(2, *model.network.in_shape))
+    _expect(
+        f"network {names['network']!r} makes parameters",
+        parameters.shape,
+        (2, *model.decoder.parameter_shape),
+    )
+    likelihood = model.decoder(parameters)
+    shape = (*likelihood.batch_shape, *likelihood.event_shape)
+    _expect(f"decoder {names['decoder']!r} has batch and event", shape, (2, *model.data.shape))
+    if model.data.missing:
+        Marginal(likelihood, 0.0)
+    if model.prior.has_density:
+        p: Distribution = model.prior_given(_some_context(model))
+        _expect(f"prior {names['prior']!r} has event", p.event_shape, latent)
+        model.divergence.check(q, p)
+    model.train()
+
+
+def _some_context(model: LatentVariableModel) -> torch.Tensor | None:
+    return None if model.conditions is None else torch.empty(2, model.conditions.size)
+
+
+def _expect(what: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if tuple(given) != tuple(wanted):
+        raise PluginError(f"{what} of shape {tuple(given)}, where {tuple(wanted)} was declared")
+
+
+def _same(a: Constraint, b: Constraint) -> bool:
+    if isinstance(a, constraints.independent) and isinstance(b, constraints.independent):
+        return a.reinterpreted_batch_ndims == b.reinterpreted_batch_ndims and _same(
+            a.base_constraint, b.base_constraint
+        )
+    return type(a) is type(b) and all(_equal(value, vars(b).get(key)) for key, value in vars(a).items())
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return _same(a, b) if isinstance(a, Constraint) and isinstance(b, Constraint) else bool(a == b)
+
+
+def _outside(support: Constraint, data: DataInfo) -> float | None:
+    """A value that the data may take and the support does not have, if there is one."""
+    while isinstance(support, constraints.independent):
+        support = support.base_constraint
+    low, high = max(data.low, -1e6), min(data.high, 1e6)
+    points = torch.linspace(low, high, min(data.levels or 3, 4096), dtype=torch.float64, device="cpu")
+    inside = support.check(points)
+    return None if bool(inside.all()) else float(points[~inside][0])

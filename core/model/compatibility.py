@@ -1,0 +1,225 @@
+"""Which posterior goes with which prior, divergence and objective: what :func:`genmod.build` would say, computed."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+import torch
+
+from genmod.data.dataset import DataInfo
+from genmod.errors import GenmodError
+from genmod.model.assembly import blueprint, check_traits, unvalidated
+from genmod.model.build import compose
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.options.schema import validate
+from genmod.registry.lookup import Registry, current_registry
+from genmod.spec import ModelSpec
+
+__all__ = ["AXES", "LATENTS", "USUAL", "Cell", "combinations", "companions", "grid_spec"]
+
+USUAL = {"posterior": "normal", "prior": "normal", "divergence": "kl", "objective": "elbo"}
+"""What most others go with."""
+
+AXES = tuple(USUAL)
+
+LATENTS: tuple[tuple[int, ...], ...] = ((4,), (3, 4))
+"""Shapes of latents that are tried: vectors, and groups of classes."""
+
+_SMALL = {"name": "mlp", "hidden": [8]}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A combination, and what becomes of it.
+
+    Args:
+        posterior: name of the posterior.
+        prior: name of the prior.
+        divergence: name of the divergence.
+        objective: name of the objective.
+        latent: the shape of latents that it was tried with.
+        reason: why it is refused; empty where it can be built.
+        hint: what to choose instead.
+    """
+
+    posterior: str
+    prior: str
+    divergence: str
+    objective: str
+    latent: tuple[int, ...]
+    reason: str = ""
+    hint: str = ""
+
+    @property
+    def allowed(self) -> bool:
+        return not self.reason
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {"allowed": self.allowed, **asdict(self)}
+
+
+def grid_spec(
+    names: Sequence[str],
+    latent: tuple[int, ...],
+    *,
+    decoder: Any = "bernoulli",
+    data: str = "digits",
+    registry: Registry | None = None,
+) -> ModelSpec:
+    """A small model of four parts by name, in the order of :data:`AXES`.
+
+    Example:
+        >>> grid_spec(("normal", "normal", "kl", "elbo"), (4,)).components["encoder"].options
+        {'hidden': [8]}
+    """
+    if decoder == "bernoulli":
+        decoder = {"name": "bernoulli", "binarize": "dynamic"}
+    parts = dict(zip(AXES, names, strict=True))
+    components = {**parts, "encoder": _SMALL, "network": _SMALL, "decoder": decoder, "dataset": data}
+    return compose("vae", components=components, latent=latent, registry=registry)
+
+
+def combinations(
+    data: DataInfo,
+    *,
+    chosen: dict[str, Sequence[str]] | None = None,
+    registry: Registry | None = None,
+) -> Iterator[Cell]:
+    """Every combination, and whether it can be built; without memory for weights.
+
+    Posterior and prior are put together once; divergences and objectives are then exchanged in that model and pass
+    the checks that a build passes, in the same order. Of several latent shapes the first counts under which posterior
+    and prior fit each other.
+
+    Args:
+        data: shape and range of the data; grey pixels are made binary.
+        chosen: kind → names to try; all that there are of the kinds that are not in it.
+        registry: where names are looked up; the current one by default.
+
+    Raises:
+        UsageError: a name that means nothing.
+        PluginError: a component that cannot be loaded.
+
+    Example:
+        >>> chosen = {"posterior": ["delta"], "prior": ["none"], "divergence": ["none", "kl"], "objective": ["elbo"]}
+        >>> [(cell.divergence, cell.allowed) for cell in combinations(DataInfo((2,), levels=2), chosen=chosen)]
+        [('none', False), ('kl', False)]
+    """
+    registry = registry or current_registry()
+    names = {kind: list((chosen or {}).get(kind, registry.names(kind))) for kind in AXES}
+    for kind in AXES[:2]:
+        for name in names[kind]:
+            registry.find(kind, name).load()
+    parts = {kind: {name: _made(registry, kind, name) for name in names[kind]} for kind in AXES[2:]}
+    for posterior, prior in product(names["posterior"], names["prior"]):
+        model, latent, error = _pair(posterior, prior, data, registry)
+        pairs = product(names["divergence"], names["objective"])
+        if model is None:
+            yield from (Cell(posterior, prior, d, o, latent, error.message, error.hint) for d, o in pairs)
+            continue
+        check = _Checks(model)
+        for divergence, objective in pairs:
+            refusal = check(
+                (divergence, parts["divergence"][divergence]), (objective, parts["objective"][objective])
+            )
+            yield Cell(posterior, prior, divergence, objective, latent, *refusal)
+
+
+def companions(kind: str, name: str, data: DataInfo, *, registry: Registry | None = None) -> Cell | None:
+    """A combination with one part given that can be built, as few others as possible being unusual.
+
+    Args:
+        kind: one of :data:`AXES`.
+        name: of the component.
+        data: shape and range of the data.
+        registry: where names are looked up; the current one by default.
+
+    Returns:
+        None where there is none, as of a part that needs a condition.
+
+    Example:
+        >>> companions("posterior", "vmf", DataInfo((2,), levels=2)).prior
+        'uniform-sphere'
+    """
+    registry = registry or current_registry()
+    others = [axis for axis in AXES if axis != kind]
+    names = {axis: [name for name in registry.names(axis) if name != USUAL[axis]] for axis in others}
+    if "divergence" in names:
+        # A KL first, so that the model still has a bound.
+        names["divergence"].sort(key=lambda name: not registry.find("divergence", name).load().is_kl)
+    for count in range(len(others) + 1):
+        for free in itertools.combinations(others, count):
+            chosen = {axis: [USUAL[axis]] for axis in others if axis not in free}
+            chosen |= {axis: names[axis] for axis in free}
+            for cell in combinations(data, chosen={**chosen, kind: [name]}, registry=registry):
+                if cell.allowed:
+                    return cell
+    return None
+
+
+def _made(registry: Registry, kind: str, name: str) -> Any:
+    cls = registry.find(kind, name).load()
+    with _without_memory():
+        return cls(**validate(cls, {}, kind))
+
+
+@contextmanager
+def _without_memory() -> Iterator[None]:
+    with torch.device("meta"), unvalidated():
+        yield
+
+
+def _pair(
+    posterior: str, prior: str, data: DataInfo, registry: Registry
+) -> tuple[LatentVariableModel | None, tuple[int, ...], GenmodError]:
+    """The model of a posterior and a prior alone, or why there is none."""
+    errors = []
+    for latent in LATENTS:
+        spec = grid_spec((posterior, prior, "none", "reconstruction"), latent, registry=registry)
+        try:
+            return blueprint(spec, data, registry=registry), latent, GenmodError("")
+        except GenmodError as error:
+            errors.append(error)
+    return None, LATENTS[0], errors[0]
+
+
+class _Checks:
+    """The checks of a build, for one posterior and prior with any divergence and objective."""
+
+    def __init__(self, model: LatentVariableModel) -> None:
+        self.model = model
+        self.spec = model.spec
+        self.refused: dict[str, GenmodError | None] = {}
+        with _without_memory():
+            self.q = model.posterior(model.encoder(torch.empty(2, *model.encoder.data_shape)))
+            self.p = model.prior_given(None) if model.prior.has_density else None
+
+    def __call__(self, divergence: tuple[str, Any], objective: tuple[str, Any]) -> tuple[str, str]:
+        """Why it is refused, and a hint; both empty where it is not."""
+        self.model.divergence, self.model.objective = divergence[1], objective[1]
+        self.model.spec = self.spec.with_component("divergence", divergence[0]).with_component(
+            "objective", objective[0]
+        )
+        try:
+            check_traits(self.model)
+            self._check_divergence(*divergence)
+            self.model.objective.check(self.model)
+        except GenmodError as error:
+            return error.message, error.hint
+        return "", ""
+
+    def _check_divergence(self, name: str, part: Any) -> None:
+        if name not in self.refused:
+            self.refused[name] = None
+            try:
+                if self.p is not None:
+                    with _without_memory():
+                        part.check(self.q, self.p)
+            except GenmodError as error:
+                self.refused[name] = error
+        if (refused := self.refused[name]) is not None:
+            raise refused

@@ -1,0 +1,195 @@
+"""Fitting a sampler to the codes of a trained model."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from genmod.bundle.model import fingerprint
+from genmod.data.dataset import Dataset, Split
+from genmod.errors import UsageError
+from genmod.interfaces.sampler import Codes, Origin, Sampler
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.options.schema import to_json, validate
+from genmod.registry.lookup import current_registry
+from genmod.spec import ComponentSpec
+from genmod.system.random import seed_for, seeded
+
+__all__ = ["encode_split", "fit_sampler"]
+
+_CHUNK = 500
+"""Examples at a time; a constant, because the draws are seeded for each chunk."""
+_SCORED = 5000
+"""As many codes of the validation split are scored."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def fit_sampler(
+    model: LatentVariableModel,
+    data: Dataset | None = None,
+    sampler: str | Mapping[str, Any] | ComponentSpec = "gmm",
+    *,
+    codes: Codes = "draws",
+    seed: int = 0,
+    root: Path | str | None = None,
+    on_progress: Progress | None = None,
+) -> Sampler:
+    """Fit a distribution to the codes of the training split; from then on the model draws its latents from it.
+
+    The codes are draws of ``q(z|x)`` by default, one for each example: together they have the distribution
+    ``1/N Σ_i q(z|x_i)``, which is what the decoder was trained on. Means of a variational posterior lie closer
+    together than that; of a plain autoencoder both are the same.
+
+    Args:
+        model: a trained model; put in evaluation mode meanwhile. The sampler is attached to it, and
+            :func:`genmod.save` writes both.
+        data: where the splits come from; by default the dataset that the model was built for.
+        sampler: name of a sampler, or a table ``{"name": …, option: value}``.
+        codes: ``draws`` of ``q(z|x)``, or its ``means``.
+        seed: of everything that is drawn; the caller's random state is left as it was.
+        root: folder with data files.
+        on_progress: called with what is being done, how much of it is done, and of how much.
+
+    Returns:
+        The sampler, in evaluation mode, on the model's device.
+
+    Raises:
+        UsageError: an unknown name, wrong options, or a model whose latents no sampler of this kind can draw.
+        PluginError: a plugin is missing or broken.
+
+    Example:
+        >>> from genmod import build
+        >>> model = build("autoencoder", encoder="mlp", latent=2)
+        >>> sampler = fit_sampler(model, sampler={"name": "gmm", "components": 3})
+        >>> model.sample(5, seed=0).shape
+        torch.Size([5, 1, 8, 8])
+    """
+    if codes not in get_args(Codes):
+        raise UsageError(f"codes is {codes!r}", hint=f"one of: {', '.join(get_args(Codes))}")
+    part = ComponentSpec.from_plain("sampler", sampler)
+    provided = current_registry().find("sampler", part.name)
+    cls = provided.load()
+    values = validate(cls, part.options, "sampler", label=f"sampler {part.name}")
+    with seeded(seed_for(seed, "sampler")):
+        made: Sampler = cls(model.latent_shape, **values)
+    made.to(model.device, model.dtype)
+    _check_support(made, model, part.name)
+    if data is None:
+        from genmod.model.assembly import open_dataset
+
+        data = open_dataset(model.spec, root)
+    if data.info.shape != model.data.shape:
+        raise UsageError(
+            f"the model was built for examples of shape {model.data.shape}, these data have {data.info.shape}",
+            hint="give data of that shape",
+        )
+    tell = on_progress or (lambda what, done, of: None)
+    train = encode_split(
+        model, data.split("train"), codes=codes, seed=seed, on_step=lambda n, of: tell("codes", n, of)
+    )
+    made.fit(train.to(model.device), seed=seed, on_step=lambda n, of: tell("fit", n, of))
+    made.eval().requires_grad_(False)
+    density = None
+    if made.has_density:
+        held = encode_split(model, data.split("validation"), codes=codes, seed=seed, most=_SCORED)
+        with torch.no_grad():
+            scores = [made().log_prob(each.to(model.device)).cpu() for each in held.split(_CHUNK)]
+        density = float(torch.cat(scores).double().mean())
+    component = provided.component
+    made.origin = Origin(
+        ComponentSpec(
+            component.name if provided.builtin else provided.qualified,
+            to_json(cls, values),
+            provided.distribution,
+            provided.version,
+            component.revision,
+        ),
+        model.latent_shape,
+        codes,
+        "train",
+        len(train),
+        seed,
+        fingerprint(model),
+        density,
+    )
+    model.attach_sampler(made)
+    return made
+
+
+@torch.no_grad()
+def encode_split(
+    model: LatentVariableModel,
+    split: Split,
+    *,
+    codes: Codes = "draws",
+    seed: int = 0,
+    most: int | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """A code for each example of a split, on the CPU.
+
+    Args:
+        model: put in evaluation mode meanwhile.
+        split: the examples.
+        codes: ``draws`` of ``q(z|x)``, or its ``means``.
+        seed: of the draws, and of the binarisation where the decoder draws one.
+        most: only so many, the first ones.
+        on_step: called with the number of codes that are done, and of all.
+
+    Returns:
+        ``(N, *latent_shape)``.
+
+    Raises:
+        UsageError: there is no example, or the posterior has no known mean.
+    """
+    total = len(split) if most is None else min(len(split), most)
+    if not total:
+        raise UsageError("there are no examples to encode", hint="choose data that have some")
+    parts = []
+    was_training = model.training
+    model.eval()
+    try:
+        for start in range(0, total, _CHUNK):
+            batch = split.__getitems__(range(start, min(start + _CHUNK, total)))
+            with seeded(seed_for(seed, "codes", start)):
+                x = model.observe(batch.x.to(model.device))
+                q = model.encode(x, model.context(batch))
+                try:
+                    parts.append((q.sample() if codes == "draws" else q.mean).cpu())
+                except NotImplementedError:
+                    raise UsageError(
+                        f"posterior {model.spec.components['posterior'].name!r} states no mean",
+                        hint="fit the sampler to draws: --codes draws",
+                    ) from None
+            if on_step is not None:
+                on_step(min(start + _CHUNK, total), total)
+    finally:
+        model.train(was_training)
+    return torch.cat(parts)
+
+
+def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> None:
+    """Refuse a sampler that draws what are no latents of this model.
+
+    Raises:
+        UsageError: the latents lie elsewhere, or depend on the conditions of a conditional model.
+    """
+    if model.prior.wants_context:
+        raise UsageError(
+            f"latents depend on the conditions in this model (prior {model.spec.components['prior'].name!r}), "
+            "and a sampler knows none",
+            hint="sample from the prior, which does",
+        )
+    support = model.posterior.support
+    if support is None:
+        return
+    fixed = torch.Generator().manual_seed(0)
+    anywhere = torch.randn((100, *model.latent_shape), generator=fixed, dtype=torch.float64)
+    if bool(sampler.support.check(anywhere).all()) and not bool(support.check(anywhere).all()):
+        raise UsageError(
+            f"the latents of this model lie in {support}, and sampler {name!r} draws any real numbers",
+            hint="sample from the prior, which draws such latents; or build a model with --posterior normal",
+        )

@@ -1,0 +1,343 @@
+"""Models: what the trainer, the evaluator and the command line work on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from genmod.data.conditions import Conditions, Given, joined
+from genmod.data.dataset import Batch, DataInfo
+from genmod.data.missing import Marginal, marked, stand_in
+from genmod.errors import UndefinedError, UsageError
+from genmod.interfaces.decoder import Decoder
+from genmod.interfaces.divergence import Divergence
+from genmod.interfaces.encoder import Encoder
+from genmod.interfaces.network import Network
+from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.posterior import Posterior
+from genmod.interfaces.prior import Prior
+from genmod.interfaces.sampler import Source, WithSampler
+from genmod.options.schedule import Schedule
+from genmod.spec import ModelSpec
+from genmod.system.random import seeded
+
+__all__ = ["GenerativeModel", "LatentVariableModel"]
+
+
+class GenerativeModel(nn.Module, ABC):
+    """Anything that can be trained on data and asked for more of them.
+
+    Args:
+        spec: the names and options that it was assembled from.
+        data: shape and range of the data.
+    """
+
+    def __init__(self, spec: ModelSpec, data: DataInfo) -> None:
+        super().__init__()
+        self.spec = spec
+        self.data = data
+        self.autocast_dtype: torch.dtype | None = None
+
+    @abstractmethod
+    def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
+        """Loss and named terms of stored examples, ``x (B, *data.shape)``, given what :meth:`context` makes of them."""
+
+    def context(self, batch: Batch) -> Tensor | None:
+        """What the model is told of examples beside their values, ``(B, size)``; nothing unless it is conditional."""
+        return None
+
+    @abstractmethod
+    def sample(
+        self, n: int, *, seed: int | None = None, noise: bool = False, condition: str | None = None
+    ) -> Tensor:
+        """``n`` new examples, ``(n, *data.shape)`` float.
+
+        Args:
+            n: how many.
+            seed: draws the same ones again; None draws from the global random state.
+            noise: draw from the likelihood too, rather than show its mean.
+            condition: what a conditional model is told, ``7`` or ``shape=square,scale=2``; all values in turn
+                where it is not said.
+        """
+
+    def groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """Parameters by group; each group is moved by its own optimizer."""
+        return {"model": self.parameters()}
+
+    def schedules(self) -> Iterator[tuple[str, Schedule]]:
+        """Every schedule among the options of its parts, by dotted path such as ``objective.beta``."""
+        for path, part in self.named_modules():
+            for name, value in vars(part).items():
+                if isinstance(value, Schedule):
+                    yield f"{path}.{name}", value
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the parameters, which data are brought to."""
+        floats = (p.dtype for p in self.parameters() if p.is_floating_point())
+        return next(floats, torch.get_default_dtype())
+
+
+class LatentVariableModel(WithSampler, GenerativeModel):
+    """A latent-variable model composed of named components.
+
+    ``log p(x) = log ∫ p(x|z) p(z) dz ≥ E_q(z|x)[log p(x|z)] - KL(q(z|x) ‖ p(z))``
+
+    Made by :func:`genmod.build`.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(data="digits", encoder="mlp", latent=2)
+        >>> q = model.encode(torch.zeros(3, 1, 8, 8))
+        >>> q.batch_shape, q.event_shape
+        (torch.Size([3]), torch.Size([2]))
+        >>> model.decode(q.mean).mean.shape, model.sample(5, seed=0).shape
+        (torch.Size([3, 1, 8, 8]), torch.Size([5, 1, 8, 8]))
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        data: DataInfo,
+        *,
+        encoder: Encoder,
+        posterior: Posterior,
+        prior: Prior,
+        network: Network,
+        decoder: Decoder,
+        divergence: Divergence,
+        objective: Objective,
+        conditions: Conditions | None = None,
+    ) -> None:
+        super().__init__(spec, data)
+        self.conditions = conditions
+        self._stand_in = stand_in(data)
+        self.encoder = encoder
+        self.posterior = posterior
+        self.prior = prior
+        self.network = network
+        self.decoder = decoder
+        self.divergence = divergence
+        self.objective = objective
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of one latent."""
+        return self.posterior.latent_shape
+
+    def observe(self, x: Tensor) -> Tensor:
+        """Stored or float examples → observations, as they are encoded and scored.
+
+        ``x (B, *data.shape)`` → ``(B, *data.shape)`` float; may draw, as dynamic binarisation does. Missing values
+        are NaN and stay so.
+        """
+        values = self.data.values(x, self.dtype)
+        if not self.data.missing:
+            return self.decoder.observe(values)
+        seen = ~values.isnan()
+        return torch.where(seen, self.decoder.observe(torch.where(seen, values, self._stand_in)), torch.nan)
+
+    def context(self, batch: Batch) -> Tensor | None:
+        if self.conditions is None:
+            return None
+        return self.conditions.of(batch).to(self.device, self.dtype)
+
+    def given(self, context: Tensor | None) -> "LatentVariableModel":
+        """The model once it has been told ``context (B, size)``, as :meth:`context` or ``conditions.chosen`` make it."""
+        return self if context is None else cast("LatentVariableModel", Given(self, context))
+
+    def prior_given(self, context: Tensor | None) -> Distribution:
+        """``p(z)``, or ``p(z|context)`` where the prior depends on it, then of ``batch_shape (B,)``."""
+        return self.prior(context) if self.prior.wants_context else self.prior()  # type: ignore[no-any-return]
+
+    def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
+        """``q(z|x)`` of observations ``x (B, *data.shape)``; stored integers are scaled first.
+
+        Args:
+            x: observations.
+            context: conditions of each, ``(B, size)``, for a conditional model.
+
+        Returns:
+            Distribution, ``batch_shape (B,)``, ``event_shape latent_shape``.
+
+        Raises:
+            UsageError: x has another shape, or a conditional model has been told no conditions.
+        """
+        if tuple(x.shape[1:]) != self.data.shape:
+            raise UsageError(
+                f"the model encodes examples of shape {self.data.shape}, was given a tensor of shape {tuple(x.shape)}",
+                hint=f"give a batch, (B, {', '.join(map(str, self.data.shape))})",
+            )
+        values = self.data.values(x, self.dtype)
+        if self.data.missing:
+            values = marked(values, self._stand_in)
+        if self.conditions is not None:
+            values = joined(values, self._told(context, values.shape[:1]))
+        return self.posterior(self._through(self.encoder, values))  # type: ignore[no-any-return]
+
+    def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
+        """``p(x|z)`` of latents ``z (*batch, *latent_shape)``.
+
+        Args:
+            z: latents.
+            context: conditions, ``(B, size)``, for a conditional model; B is the last dimension of the batch.
+
+        Returns:
+            Distribution, ``batch_shape batch``, ``event_shape data.shape``.
+
+        Raises:
+            UsageError: z has another shape, or a conditional model has been told no conditions.
+        """
+        batch = z.shape[: z.dim() - len(self.latent_shape)]
+        if tuple(z.shape[len(batch) :]) != self.latent_shape:
+            raise UsageError(
+                f"the model decodes latents of shape {self.latent_shape}, was given a tensor of shape {tuple(z.shape)}"
+            )
+        flat = z.reshape(-1, *self.latent_shape)
+        if self.conditions is not None:
+            flat = joined(flat, self._told(context, batch))
+        parameters = self._through(self.network, flat).reshape(*batch, *self.decoder.parameter_shape)
+        likelihood: Distribution = self.decoder(parameters)
+        return Marginal(likelihood, self._stand_in) if self.data.missing else likelihood
+
+    def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
+        return self.objective(self.given(context), self.observe(x))  # type: ignore[no-any-return]
+
+    def groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        return self.objective.groups(self)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        noise: bool = False,
+        condition: str | None = None,
+        source: Source | None = None,
+    ) -> Tensor:
+        """``n`` new examples: ``z ~ p(z)``, or from a sampler, then the mean of ``p(x|z)``, or a draw from it.
+
+        Args:
+            source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
+
+        Raises:
+            UndefinedError: the model has no prior, no sampler; the hint says what to do.
+            UsageError: the model is not conditional, or not on that.
+        """
+        if seed is not None:
+            with seeded(seed):
+                return self.sample(n, noise=noise, condition=condition, source=source)
+        context = self.asked(condition, n)
+        pictures = self.decode(self.latents(n, context, source), context)
+        return pictures.sample() if noise else pictures.mean
+
+    def asked(self, condition: str | None, n: int) -> Tensor | None:
+        """The context of ``n`` examples that are asked for, ``(n, size)``; nothing of a model that is not conditional.
+
+        Raises:
+            UsageError: the model is not conditional, or not on that.
+        """
+        if self.conditions is not None:
+            return self.conditions.chosen(condition, n).to(self.device, self.dtype)
+        if condition is not None:
+            raise UsageError(
+                "the model is not conditional", hint="build one that is: genmod build --condition label"
+            )
+        return None
+
+    def latents(self, n: int, context: Tensor | None = None, source: Source | None = None) -> Tensor:
+        """``n`` draws ``z ~ p(z)``, or one for each row of ``context (n, size)``; ``(n, *latent_shape)``.
+
+        Args:
+            source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
+
+        Raises:
+            UndefinedError: the model has no prior, no sampler; the hint says what to do.
+        """
+        sampler = self.sampler_for(source)
+        if sampler is not None:
+            return sampler().sample((n,)).to(self.device, self.dtype)
+        p = self.prior_given(context)
+        return p.sample() if p.batch_shape else p.sample((n,))
+
+    def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
+        """``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``.
+
+        Their mean estimates the ELBO, ``logsumexp - log K`` over them the importance-weighted bound.
+
+        Args:
+            x: observations, ``(B, *data.shape)``.
+            samples: number of draws ``K``.
+
+        Returns:
+            ``(K, B)``, nats.
+
+        Raises:
+            UndefinedError: a part of the model has no density.
+        """
+        self.require_densities("log-weights")
+        q = self.encode(x)
+        z = q.rsample((samples,))
+        weights: Tensor = self.decode(z).log_prob(x) + self.prior().log_prob(z) - q.log_prob(z)
+        return weights
+
+    def missing_densities(self) -> str:
+        """Why this model bounds no ``log p(x)``, or nothing where it does."""
+        for kind, part, has in (
+            ("posterior", self.posterior, self.posterior.has_density),
+            ("prior", self.prior, self.prior.has_density),
+            ("decoder", self.decoder, self.decoder.is_density),
+        ):
+            if not has:
+                name = (
+                    self.spec.components[kind].name if kind in self.spec.components else type(part).__name__
+                )
+                return f"its {kind} {name!r} has no density"
+        return ""
+
+    def require_densities(self, what: str) -> None:
+        """Refuse ``what`` where it is undefined.
+
+        Raises:
+            UndefinedError: a part of the model has no density; names it.
+        """
+        reason = self.missing_densities()
+        if reason:
+            raise UndefinedError(
+                f"this model has no {what}: {reason}",
+                hint="build one that has, for example: genmod build --posterior normal --prior normal --divergence kl",
+            )
+
+    def _repr_html_(self) -> str:
+        from genmod.notebook import model_html
+
+        return model_html(self)
+
+    def _told(self, context: Tensor | None, batch: torch.Size) -> Tensor:
+        """Conditions of every element of a batch, ``(prod(batch), size)``."""
+        if context is None:
+            names = ", ".join(self.conditions.values) if self.conditions else ""
+            raise UsageError(
+                f"the model is conditioned on {names}, and was not told",
+                hint="model.given(model.context(batch)) has been told, model.sample(n, condition=...) asks for some",
+            )
+        return context.expand(*(batch or (1,)), -1).reshape(-1, context.shape[-1])
+
+    def _through(self, network: nn.Module, x: Tensor) -> Tensor:
+        """What a network makes of ``x``, in single precision at least."""
+        # Only networks may run in low precision: densities and divergences lose whole nats there.
+        if self.autocast_dtype is None:
+            found: Tensor = network(x)
+        else:
+            with torch.autocast(self.device.type, self.autocast_dtype):
+                found = network(x)
+        return found.float() if found.dtype.itemsize < 4 else found

@@ -1,0 +1,161 @@
+"""What a model is made of: parts, shapes from data to latents and back, numbers of parameters."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from genmod.options.schema import differences, to_json, validate
+from genmod.registry.lookup import Registry, current_registry
+from genmod.spec import SPEC_KINDS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from genmod.model.latent_variable import LatentVariableModel
+
+__all__ = ["Part", "Stage", "Summary", "option_text", "summarize"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A component of a model.
+
+    Args:
+        kind: what it is, such as ``encoder``.
+        name: what it is called.
+        provider: distribution that it comes from.
+        version: version of that distribution.
+        options: all options, as JSON has them.
+        changed: those that differ from the defaults.
+        parameters: how many numbers are trained in it.
+    """
+
+    kind: str
+    name: str
+    provider: str
+    version: str
+    options: Mapping[str, Any]
+    changed: Mapping[str, Any]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A tensor on the way from data to latents and back: its shape for one example, and what makes it."""
+
+    tensor: str
+    made_by: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What :func:`summarize` tells; ``str`` of it is a table to read.
+
+    Args:
+        recipe: name of the recipe that the model started from; may be empty.
+        parts: its components.
+        stages: its tensors, in order.
+        parameters: how many numbers are trained; what parts share counts once.
+        condition: what the model is conditioned on, and how many values each has.
+    """
+
+    recipe: str
+    parts: tuple[Part, ...]
+    stages: tuple[Stage, ...]
+    parameters: int
+    condition: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as ``genmod build --json`` prints them."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        rows = [("part", "component", "from", "parameters", "options that are not the default")]
+        rows += [
+            (
+                part.kind,
+                part.name.rpartition("/")[2],
+                f"{part.provider} {part.version}",
+                f"{part.parameters:,}" if part.parameters else "-",
+                " ".join(f"{name}={option_text(value)}" for name, value in part.changed.items()),
+            )
+            for part in self.parts
+        ]
+        rows.append(("total", "", "", f"{self.parameters:,}", ""))
+        stages = (f"{stage.made_by} {'×'.join(map(str, stage.shape))}" for stage in self.stages)
+        told = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
+        given = [f"given {told}, to encoder, network and prior"] if told else []
+        return "\n".join([*_aligned(rows), "", " → ".join(stages), *given])
+
+
+def summarize(model: "LatentVariableModel", *, registry: Registry | None = None) -> Summary:
+    """The parts, shapes and sizes of a model; one on the ``meta`` device does too.
+
+    Args:
+        model: what :func:`genmod.build` or :func:`genmod.load` gave.
+        registry: where its components are looked up; the current one by default.
+
+    Raises:
+        PluginError: the plugin of a component is missing or broken.
+
+    Example:
+        >>> import genmod
+        >>> summary = summarize(genmod.build(encoder="mlp", latent=2, settings={"objective.beta": 4.0}))
+        >>> [stage.shape for stage in summary.stages]
+        [(1, 8, 8), (256,), (2,), (1, 8, 8), (1, 8, 8)]
+        >>> [(part.kind, part.changed) for part in summary.parts if part.changed]
+        [('decoder', {'binarize': 'dynamic'}), ('objective', {'beta': 4.0})]
+    """
+    registry = registry or current_registry()
+    stages = (
+        Stage("x", "data", model.data.shape),
+        Stage("features", "encoder", model.encoder.feature_shape),
+        Stage("z", "posterior", model.latent_shape),
+        Stage("parameters", "network", model.decoder.parameter_shape),
+        Stage("x", "decoder", model.data.shape),
+    )
+    parts = tuple(_part(model, kind, registry) for kind in SPEC_KINDS if kind in model.spec.components)
+    condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
+    return Summary(model.spec.recipe, parts, stages, _count([model]), condition)
+
+
+def option_text(value: Any) -> str:
+    """A value of an option, as JSON has it, in the spelling of the command line.
+
+    Example:
+        >>> option_text([32, 64]), option_text(None), option_text(0.5), option_text(True)
+        ('32,64', 'none', '0.5', 'true')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and value:
+        items = [item if isinstance(item, str) else json.dumps(item) for item in value]
+        if not any(set(item) & set(',[]{}" ') for item in items):
+            return ",".join(items)
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _part(model: "LatentVariableModel", kind: str, registry: Registry) -> Part:
+    spec = model.spec.components[kind]
+    component = registry.find(kind, spec.name).load()
+    changed = to_json(component, differences(component, validate(component, spec.options, kind)))
+    module: nn.Module | None = getattr(model, kind, None)
+    parameters = _count([module] if module is not None else [])
+    return Part(kind, spec.name, spec.provider, spec.version, dict(spec.options), changed, parameters)
+
+
+def _count(modules: "Iterable[nn.Module]") -> int:
+    return sum(p.numel() for module in modules for p in module.parameters() if p.requires_grad)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i == 3 else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

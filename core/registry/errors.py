@@ -1,0 +1,111 @@
+"""What to say of a name that means no component: what there is, what was meant, what failed to load."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+
+from genmod.errors import PluginError, UsageError
+from genmod.registry.component import KINDS
+from genmod.registry.discovery import installed
+from genmod.registry.loader import PluginStatus
+from genmod.registry.provided import Provided
+
+__all__ = [
+    "MissingPluginError",
+    "UnknownComponentError",
+    "check_kind",
+    "not_given",
+    "not_provided",
+    "spelled",
+    "unknown_component",
+    "unusable_plugin",
+]
+
+
+class UnknownComponentError(UsageError):
+    """No component has that name."""
+
+
+class MissingPluginError(PluginError):
+    """A component of a distribution that is not installed, or of a file that is not given."""
+
+
+def check_kind(kind: str) -> None:
+    """Refuse what is no kind of component.
+
+    Raises:
+        UsageError: it is none; says which there are.
+    """
+    if kind not in KINDS:
+        hints = [*_did_you_mean(kind, KINDS), f"the kinds are: {', '.join(KINDS)}"]
+        raise UsageError(f"there is no kind {kind[:80]!r} of component", hint="\n".join(hints))
+
+
+def spelled(provided: Iterable[Provided]) -> dict[str, Provided]:
+    """All components of one kind by what to type: the name where that means it, else the qualified name."""
+    provided = list(provided)
+    users = Counter(name for p in provided for name in p.names)
+    return {p.name if p.builtin or users[p.name] == 1 else p.qualified: p for p in provided}
+
+
+def unknown_component(
+    kind: str, name: str, distribution: str, components: Iterable[Provided], plugins: Iterable[PluginStatus]
+) -> UnknownComponentError:
+    """The error for a name that nothing has; within one distribution, or anywhere if that is empty."""
+    components = list(components)
+    names = spelled(p for p in components if p.kind == kind)
+    known = [typed for typed, p in names.items() if distribution in ("", p.distribution)]
+    aliases = [alias for typed in known for alias in names[typed].component.aliases]
+    hints = list(_did_you_mean(name, [*known, *aliases]))
+    others = dict.fromkeys(p.kind for p in components if name in p.names and p.kind != kind)
+    if others:
+        hints.append(f"it is the name of another kind of component: {', '.join(others)}")
+    if known:
+        hints.append(f"{'its' if distribution else 'the'} {kind.removesuffix('s')}s are: {', '.join(known)}")
+    hints.extend(_left_out(status.status for status in plugins if distribution in ("", status.distribution)))
+    owner = f"{distribution} has no" if distribution else "there is no"
+    return UnknownComponentError(f"{owner} {kind} {name[:80]!r}", hint="\n".join(hints))
+
+
+def unusable_plugin(kind: str, name: str, status: PluginStatus) -> PluginError:
+    """The error for a component of a plugin that gave nothing."""
+    return PluginError(
+        f"{kind} {name[:80]!r} needs {status.distribution} {status.version}, whose plugin"
+        f" {status.entry_point!r} is {status.status}: {status.reason}",
+        hint=status.hint,
+    )
+
+
+def not_provided(kind: str, name: str, distribution: str) -> PluginError:
+    """The error for a component of a distribution that is no plugin; its name must be a valid one."""
+    if (found := installed(distribution)) is not None:
+        return PluginError(
+            f"{kind} {name[:80]!r} cannot come from {distribution} {found.version}: it is no genmod plugin",
+            hint="`genmod plugins` lists the plugins",
+        )
+    return MissingPluginError(
+        f"{kind} {name[:80]!r} needs the plugin {distribution}, which is not installed",
+        hint=f"pip install {distribution}",
+    )
+
+
+def not_given(kind: str, name: str, file: str) -> MissingPluginError:
+    """The error for a component of a file that is not given; files are never looked for."""
+    return MissingPluginError(
+        f"{kind} {name[:80]!r} needs the file {file[:80]!r}, which was not given",
+        hint="give it: --plugin PATH",
+    )
+
+
+def _did_you_mean(given: str, known: Iterable[str]) -> Iterator[str]:
+    if close := get_close_matches(given.lower(), list(known), n=3):
+        yield f"did you mean {' or '.join(close)}?"
+
+
+def _left_out(statuses: Iterable[str]) -> Iterator[str]:
+    """A line for plugins that may have had what was asked for."""
+    counts = Counter(statuses)
+    if failed := counts["broken"] + counts["incompatible"]:
+        yield f"{failed} plugin{'s' * (failed > 1)} failed to load, see `genmod plugins`"
+    if disabled := counts["disabled"]:
+        yield f"{disabled} plugin{'s are' if disabled > 1 else ' is'} disabled, see `genmod plugins`"

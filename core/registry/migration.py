@@ -1,0 +1,100 @@
+"""From a component as a model recorded it to the one that is installed now: missing, older, newer or changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from genmod.errors import PluginError
+from genmod.registry.discovery import DISTRIBUTION_NAME, VERSION, installed, normalised
+from genmod.registry.file_plugin import is_local
+from genmod.registry.loader import cause
+from genmod.registry.lookup import MissingPluginError, Registry, UnknownComponentError
+from genmod.registry.provided import Provided
+from genmod.spec import ComponentSpec
+
+__all__ = ["find_recorded", "migrated"]
+
+
+def find_recorded(registry: Registry, kind: str, part: ComponentSpec) -> Provided:
+    """The component that a specification names, which must be able to stand for the one it was saved with.
+
+    Raises:
+        UsageError: an unknown name, where it was not saved but typed.
+        MissingPluginError: the distribution is not installed, or the file not given; says which version of it.
+        PluginError: it is installed in a version that cannot be used instead.
+    """
+    try:
+        provided = registry.find(kind, part.name)
+    except MissingPluginError as error:
+        raise _missing(part, error) from None
+    except UnknownComponentError as error:
+        if not part.revision:
+            raise
+        raise _lacking(kind, part, error) from None
+    if is_local(provided.distribution) and part.version not in ("", provided.version):
+        raise PluginError(
+            f"{kind} {provided.name!r} was saved with {provided.distribution} of {part.version}; the file that was "
+            f"given is {provided.version}",
+            hint="give the file as it was then, or build the model again with this one",
+        )
+    if part.revision > provided.component.revision:
+        raise PluginError(
+            f"{kind} {provided.name!r} was saved by {part.provider} {part.version} (revision {part.revision}); "
+            f"installed is {provided.version}, which knows revision {provided.component.revision}",
+            hint=f"pip install --upgrade {provided.distribution}",
+        )
+    return provided
+
+
+def migrated(provided: Provided, part: ComponentSpec) -> Mapping[str, Any]:
+    """The recorded options as the installed revision of the component understands them.
+
+    Raises:
+        PluginError: they are of an earlier revision, and the component does not convert them.
+    """
+    component = provided.component
+    if part.revision in (0, component.revision):
+        return part.options
+    label = f"{component.kind} {component.name!r} of {provided.distribution} {provided.version}"
+    saved = f"revision {part.revision} of its options, and it is at revision {component.revision}"
+    hint = _pinned(part)
+    migrate = getattr(provided.load(), "migrate", None)
+    if migrate is None:
+        raise PluginError(f"{label} cannot read {saved}: it has no migrate", hint=hint)
+    try:
+        options = migrate(dict(part.options), part.revision)
+    except Exception as error:
+        raise PluginError(f"{label} fails to convert {saved}: {cause(error)}", hint=hint) from error
+    if not isinstance(options, Mapping):
+        raise PluginError(
+            f"{label} fails to convert {saved}: migrate returned a {type(options).__name__}", hint=hint
+        )
+    return options
+
+
+def _missing(part: ComponentSpec, error: MissingPluginError) -> MissingPluginError:
+    if not part.version:
+        return error
+    if is_local(part.provider):
+        return MissingPluginError(
+            f"{error.message}; the model was saved with {part.version[:80]}",
+            hint=f"give it: --plugin {part.provider}",
+        )
+    return MissingPluginError(
+        f"{error.message}; the model was saved with {part.version[:80]}", hint=_pinned(part) or error.hint
+    )
+
+
+def _lacking(kind: str, part: ComponentSpec, error: UnknownComponentError) -> PluginError:
+    now = installed(part.provider) if DISTRIBUTION_NAME.fullmatch(part.provider) else None
+    there = f"installed is {now.version}" if now is not None else "that is not installed"
+    return PluginError(
+        f"{kind} {part.name[:80]!r} was saved by {part.provider[:80]} {part.version[:80]}; {there}, and {error.message}",
+        hint="\n".join(filter(None, (_pinned(part), error.hint))),
+    )
+
+
+def _pinned(part: ComponentSpec) -> str:
+    """The line that installs what the model was saved with; empty where its record is not to be trusted."""
+    if DISTRIBUTION_NAME.fullmatch(part.provider) and VERSION.fullmatch(part.version):
+        return f"pip install {normalised(part.provider)}=={part.version}"
+    return ""

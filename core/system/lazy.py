@@ -1,0 +1,29 @@
+"""Names of a package that are imported when they are first used."""
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+__all__ = ["names_on_demand"]
+
+
+def names_on_demand(
+    package: str, where: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package that imports nothing heavy by itself.
+
+    Args:
+        package: its name.
+        where: the names that each of its modules provides, as one text.
+    """
+    module_of = {name: module for module, names in where.items() for name in names.split()}
+    namespace = vars(sys.modules[package])
+
+    def get(name: str) -> Any:
+        if name not in module_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = namespace[name] = getattr(import_module(f"{package}.{module_of[name]}"), name)
+        return value
+
+    return get, lambda: sorted({*namespace, *module_of})

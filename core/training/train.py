@@ -1,0 +1,132 @@
+"""Training a model."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from genmod.bundle.model import check_destination, is_model, is_trained, save
+from genmod.data.dataset import Dataset
+from genmod.errors import FileError, UsageError
+from genmod.model.latent_variable import GenerativeModel
+from genmod.system.files import alone_in, remove_leftovers
+from genmod.system.random import seed_for, seeded
+from genmod.training import resume as resuming
+from genmod.training.distributed import Team
+from genmod.training.events import Event, TrainResult
+from genmod.training.settings import TrainSettings
+from genmod.training.signals import Interrupted, StopSignals
+from genmod.training.trainer import Run
+
+__all__ = ["Event", "TrainResult", "train"]
+
+
+def train(
+    model: GenerativeModel,
+    data: Dataset | None = None,
+    *,
+    directory: Path | str | None = None,
+    resume: bool = False,
+    settings: TrainSettings | None = None,
+    root: Path | str | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **overrides: Any,
+) -> TrainResult:
+    """Train a model; it ends with the weights of the lowest validation loss, in evaluation mode.
+
+    All randomness is a function of (seed, stream, step), and the caller's random state is left as it was. With
+    a directory, a run that was stopped or killed at any moment goes on from its last checkpoint, bit for bit,
+    with ``resume``.
+
+    Args:
+        model: trained in place.
+        data: where the splits come from; by default the dataset that the model was built for.
+        directory: model directory that gets weights, metrics, checkpoints and a record of the run.
+        resume: go on from the newest checkpoint in the directory, with the settings it was started with.
+        settings: what can be chosen; defaults otherwise.
+        root: folder with data files.
+        on_event: called with news; must not draw random numbers.
+        **overrides: single settings, such as ``epochs=5``.
+
+    Raises:
+        UsageError: a setting that cannot be or that differs from those of the run resumed, or a schedule longer
+            than the run.
+        FileError: the directory holds a trained model and ``resume`` is not asked for, or cannot be written.
+        DataError: data that do not fit the model.
+        NonFiniteError: the loss or a gradient became infinite or not a number.
+        Interrupted: SIGINT, SIGTERM or SIGUSR1 came; everything is saved.
+
+    Example:
+        >>> from genmod import build
+        >>> model = build(encoder="mlp", latent=2)
+        >>> result = train(model, steps=20, device="cpu")
+        >>> result.status, result.steps
+        ('finished', 20)
+    """
+    unknown = sorted(set(overrides) - set(TrainSettings.names()))
+    if unknown:
+        raise UsageError(
+            f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(TrainSettings.names())}"
+        )
+    if data is None:
+        from genmod.model.assembly import open_dataset
+
+        data = open_dataset(model.spec, root)
+    if data.info.shape != model.data.shape:
+        raise UsageError(
+            f"the model was built for examples of shape {model.data.shape}, these data have {data.info.shape}",
+            hint="build a model for these data: genmod build --data NAME",
+        )
+    place = Path(directory) if directory is not None else None
+    found = None
+    chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
+    tell = on_event or (lambda event: None)
+    if not resume and place is not None:
+        _claim(model, place, Team())
+    with _alone(place), StopSignals() as stop:
+        if resume:
+            found, chosen = resuming.find(
+                place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
+            )
+        with seeded(seed_for(chosen.seed, "run")):
+            result = Run(model, data, chosen, place, found, tell, stop).go()
+        if stop.received is not None:
+            # It came too late to stop the run, but what was to follow it is not wanted either.
+            raise Interrupted(stop.received, result.steps)
+        return result
+
+
+@contextmanager
+def _alone(directory: Path | None) -> Iterator[None]:
+    """No other run in the directory, and nothing left that a killed one was writing."""
+    if directory is None or not directory.is_dir() or not Team().leads:
+        yield
+        return
+    with alone_in(directory):
+        remove_leftovers(directory)
+        yield
+
+
+def _claim(model: GenerativeModel, directory: Path, team: Team) -> None:
+    """Make sure that the directory is a model's, and that no trained one is lost; all processes agree."""
+    problem = None
+    if team.leads:
+        try:
+            _claim_alone(model, directory)
+        except FileError as error:
+            problem = error
+    problem = team.from_leader(problem)
+    if problem is not None:
+        raise problem
+
+
+def _claim_alone(model: GenerativeModel, directory: Path) -> None:
+    if is_trained(directory):
+        raise FileError(
+            f"{directory} holds a trained model",
+            hint="go on with its run (genmod train --resume), or start over (genmod train --overwrite)",
+        )
+    if not is_model(directory):
+        check_destination(directory, overwrite=False)
+        save(model, directory)  # type: ignore[arg-type]

@@ -1,0 +1,349 @@
+"""A run: the loop over optimizer steps, and everything that happens between them."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genmod.bundle.model import write_tensors
+from genmod.data.dataset import Dataset
+from genmod.interfaces.objective import Objective, Terms
+from genmod.model.latent_variable import GenerativeModel
+from genmod.options.schedule import Clock
+from genmod.system.allocator import keep_freed_memory
+from genmod.system.device import pick_device
+from genmod.system.parallel import local
+from genmod.training import resume as resuming
+from genmod.training.augment import Augmentation
+from genmod.training.batches import Batches
+from genmod.training.checkpoint import Checkpoint, save_checkpoint
+from genmod.training.distributed import Team, parallel_terms
+from genmod.training.events import Event, TrainResult
+from genmod.training.film import Film
+from genmod.training.metrics import RunningMeans
+from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
+from genmod.training.prepare import prepare
+from genmod.training.record import Record
+from genmod.training.replay import REPLAY_FOLDER, trace
+from genmod.training.settings import TrainSettings
+from genmod.training.sharding import shared_out_like
+from genmod.training.signals import Interrupted, StopSignals
+from genmod.training.state import begin, parameters_of
+from genmod.training.step import Stepper
+from genmod.training.tracking import Tracking
+from genmod.training.validation import validation_means
+
+__all__ = ["Run"]
+
+_SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+class Run:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        data: Dataset,
+        settings: TrainSettings,
+        directory: Path | None,
+        found: Checkpoint | None,
+        tell: Callable[[Event], None],
+        stop: StopSignals,
+    ) -> None:
+        self.settings, self.stop, self.team = settings, stop, Team()
+        # Only one process writes and speaks.
+        self.directory = directory if self.team.leads else None
+        self._tell_event = tell if self.team.leads else lambda event: None
+        self.device = pick_device(settings.device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        self.model = model.to(self.device)
+        train_split, self.validation = data.split("train"), data.split("validation")
+        self.batches = Batches(
+            train_split,
+            settings.batch_size,
+            seed=settings.seed,
+            device=self.device,
+            workers=settings.workers,
+            augmentation=Augmentation(settings.augment, data.info, settings.seed)
+            if settings.augment
+            else None,
+        )
+        self.total, self.per_epoch = replace(
+            settings, batch_size=self.batches.batch_size, accumulate=1
+        ).run_length(len(train_split))
+        self.objectives = [part for part in model.modules() if isinstance(part, Objective)]
+        prepare(model, train_split, settings.seed, resumed=found is not None)
+        self.schedules = dict(model.schedules())
+        for name, schedule in self.schedules.items():
+            schedule.check(self.total, self.per_epoch, name)
+        self.terms: Callable[..., Terms] = model.terms
+        self.sharded = self.team.size > 1 and settings.strategy == "fsdp"
+        if self.team.size > 1:
+            self.terms = parallel_terms(model, settings.strategy, self.device)
+        groups = parameters_of(model.groups())
+        self.state = begin(model, groups, settings, self.total)
+        self.facts = resuming.facts(model, settings, train_split, self.validation)
+        if found is not None:
+            resuming.check_facts(found, self.facts)
+            self.state.restore(found)
+        self.buffers = Buffers(model)
+        self.record = Record(self.directory, model.spec, settings, str(self.device))
+        self.tracking = Tracking()
+        model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+        self.stepper = Stepper(
+            self.terms,
+            groups,
+            self.state.optimizers,
+            settings,
+            batch_size=self.batches.batch_size,
+            team=self.team,
+            device=self.device,
+            warn=self._warn,
+        )
+        if found is not None and not self.team.leads:
+            # The first process goes on with the sums of all.
+            self.state.means.take()
+        # Spread weights would have to be gathered by all processes for each picture.
+        place, epochs = None if self.sharded else self.directory, math.ceil(self.total / self.per_epoch)
+        how: dict[str, Any] = {"every": settings.film_every, "seed": settings.seed, "warn": self._warn}
+        self.film = Film(place, model, self.validation, epochs, resumed=found is not None, **how)
+        self._asked_to_stop, self._due = 0, 0
+        self._resumed = found is not None
+        self._saved = -1 if found is None else self.state.step
+        self._began = time.perf_counter() - self.state.seconds
+        self._checkpointed, self._told = time.monotonic(), 0.0
+
+    def go(self) -> TrainResult:
+        """Train to the end; what is in the directory is in order however it ends."""
+        state = self.state
+        try:
+            self.tracking = Tracking(
+                self.directory,
+                self.settings.trackers if self.team.leads else (),
+                {"model": self.model.spec.to_json(), "settings": self.settings.to_json()},
+                since=state.step,
+                warn=self._warn,
+            )
+            # Before the record says that there is a run, there is a state to go on from.
+            self._checkpoint()
+            self._record("running")
+            if self._resumed:
+                self._tell("resume", {})
+            else:
+                self.film.after(0)
+            status = self._loop()
+            self._finish(status)
+        except (Interrupted, NonFiniteError) as error:
+            self._finish("failed" if isinstance(error, NonFiniteError) else "interrupted")
+            raise
+        except BaseException as error:
+            # What ended the run is what is to be told, whatever else fails now.
+            with suppress(Exception):
+                self._give_up("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise
+        finally:
+            self.batches.close()
+        self._tell("end", {"loss": state.best_loss})
+        return TrainResult(
+            status, state.step, state.seconds, state.best_step, state.best_loss, tuple(self.tracking.rows)
+        )
+
+    def _loop(self) -> str:
+        settings, state = self.settings, self.state
+        moving = [schedule for schedule in self.schedules.values() if not schedule.is_constant]
+        self.model.train()
+        while state.step < self.total:
+            if settings.patience and state.waited >= settings.patience:
+                return "stopped early"
+            for schedule in moving:
+                schedule.advance(Clock(state.step, self.per_epoch, self.total))
+            lr = self._step()
+            state.step += 1
+            for objective in self.objectives:
+                objective.after_step()
+            if settings.ema:
+                state.update_ema(settings.ema)
+            epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
+            if state.step % settings.log_every == 0 or epoch_ends:
+                self._row("train", self._take_means(), lr=lr)
+            if epoch_ends:
+                settled = all(float(schedule) == schedule.final for schedule in moving)
+                better = self._validate()
+                with state.averaged():
+                    self.film.after(math.ceil(state.step / self.per_epoch), last=state.step == self.total)
+                state.waited = 0 if better or not settled else state.waited + 1
+            if self._due or self._asked_to_stop:
+                self._checkpoint()
+            if self._asked_to_stop:
+                raise Interrupted(self._asked_to_stop, state.step)
+            if time.monotonic() - self._told > 0.1:
+                self._tell("progress", {})
+        return "finished"
+
+    def _step(self) -> float:
+        """One optimizer step; returns the learning rate."""
+        state = self.state
+        lr = state.lr.at(state.step)
+        batch = self.batches[state.step]
+        x, context = batch.x, self.model.context(batch)
+        self.buffers.keep()
+        done, finite = self.stepper.gradients(state.step, x, context)
+        failed, self._asked_to_stop, self._due = self.team.largest(
+            not finite, self.stop.received or 0, self._is_due(state.step + 1)
+        )
+        if failed:
+            raise self._non_finite(x, context)
+        for terms, examples in done:
+            state.means.add(terms, examples)
+        self.stepper.move(lr)
+        return lr
+
+    def _is_due(self, step: int) -> bool:
+        """Whether a checkpoint is to be written after a step."""
+        every = self.settings.checkpoint_every
+        epoch_ends = step % self.per_epoch == 0
+        waited = time.monotonic() - self._checkpointed
+        return (every > 0 and step % every == 0) or (epoch_ends and waited > _SECONDS_BETWEEN_CHECKPOINTS)
+
+    def _take_means(self) -> dict[str, float]:
+        """Training metrics since the last row, over all processes."""
+        means = self.state.means
+        states = self.team.gather(means.state())
+        means.take()
+        return RunningMeans.of(states).take()
+
+    def _validate(self) -> bool:
+        """The validation loss with all schedules at their final values; keep the weights if it is lower."""
+        state = self.state
+        for schedule in self.schedules.values():
+            schedule.settle()
+        with state.averaged():
+            values = validation_means(
+                self.model,
+                # Where weights are spread, all processes must compute the same pieces.
+                self.terms if self.sharded else self.model.terms,
+                self.validation,
+                seed=self.settings.seed,
+                team=None if self.sharded else self.team,
+            )
+        better = values["loss"] < state.best_loss
+        if better:
+            state.best_loss, state.best_step = values["loss"], state.step
+            state.best = {name: tensor.detach().clone() for name, tensor in state.weights().items()}
+        state.lr.end_epoch(values["loss"])
+        self._row("validation", values, best=better)
+        return better
+
+    def _checkpoint(self) -> None:
+        if self._saved == self.state.step:
+            return
+        means = RunningMeans.of(self.team.gather(self.state.means.state()))
+        self._checkpointed = time.monotonic()
+        self.tracking.flush()
+        self._write(means, "checkpoints", self.settings.keep_checkpoints)
+        self._saved = self.state.step
+        self._tell("checkpoint", {})
+
+    def _write(self, means: RunningMeans, folder: str, keep: int = 2, **more: Any) -> None:
+        """The state as a checkpoint in a folder; spread weights are gathered by all, written by one."""
+        if self.directory is None and not self.sharded:
+            return
+        self.state.seconds = time.perf_counter() - self._began
+        more = {"facts": self.facts, "environment": self.record.environment, **more}
+        checkpoint = replace(self.state, means=means).checkpoint(more)
+        if self.directory is not None:
+            save_checkpoint(self.directory / folder, checkpoint, keep=keep)
+
+    def _non_finite(self, x: Tensor, context: Tensor | None) -> NonFiniteError:
+        state = self.state
+        self.stepper.drop()
+        self.buffers.put_back()
+        where = ""
+        if not self.sharded:
+            with local():
+                where = trace(
+                    self.model, x, context, self.stepper.parts, seed=self.settings.seed, step=state.step
+                )
+            self.buffers.put_back()
+        more: dict[str, Any] = {"where": where, "indices": self.batches.indices(state.step)}
+        self._write(state.means, REPLAY_FOLDER, **more, per_epoch=self.per_epoch, total=self.total)
+        return non_finite(state.step + 1, where, self.directory)
+
+    def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
+        moving = {
+            name: float(s) for name, s in self.schedules.items() if not s.is_constant and split == "train"
+        }
+        step = self.state.step
+        self.tracking.write(
+            {
+                "step": step,
+                "epoch": round(step / self.per_epoch, 4),
+                "split": split,
+                **values,
+                **more,
+                **moving,
+            }
+        )
+        self._tell(split, values, best)
+
+    def _warn(self, text: str) -> None:
+        self._tell_event(Event("warning", self.state.step, self.total, 0.0, text=text))
+
+    def _tell(self, kind: str, values: Mapping[str, float], best: bool = False) -> None:
+        self._told = time.monotonic()
+        step = self.state.step
+        self._tell_event(Event(kind, step, self.total, step / self.per_epoch, values, best))
+
+    def _finish(self, status: str) -> None:
+        """Put the files in order, and the best weights into the model."""
+        state = self.state
+        state.seconds = time.perf_counter() - self._began
+        if status in ("finished", "stopped early"):
+            self._checkpoint()
+        weights = state.weights()
+        if self.directory is not None and state.step:
+            write_tensors(self.directory / "last.safetensors", weights)
+            write_tensors(self.directory / "model.safetensors", state.best or weights)
+        self._leave(weights)
+        self.film.end()
+        self.tracking.close(status)
+        self._record(status)
+
+    def _give_up(self, status: str) -> None:
+        """After an error, or a second Ctrl-C: perhaps in the middle of a step, so that its weights are not kept."""
+        self.state.seconds = time.perf_counter() - self._began
+        self.tracking.close(status)
+        self._record(status)
+        if not self.sharded:
+            self._leave(self.model.state_dict())
+        if status == "failed" and self.directory is not None and self.state.best:
+            write_tensors(self.directory / "model.safetensors", self.state.best)
+
+    def _leave(self, weights: Mapping[str, Tensor]) -> None:
+        """The best weights so far in the model, else the given ones, and nothing of the run."""
+        own = self.model.state_dict()
+        best = {name: shared_out_like(t, own[name]) for name, t in (self.state.best or weights).items()}
+        self.model.load_state_dict(best)
+        for schedule in self.schedules.values():
+            schedule.settle()
+        self.model.autocast_dtype = None
+        self.model.eval()
+
+    def _record(self, status: str) -> None:
+        state = self.state
+        self.record.write(
+            status,
+            step=state.step,
+            total_steps=self.total,
+            best_step=state.best_step,
+            best_loss=state.best_loss,
+            seconds=round(state.seconds, 3),
+        )

@@ -1,0 +1,53 @@
+"""Scales of likelihoods: a fixed number, trained numbers, or from the network."""
+
+import math
+from typing import Annotated, Literal, final
+
+import torch
+from annotated_types import Gt
+from torch import Tensor, nn
+
+from genmod.distributions.normal import bounded_log_scale
+from genmod.options.schema import Doc
+
+__all__ = ["LogScale", "Scale"]
+
+Scale = Annotated[
+    Annotated[float, Gt(0)] | Literal["learned", "per-dimension", "per-pixel"],
+    Doc("width around the middle: a number, one trained number, one per dimension, or from the network"),
+]
+
+
+@final
+class LogScale(nn.Module):
+    """Takes middle and log-scale out of what a network makes.
+
+    ``(*batch, *parameter_shape) → middle (*batch, *shape), log-scale broadcastable to it``. Log-scales that are
+    trained or come from the network lie within ±9, with a gradient everywhere.
+
+    Args:
+        shape: of one example.
+        scale: as the option of that name says.
+        start: where a trained log-scale starts.
+
+    Example:
+        >>> middle, log_scale = LogScale((4,), "per-pixel", 0.0)(torch.zeros(3, 2, 4))
+        >>> middle.shape, log_scale.shape
+        (torch.Size([3, 4]), torch.Size([3, 4]))
+    """
+
+    def __init__(self, shape: tuple[int, ...], scale: float | str, start: float) -> None:
+        super().__init__()
+        self.shape = shape
+        self.scale = scale
+        self.parameter_shape = (2, *shape) if scale == "per-pixel" else shape
+        if scale in ("learned", "per-dimension"):
+            self.value = nn.Parameter(torch.full(shape if scale == "per-dimension" else (), start))
+
+    def forward(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        if self.scale == "per-pixel":
+            middle, log_scale = parameters.unbind(-len(self.shape) - 1)
+            return middle, bounded_log_scale(log_scale)
+        if isinstance(self.scale, str):
+            return parameters, bounded_log_scale(self.value)
+        return parameters, parameters.new_tensor(math.log(self.scale))

@@ -1,0 +1,195 @@
+"""Networks of torchvision with weights of a file: whence encoder ``pretrained`` and decoder ``perceptual`` have features."""
+
+import difflib
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self, final
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import interpolate
+
+from genmod.errors import FileError, UsageError
+from genmod.nn.weights import initial_weights
+
+__all__ = ["Backbone", "expected_size", "headless", "intermediate", "load_weights", "torchvision_model"]
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the channels of ImageNet, by which all of these networks expect their input to be normalised."""
+
+_SEVERAL_OUTPUTS = ("googlenet", "inception_v3")
+
+
+def torchvision_model(name: str) -> nn.Module:
+    """A classifier of torchvision, with freshly drawn weights.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    from torchvision import models
+
+    known = [each for each in models.list_models(module=models) if each not in _SEVERAL_OUTPUTS]
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1) or ["resnet18"]
+        raise UsageError(
+            f"torchvision has no network {name!r} whose features are known",
+            hint=f"did you mean {close[0]}? There are: {', '.join(known)}",
+        )
+    net: nn.Module = models.get_model(name, weights=None)
+    return net
+
+
+def expected_size(name: str, net: nn.Module) -> int:
+    """Height and width of the images that the network was made for."""
+    from torchvision import models
+
+    own = getattr(net, "image_size", None)
+    if isinstance(own, int):
+        return own
+    try:
+        transforms = models.get_model_weights(name)["DEFAULT"].transforms
+    except (KeyError, ValueError):
+        return 224
+    return int(transforms.keywords["crop_size"])
+
+
+def headless(name: str, net: nn.Module) -> int:
+    """Take the last linear layer, which names the classes, out of a classifier; how many features it was given.
+
+    Raises:
+        UsageError: there is none.
+    """
+    linear = [(path, module) for path, module in net.named_modules() if isinstance(module, nn.Linear)]
+    path, head = linear[-1] if linear else ("", None)
+    if head is None or head.out_features != 1000:
+        raise UsageError(
+            f"network {name!r} does not end in a linear layer, so that its features are not known",
+            hint="choose another, such as resnet18",
+        )
+    parent, _, attribute = path.rpartition(".")
+    setattr(net.get_submodule(parent), attribute, nn.Identity())
+    return head.in_features
+
+
+def intermediate(name: str, net: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """The part of a network that computes the outputs of these layers, ``x → {layer: maps}``.
+
+    Raises:
+        UsageError: the network has no such layer.
+    """
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    known = [path for path, _ in net.named_modules() if path]
+    unknown = [layer for layer in layers if layer not in known]
+    if unknown:
+        raise UsageError(
+            f"network {name!r} has no layer {unknown[0]!r}",
+            hint=f"it has: {', '.join(path for path in known if path.count('.') < 2)}",
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of layers that only training has
+        part: nn.Module = create_feature_extractor(net, list(layers))
+    return part
+
+
+def load_weights(net: nn.Module, path: Path, whole: Sequence[str]) -> None:
+    """Fill a part of a network from a file of the whole network's weights.
+
+    Args:
+        net: the part, changed in place.
+        path: a ``.safetensors`` file.
+        whole: names of all weights of the whole network; those that the part lacks are left out.
+
+    Raises:
+        FileError: the file is missing, damaged, of another format or of another network.
+    """
+    tensors = initial_weights(path)
+    if tensors is None:
+        return
+    expected = net.state_dict()
+    unknown = sorted(set(tensors) - set(whole))
+    # Files of old networks do not count the batches, which only training asks for.
+    missing = sorted(n for n in set(expected) - set(tensors) if not n.endswith("num_batches_tracked"))
+    if unknown or missing:
+        what = f"has unknown {unknown[0]}" if unknown else f"lacks {missing[0]}"
+        raise FileError(
+            f"{path} does not belong to this network: it {what}", hint="name the network it is of"
+        )
+    for name in set(expected) & set(tensors):
+        if tensors[name].shape != expected[name].shape:
+            raise FileError(
+                f"{path} does not belong to this network: {name} has the shape {tuple(tensors[name].shape)}, "
+                f"expected {tuple(expected[name].shape)}",
+                hint="name the network it is of",
+            )
+    net.load_state_dict({name: tensor for name, tensor in tensors.items() if name in expected}, strict=False)
+
+
+def _frozen(net: nn.Module) -> nn.Module:
+    """The network with buffers in the place of parameters: state that no optimizer, decay or penalty sees."""
+    for module in net.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            delattr(module, name)
+            module.register_buffer(name, parameter.detach())
+    return net
+
+
+@final
+class Backbone(nn.Module):
+    """A network of torchvision that is given pictures of any size, and is always in evaluation mode.
+
+    ``pictures (B, 1 or 3, height, width), values from 0 to 1 → what the network makes``. Grey pictures are repeated
+    for each colour; all are enlarged or reduced to ``size`` and normalised as ImageNet's.
+
+    Args:
+        net: the network.
+        size: height and width that it is given.
+        frozen: whether its weights are kept as they are.
+
+    Raises:
+        UsageError: the network cannot take pictures of that size.
+
+    Example:
+        >>> Backbone(nn.Flatten(), (4, 4), frozen=True)(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 48])
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, net: nn.Module, size: tuple[int, int], *, frozen: bool) -> None:
+        super().__init__()
+        self.net = _frozen(net) if frozen else net
+        self.size = size
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+        self.eval()
+        self._try()
+
+    def _try(self) -> None:
+        """Run a picture through the network without values."""
+        state = {
+            name: torch.empty_like(tensor, device="meta")
+            for name, tensor in [*self.net.named_parameters(), *self.net.named_buffers()]
+        }
+        picture = torch.empty(1, 3, *self.size, device="meta", dtype=self.mean.dtype)
+        try:
+            with torch.no_grad():
+                functional_call(self.net, state, (picture,))
+        except Exception as error:
+            raise UsageError(
+                f"the network cannot take pictures of {self.size[0]}×{self.size[1]}: {str(error)[:200]}",
+                hint="leave the size out, or choose a larger one",
+            ) from error
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode: the statistics of the batches that it was trained on are part of the network."""
+        return super().train(False)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        if tuple(pictures.shape[-2:]) != self.size:
+            pictures = interpolate(pictures, size=self.size, mode="bilinear", antialias=True)
+        made: Tensor = self.net((pictures.expand(-1, 3, -1, -1) - self.mean) / self.deviation)
+        return made

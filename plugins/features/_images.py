@@ -1,0 +1,111 @@
+"""What features of images agree on: which images they take, and how these reach a network."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from genmod import DataInfo, FileError, UndefinedError, UsageError
+from genmod.nn.weights import initial_weights
+
+__all__ = [
+    "check_images",
+    "file_checksum",
+    "fill",
+    "from_zero_to_one",
+    "read_weights",
+    "stored_weights",
+    "three_colours",
+]
+
+
+def check_images(data: DataInfo, who: str, *, least: int = 8, channels: tuple[int, ...] = (1, 3)) -> None:
+    """Refuse what are no images of the usual colours with bounded values.
+
+    Raises:
+        UndefinedError: they are none, or smaller than ``least`` pixels on a side.
+    """
+    if (
+        not data.is_image
+        or data.shape[0] not in channels
+        or min(data.shape[1:]) < least
+        or math.isinf(data.high - data.low)
+    ):
+        colours = " or ".join(map(str, channels))
+        raise UndefinedError(
+            f"features {who!r} are of images of {colours} channels and at least {least}×{least} pixels with bounded "
+            f"values; these data have the shape {data.shape} and reach from {data.low:g} to {data.high:g}",
+            hint="features pixel and pca are of any data",
+        )
+
+
+def from_zero_to_one(x: Tensor, data: DataInfo) -> Tensor:
+    """Values of examples → from 0 for the smallest value to 1 for the largest."""
+    return (x - data.low) / (data.high - data.low)
+
+
+def three_colours(x: Tensor) -> Tensor:
+    """Grey images repeated for each colour, ``(N, 1 or 3, height, width) → (N, 3, height, width)``."""
+    return x.expand(-1, 3, -1, -1)
+
+
+def stored_weights(net: nn.Module, name: str) -> None:
+    """Fill a network from the file of that name beside this module."""
+    from safetensors.torch import load_file
+
+    net.load_state_dict(load_file(Path(__file__).with_name(f"{name}.safetensors")))
+
+
+def read_weights(path: Path | None, who: str, how: str) -> dict[str, Tensor]:
+    """The tensors of a file that a user gives.
+
+    Args:
+        path: a ``.safetensors`` file.
+        who: name of the features.
+        how: lines that say where the file comes from.
+
+    Raises:
+        UsageError: none was given.
+        FileError: it is missing, damaged, or of another format.
+    """
+    if path is None:
+        raise UsageError(f"features {who!r} need a file of weights, and none was given", hint=how)
+    tensors = initial_weights(path)
+    if tensors is None:
+        raise FileError(f"{path} cannot be read here", hint=how)
+    return tensors
+
+
+def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path | None, whose: str, how: str) -> None:
+    """Put the tensors of a user's file into a network; counts of batches, which training alone asks for, may be missing.
+
+    Args:
+        net: takes them.
+        tensors: by name, as in its ``state_dict``.
+        path: of the file, for the message.
+        whose: name of the network, for the message.
+        how: lines that say where the file comes from.
+
+    Raises:
+        FileError: names or shapes are not those of the network; names the first that is not.
+    """
+    expected = {n: t.shape for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
+    if wrong:
+        raise FileError(f"{path} is not of {whose}: {wrong[0]} does not fit", hint=how)
+    net.load_state_dict(tensors, strict=False)
+
+
+def file_checksum(tensors: dict[str, Tensor]) -> str:
+    """The first digits of the SHA-256 of weights, which tell two files apart.
+
+    Example:
+        >>> import torch
+        >>> file_checksum({"a": torch.zeros(1)})
+        '309fb866'
+    """
+    from genmod.bundle.model import checksum
+
+    return checksum(tensors)[:8]

@@ -1,0 +1,77 @@
+"""Draws of the latents with their log-densities: what bounds on ``log p(x)`` are made of."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from genmod.distributions.gradients import through_draws
+
+if TYPE_CHECKING:
+    from genmod.model.latent_variable import LatentVariableModel
+
+__all__ = ["Draws", "log_mean_exp", "weigh"]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Log-densities at draws ``z ~ q(z|x)``, each ``(*samples, B)``, nats.
+
+    Args:
+        log_likelihood: ``log p(x|z)``.
+        log_prior: ``log p(z)``.
+        log_posterior: ``log q(z|x)``.
+    """
+
+    log_likelihood: Tensor
+    log_prior: Tensor
+    log_posterior: Tensor
+
+    @property
+    def log_weights(self) -> Tensor:
+        """``log w = log p(x|z) + log p(z) - log q(z|x)``."""
+        return self.log_likelihood + self.log_prior - self.log_posterior
+
+    def values(self) -> Mapping[str, Tensor]:
+        """ELBO, distortion and rate of each example, means over its draws, ``(B,)`` each."""
+        distortion = -self.log_likelihood.flatten(0, -2).mean(0)
+        rate = (self.log_posterior - self.log_prior).flatten(0, -2).mean(0)
+        return {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+
+
+def weigh(
+    model: "LatentVariableModel", x: Tensor, q: Distribution, z: Tensor, *, path_only: bool = False
+) -> Draws:
+    """The log-densities of draws.
+
+    Args:
+        model: whose prior and decoder.
+        x: observations, ``(B, *data_shape)``.
+        q: their posterior.
+        z: draws of it, ``(*samples, B, *latent_shape)``.
+        path_only: let gradients reach the posterior through the draws alone, not through its density.
+
+    Example:
+        >>> import genmod, torch
+        >>> model = genmod.build(encoder="mlp", latent=2)
+        >>> x = torch.zeros(3, 1, 8, 8)
+        >>> q = model.encode(x)
+        >>> weigh(model, x, q, q.rsample((5,))).log_weights.shape
+        torch.Size([5, 3])
+    """
+    log_posterior = through_draws(q.log_prob, z) if path_only else q.log_prob(z)
+    return Draws(model.decode(z).log_prob(x), model.prior().log_prob(z), log_posterior)
+
+
+def log_mean_exp(x: Tensor, dim: int) -> Tensor:
+    """``log(1/K Σ_k exp(x_k))`` over a dimension of size K.
+
+    Example:
+        >>> import torch
+        >>> log_mean_exp(torch.tensor([1.0, 1.0, 1.0]), 0)
+        tensor(1.)
+    """
+    return x.logsumexp(dim) - math.log(x.shape[dim])

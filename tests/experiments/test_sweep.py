@@ -1,0 +1,104 @@
+"""Grids of runs."""
+
+import json
+
+import pytest
+
+import genmod
+from genmod.errors import UsageError
+from genmod.experiments.sweep import Point, base_spec, differing, flattened, points, run_point, split_values
+from genmod.model.build import compose
+
+
+def test_every_combination_once_in_the_order_of_nested_loops():
+    grid = list(points({"objective.beta": ["1", "4"], "latent": ["2", "8"], "encoder": ["mlp"]}))
+    assert [point.name for point in grid] == [
+        "beta=1,latent=2,encoder=mlp",
+        "beta=1,latent=8,encoder=mlp",
+        "beta=4,latent=2,encoder=mlp",
+        "beta=4,latent=8,encoder=mlp",
+    ]
+
+
+def test_options_of_one_name_keep_their_whole_path():
+    [point] = points({"encoder.hidden": ["[8]"], "network.hidden": ["[4,2]"]})
+    assert point.name == "encoder.hidden=8,network.hidden=4_2"
+
+
+def test_names_are_safe_as_folders():
+    [point] = points({"objective.beta": ["../../0->1 over 50%"]})
+    assert "/" not in point.name
+    assert point.name.startswith("beta=")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [("1,2,4", ["1", "2", "4"]), (" 1 , 2 ", ["1", "2"]), ("[32,64],[16]", ["[32,64]", "[16]"]), ("", [])],
+)
+def test_values_of_an_axis(text, values):
+    assert split_values(text) == values
+
+
+def test_a_point_sets_parts_options_latents_and_training():
+    point = Point("p", {"encoder": "mlp", "encoder.hidden": "[8]", "latent": "3", "train.lr": "0.01"})
+    spec = point.spec(compose())
+    assert spec.components["encoder"].name == "mlp"
+    assert spec.latent == (3,)
+    assert point.settings() == {"lr": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"latent": "many"}, "latent is many"),
+        ({"nothing.beta": "1"}, "nothing.beta"),
+        ({"train.speed": "1"}, "no such setting: speed"),
+    ],
+)
+def test_what_cannot_be_is_refused(values, message):
+    point = Point("p", values)
+    with pytest.raises(UsageError, match=message):
+        (point.spec(compose()), point.settings())
+
+
+def test_an_axis_without_values_is_refused():
+    with pytest.raises(UsageError, match="no values for latent"):
+        list(points({"latent": []}))
+
+
+def test_a_file_gives_base_and_axes(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text('encoder = "mlp"\nlatent = 2\n[sweep]\n"objective.beta" = [1, "0->1 over 50%"]\n')
+    spec, axes = base_spec(None, path)
+    assert spec.components["encoder"].name == "mlp"
+    assert axes == {"objective.beta": ["1", "0->1 over 50%"]}
+    path.write_text("[sweep]\nlatent = 3\n")
+    with pytest.raises(UsageError, match="must give a list"):
+        base_spec(None, path)
+
+
+def test_a_sweep_goes_on_where_it_was_stopped_and_leaves_done_runs_alone(tmp_path):
+    base = compose(components={"encoder": {"name": "mlp", "hidden": [8]}}, latent=2)
+    grid = list(points({"objective.beta": ["1", "4"], "train.steps": ["6"], "train.checkpoint_every": ["2"]}))
+    assert run_point(base, grid[0], tmp_path) == "finished"
+    weights = (tmp_path / grid[0].name / "model.safetensors").read_bytes()
+    assert run_point(base, grid[0], tmp_path) == "done before"
+    assert (tmp_path / grid[0].name / "model.safetensors").read_bytes() == weights
+
+    # A run that was killed after a checkpoint ends with the weights it would have had.
+    assert run_point(base, grid[1], tmp_path) == "finished"
+    place = tmp_path / grid[1].name
+    whole = genmod.load(place, weights="last").state_dict()
+    newest = max((place / "checkpoints").iterdir())
+    for file in newest.iterdir():
+        file.unlink()
+    newest.rmdir()
+    record = json.loads((place / "run.json").read_text())
+    (place / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    assert run_point(base, grid[1], tmp_path) == "finished"
+    again = genmod.load(place, weights="last").state_dict()
+    assert all((whole[name] == again[name]).all() for name in whole)
+
+    specs = [genmod.load(tmp_path / point.name).spec for point in grid]
+    assert differing(specs) == ["objective.beta"]
+    assert flattened(place)["train.steps"] == 6

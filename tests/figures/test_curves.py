@@ -1,0 +1,104 @@
+"""Curves: what is read, what is averaged, what is drawn."""
+
+import json
+
+import pytest
+
+from genmod.errors import FileError, UndefinedError, UsageError
+from genmod.figures.curves import curves, metrics_of, read_curves, running_mean
+
+MODEL = {
+    "format": 1,
+    "recipe": "vae",
+    "latent": [2],
+    "condition": [],
+    "components": {},
+    "data": {"shape": [4], "low": 0.0, "high": 1.0, "levels": None, "classes": [], "factors": []},
+}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two directories with hand-written rows; no model is needed to draw curves."""
+    for name, shift in (("a", 0.0), ("b", 10.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.json").write_text(json.dumps(MODEL))
+        rows = []
+        for step in range(1, 9):
+            loss = shift + 8.0 / step
+            row = {"step": step, "epoch": step / 4, "split": "train", "loss": loss, "rate": None, "lr": 0.1}
+            rows.append(row)
+            if step % 4 == 0:
+                rows.append({**row, "split": "validation", "loss": loss + 1})
+        (tmp_path / name / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return tmp_path
+
+
+def test_curves_are_the_rows(runs):
+    train, validation = read_curves([runs / "a"])
+    assert (train.split, validation.split) == ("train", "validation")
+    assert train.steps == tuple(range(1, 9))
+    assert train.values == tuple(8.0 / step for step in range(1, 9))
+    assert validation.epochs == (1.0, 2.0)
+    assert validation.values == (3.0, 2.0)
+    assert metrics_of(runs / "a") == ("loss", "rate", "lr")
+
+
+def test_only_training_is_averaged(runs):
+    train, validation = read_curves([runs / "a"], smooth=2)
+    assert train.values[:3] == (8.0, 6.0, pytest.approx(10 / 3))
+    assert train.label == "train, mean of 2 rows"
+    assert (validation.values, validation.label) == ((3.0, 2.0), "validation")
+    assert running_mean([1.0, 2.0], 5) == (1.0, 1.5)
+
+
+def test_runs_are_told_apart(runs):
+    figure = curves([runs / "a", runs / "b"], smooth=3)
+    [panel] = figure.axes
+    labels = panel.get_legend_handles_labels()[1]
+    assert labels == [
+        f"{runs / name}: {what}" for name in "ab" for what in ("train, mean of 3 rows", "validation")
+    ]
+    colours = {line.get_label(): line.get_color() for line in panel.lines if line.get_label() in labels}
+    assert len(set(colours.values())) == 2
+    # What was averaged stays behind.
+    assert len(panel.lines) == 6
+    assert [len(line.get_xdata()) for line in panel.lines] == [8, 8, 8, 2, 8, 2]
+
+
+def test_one_run_has_a_colour_for_each_split(runs):
+    [panel] = curves(str(runs / "a"), x="epoch").axes
+    first, second = panel.lines
+    assert first.get_color() != second.get_color()
+    assert list(second.get_xdata()) == [1.0, 2.0]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("epoch", "loss (nats)")
+
+
+def test_logarithmic_only_where_it_can_be(runs):
+    figure = curves([runs / "a"], ["loss", "lr"], log=True)
+    assert [panel.get_yscale() for panel in figure.axes] == ["log", "log"]
+    path = runs / "b" / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"loss": ', '"loss": -'))
+    assert [panel.get_yscale() for panel in curves([runs / "b"], log=True).axes] == ["linear"]
+
+
+def test_what_cannot_be_drawn(runs):
+    with pytest.raises(UsageError, match="did you mean loss"):
+        read_curves([runs / "a"], ["los"])
+    with pytest.raises(FileError, match="no model directory"):
+        read_curves([runs / "c"])
+    with pytest.raises(UsageError, match="means of 0 rows"):
+        read_curves([runs / "a"], smooth=0)
+    with pytest.raises(UsageError, match="over 'time'"):
+        curves([runs / "a"], x="time")
+    (runs / "a" / "metrics.jsonl").unlink()
+    with pytest.raises(UndefinedError, match="nothing was trained there") as error:
+        read_curves([runs / "a"])
+    assert error.value.hint.startswith("train it first: genmod train")
+
+
+def test_pyplot_is_left_alone(runs):
+    import sys
+
+    curves([runs / "a"])
+    assert "matplotlib.pyplot" not in sys.modules

@@ -1,0 +1,143 @@
+"""The figure of the latents: every panel for every kind of latent, or a reason."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import genmod
+from genmod import Batch, DataInfo, Factor, TensorSplit, UndefinedError, UsageError, compose
+from genmod.figures import latents_figure, sample_grid, side_by_side, tempered
+from genmod.figures.latents import PANELS
+from genmod.model.assembly import assemble
+
+
+def split_of(shape, n=60, factors=0):
+    generator = torch.Generator().manual_seed(0)
+    return TensorSplit(
+        Batch(
+            torch.rand(n, *shape, generator=generator),
+            labels=torch.arange(n) % 3,
+            factors=torch.arange(n)[:, None].expand(-1, factors) % 13 if factors else None,
+        )
+    )
+
+
+def drawn(figure):
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=40)
+    return np.asarray(Image.open(stream))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "latent", "missing"),
+    [
+        ("vae", 2, set()),
+        ("vae", 1, {"manifold", "kl"}),
+        ("autoencoder", 5, {"manifold"}),
+        ("s-vae", 3, set()),
+        ("s-vae", 2, set()),
+        ("pvae", 2, set()),
+        ("categorical-vae", [3, 4], {"manifold", "gaps"}),
+        ("joint-vae", None, {"manifold"}),
+    ],
+)
+def test_panels_of_every_kind_of_latent(recipe, latent, missing):
+    model = genmod.build(recipe, encoder="mlp", latent=latent)
+    state = torch.get_rng_state()
+    found = latents_figure(model, split_of((1, 8, 8)), reference=split_of((1, 8, 8), 20))
+    assert torch.equal(state, torch.get_rng_state())
+    left = set(found.left_out)
+    assert left >= missing - {"kl"}
+    assert left <= missing | {"gaps"}
+    assert all(len(reason) > 20 for reason in found.left_out.values())
+    assert found.arrays["codes"].shape == (60, *model.latent_shape)
+    assert (found.gap is None) == ("gaps" in left)
+    # Something is drawn, and not only on the edges.
+    if "traversals_images" in found.arrays and recipe == "joint-vae":
+        assert found.arrays["traversals_latents"].std(1).amax(-1).gt(0.1).all()
+    ink = drawn(found.figure)[..., :3].mean(-1) < 200
+    assert ink.any(0).mean() > 0.5
+    assert ink.any(1).mean() > 0.3
+
+
+@pytest.mark.parametrize("shape", [(12,), (2, 6, 6), (3, 6, 6), (4, 6, 6), (7, 5, 5)])
+def test_data_of_every_shape(shape):
+    spec = compose(components={"encoder": "mlp", "decoder": "gaussian"}, latent=2)
+    model = assemble(spec, DataInfo(shape, factors=(Factor("size", 13),)))
+    found = latents_figure(
+        model, split_of(shape, factors=1), panels=["gaps", "scatter", "traversals"], colour_by="size"
+    )
+    assert not found.left_out
+    assert torch.equal(found.arrays["labels"].unique(), torch.arange(13))
+    assert drawn(found.figure).std() > 5
+
+
+def test_what_cannot_be_drawn():
+    model = genmod.build("categorical-vae", encoder="mlp")
+    with pytest.raises(UsageError, match="no such panel: map"):
+        latents_figure(model, split_of((1, 8, 8)), panels=["map"])
+    with pytest.raises(UndefinedError, match="none of these panels"):
+        latents_figure(model, split_of((1, 8, 8)), panels=["manifold"])
+    with pytest.raises(UsageError, match="'colour'"):
+        latents_figure(model, split_of((1, 8, 8)), colour_by="colour")
+    with pytest.raises(UsageError, match="16 or more"):
+        latents_figure(model, split_of((1, 8, 8), 9))
+
+
+def test_the_panels_are_in_the_readable_order():
+    assert PANELS == ("scatter", "manifold", "kl", "traversals", "gaps")
+
+
+def test_files(tmp_path):
+    model = genmod.build(encoder="mlp", latent=2)
+    found = latents_figure(model, split_of((1, 8, 8)), panels=["kl"])
+    for suffix in ("png", "svg", "pdf", "npz"):
+        found.save(tmp_path / f"a.{suffix}")
+        found.save(tmp_path / f"b.{suffix}")
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        assert set(file) == {"codes", "kl", "labels", "order"}
+    with pytest.raises(UsageError, match="no known format"):
+        found.save(tmp_path / "a.jpg")
+
+
+def test_models_side_by_side():
+    models = {
+        "ae": genmod.build("autoencoder", encoder="mlp", latent=2),
+        "classes": genmod.build("categorical-vae", encoder="mlp", latent=[3, 4]),
+        "conditional": genmod.build("cvae", encoder="mlp", latent=3),
+    }
+    splits = {name: split_of((1, 8, 8)) for name in models}
+    figure = side_by_side(models, splits, seed=2)
+    assert [part.get_suptitle() for part in figure.subfigs] == list(models)
+    assert np.array_equal(drawn(figure), drawn(side_by_side(models, splits, seed=2)))
+    with pytest.raises(UsageError, match="a split of 16 or more"):
+        side_by_side(models, {"ae": splits["ae"]})
+
+
+# Temperature
+
+
+def test_temperature_scales_about_the_mean():
+    model = genmod.build(encoder="mlp", latent=2)
+    whole, half = sample_grid(model, 8, seed=1), sample_grid(model, 8, seed=1, temperature=0.5)
+    torch.testing.assert_close(half.latents, whole.latents / 2)
+    assert "temperature 0.5" in half.title
+    assert "temperature" not in whole.title
+    assert "latents from the prior, normal" in whole.title
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("inf"), float("nan")])
+def test_temperatures_that_cannot_be(temperature):
+    with pytest.raises(UsageError, match="above 0"):
+        tempered(genmod.build(encoder="mlp"), torch.zeros(1, 16), temperature)
+
+
+@pytest.mark.parametrize("recipe", ["s-vae", "vamp-vae", "categorical-vae", "gm-vae"])
+def test_no_temperature_where_latents_are_not_normal(recipe):
+    model = genmod.build(recipe, encoder="mlp")
+    with pytest.raises(UndefinedError, match="have no temperature"):
+        sample_grid(model, 2, temperature=0.5)

@@ -1,0 +1,156 @@
+"""What the grid says is what a build says, and what it allows trains, saves, loads and draws."""
+
+import random
+from functools import cache
+
+import pytest
+import torch
+
+from genmod import Batch, DataInfo, Dataset, TensorSplit, load, save, train
+from genmod.errors import GenmodError, UndefinedError, UsageError
+from genmod.model.assembly import assemble, blueprint
+from genmod.model.compatibility import AXES, Cell, combinations, grid_spec
+from genmod.registry.lookup import Registry
+
+INFO = DataInfo((1, 8, 8), levels=17)
+DECODERS = ("bernoulli", "gaussian", "discretized-logistic")
+LEAST = 20
+
+
+@cache
+def cells():
+    return tuple(combinations(INFO, registry=Registry(third_party=False)))
+
+
+def spec_of(cell, decoder="bernoulli"):
+    return grid_spec([getattr(cell, kind) for kind in AXES], cell.latent, decoder=decoder)
+
+
+def some(pool, count):
+    return random.Random(0).sample(sorted(pool, key=repr), count)
+
+
+def test_every_combination_is_there_once():
+    registry = Registry(third_party=False)
+    expected = 1
+    for kind in AXES:
+        expected *= len(registry.names(kind))
+    assert (
+        len({(c.posterior, c.prior, c.divergence, c.objective) for c in cells()}) == len(cells()) == expected
+    )
+
+
+def test_known_combinations():
+    by_name = {(c.posterior, c.prior, c.divergence, c.objective): c for c in cells()}
+    assert by_name["normal", "normal", "kl", "elbo"].allowed
+    assert by_name["delta", "none", "none", "reconstruction"].allowed
+    assert "would ignore divergence 'kl'" in by_name["normal", "normal", "kl", "reconstruction"].reason
+    assert "has its density on" in by_name["normal", "uniform-sphere", "none", "elbo"].reason
+    assert "kl-mc" in by_name["normal", "mixture", "kl", "elbo"].hint
+    assert "would ignore divergence 'kl'" in by_name["normal", "normal", "kl", "iwae"].reason
+    assert by_name["delta", "autoregressive", "none", "reconstruction"].latent == (3, 4)
+
+
+def test_every_part_is_used_in_something_allowed():
+    """A part that fits nothing would be of no use, or the shapes that are tried are too few."""
+    used = {(kind, getattr(cell, kind)) for cell in cells() if cell.allowed for kind in AXES}
+    registry = Registry(third_party=False)
+    every = {(kind, name) for kind in AXES for name in registry.names(kind)}
+    assert every - used <= {("prior", "conditional")}  # which wants a condition
+
+
+def test_every_refusal_says_what_to_choose():
+    assert [cell for cell in cells() if not cell.allowed and not cell.hint] == []
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_it_says_what_a_build_says(allowed):
+    for cell in some([c for c in cells() if c.allowed is allowed], 50):
+        try:
+            blueprint(spec_of(cell), INFO)
+            found = ("", "")
+        except GenmodError as error:
+            found = (error.message, error.hint)
+        assert found == (cell.reason, cell.hint), cell
+
+
+def test_chosen_names():
+    chosen = {
+        "posterior": ["normal"],
+        "prior": ["normal"],
+        "divergence": ["kl"],
+        "objective": ["elbo", "iwae"],
+    }
+    found = list(combinations(INFO, chosen=chosen))
+    assert [(c.objective, c.allowed) for c in found] == [("elbo", True), ("iwae", False)]
+    with pytest.raises(UsageError, match="nrmal"):
+        list(combinations(INFO, chosen={**chosen, "prior": ["nrmal"]}))
+    assert Cell("a", "b", "c", "d", (4,), "why", "how").to_json()["allowed"] is False
+
+
+class _Digits(Dataset):
+    """A few random pictures."""
+
+    info = INFO
+
+    def split(self, name):
+        fixed = torch.Generator().manual_seed(len(name))
+        return TensorSplit(Batch(torch.randint(17, (24, 1, 8, 8), generator=fixed).to(torch.uint8)))
+
+
+def without_gradient(model, x):
+    """Names of the parameters that no gradient reaches; each group is moved by its own loss."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    unused = set(names.values())
+    for _ in range(2):
+        loss = model.terms(x).loss
+        for group, parameters in model.groups().items():
+            own = [p for p in parameters if p.requires_grad]
+            value = loss if isinstance(loss, torch.Tensor) else loss[group]
+            found = torch.autograd.grad(value, own, retain_graph=True, allow_unused=True)
+            for parameter, gradient in zip(own, found, strict=True):
+                if gradient is not None:
+                    assert gradient.isfinite().all(), names[id(parameter)]
+                    if gradient.any():
+                        unused.discard(names[id(parameter)])
+    return unused
+
+
+def check_that_it_works(cell, decoder, folder):
+    """Three steps of training with finite losses, a gradient for each parameter, saved, loaded and drawn from."""
+    model = assemble(spec_of(cell, decoder), INFO)
+    data = _Digits(folder)
+    result = train(model, data, steps=3, batch_size=12, device="cpu", log_every=1)
+    assert all(torch.isfinite(torch.tensor(row["loss"])) for row in result.rows), cell
+    unused = without_gradient(model.train(), data.split("train").batch.x)
+    if not (model.divergence.needs_prior or model.objective.needs_densities):
+        # Where no divergence is measured, nothing teaches the prior, nor the width of a posterior.
+        unused = {name for name in unused if not name.startswith(("prior.", "posterior."))}
+    assert unused == set(), cell
+    model.eval()
+    other = load(save(model, folder / "model", overwrite=True))
+    try:
+        assert torch.equal(other.sample(2, seed=1), model.sample(2, seed=1)), cell
+        assert model.sample(2, seed=1).isfinite().all()
+    except UndefinedError:
+        assert not model.prior.has_density, cell
+
+
+def test_some_that_are_allowed_work(tmp_path):
+    allowed = [(c, d) for c in cells() if c.allowed for d in DECODERS]
+    for cell, decoder in some(allowed, LEAST):
+        check_that_it_works(cell, decoder, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_all_that_are_allowed_work(decoder, tmp_path):
+    failed = []
+    for cell in cells():
+        if cell.allowed:
+            try:
+                check_that_it_works(cell, decoder, tmp_path)
+            except Exception as error:
+                failed.append((cell, repr(error)[:300]))
+    assert failed == []

@@ -1,0 +1,336 @@
+"""Fitting a sampler to a model's codes, drawing from it, and keeping it on disk."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import genmod
+from genmod.bundle.model import fingerprint
+from genmod.bundle.sampler import read_origin, save_sampler
+from genmod.errors import FileError, UndefinedError, UsageError
+from genmod.model.assembly import open_dataset
+from genmod.model.fit_sampler import encode_split
+from genmod.registry.lookup import Registry, use_registry
+
+QUICK = [
+    "gaussian",
+    {"name": "gmm", "components": 3},
+    "kde",
+    {"name": "flow", "steps": 10, "hidden": [8]},
+    {"name": "vae", "steps": 10, "hidden": [8]},
+]
+
+
+def name_of(sampler):
+    return sampler if isinstance(sampler, str) else sampler["name"]
+
+
+def test_autoencoder_cannot_be_sampled_until_a_sampler_is_fitted(autoencoder):
+    with pytest.raises(UndefinedError, match="no prior") as raised:
+        autoencoder.sample(3)
+    assert "genmod fit-sampler" in raised.value.hint
+    assert autoencoder.sampler is None
+    sampler = genmod.fit_sampler(autoencoder)
+    assert autoencoder.sampler is sampler
+    assert autoencoder.sample(3, seed=1).shape == (3, 1, 8, 8)
+    assert torch.equal(autoencoder.sample(3, seed=1), autoencoder.sample(3, seed=1, source="sampler"))
+    with pytest.raises(UndefinedError, match="no prior"):
+        autoencoder.sample(3, source="prior")
+    autoencoder.attach_sampler(None)
+    with pytest.raises(UndefinedError, match="no sampler was fitted"):
+        autoencoder.sample(3, source="sampler")
+    with pytest.raises(UsageError, match="latents from 'elsewhere'"):
+        autoencoder.sample(3, source="elsewhere")
+
+
+def test_latents_come_from_the_sampler_or_the_prior(vae):
+    before = vae.sample(4, seed=2)
+    sampler = genmod.fit_sampler(vae, sampler="gaussian")
+    assert torch.equal(vae.sample(4, seed=2, source="prior"), before)
+    assert not torch.equal(vae.sample(4, seed=2), before)
+    torch.manual_seed(5)
+    z = sampler().sample((4,))
+    torch.manual_seed(5)
+    assert torch.equal(vae.latents(4), z)
+
+
+def test_draws_have_the_moments_of_the_codes(vae):
+    codes = encode_split(vae, open_dataset(vae.spec).split("train"), seed=3)
+    sampler = genmod.fit_sampler(vae, sampler="gaussian", seed=3)
+    torch.testing.assert_close(sampler().mean, codes.mean(0))
+    z = vae.latents(20_000)
+    torch.testing.assert_close(z.mean(0), codes.mean(0), rtol=0, atol=0.05)
+    torch.testing.assert_close(z.T.cov(), codes.T.cov(), rtol=0, atol=0.1)
+
+
+def test_means_lie_closer_together_than_draws(vae):
+    split = open_dataset(vae.spec).split("train")
+    draws, means = (encode_split(vae, split, codes=codes) for codes in ("draws", "means"))
+    assert draws.shape == means.shape == (len(split), 3)
+    assert (means.std(0) < draws.std(0)).all()
+    assert genmod.fit_sampler(vae, sampler="gaussian", codes="means")().variance.sum() < draws.var(0).sum()
+
+
+def test_draws_and_means_of_a_point_are_the_same(autoencoder):
+    split = open_dataset(autoencoder.spec).split("validation")
+    draws, means = (encode_split(autoencoder, split, codes=codes) for codes in ("draws", "means"))
+    assert torch.equal(draws, means)
+    assert torch.equal(encode_split(autoencoder, split, most=7), draws[:7])
+
+
+def test_model_and_random_state_are_left_as_they_were(vae):
+    vae.train()
+    state = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    genmod.fit_sampler(vae, sampler={"name": "vae", "steps": 5, "hidden": [8]})
+    assert torch.equal(torch.get_rng_state(), before)
+    assert vae.training
+    assert list(vae.state_dict()) == list(state), "the sampler became a part of the model"
+    assert all(torch.equal(tensor, state[name]) for name, tensor in vae.state_dict().items())
+    assert not any(p.requires_grad for p in vae.sampler.parameters())
+
+
+@pytest.mark.parametrize("sampler", QUICK, ids=name_of)
+def test_same_seed_same_sampler(autoencoder, sampler):
+    first = genmod.fit_sampler(autoencoder, sampler=sampler, seed=4).state_dict()
+    torch.randn(3)
+    again = genmod.fit_sampler(autoencoder, sampler=sampler, seed=4).state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
+
+
+def test_origin(autoencoder):
+    news = []
+    sampler = genmod.fit_sampler(
+        autoencoder, sampler={"name": "kde", "bandwidth": 0.5}, seed=4, on_progress=lambda *x: news.append(x)
+    )
+    origin = sampler.origin
+    assert origin.component.name == "kde"
+    assert origin.component.options == {"bandwidth": 0.5, "points": 20_000}
+    assert (origin.split, origin.codes, origin.seed, origin.count) == ("train", "draws", 4, 1297)
+    assert origin.weights == fingerprint(autoencoder)
+    held = encode_split(autoencoder, open_dataset(autoencoder.spec).split("validation"), seed=4)
+    assert origin.log_density == pytest.approx(float(sampler().log_prob(held).double().mean()))
+    assert news[-1] == ("codes", 1297, 1297)
+
+
+def test_what_is_refused(autoencoder):
+    with pytest.raises(UsageError, match="no such option") as raised:
+        genmod.fit_sampler(autoencoder, sampler={"name": "gmm", "component": 3})
+    assert "genmod show sampler gmm" in raised.value.hint
+    with pytest.raises(UsageError, match="gnm"):
+        genmod.fit_sampler(autoencoder, sampler="gnm")
+    with pytest.raises(UsageError, match="codes is 'modes'"):
+        genmod.fit_sampler(autoencoder, codes="modes")
+    other = open_dataset(genmod.compose(components={"dataset": "sprites"}))
+    with pytest.raises(UsageError, match="built for examples of shape"):
+        genmod.fit_sampler(autoencoder, other)
+    assert autoencoder.sampler is None
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"recipe": "s-vae"},
+        {"recipe": "categorical-vae"},
+        {"recipe": "vae", "posterior": "gamma", "prior": "gamma"},
+    ],
+    ids=["sphere", "simplex", "positive"],
+)
+def test_latents_that_are_not_real_numbers(parts):
+    model = genmod.build(**parts, encoder={"name": "mlp", "hidden": [8]})
+    with pytest.raises(UsageError, match="the latents of this model lie in") as raised:
+        genmod.fit_sampler(model, sampler="gaussian")
+    assert "prior" in raised.value.hint
+
+
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("sampler", QUICK, ids=name_of)
+def test_it_comes_back_from_disk(autoencoder, sampler, double, tmp_path):
+    model = autoencoder.double() if double else autoencoder
+    fitted = genmod.fit_sampler(model, sampler=sampler)
+    directory = genmod.save(model, tmp_path / "model")
+    assert sorted(path.name for path in (directory / "sampler").iterdir()) == [
+        "sampler.json",
+        "sampler.safetensors",
+    ]
+    other = genmod.load(directory)
+    # The first draw, which reads the file, and the second are the same.
+    for _ in range(2):
+        assert torch.equal(other.sample(4, seed=1), model.sample(4, seed=1))
+    assert other.sampler.origin == fitted.origin == read_origin(directory)
+    assert "genmod.plugins" not in (directory / "sampler" / "sampler.json").read_text(), "an import path"
+    again = genmod.save(other, tmp_path / "again")
+    for name in ("sampler.json", "sampler.safetensors"):
+        assert (again / "sampler" / name).read_bytes() == (directory / "sampler" / name).read_bytes()
+
+
+@pytest.fixture
+def saved(autoencoder, tmp_path):
+    genmod.fit_sampler(autoencoder, sampler="gaussian")
+    return genmod.save(autoencoder, tmp_path / "model")
+
+
+def test_it_is_written_into_a_directory(autoencoder, tmp_path):
+    directory = genmod.save(autoencoder, tmp_path / "model")
+    fitted = genmod.fit_sampler(autoencoder, sampler="gaussian")
+    assert save_sampler(fitted, directory) == directory / "sampler"
+    with pytest.raises(FileError, match="has a sampler already: gaussian") as raised:
+        save_sampler(genmod.fit_sampler(autoencoder, sampler="kde"), directory)
+    assert "--overwrite" in raised.value.hint
+    assert read_origin(directory).component.name == "gaussian"
+    save_sampler(autoencoder.sampler, directory, overwrite=True)
+    assert read_origin(directory).component.name == "kde"
+    assert sorted(path.name for path in directory.iterdir()) == ["model.json", "model.safetensors", "sampler"]
+    with pytest.raises(FileError):
+        save_sampler(fitted, tmp_path / "nowhere")
+
+
+def test_crash_leaves_the_old_one(saved, autoencoder, monkeypatch):
+    before = {path.name: path.read_bytes() for path in (saved / "sampler").iterdir()}
+    fitted = genmod.fit_sampler(autoencoder, sampler="kde")
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genmod.bundle.sampler.write_tensors", fail)
+    with pytest.raises(KeyboardInterrupt):
+        save_sampler(fitted, saved, overwrite=True)
+    assert {path.name: path.read_bytes() for path in (saved / "sampler").iterdir()} == before
+    assert genmod.load(saved).sample(2).shape == (2, 1, 8, 8)
+
+
+def test_weights_that_have_changed(saved, autoencoder):
+    shutil.copy(saved / "model.safetensors", saved / "before.safetensors")
+    other = genmod.build("autoencoder", encoder={"name": "mlp", "hidden": [16]}, latent=3, seed=9)
+    genmod.save(other, saved.parent / "other")
+    shutil.copy(saved.parent / "other" / "model.safetensors", saved / "model.safetensors")
+    model = genmod.load(saved)  # loading works, and so does all but the sampler
+    assert model.encode(torch.zeros(1, 1, 8, 8)).mean.shape == (1, 3)
+    with pytest.raises(UndefinedError, match="fitted to other weights") as raised:
+        model.sample(2)
+    assert f"genmod fit-sampler {saved} --sampler gaussian --overwrite" in raised.value.hint
+    again = genmod.save(model, saved.parent / "again")
+    assert not (again / "sampler").exists()
+    shutil.copy(saved / "before.safetensors", saved / "model.safetensors")
+    assert genmod.load(saved).sample(2).shape == (2, 1, 8, 8)
+
+
+def test_changed_weights_are_saved_without_the_sampler(autoencoder, tmp_path):
+    genmod.fit_sampler(autoencoder, sampler="gaussian")
+    with torch.no_grad():
+        next(autoencoder.parameters()).add_(1)
+    assert not (genmod.save(autoencoder, tmp_path / "model") / "sampler").exists()
+
+
+def test_training_makes_it_useless(vae):
+    genmod.fit_sampler(vae, sampler="gaussian")
+    vae.sample(2)
+    genmod.train(vae, steps=3, device="cpu")
+    with pytest.raises(UndefinedError, match="fitted to other weights") as raised:
+        vae.sample(2)
+    assert "genmod fit-sampler" in raised.value.hint
+    assert vae.sample(2, source="prior").shape == (2, 1, 8, 8)
+    genmod.fit_sampler(vae, sampler="gaussian")
+    assert vae.sample(2).shape == (2, 1, 8, 8)
+
+
+def test_weights_are_compared_only_when_they_were_touched(vae, monkeypatch):
+    genmod.fit_sampler(vae, sampler="gaussian")
+    vae.sample(2)
+    compared = []
+    monkeypatch.setattr(
+        "genmod.interfaces.sampler.fingerprint", lambda model: compared.append(1) or fingerprint(model)
+    )
+    vae.sample(2)
+    assert not compared
+    vae.load_state_dict(vae.state_dict())
+    vae.sample(2)
+    assert len(compared) == 1
+
+
+def test_sampler_of_ones_own(autoencoder, tmp_path):
+    from genmod.scaffold.templates.sampler import TemplateSampler
+
+    own = TemplateSampler((3,))
+    own.fit(torch.randn(50, 3))
+    autoencoder.attach_sampler(own)
+    assert autoencoder.sample(3).shape == (3, 1, 8, 8)
+    with pytest.raises(UsageError, match="nothing says what this sampler was fitted to"):
+        genmod.save(autoencoder, tmp_path / "model")
+
+
+DAMAGE = {
+    "no json": ("sampler.json", b"{"),
+    "no table": ("sampler.json", b"[]"),
+    "empty": ("sampler.json", b"{}"),
+    "no state": ("sampler.safetensors", None),
+    "truncated": ("sampler.safetensors", b"1234567890"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_files(saved, damage):
+    file, content = DAMAGE[damage]
+    path = saved / "sampler" / file
+    path.unlink() if content is None else path.write_bytes(content)
+    model = genmod.load(saved)
+    with pytest.raises(FileError) as raised:
+        model.sample(2)
+    assert "genmod fit-sampler" in raised.value.hint or "damaged" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("count", "many"),
+        ("count", 0),
+        ("latent_shape", []),
+        ("latent_shape", [3.0]),
+        ("codes", "modes"),
+        ("split", "all"),
+        ("weights", 7),
+        ("component", {"name": "gaussian"}),
+        ("component", {"name": 1, "options": {}, "provider": "", "version": "", "revision": 1}),
+        ("log_density", "high"),
+    ],
+)
+def test_wrong_descriptions(saved, key, value):
+    path = saved / "sampler" / "sampler.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(FileError, match=r"sampler\.json is damaged"):
+        read_origin(saved)
+
+
+def test_state_of_another_fit(saved, autoencoder, tmp_path):
+    """As a copy by hand of one of the two files would make."""
+    genmod.fit_sampler(autoencoder, sampler="gaussian", seed=1, codes="means")
+    with torch.no_grad():
+        autoencoder.sampler.loc.add_(1)
+    other = genmod.save(autoencoder, tmp_path / "other")
+    shutil.copy(other / "sampler" / "sampler.safetensors", saved / "sampler")
+    with pytest.raises(FileError, match=r"not the state that sampler\.json was written with"):
+        genmod.load(saved).sample(1)
+
+
+def test_newer_format_and_missing_plugin(saved):
+    path = saved / "sampler" / "sampler.json"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, "format": 99}))
+    with pytest.raises(FileError, match="has format 99"):
+        genmod.load(saved).sample(1)
+    plain["component"] |= {"name": "genmod-mine/best", "provider": "genmod-mine", "version": "1.2"}
+    path.write_text(json.dumps(plain))
+    with pytest.raises(genmod.PluginError, match="genmod-mine") as raised:
+        genmod.load(saved).sample(1)
+    assert "pip install genmod-mine==1.2" in raised.value.hint
+
+
+def test_the_registry_of_loading_is_that_of_sampling(saved):
+    registry = Registry(third_party=False)
+    with use_registry(registry):
+        model = genmod.load(saved)
+    assert model.sample(1).shape == (1, 1, 8, 8)
+    assert model._sampler

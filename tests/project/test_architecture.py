@@ -1,0 +1,246 @@
+"""What the source trees may and may not hold, read from their syntax; nothing is imported for it."""
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TREES = {"core": "genmod", "plugins": "genmod.plugins", "cli": "genmod.cli"}
+SOURCES = sorted(path for tree in TREES for path in (ROOT / tree).rglob("*.py"))
+MAX_LINES = 350
+TABLES = {"plugins/__init__.py"}
+"""Files that are nothing but a list, and may be as long as it."""
+
+MAY_NOT_IMPORT = {
+    "core": ("genmod.plugins", "genmod.cli"),
+    "plugins": ("genmod.cli",),
+    "cli": ("genmod.plugins",),
+}
+"""The program finds the built-in components as it finds everybody's: through the registry."""
+
+FORBIDDEN_CALLS = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "os.system",
+    "torch.load",
+    "torch.save",
+    "os.popen",
+}
+FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "runpy", "code"}
+
+MAY_IMPORT_BY_NAME = {
+    "core/system/lazy.py": "modules of a package of genmod, from a constant table",
+    "cli/app.py": "the commands, from a constant table",
+    "cli/info.py": "packages that genmod is made of, to show their versions",
+    "core/registry/provided.py": "the target of an installed plugin's record",
+}
+"""Files that call ``import_module``, and what they import. No name ever comes from a file of a user."""
+
+
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def module_of(path):
+    """``core/training/train.py`` → ``genmod.training.train``."""
+    folder, *parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join([TREES[folder], *(part for part in parts if part != "__init__")])
+
+
+@cache
+def imports(path):
+    """Full names of what a file imports, inside functions and under ``TYPE_CHECKING`` too."""
+    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
+    found = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            module = ".".join([*base, node.module] if node.module else base)
+            found.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    return found
+
+
+def dotted(node):
+    """``torch.load`` of an attribute, ``eval`` of a name, empty of anything else."""
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def calls(path):
+    """Names of what a file calls, as they are written."""
+    return {
+        name for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call) and (name := dotted(node.func))
+    }
+
+
+def within(module, packages):
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def test_there_is_something_to_look_at():
+    assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == set(TREES)
+    assert len(SOURCES) > 60
+
+
+def test_imports_point_one_way():
+    """``cli → core ← plugins``."""
+    wrong = {
+        name_of(path): [
+            name for name in imports(path) if within(name, MAY_NOT_IMPORT[path.relative_to(ROOT).parts[0]])
+        ]
+        for path in SOURCES
+    }
+    assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def test_nothing_is_executed_that_came_from_a_file():
+    wrong = {
+        name_of(path): (calls(path) & FORBIDDEN_CALLS)
+        | ({module.partition(".")[0] for module in imports(path)} & FORBIDDEN_MODULES)
+        for path in SOURCES
+    }
+    assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def test_modules_are_imported_by_name_in_known_places_only():
+    found = {
+        name_of(path)
+        for path in SOURCES
+        if any(name.rpartition(".")[2] == "import_module" for name in calls(path))
+    }
+    assert found == set(MAY_IMPORT_BY_NAME)
+
+
+def test_no_file_is_long():
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {
+        path: length for path, length in lengths.items() if length > MAX_LINES and path not in TABLES
+    } == {}
+
+
+def test_nothing_is_left_to_do():
+    words = ("TODO", "FIXME", "XXX")
+    found = {name_of(path): [w for w in words if w in path.read_text(encoding="utf-8")] for path in SOURCES}
+    assert {path: left for path, left in found.items() if left} == {}
+
+
+def test_modules_have_docstrings():
+    """All but empty ``__init__.py`` files."""
+    bare = [name_of(path) for path in SOURCES if tree_of(path).body and not ast.get_docstring(tree_of(path))]
+    assert bare == []
+
+
+def test_public_names_are_listed_in_order():
+    """``__all__`` before everything but imports, sorted as ruff sorts it."""
+    wrong = {}
+    for path in SOURCES:
+        body = tree_of(path).body
+        places = [i for i, node in enumerate(body) if "__all__" in map(dotted, _targets(node))]
+        if len(places) != 1:
+            public = [node.name for node in body if hasattr(node, "name") and not node.name.startswith("_")]
+            if places or public or path.name not in ("__init__.py", "__main__.py"):
+                wrong[name_of(path)] = f"{len(places)} __all__"
+            continue
+        names = ast.literal_eval(body[places[0]].value)
+        before = body[: places[0]]
+        if names != sorted(set(names), key=_isort_order):
+            wrong[name_of(path)] = "not sorted"
+        elif not all(isinstance(node, ast.Expr | ast.Import | ast.ImportFrom | ast.If) for node in before):
+            wrong[name_of(path)] = "not at the top"
+    assert wrong == {}
+
+
+def _targets(node):
+    return (
+        node.targets
+        if isinstance(node, ast.Assign)
+        else [node.target]
+        if isinstance(node, ast.AnnAssign)
+        else []
+    )
+
+
+def _isort_order(name):
+    """Constants, then classes, then the rest."""
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
+
+
+def packages():
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        return tomllib.load(stream)["tool"]["setuptools"]["packages"]
+
+
+def every_module():
+    """Names of all modules, by the listed packages: an editable install is no single folder to walk."""
+    for package in packages():
+        yield package
+        for found in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if not found.ispkg and found.name != "__main__":
+                yield f"{package}.{found.name}"
+
+
+def test_every_listed_name_exists():
+    for name in every_module():
+        module = importlib.import_module(name)
+        missing = [public for public in getattr(module, "__all__", ()) if not hasattr(module, public)]
+        assert missing == [], name
+
+
+def test_no_module_is_there_under_two_names():
+    """A second copy would have a registry, and error classes, of its own."""
+    for name in every_module():
+        importlib.import_module(name)
+    names = {}
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if path and Path(path).resolve() in SOURCES and name != "__main__":
+            names.setdefault(Path(path).resolve(), []).append(name)
+    assert {path: found for path, found in names.items() if len(found) > 1} == {}
+
+
+HEAVY = ("torch", "torchvision", "numpy", "pydantic", "scipy", "sklearn", "PIL", "rich", "safetensors")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "genmod",
+        "genmod.plugins",
+        "genmod.spec",
+        "genmod.registry.lookup",
+        "genmod.options.schema",
+        "genmod.model.build",
+    ],
+)
+def test_importing_it_imports_nothing_heavy(module):
+    script = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_public_names_load_one_by_one():
+    """None is listed that does not exist."""
+    import genmod
+
+    for name in genmod.__all__:
+        assert getattr(genmod, name) is not None
+    assert set(genmod.__all__) <= set(dir(genmod))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = genmod.nothing
