@@ -82,7 +82,7 @@ def build(
       genmod build beta-vae --latent 10 -s objective.beta=8 -o beta8
       genmod build --decoder gaussian -s encoder.channels=32,64 --dry-run
     """
-    from genmod.bundle.model import check_destination
+    from genmod.bundle.directory import check_destination
 
     if not dry_run:
         check_destination(out, overwrite=overwrite)

@@ -63,9 +63,8 @@ def compare(
       genmod compare sweep/* --metric elbo,active-units --format markdown
       genmod compare ae vae --metric mse --pictures gaps.png
     """
-    from genmod.bundle.model import read_spec
+    from genmod.bundle.directory import differing, flattened, read_spec
     from genmod.experiments.compare import differences
-    from genmod.experiments.sweep import differing, flattened
 
     directories = list(dict.fromkeys(directories))
     if reference is not None and reference not in directories:

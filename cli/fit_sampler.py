@@ -54,7 +54,7 @@ def fit_sampler(
       genmod fit-sampler ae --sampler flow
       genmod train && genmod fit-sampler --sampler vae
     """
-    from genmod.bundle.model import read_spec
+    from genmod.bundle.directory import read_spec
     from genmod.bundle.sampler import check_no_sampler
 
     spec, _ = read_spec(directory)

@@ -58,7 +58,7 @@ def measure_all(
         UsageError: an unknown metric or option.
         FileError: a directory holds no model.
     """
-    from genmod.bundle.model import read_spec
+    from genmod.bundle.directory import read_spec
     from genmod.evaluation import evaluate
     from genmod.evaluation.runner import make_metrics, parse_metrics
 

@@ -117,7 +117,8 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
 
 def open_model(directory: Path, device: str) -> "LatentVariableModel":
     """The model in a directory, on a device; warns where nothing says that it was trained."""
-    from genmod.bundle.model import is_trained, load, read_spec
+    from genmod.bundle.directory import is_trained, read_spec
+    from genmod.bundle.model import load
     from genmod.system.device import pick_device
 
     read_spec(directory)

@@ -144,7 +144,7 @@ def _drawn(figure: Any, format_: str) -> bytes:
 
 def _watch(places: Sequence[Path], metrics: Sequence[str]) -> None:
     """Draw in the terminal until all runs have ended, or Ctrl-C."""
-    from genmod.bundle.model import read_spec
+    from genmod.bundle.directory import read_spec
 
     for place in places:
         read_spec(place)
@@ -183,8 +183,8 @@ def _page(places: Sequence[Path], metrics: Sequence[str], running: Sequence[Path
     from rich.console import Group
     from rich.text import Text
 
+    from genmod.bundle.directory import read_rows
     from genmod.cli.dashboard import SPLITS, Points, panels
-    from genmod.training.tracking import read_rows
 
     points: Points = {}
     lines = []

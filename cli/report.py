@@ -60,7 +60,7 @@ def report(
     places = list(dict.fromkeys(directories or [Path("model")]))
     path = out or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
 
-    from genmod.bundle.model import is_trained, read_spec
+    from genmod.bundle.directory import is_trained, read_spec
 
     for place in places:
         read_spec(place)

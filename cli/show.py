@@ -93,7 +93,7 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
 
 def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     """A command line with what must be given, else with an option that has a value, to show how it is written."""
-    from genmod.model.summary import option_text
+    from genmod.options.text import option_text
 
     needed = [option for option in options if option["required"]]
     if kind == "tracker":
@@ -178,7 +178,7 @@ _TEXTS = {"recipe": _recipe, "reproduction": _reproduction}
 
 
 def _print(document: dict[str, Any]) -> None:
-    from genmod.model.summary import option_text
+    from genmod.options.text import option_text
 
     lines = [
         f"{document['kind']} {document['name']}, from {document['provider']} {document['version']}",

@@ -33,7 +33,7 @@ class Data:
 
     def open(self, directory: Path) -> "Dataset":
         """The data for the model in a directory; nothing is read yet."""
-        from genmod.bundle.model import read_spec
+        from genmod.bundle.directory import read_spec
         from genmod.model.assembly import open_dataset
 
         spec, _ = read_spec(directory)
@@ -162,7 +162,8 @@ def _train(
 
 def _fresh(directory: Path, seed: int) -> "LatentVariableModel":
     """The model of a directory with newly drawn weights, in place of what was there."""
-    from genmod.bundle.model import read_spec, save
+    from genmod.bundle.directory import read_spec
+    from genmod.bundle.model import save
     from genmod.model.assembly import assemble
     from genmod.training.distributed import Team
 

@@ -1,31 +1,22 @@
 """What a model is made of: component names and options, as TOML, JSON or Python values."""
 
-import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
 from genmod.errors import FileError, UsageError
+from genmod.options.text import option_text
+from genmod.system.html import html_table
 
-__all__ = [
-    "MODEL_KINDS",
-    "SPEC_KINDS",
-    "ComponentSpec",
-    "ModelSpec",
-    "parse_json",
-    "parse_setting",
-    "read_text",
-]
+__all__ = ["MODEL_KINDS", "SPEC_KINDS", "ComponentSpec", "ModelSpec", "parse_setting"]
 
 MODEL_KINDS = ("encoder", "posterior", "prior", "decoder", "network", "divergence", "objective")
 """The kinds that every composed model has one of."""
 
 SPEC_KINDS = (*MODEL_KINDS, "dataset")
 
-_MAX_BYTES = 1_000_000
 _PROVENANCE = ("provider", "version", "revision")
 
 
@@ -125,9 +116,18 @@ class ModelSpec:
         return cls.from_table(table, recipe=recipe, where=where)
 
     def _repr_html_(self) -> str:
-        from genmod.notebook import spec_html
-
-        return spec_html(self)
+        rows = [
+            (
+                kind,
+                part.name,
+                " ".join(f"{name}={option_text(value)}" for name, value in part.options.items()),
+            )
+            for kind, part in self.components.items()
+        ]
+        rows.append(("latent", "×".join(map(str, self.latent)), ""))
+        if self.condition:
+            rows.append(("condition", ", ".join(self.condition), ""))
+        return html_table(("part", "component", "options"), rows, self.recipe or "model")
 
     def with_latent(self, latent: Any) -> Self:
         """The same with latents of another shape: a number, a sequence of numbers, or a text such as ``8x16``.
@@ -254,39 +254,3 @@ def parse_setting(text: str) -> tuple[str, str]:
     if not equals or not re.fullmatch(r"[a-z]+\.[a-z_][a-z0-9_.]*", path.strip()):
         raise UsageError(f"{text!r} is not KIND.OPTION=VALUE", hint="for example -s encoder.channels=32,64")
     return path.strip(), value.strip()
-
-
-def read_text(path: Path, what: str, *, limit: int = _MAX_BYTES) -> str:
-    """The text of a small file.
-
-    Raises:
-        FileError: it is missing, not a plain file, unreadable, too large or no UTF-8.
-    """
-    try:
-        if not path.is_file():
-            raise FileError(f"{what} {path} does not exist" if not path.exists() else f"{path} is not a file")
-        if path.stat().st_size > limit:
-            raise FileError(f"{path} is larger than {limit:,} bytes; that is no {what}")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FileError(
-            f"{path} is damaged: it is no UTF-8 text ({error.reason} at byte {error.start})"
-        ) from None
-
-
-def parse_json(text: str, where: str) -> Any:
-    """JSON without NaN and infinities.
-
-    Raises:
-        FileError: it is no such JSON; names the file and the place.
-    """
-
-    def refuse(constant: str) -> Iterable[Any]:
-        raise ValueError(f"{constant} is no JSON number")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{where} is damaged: {error}") from None

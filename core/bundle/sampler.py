@@ -3,15 +3,22 @@
 import shlex
 from pathlib import Path
 
-from genmod.bundle.model import checksum, is_double, read_spec, read_tensors, write_tensors
+from genmod.bundle.directory import read_spec
 from genmod.errors import FileError, GenmodError, UndefinedError, UsageError
 from genmod.interfaces.sampler import Origin, Sampler
 from genmod.options.schema import validate
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded, migrated
-from genmod.spec import parse_json, read_text
-from genmod.system.files import alone_in, remove_leftovers, staged_directory, write_json
+from genmod.system.files import (
+    alone_in,
+    parse_json,
+    read_text,
+    remove_leftovers,
+    staged_directory,
+    write_json,
+)
 from genmod.system.random import seeded
+from genmod.system.tensors import checksum, is_double, read_tensors, write_tensors
 
 __all__ = ["check_no_sampler", "has_sampler", "read_origin", "read_sampler", "save_sampler", "write_sampler"]
 

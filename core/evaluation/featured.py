@@ -9,7 +9,6 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod.bundle.model import fingerprint
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.subject import CHUNK, Subject
@@ -19,6 +18,7 @@ from genmod.options.schema import Doc, Text, validate
 from genmod.options.text import parse_call
 from genmod.registry.lookup import Provided, current_registry
 from genmod.system.random import seed_for, seeded
+from genmod.system.tensors import fingerprint
 
 __all__ = [
     "Compared",

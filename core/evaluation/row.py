@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from genmod.errors import UndefinedError
+from genmod.system.html import html_table
 
 __all__ = ["Evaluation", "Row", "Undefined", "mean_row"]
 
@@ -124,9 +125,23 @@ class Evaluation:
         raise KeyError(name)
 
     def _repr_html_(self) -> str:
-        from genmod.notebook import evaluation_html
-
-        return evaluation_html(self)
+        rows = [
+            (
+                row.name,
+                f"{row.value:.4g}",
+                "unknown" if math.isnan(row.standard_error) else f"{row.standard_error:.2g}",
+                row.unit,
+                f"{row.n:,}",
+                row.definition,
+            )
+            for row in self.rows
+        ]
+        rows += [(name, "–", "", "", "", f"none: {reason}") for name, reason in self.undefined.items()]
+        return html_table(
+            ("number", "value", "standard error", "unit", "examples", "what it is"),
+            rows,
+            "; ".join([f"seed {self.seed}", *self.warnings]),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

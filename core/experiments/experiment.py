@@ -82,7 +82,7 @@ class Reproduction:
         """
         path = Path(name)
         if path.suffix == ".toml":
-            from genmod.spec import read_text
+            from genmod.system.files import read_text
 
             return cls.from_toml(path.stem, read_text(path, "experiment"), quick=quick)
         found = current_registry().find("reproduction", name)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.model import is_trained, load, read_spec
+from genmod.bundle.directory import is_trained, read_spec
+from genmod.bundle.model import load
 from genmod.errors import FileError
 from genmod.experiments.experiment import Reproduction, Trial
 from genmod.experiments.results import results_of

@@ -8,23 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.model import is_trained, load, read_spec, save
+from genmod.bundle.directory import is_trained
+from genmod.bundle.model import load, save
 from genmod.errors import UsageError
 from genmod.model.build import compose
 from genmod.options.schema import Text
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.training.settings import TrainSettings
 
-__all__ = [
-    "Point",
-    "base_spec",
-    "differing",
-    "flattened",
-    "points",
-    "run_point",
-    "split_values",
-    "train_or_go_on",
-]
+__all__ = ["Point", "base_spec", "points", "run_point", "split_values", "train_or_go_on"]
 
 
 @dataclass(frozen=True)
@@ -175,7 +167,7 @@ def base_spec(recipe: str | None, file: Path | None) -> tuple[ModelSpec, dict[st
         return compose(recipe), {}
     import tomllib
 
-    from genmod.spec import read_text
+    from genmod.system.files import read_text
 
     try:
         table = tomllib.loads(read_text(file, "sweep"))
@@ -204,28 +196,3 @@ def _plain(value: str) -> Any:
 
 def _safe(value: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+-]+", "_", value).strip("_") or "_"
-
-
-def differing(specs: Sequence[ModelSpec]) -> list[str]:
-    """The paths in which specifications differ, and so what tells them apart."""
-    flat = [dict(_flatten(spec)) for spec in specs]
-    paths = list(dict.fromkeys(path for each in flat for path in each))
-    return [path for path in paths if len({repr(each.get(path)) for each in flat}) > 1]
-
-
-def flattened(directory: Path) -> dict[str, Any]:
-    """Everything that is set about the model and the run of a directory, by path."""
-    spec, _ = read_spec(directory)
-    flat = dict(_flatten(spec))
-    if is_trained(directory):
-        record = json.loads((directory / "run.json").read_text(encoding="utf-8"))
-        flat |= {f"train.{name}": value for name, value in record.get("settings", {}).items()}
-    return flat
-
-
-def _flatten(spec: ModelSpec) -> Iterator[tuple[str, Any]]:
-    yield "latent", list(spec.latent) if len(spec.latent) > 1 else spec.latent[0]
-    for kind, part in spec.components.items():
-        yield kind, part.name
-        for name, value in part.options.items():
-            yield f"{kind}.{name}", value

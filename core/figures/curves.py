@@ -6,9 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genmod.bundle.model import read_spec
+from genmod.bundle.directory import read_rows, read_spec
 from genmod.errors import UndefinedError, UsageError
-from genmod.training.tracking import read_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

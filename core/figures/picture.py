@@ -88,9 +88,9 @@ class Picture:
     walk: bool = False
 
     def _repr_png_(self) -> bytes:
-        from genmod.notebook import picture_png
-
-        return picture_png(self)
+        stream = io.BytesIO()
+        self.image().save(stream, "PNG")
+        return stream.getvalue()
 
     def image(self, *, columns: int | None = None, scale: int | None = None) -> "Image":
         """Drawn by :func:`genmod.figures.grid`, which explains the arguments."""

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
 
-from genmod.bundle.model import fingerprint
 from genmod.data.dataset import SplitName
 from genmod.errors import UndefinedError, UsageError
 from genmod.spec import ComponentSpec
+from genmod.system.tensors import fingerprint
 
 __all__ = ["Codes", "Origin", "Sampler", "Source", "WithSampler"]
 

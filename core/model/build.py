@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from genmod.errors import UsageError
 from genmod.registry.lookup import Registry, current_registry
-from genmod.spec import SPEC_KINDS, ModelSpec, read_text
+from genmod.spec import SPEC_KINDS, ModelSpec
+from genmod.system.files import read_text
 
 if TYPE_CHECKING:
     from genmod.model.latent_variable import LatentVariableModel

@@ -7,7 +7,6 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from genmod.bundle.model import fingerprint
 from genmod.data.dataset import Dataset, Split
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
@@ -16,6 +15,7 @@ from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
 from genmod.system.random import seed_for, seeded
+from genmod.system.tensors import fingerprint
 
 __all__ = ["encode_split", "fit_sampler"]
 

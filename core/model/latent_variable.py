@@ -318,9 +318,9 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             )
 
     def _repr_html_(self) -> str:
-        from genmod.notebook import model_html
+        from genmod.model.summary import summarize
 
-        return model_html(self)
+        return summarize(self)._repr_html_()
 
     def _told(self, context: Tensor | None, batch: torch.Size) -> Tensor:
         """Conditions of every element of a batch, ``(prod(batch), size)``."""

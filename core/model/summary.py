@@ -1,20 +1,24 @@
 """What a model is made of: parts, shapes from data to latents and back, numbers of parameters."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from genmod.options.schema import differences, to_json, validate
+from genmod.options.text import option_text
 from genmod.registry.lookup import Registry, current_registry
 from genmod.spec import SPEC_KINDS
+from genmod.system.html import html_table
 
 if TYPE_CHECKING:
     from torch import nn
 
     from genmod.model.latent_variable import LatentVariableModel
 
-__all__ = ["Part", "Stage", "Summary", "option_text", "summarize"]
+__all__ = ["Part", "Stage", "Summary", "summarize"]
+
+
+_COLUMNS = ("part", "component", "from", "parameters", "options that are not the default")
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,16 @@ class Summary:
         return asdict(self)
 
     def __str__(self) -> str:
-        rows = [("part", "component", "from", "parameters", "options that are not the default")]
-        rows += [
+        stages = self._stages()
+        told = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
+        given = [f"given {told}, to encoder, network and prior"] if told else []
+        return "\n".join([*_aligned([_COLUMNS, *self._rows()]), "", stages, *given])
+
+    def _repr_html_(self) -> str:
+        return html_table(_COLUMNS, self._rows(), f"{self.recipe or 'model'}: {self._stages()}")
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = [
             (
                 part.kind,
                 part.name.rpartition("/")[2],
@@ -83,11 +95,10 @@ class Summary:
             )
             for part in self.parts
         ]
-        rows.append(("total", "", "", f"{self.parameters:,}", ""))
-        stages = (f"{stage.made_by} {'×'.join(map(str, stage.shape))}" for stage in self.stages)
-        told = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
-        given = [f"given {told}, to encoder, network and prior"] if told else []
-        return "\n".join([*_aligned(rows), "", " → ".join(stages), *given])
+        return [*rows, ("total", "", "", f"{self.parameters:,}", "")]
+
+    def _stages(self) -> str:
+        return " → ".join(f"{stage.made_by} {'×'.join(map(str, stage.shape))}" for stage in self.stages)
 
 
 def summarize(model: "LatentVariableModel", *, registry: Registry | None = None) -> Summary:
@@ -119,22 +130,6 @@ def summarize(model: "LatentVariableModel", *, registry: Registry | None = None)
     parts = tuple(_part(model, kind, registry) for kind in SPEC_KINDS if kind in model.spec.components)
     condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
     return Summary(model.spec.recipe, parts, stages, _count([model]), condition)
-
-
-def option_text(value: Any) -> str:
-    """A value of an option, as JSON has it, in the spelling of the command line.
-
-    Example:
-        >>> option_text([32, 64]), option_text(None), option_text(0.5), option_text(True)
-        ('32,64', 'none', '0.5', 'true')
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list | tuple) and value:
-        items = [item if isinstance(item, str) else json.dumps(item) for item in value]
-        if not any(set(item) & set(',[]{}" ') for item in items):
-            return ",".join(items)
-    return "none" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _part(model: "LatentVariableModel", kind: str, registry: Registry) -> Part:

@@ -1,12 +1,16 @@
 """Names with options in one text, such as ``random-crop:28,padding=2``."""
 
 import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
+
 import re
-from typing import Any
 
 from genmod.errors import UsageError
 
-__all__ = ["parse_call", "plain_value"]
+__all__ = ["option_text", "parse_call", "plain_value"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_/.-]*", re.IGNORECASE)
 # A comma within brackets is part of a value: random-affine:10,scale=[0.9,1.1].
@@ -59,3 +63,19 @@ def _malformed(text: str) -> UsageError:
     return UsageError(
         f"{text!r} is not NAME or NAME:VALUE,OPTION=VALUE,…", hint="for example random-crop:28,padding=2"
     )
+
+
+def option_text(value: Any) -> str:
+    """A value of an option, as JSON has it, in the spelling of the command line.
+
+    Example:
+        >>> option_text([32, 64]), option_text(None), option_text(0.5), option_text(True)
+        ('32,64', 'none', '0.5', 'true')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and value:
+        items = [item if isinstance(item, str) else json.dumps(item) for item in value]
+        if not any(set(item) & set(',[]{}" ') for item in items):
+            return ",".join(items)
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)

@@ -10,8 +10,8 @@ from genmod.data.dataset import DataInfo
 from genmod.errors import GenmodError
 from genmod.model.assembly import blueprint, resolve
 from genmod.model.build import compose
-from genmod.model.summary import option_text
 from genmod.options.schema import differences, to_json, validate
+from genmod.options.text import option_text
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec, ModelSpec
 from genmod.training.settings import TrainSettings

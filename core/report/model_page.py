@@ -6,22 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.model import is_trained, load, read_spec
+from genmod.bundle.directory import is_trained, read_spec
+from genmod.bundle.model import load
 from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import DataError, GenmodError, UndefinedError
 from genmod.evaluation import Evaluation, evaluate
 from genmod.evaluation.runner import MetricName
 from genmod.figures.curves import Curve, read_curves
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.model.summary import Summary, option_text, summarize
+from genmod.model.summary import Summary, summarize
+from genmod.options.text import option_text
 from genmod.report.charts import Bars, bars
 from genmod.report.commands import build_command, train_command
 from genmod.report.galleries import TILES, Gallery, Painter
 from genmod.report.images import most_pixels
 from genmod.report.scatter import Scatter, scatter
-from genmod.spec import parse_json, read_text
 from genmod.system.device import pick_device
 from genmod.system.environment import environment, versions
+from genmod.system.files import parse_json, read_text
 
 __all__ = ["ModelPage", "look_at"]
 

@@ -7,14 +7,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.model import read_spec
+from genmod.bundle.directory import flattened, read_spec
 from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import DataError, UsageError
 from genmod.evaluation.runner import MetricName, make_metrics
 from genmod.experiments.compare import Difference, differences
-from genmod.experiments.sweep import flattened
 from genmod.model.assembly import open_dataset
-from genmod.model.summary import option_text
+from genmod.options.text import option_text
 from genmod.report.charts import Chart, chart
 from genmod.report.model_page import ModelPage, look_at
 from genmod.spec import ModelSpec

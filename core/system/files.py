@@ -1,11 +1,11 @@
-"""Writing files so that a crash leaves the old one or the new one, never half of one."""
+"""Reading and writing files: a crash leaves the old one or the new one, never half of one."""
 
 import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,16 @@ from genmod.errors import FileError
 __all__ = [
     "alone_in",
     "as_json",
+    "parse_json",
+    "read_text",
     "remove_leftovers",
     "staged_directory",
     "sync",
     "write_bytes",
     "write_json",
 ]
+
+_MAX_BYTES = 1_000_000
 
 
 def sync(path: Path) -> None:
@@ -159,3 +163,39 @@ def _cannot_write(path: Path, error: OSError) -> FileError:
         # Nothing was asked for that cannot be; the work failed.
         told.exit_code = 1
     return told
+
+
+def read_text(path: Path, what: str, *, limit: int = _MAX_BYTES) -> str:
+    """The text of a small file.
+
+    Raises:
+        FileError: it is missing, not a plain file, unreadable, too large or no UTF-8.
+    """
+    try:
+        if not path.is_file():
+            raise FileError(f"{what} {path} does not exist" if not path.exists() else f"{path} is not a file")
+        if path.stat().st_size > limit:
+            raise FileError(f"{path} is larger than {limit:,} bytes; that is no {what}")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path} is damaged: it is no UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None
+
+
+def parse_json(text: str, where: str) -> Any:
+    """JSON without NaN and infinities.
+
+    Raises:
+        FileError: it is no such JSON; names the file and the place.
+    """
+
+    def refuse(constant: str) -> Iterable[Any]:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{where} is damaged: {error}") from None

@@ -14,10 +14,17 @@ from typing import Any
 
 from torch import Tensor
 
-from genmod.bundle.model import read_any_tensors, write_tensors
 from genmod.errors import FileError
-from genmod.spec import parse_json, read_text
-from genmod.system.files import as_json, remove_leftovers, staged_directory, sync, write_json
+from genmod.system.files import (
+    as_json,
+    parse_json,
+    read_text,
+    remove_leftovers,
+    staged_directory,
+    sync,
+    write_json,
+)
+from genmod.system.tensors import read_any_tensors, write_tensors
 
 __all__ = ["Checkpoint", "newest", "save_checkpoint"]
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from genmod.system.html import html_table
+
 __all__ = ["Event", "TrainResult"]
 
 
@@ -52,6 +54,16 @@ class TrainResult:
     rows: tuple[Mapping[str, Any], ...]
 
     def _repr_html_(self) -> str:
-        from genmod.notebook import result_html
-
-        return result_html(self)
+        rows = []
+        for split in ("train", "validation"):
+            last = next((row for row in reversed(self.rows) if row.get("split") == split), None)
+            if last is not None:
+                values = ", ".join(
+                    f"{name} {value:.4g}"
+                    for name, value in last.items()
+                    if name not in ("step", "epoch", "split") and isinstance(value, int | float)
+                )
+                rows.append((f"last of {split}", f"step {last['step']}: {values}"))
+        rows.append(("best validation loss", f"{self.best_loss:.4g} nats at step {self.best_step}"))
+        caption = f"{self.status} after {self.steps:,} steps, {self.seconds:.1f} s"
+        return html_table(("what", "values"), rows, caption)

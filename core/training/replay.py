@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genmod.bundle.model import check_tensors, read_spec
+from genmod.bundle.directory import read_spec
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError
 from genmod.model.assembly import assemble
@@ -13,6 +13,7 @@ from genmod.model.latent_variable import GenerativeModel
 from genmod.nn.weights import weights_follow
 from genmod.options.schedule import Clock
 from genmod.system.random import reseed, seed_for, seeded
+from genmod.system.tensors import check_tensors
 from genmod.training.augment import Augmentation
 from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import first_non_finite

@@ -1,19 +1,19 @@
 """The rows of metrics of a run: kept, and handed to trackers."""
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from genmod.bundle.directory import read_rows
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.tracker import Tracker
 from genmod.options.schema import Text, validate
 from genmod.options.text import parse_call
 from genmod.registry.lookup import current_registry
 
-__all__ = ["Tracking", "read_rows"]
+__all__ = ["Tracking"]
 
 _ALWAYS = "jsonl"
 
@@ -93,27 +93,6 @@ class Tracking:
                     raise
                 del self._trackers[name]
                 self._warn(f"tracker {name!r} failed and gets no more rows: {error!r}")
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of ``metrics.jsonl``, without a last one that a crash may have cut; empty where there is no file.
-
-    Raises:
-        FileError: it cannot be read.
-    """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
-    rows = []
-    for line in text.split("\n"):
-        with suppress(ValueError, RecursionError):
-            row = json.loads(line)
-            if isinstance(row, dict) and type(row.get("step")) is int:
-                rows.append(row)
-    return rows
 
 
 def _open(text: str, directory: Path, run: Mapping[str, Any]) -> Tracker:

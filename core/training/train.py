@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.model import check_destination, is_model, is_trained, save
+from genmod.bundle.directory import check_destination, is_model, is_trained
+from genmod.bundle.model import save
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError, UsageError
 from genmod.model.latent_variable import GenerativeModel

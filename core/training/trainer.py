@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genmod.bundle.model import write_tensors
 from genmod.data.dataset import Dataset
 from genmod.interfaces.objective import Objective, Terms
 from genmod.model.latent_variable import GenerativeModel
@@ -19,6 +18,7 @@ from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
 from genmod.system.parallel import local
+from genmod.system.tensors import write_tensors
 from genmod.training import resume as resuming
 from genmod.training.augment import Augmentation
 from genmod.training.batches import Batches

@@ -106,6 +106,6 @@ def file_checksum(tensors: dict[str, Tensor]) -> str:
         >>> file_checksum({"a": torch.zeros(1)})
         '309fb866'
     """
-    from genmod.bundle.model import checksum
+    from genmod.system.tensors import checksum
 
     return checksum(tensors)[:8]

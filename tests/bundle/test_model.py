@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import save as to_bytes
 
 from genmod import DataInfo, FileError, GenmodError, build, compose, load, save, train
-from genmod.bundle.model import FORMAT, is_model, is_trained, read_spec, read_tensors, write_tensors
+from genmod.bundle.directory import is_model, is_trained, read_spec
 from genmod.model.assembly import assemble
+from genmod.system.tensors import FORMAT, read_tensors, write_tensors
 
 SMALL = {"encoder": {"name": "mlp", "hidden": [6]}, "latent": 2}
 

@@ -8,7 +8,8 @@ import torch
 import genmod
 from genmod.model.assembly import blueprint, open_dataset
 from genmod.model.build import compose
-from genmod.model.summary import option_text, summarize
+from genmod.model.summary import summarize
+from genmod.options.text import option_text
 from genmod.options.types import form_of
 from genmod.options.values import Text, check
 

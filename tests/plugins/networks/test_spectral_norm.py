@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 import genmod
-from genmod.bundle.model import read_any_tensors
 from genmod.plugins.networks.conv import ConvNetwork
 from genmod.plugins.networks.mlp import MlpNetwork
+from genmod.system.tensors import read_any_tensors
 from genmod.training.signals import Interrupted
 
 LAYERS = (nn.Linear, nn.ConvTranspose2d)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 import genmod
-from genmod.bundle.model import fingerprint
 from genmod.bundle.sampler import read_origin, save_sampler
 from genmod.errors import FileError, UndefinedError, UsageError
 from genmod.model.assembly import open_dataset
 from genmod.model.fit_sampler import encode_split
 from genmod.registry.lookup import Registry, use_registry
+from genmod.system.tensors import fingerprint
 
 QUICK = [
     "gaussian",

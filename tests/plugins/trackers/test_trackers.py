@@ -12,9 +12,10 @@ import pytest
 
 import genmod
 from genmod import PluginError, Tracker, UsageError
+from genmod.bundle.directory import read_rows
 from genmod.registry.discovery import installed
 from genmod.registry.lookup import Registry
-from genmod.training.tracking import Tracking, read_rows
+from genmod.training.tracking import Tracking
 
 MODEL = {"encoder": {"name": "mlp", "hidden": [8]}, "latent": 2}
 

@@ -14,7 +14,7 @@ import traceback
 import torch
 
 import genmod
-from genmod.bundle.model import read_spec
+from genmod.bundle.directory import read_spec
 from genmod.errors import GenmodError
 from genmod.model.assembly import open_dataset
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.distributions import Independent, Normal
 
 import genmod
-from genmod.bundle.model import read_any_tensors
+from genmod.system.tensors import read_any_tensors
 from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import NonFiniteError, all_finite, first_non_finite
 

@@ -125,7 +125,7 @@ def left(directory):
     assert passed_over == []
     tensors = {f"{name}/{key}": t for name, group in found.tensors.items() for key, t in group.items()}
     for name in ("best", "last"):
-        weights = genmod.bundle.model.read_any_tensors(
+        weights = genmod.system.tensors.read_any_tensors(
             directory / {"best": "model.safetensors", "last": "last.safetensors"}[name]
         )
         tensors |= {f"{name} file/{key}": t for key, t in weights.items()}

@@ -1,0 +1,150 @@
+"""Tensors on disk: safetensors with a checksum."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genmod.errors import FileError
+from genmod.system.files import write_bytes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+__all__ = [
+    "FORMAT",
+    "check_tensors",
+    "checksum",
+    "fingerprint",
+    "is_double",
+    "read_any_tensors",
+    "read_tensors",
+    "write_tensors",
+]
+
+
+FORMAT = 1
+
+
+_MAX_HEADER = 25_000_000
+
+
+_RESTORE = "restore it from a copy, or train again: genmod build --overwrite && genmod train"
+
+
+def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
+    """Write tensors with a checksum, in one step.
+
+    Raises:
+        FileError: it cannot be written; an old file there is unharmed.
+    """
+    from safetensors.torch import save as to_bytes
+
+    # Tied weights share memory, which the format refuses; each name gets its own copy.
+    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    # One metadata key only: the order of several is not deterministic.
+    note = json.dumps({"format": FORMAT, "sha256": checksum(own)}, sort_keys=True)
+    write_bytes(path, to_bytes(own, metadata={"genmod": note}))
+
+
+def read_tensors(path: Path, expected: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
+    """Read tensors of known names, shapes and types; all of them or none.
+
+    Raises:
+        FileError: missing, truncated, damaged, or not the expected tensors.
+    """
+    # A file of a stranger may be small and still cost gigabytes once parsed, so its size comes first.
+    most = sum(t.numel() * t.element_size() for t in expected.values()) + 4096 + 512 * len(expected)
+    if path.is_file() and path.stat().st_size > most:
+        raise FileError(
+            f"{path} is damaged: {path.stat().st_size:,} bytes, where at most {most:,} are expected"
+        )
+    tensors = read_any_tensors(path)
+    check_tensors(path, tensors, expected)
+    return tensors
+
+
+def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
+    """Read tensors and verify their checksum; only of files that are known to be ours.
+
+    Raises:
+        FileError: missing, truncated or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load as from_bytes
+
+    if not path.is_file():
+        raise FileError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+    try:
+        content = path.read_bytes()
+        # The library gives them in another order each time; processes must agree on one.
+        tensors = dict(sorted(from_bytes(content).items()))
+        note = _note(content)
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileError(f"{path} is damaged: {error}", hint=_RESTORE) from None
+    if note.get("sha256") != checksum(tensors):
+        raise FileError(f"{path} is damaged: its checksum does not match its content", hint=_RESTORE)
+    return tensors
+
+
+def check_tensors(path: Path, tensors: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"]) -> None:
+    """Refuse tensors that are not those of a model.
+
+    Raises:
+        FileError: names, shapes or types differ; says which.
+    """
+    missing, extra = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+    if missing or extra:
+        what = [f"lacks {', '.join(missing[:3])}"] * bool(missing) + [
+            f"has unknown {', '.join(extra[:3])}"
+        ] * bool(extra)
+        raise FileError(f"{path} does not belong to this model: it {' and '.join(what)}")
+    for name, tensor in expected.items():
+        given = tensors[name]
+        if given.shape != tensor.shape or given.dtype != tensor.dtype:
+            raise FileError(
+                f"{path} does not belong to this model: {name} is {given.dtype} {tuple(given.shape)}, "
+                f"expected {tensor.dtype} {tuple(tensor.shape)}"
+            )
+
+
+def is_double(path: Path) -> bool:
+    """Whether a file holds numbers of double precision, as a model has after ``model.double()``."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as stream:
+            header = json.loads(stream.read(min(int.from_bytes(stream.read(8), "little"), _MAX_HEADER)))
+        return any(tensor.get("dtype") == "F64" for tensor in header.values())
+    except (OSError, ValueError, AttributeError, RecursionError):
+        # What is wrong with the file is said where it is read.
+        return False
+
+
+def _note(content: bytes) -> dict[str, Any]:
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    note = json.loads(header["__metadata__"]["genmod"])
+    if not isinstance(note, dict):
+        raise ValueError("its note is no table")
+    return note
+
+
+def fingerprint(model: "nn.Module") -> str:
+    """SHA-256 of the weights of a model, as its file has it."""
+    return checksum(model.state_dict())
+
+
+def checksum(tensors: Mapping[str, "Tensor"]) -> str:
+    """SHA-256 of names, types, shapes and values of tensors."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
