@@ -82,10 +82,13 @@ def build(
       genmod build beta-vae --latent 10 -s objective.beta=8 -o beta8
       genmod build --decoder gaussian -s encoder.channels=32,64 --dry-run
     """
-    from genmod.bundle.directory import check_destination
+    from genmod.bundle.directory import ModelDirectory
 
+    place = ModelDirectory(out)
     if not dry_run:
-        check_destination(out, overwrite=overwrite)
+        question = f"{out} holds a trained model. Replace it?"
+        overwrite = overwrite or (not json and place.is_trained and console.agreed(question))
+        place.check_free(overwrite=overwrite)
     parts = {
         "encoder": encoder,
         "posterior": posterior,
@@ -106,6 +109,7 @@ def build(
     info = open_dataset(spec, data_root).info
     model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
     summary = summarize(model)
+    was_trained = place.is_trained
     if not dry_run:
         save(model, out, overwrite=overwrite)
     if json:
@@ -117,6 +121,8 @@ def build(
     else:
         where = "" if out == Path("model") else f" {shlex.quote(str(out))}"
         console.note(f"wrote {out}\nnext: genmod train{where}")
+        if was_trained:
+            console.note(f"the model that was there is in {out}/before-… until this one has been trained")
 
 
 def _compose(

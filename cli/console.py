@@ -11,6 +11,7 @@ from typing import Any, Literal, TextIO
 
 __all__ = [
     "Settings",
+    "agreed",
     "animated",
     "colored",
     "configure",
@@ -101,6 +102,15 @@ def error(message: str, hint: str = "") -> None:
     _to_stderr(_labelled("error", "red", message))
     if hint:
         _to_stderr(_labelled("hint", "cyan", hint))
+
+
+def agreed(question: str) -> bool:
+    """Ask somebody at a terminal, the answer being no by itself; a script is not asked and has not agreed."""
+    if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def animated() -> bool:

@@ -55,9 +55,11 @@ def fit_sampler(
       genmod train && genmod fit-sampler --sampler vae
     """
     from genmod.bundle.directory import read_spec
-    from genmod.bundle.sampler import check_no_sampler
+    from genmod.bundle.sampler import check_no_sampler, has_sampler
 
     spec, _ = read_spec(directory)
+    question = f"{directory} has a sampler already. Replace it?"
+    overwrite = overwrite or (not json and has_sampler(directory) and console.agreed(question))
     check_no_sampler(directory, overwrite=overwrite)
     options = _options(set_ or [])
 

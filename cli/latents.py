@@ -108,7 +108,9 @@ def latents(
     )
     path = out
     if path is None:
-        path = directory / "samples" / "latents.png"
+        from genmod.bundle.directory import ModelDirectory
+
+        path = ModelDirectory(directory).pictures("latents.png")
         path.parent.mkdir(exist_ok=True)
     drawn.save(path)
     for name, reason in drawn.left_out.items():

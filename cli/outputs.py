@@ -117,13 +117,13 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
 
 def open_model(directory: Path, device: str) -> "LatentVariableModel":
     """The model in a directory, on a device; warns where nothing says that it was trained."""
-    from genmod.bundle.directory import is_trained, read_spec
+    from genmod.bundle.directory import ModelDirectory, read_spec
     from genmod.bundle.model import load
     from genmod.system.device import pick_device
 
     read_spec(directory)
     where = pick_device(device)
-    if not is_trained(directory):
+    if not ModelDirectory(directory).is_trained:
         console.warning(
             f"{directory} records no training run; if its weights are still random, first: "
             f"genmod train {shlex.quote(str(directory))}"
@@ -182,7 +182,9 @@ def write(picture: "Picture", out: Path | None, directory: Path, name: str, *, s
     """Write a picture and print where it is: the file asked for, else ``NAME.png`` of the model's own pictures."""
     path = out
     if path is None:
-        path = directory / "samples" / f"{name}.png"
+        from genmod.bundle.directory import ModelDirectory
+
+        path = ModelDirectory(directory).pictures(f"{name}.png")
         path.parent.mkdir(exist_ok=True)
     picture.save(path)
     console.note(f"seed {seed}")

@@ -171,25 +171,22 @@ def _watch(places: Sequence[Path], metrics: Sequence[str]) -> None:
 
 def _status(place: Path) -> str:
     """How a run stands; nothing where none was begun."""
-    import json
+    from genmod.bundle.directory import ModelDirectory
 
-    try:
-        return str(json.loads((place / "run.json").read_text(encoding="utf-8")).get("status", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+    return str(ModelDirectory(place).read_record().get("status", ""))
 
 
 def _page(places: Sequence[Path], metrics: Sequence[str], running: Sequence[Path], width: int) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    from genmod.bundle.directory import read_rows
+    from genmod.bundle.directory import ModelDirectory
     from genmod.cli.dashboard import SPLITS, Points, panels
 
     points: Points = {}
     lines = []
     for place in places:
-        rows = read_rows(place / "metrics.jsonl")
+        rows = ModelDirectory(place).read_rows()
         last = f", step {rows[-1]['step']}" if rows else ""
         # How it stands is what is looked for: a long path loses its beginning.
         state, name = f": {_status(place) or 'not begun'}{last}", str(place)

@@ -60,7 +60,7 @@ def report(
     places = list(dict.fromkeys(directories or [Path("model")]))
     path = out or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
 
-    from genmod.bundle.directory import is_trained, read_spec
+    from genmod.bundle.directory import ModelDirectory, read_spec
 
     for place in places:
         read_spec(place)
@@ -72,7 +72,7 @@ def report(
     from genmod.system.files import write_bytes
 
     for place in places:
-        if not is_trained(place):
+        if not ModelDirectory(place).is_trained:
             console.warning(
                 f"{place} records no training run; if its weights are still random, first: "
                 f"genmod train {shlex.quote(str(place))}"

@@ -214,6 +214,7 @@ def train(
         "log_every": log_every,
         "film_every": film_every,
     }
+    from genmod.bundle.directory import ModelDirectory
     from genmod.cli.training import Data, settings_of, train_all
 
     options = settings_of(set_ or [])
@@ -221,6 +222,10 @@ def train(
     overrides |= {f"{name}_options": options[name] for name in ("optimizer", "schedule") if options[name]}
     places = directories or [Path("model")]
     source = Data(data, options["dataset"], data_root)
+    if not (resume or overwrite or replay or json or "WORLD_SIZE" in os.environ) and len(places) == 1:
+        overwrite = ModelDirectory(places[0]).is_trained and console.agreed(
+            f"{places[0]} holds a trained model. Start over with fresh weights?"
+        )
     if replay:
         from genmod.training.replay import replay as repeat
 

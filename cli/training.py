@@ -140,9 +140,11 @@ def _train(
     overwrite: bool,
     dashboard: bool,
 ) -> "tuple[LatentVariableModel, TrainResult, Dataset]":
+    from genmod.bundle.directory import read_spec
     from genmod.bundle.model import load
     from genmod.cli.dashboard import Dashboard
     from genmod.cli.progress import TrainingProgress
+    from genmod.model.assembly import assemble
     from genmod.training.distributed import Team
     from genmod.training.train import train
 
@@ -154,25 +156,12 @@ def _train(
     dataset.split("train")
     if team.leads:
         team.wait()
-    model = _fresh(directory, overrides.get("seed", 0)) if overwrite else load(directory, weights="last")
+    seed = overrides.get("seed", 0)
+    model = assemble(*read_spec(directory), seed=seed) if overwrite else load(directory, weights="last")
+    how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, **overrides}
     with Dashboard() if dashboard and console.animated() else TrainingProgress() as progress:
-        result = train(model, dataset, directory=directory, resume=resume, on_event=progress, **overrides)
+        result = train(model, dataset, directory=directory, on_event=progress, **how)
     return model, result, dataset
-
-
-def _fresh(directory: Path, seed: int) -> "LatentVariableModel":
-    """The model of a directory with newly drawn weights, in place of what was there."""
-    from genmod.bundle.directory import read_spec
-    from genmod.bundle.model import save
-    from genmod.model.assembly import assemble
-    from genmod.training.distributed import Team
-
-    model = assemble(*read_spec(directory), seed=seed)
-    Team().wait()
-    if Team().leads:
-        save(model, directory, overwrite=True)
-    Team().wait()
-    return model
 
 
 def _report(
@@ -219,6 +208,7 @@ def _print(evaluation: "Evaluation") -> None:
 
 def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path) -> list[Path]:
     """Samples, where the model has a prior, and reconstructions of test examples; returns where they are."""
+    from genmod.bundle.directory import ModelDirectory
     from genmod.errors import UndefinedError
     from genmod.figures import choose_examples, reconstruction_grid, sample_grid
 
@@ -230,7 +220,7 @@ def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path)
         console.note(f"no picture of samples: {error.message}")
     paths = []
     for name, picture in sorted(pictures.items(), reverse=True):
-        path = directory / "samples" / f"{name}.png"
+        path = ModelDirectory(directory).pictures(f"{name}.png")
         path.parent.mkdir(exist_ok=True)
         picture.save(path)
         paths.append(path)

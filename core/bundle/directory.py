@@ -1,107 +1,305 @@
-"""A model directory: its files by name, and what may be written where."""
+"""A model directory: its files by name, what may be written where, and how nothing in it is lost."""
 
 import json
+import math
+import os
+import re
+import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from genmod.errors import FileError
 from genmod.spec import ModelSpec
-from genmod.system.files import parse_json, read_text
+from genmod.system.files import (
+    alone_in,
+    own_path,
+    parse_json,
+    read_bytes,
+    read_text,
+    remove_leftovers,
+    remove_own,
+    staged_directory,
+    write_json,
+)
 from genmod.system.tensors import FORMAT
 
 if TYPE_CHECKING:
     from genmod.data.dataset import DataInfo
 
-__all__ = ["check_destination", "differing", "flattened", "is_model", "is_trained", "read_rows", "read_spec"]
+__all__ = ["ModelDirectory", "differing", "flattened", "read_spec"]
+
+_DESCRIPTION, _RECORD, _ROWS = "model.json", "run.json", "metrics.jsonl"
+_WEIGHTS = {"best": "model.safetensors", "last": "last.safetensors"}
+_CHECKPOINTS, _STOPPED, _SAMPLER, _PICTURES = "checkpoints", "non-finite", "sampler", "samples"
+_STEP = r"step-\d{8,}"
+_BEFORE = re.compile(r"before-\d{8}T\d{6}(-\d+)?")
+_MOST_ROWS = 1_000_000_000
 
 
-def is_model(directory: Path) -> bool:
-    """Whether genmod wrote this directory."""
-    return (directory / "model.json").is_file()
+@dataclass(frozen=True)
+class ModelDirectory:
+    """The files of a model on disk; nobody else spells their names.
 
+    A path that is handed out lies in the directory: a link in the place of a file or folder of genmod's is refused.
 
-def is_trained(directory: Path) -> bool:
-    """Whether training has begun in this directory."""
-    return is_model(directory) and (directory / "run.json").exists()
+    Args:
+        path: of the directory.
 
-
-def check_destination(directory: Path, *, overwrite: bool) -> None:
-    """Refuse to write a model over what must not be lost.
-
-    Raises:
-        FileError: a trained model without ``overwrite``, or anything that is not a model directory.
+    Example:
+        >>> ModelDirectory(Path("model")).weights("last").name
+        'last.safetensors'
     """
-    if not directory.exists() and not directory.is_symlink():
-        return
-    if (
-        not directory.is_dir()
-        or directory.is_symlink()
-        or (not is_model(directory) and any(directory.iterdir()))
-    ):
-        raise FileError(
-            f"{directory} exists and is no genmod model; it is left alone",
-            hint="choose another place with -o DIR",
-        )
-    if is_trained(directory) and not overwrite:
-        raise FileError(
-            f"{directory} holds a trained model",
-            hint="replace it with --overwrite, or choose another place with -o DIR",
-        )
+
+    path: Path
+
+    @property
+    def description(self) -> Path:
+        """``model.json``: components, options, shape and range of the data."""
+        return own_path(self.path, _DESCRIPTION)
+
+    @property
+    def record(self) -> Path:
+        """``run.json``: how the run was started, on what, and how it stands."""
+        return own_path(self.path, _RECORD)
+
+    @property
+    def rows(self) -> Path:
+        """``metrics.jsonl``: rows of metrics."""
+        return own_path(self.path, _ROWS)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of complete training states."""
+        return own_path(self.path, _CHECKPOINTS)
+
+    @property
+    def stopped_step(self) -> Path:
+        """The folder with the state before a step that gave a value that was not finite."""
+        return own_path(self.path, _STOPPED)
+
+    @property
+    def sampler(self) -> Path:
+        """The folder of a sampler that was fitted to the codes of the model."""
+        return own_path(self.path, _SAMPLER)
+
+    def weights(self, which: Literal["best", "last"] = "best") -> Path:
+        """Those with the lowest validation loss, or those of the last step."""
+        return own_path(self.path, _WEIGHTS[which])
+
+    def pictures(self, *names: str) -> Path:
+        """The folder of pictures, or something in it."""
+        return own_path(self.path, _PICTURES, *names)
+
+    @property
+    def is_model(self) -> bool:
+        """Whether genmod wrote it: other programs, too, write files of the name ``model.json``."""
+        try:
+            plain = parse_json(read_text(self.description, "model description", links=False), _DESCRIPTION)
+        except FileError:
+            return False
+        return isinstance(plain, dict) and type(plain.get("format")) is int and "components" in plain
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether training has begun."""
+        return self.record.exists() and self.is_model
+
+    def read_spec(self) -> tuple[ModelSpec, "DataInfo"]:
+        """The specification and the description of the data.
+
+        Raises:
+            FileError: there is none, or it is damaged; says what is wrong with which file.
+        """
+        from genmod.data.dataset import DataInfo
+        from genmod.errors import DataError
+
+        if not self.path.exists():
+            raise FileError(
+                f"there is no model directory {self.path}", hint=f"make one: genmod build -o {self.path}"
+            )
+        path = self.description
+        if not path.exists():
+            raise FileError(
+                f"{self.path} has no {_DESCRIPTION}", hint=f"make a model: genmod build -o {self.path}"
+            )
+        plain = parse_json(read_text(path, "model description", links=False), str(path))
+        if not isinstance(plain, dict) or "format" not in plain:
+            raise FileError(f"{path} is damaged or not a genmod model: it has no format number")
+        if plain["format"] != FORMAT:
+            raise FileError(
+                f"{path} has format {plain['format']!r}; this version of genmod reads format {FORMAT}",
+                hint="pip install --upgrade genmod-torch",
+            )
+        spec = ModelSpec.from_json(plain, where=str(path))
+        try:
+            return spec, DataInfo.from_json(plain.get("data", {}))
+        except DataError as error:
+            raise FileError(f"{path} is damaged: {error.message}") from None
+
+    def write_spec(self, spec: ModelSpec, data: "DataInfo") -> None:
+        """Replace the specification and the description of the data.
+
+        Raises:
+            FileError: it cannot be written.
+        """
+        write_json(self.description, {"format": FORMAT, **spec.to_json(), "data": data.to_json()})
+
+    def read_record(self) -> dict[str, Any]:
+        """How the run was started and how it stands; empty where none was begun.
+
+        Raises:
+            FileError: it is damaged.
+        """
+        path = self.record
+        if not path.exists():
+            return {}
+        plain = parse_json(read_text(path, "record of a run", links=False), str(path))
+        if not isinstance(plain, dict) or not isinstance(plain.get("settings", {}), dict):
+            raise FileError(f"{path} is damaged: it is no record of a run")
+        return plain
+
+    def read_rows(self) -> list[dict[str, Any]]:
+        """The rows of metrics, without a last one that a crash may have cut; empty where there are none.
+
+        A value that is no finite number is None.
+
+        Raises:
+            FileError: they cannot be read.
+        """
+        path = self.rows
+        if not path.exists():
+            return []
+        content = read_bytes(path, "rows of metrics", limit=_MOST_ROWS, links=False)
+        rows = []
+        for line in content.decode("utf-8", errors="replace").split("\n"):
+            with suppress(ValueError, RecursionError):
+                row = json.loads(line)
+                if isinstance(row, dict) and type(row.get("step")) is int and 0 <= row["step"] < 2**53:
+                    rows.append(
+                        {name: value if name == "split" else _finite(value) for name, value in row.items()}
+                    )
+        return rows
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes out, and remove what a killed one was writing.
+
+        Raises:
+            FileError: another process is at work there, or it cannot be written.
+        """
+        with alone_in(self.path):
+            remove_leftovers(self.path, r"[\w-]+\.(json|jsonl|csv|safetensors)", _SAMPLER, _BEFORE.pattern)
+            remove_leftovers(self.pictures(), r"[\w-]+\.\w+")
+            yield
+
+    def check_free(self, *, overwrite: bool) -> None:
+        """Refuse to write a model over what must not be lost.
+
+        Raises:
+            FileError: a trained model without ``overwrite``, or anything that is not a model directory.
+        """
+        if not self.path.exists() and not self.path.is_symlink():
+            return
+        if (
+            not self.path.is_dir()
+            or self.path.is_symlink()
+            or (not self.is_model and any(self.path.iterdir()))
+        ):
+            raise FileError(
+                f"{self.path} exists and is no genmod model; it is left alone",
+                hint="choose another place with -o DIR",
+            )
+        if self.is_trained and not overwrite:
+            raise FileError(
+                f"{self.path} holds a trained model",
+                hint="replace it with --overwrite, or choose another place with -o DIR",
+            )
+
+    def set_aside(self) -> Path:
+        """Keep the model under another name in the directory, complete, before a new one takes its place.
+
+        Returns:
+            The directory of the model that was; :meth:`forget_before` removes it.
+
+        Raises:
+            FileError: it cannot be written; the model is unharmed.
+        """
+        now = datetime.now(UTC).strftime("before-%Y%m%dT%H%M%S")
+        names = (f"{now}-{n}" if n else now for n in range(1000))
+        place = next(self.path / name for name in names if not (self.path / name).exists())
+        kept = [_DESCRIPTION, _RECORD, _ROWS, *_WEIGHTS.values(), _CHECKPOINTS, _SAMPLER]
+        try:
+            with staged_directory(place) as stage:
+                for name in kept:
+                    path = own_path(self.path, name)
+                    if path.is_dir():
+                        shutil.copytree(path, stage / name, symlinks=True, copy_function=_link)
+                    elif path.is_file():
+                        _link(path, stage / name)
+        except BaseException:
+            remove_own(place)
+            raise
+        return place
+
+    def put_back(self, before: Path) -> None:
+        """Undo :meth:`set_aside`, after an error.
+
+        Raises:
+            FileError: it cannot be done; the model is still where it was set aside.
+        """
+        try:
+            for path in before.iterdir():
+                target = own_path(self.path, path.name)
+                if path.is_dir():
+                    remove_own(target)
+                    path.rename(target)
+                else:
+                    path.replace(target)
+                    # Renaming does nothing where both are names of one file.
+                    path.unlink(missing_ok=True)
+            before.rmdir()
+        except OSError as error:
+            raise FileError(
+                f"{self.path} cannot be written: {error.strerror or error}",
+                hint=f"the model that was there is in {before}",
+            ) from error
+
+    def clear(self) -> None:
+        """Remove a run and what was made from its weights, but for its record; what genmod did not write stays."""
+        for folder in (self.checkpoints, self.stopped_step):
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if re.fullmatch(_STEP, path.name):
+                    remove_own(path)
+        for path in (self.sampler, self.weights("last"), self.rows):
+            remove_own(path)
+
+    def forget_before(self) -> None:
+        """Remove models that were set aside: the new one is there."""
+        for path in self.path.iterdir():
+            if _BEFORE.fullmatch(path.name) and not path.is_symlink():
+                remove_own(path)
+
+
+def _link(source: Any, target: Any) -> None:
+    """The same file under a second name, which costs nothing: files of genmod's are replaced, never changed."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _finite(value: Any) -> float | int | None:
+    number = isinstance(value, int | float) and abs(value) < 1e300 and math.isfinite(value)
+    return value if number else None
 
 
 def read_spec(directory: Path | str) -> tuple[ModelSpec, "DataInfo"]:
-    """The specification and the data description of a model directory.
-
-    Raises:
-        FileError: there is none, or it is damaged; says what is wrong with which file.
-    """
-    from genmod.data.dataset import DataInfo
-    from genmod.errors import DataError
-
-    directory = Path(directory)
-    path = directory / "model.json"
-    if not directory.exists():
-        raise FileError(
-            f"there is no model directory {directory}", hint=f"make one: genmod build -o {directory}"
-        )
-    if not path.exists():
-        raise FileError(f"{directory} has no model.json", hint=f"make a model: genmod build -o {directory}")
-    plain = parse_json(read_text(path, "model description"), str(path))
-    if not isinstance(plain, dict) or "format" not in plain:
-        raise FileError(f"{path} is damaged or not a genmod model: it has no format number")
-    if plain["format"] != FORMAT:
-        raise FileError(
-            f"{path} has format {plain['format']!r}; this version of genmod reads format {FORMAT}",
-            hint="pip install --upgrade genmod-torch",
-        )
-    spec = ModelSpec.from_json(plain, where=str(path))
-    try:
-        return spec, DataInfo.from_json(plain.get("data", {}))
-    except DataError as error:
-        raise FileError(f"{path} is damaged: {error.message}") from None
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of ``metrics.jsonl``, without a last one that a crash may have cut; empty where there is no file.
-
-    Raises:
-        FileError: it cannot be read.
-    """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
-    rows = []
-    for line in text.split("\n"):
-        with suppress(ValueError, RecursionError):
-            row = json.loads(line)
-            if isinstance(row, dict) and type(row.get("step")) is int:
-                rows.append(row)
-    return rows
+    """The specification and the data description of a model directory; see :meth:`ModelDirectory.read_spec`."""
+    return ModelDirectory(Path(directory)).read_spec()
 
 
 def differing(specs: Sequence[ModelSpec]) -> list[str]:
@@ -115,10 +313,8 @@ def flattened(directory: Path) -> dict[str, Any]:
     """Everything that is set about the model and the run of a directory, by path."""
     spec, _ = read_spec(directory)
     flat = dict(_flatten(spec))
-    if is_trained(directory):
-        record = json.loads((directory / "run.json").read_text(encoding="utf-8"))
-        flat |= {f"train.{name}": value for name, value in record.get("settings", {}).items()}
-    return flat
+    settings = ModelDirectory(directory).read_record().get("settings", {})
+    return flat | {f"train.{name}": value for name, value in settings.items()}
 
 
 def _flatten(spec: ModelSpec) -> Iterator[tuple[str, Any]]:

@@ -4,21 +4,24 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from genmod.bundle.directory import check_destination, read_spec
+from genmod.bundle.directory import ModelDirectory, read_spec
 from genmod.errors import UndefinedError
-from genmod.system.files import staged_directory, write_json
-from genmod.system.tensors import FORMAT, checksum, is_double, read_tensors, write_tensors
+from genmod.system.files import remove_own, staged_directory, write_json
+from genmod.system.tensors import checksum, is_double, read_tensors, write_tensors
 
 if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+    from genmod.interfaces.sampler import Sampler
+    from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
 
-__all__ = ["load", "save"]
-
-_FILES = {"best": "model.safetensors", "last": "last.safetensors"}
+__all__ = ["load", "save", "start_over"]
 
 
-def save(model: "LatentVariableModel", directory: Path | str, *, overwrite: bool = False) -> Path:
-    """Write a model directory in one step.
+def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = False) -> Path:
+    """Write a model directory.
+
+    A new one appears in one step. In one that is there, files are replaced one by one, and what genmod did not write
+    stays; a trained model is set aside first, complete, in a folder ``before-DATE`` of the directory, and is there until
+    the new model has been trained.
 
     Args:
         model: what to write.
@@ -29,7 +32,8 @@ def save(model: "LatentVariableModel", directory: Path | str, *, overwrite: bool
         The directory.
 
     Raises:
-        FileError: there is a trained model, or something that is not genmod's; or it cannot be written.
+        FileError: there is a trained model, or something that is not genmod's; another process is at work there; or it
+            cannot be written.
 
     Example:
         >>> import genmod, tempfile
@@ -38,27 +42,66 @@ def save(model: "LatentVariableModel", directory: Path | str, *, overwrite: bool
         >>> genmod.load(directory).latent_shape
         (2,)
     """
-    directory = Path(directory)
-    check_destination(directory, overwrite=overwrite)
-    with staged_directory(directory) as stage:
-        write_json(
-            stage / "model.json", {"format": FORMAT, **model.spec.to_json(), "data": model.data.to_json()}
-        )
-        write_tensors(stage / _FILES["best"], model.state_dict())
-        _save_sampler(model, stage)
-    return directory
+    place = ModelDirectory(Path(directory))
+    place.check_free(overwrite=overwrite)
+    if place.is_model:
+        with place.alone():
+            place.check_free(overwrite=overwrite)
+            start_over(model, place)
+            remove_own(place.record)
+    else:
+        with staged_directory(place.path) as stage:
+            _write(model, _sampler_of(model), ModelDirectory(stage))
+    return place.path
 
 
-def _save_sampler(model: "LatentVariableModel", directory: Path) -> None:
-    """The model's sampler too; not one of other weights, which nobody could use."""
+def start_over(model: "GenerativeModel", place: ModelDirectory) -> Path | None:
+    """Put a model in the place of the one in a directory, which is set aside if it was trained.
+
+    Its record says that a run was broken off, so that at no moment fresh weights pass for trained ones.
+
+    Args:
+        model: the new one.
+        place: of a model; nobody else is at work there.
+
+    Returns:
+        Where the old one is, if it was trained.
+
+    Raises:
+        FileError: it cannot be written. The old model is unharmed, or whole where it was set aside.
+    """
+    # A sampler that was not read yet may lie in this directory.
+    trained, sampler, before = place.is_trained, _sampler_of(model), place.set_aside()
+    try:
+        if trained:
+            write_json(place.record, {"status": "interrupted", "before": before.name, "settings": {}})
+        place.clear()
+        # No weights are there while the description changes: those of one never stand beside that of the other.
+        remove_own(place.weights())
+        _write(model, sampler, place)
+    except BaseException:
+        place.put_back(before)
+        raise
+    if not trained:
+        remove_own(before)
+    return before if trained else None
+
+
+def _write(model: "GenerativeModel", sampler: "Sampler | None", place: ModelDirectory) -> None:
     from genmod.bundle.sampler import write_sampler
 
-    try:
-        sampler = model.sampler
-    except UndefinedError:
-        return
+    place.write_spec(model.spec, model.data)
+    write_tensors(place.weights(), model.state_dict())
     if sampler is not None:
-        write_sampler(sampler, directory)
+        write_sampler(sampler, place.path)
+
+
+def _sampler_of(model: "GenerativeModel") -> "Sampler | None":
+    """The model's sampler; not one of other weights, which nobody could use."""
+    try:
+        return getattr(model, "sampler", None)
+    except UndefinedError:
+        return None
 
 
 def load(
@@ -87,9 +130,10 @@ def load(
     spec, data = read_spec(directory)
     with weights_follow():
         model = assemble(spec, data)
-    path = directory / _FILES[weights]
+    place = ModelDirectory(directory)
+    path = place.weights(weights)
     if weights == "last" and not path.exists():
-        path = directory / _FILES["best"]
+        path = place.weights("best")
     if is_double(path):
         model = model.double()
     tensors = read_tensors(path, model.state_dict())

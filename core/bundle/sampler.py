@@ -1,36 +1,30 @@
 """A fitted sampler on disk: a folder ``sampler`` in the model directory, written and replaced as one."""
 
+import re
 import shlex
 from pathlib import Path
 
-from genmod.bundle.directory import read_spec
+from genmod.bundle.directory import ModelDirectory, read_spec
 from genmod.errors import FileError, GenmodError, UndefinedError, UsageError
 from genmod.interfaces.sampler import Origin, Sampler
 from genmod.options.schema import validate
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded, migrated
-from genmod.system.files import (
-    alone_in,
-    parse_json,
-    read_text,
-    remove_leftovers,
-    staged_directory,
-    write_json,
-)
+from genmod.system.files import own_path, parse_json, read_text, remove_own, write_json
 from genmod.system.random import seeded
 from genmod.system.tensors import checksum, is_double, read_tensors, write_tensors
 
 __all__ = ["check_no_sampler", "has_sampler", "read_origin", "read_sampler", "save_sampler", "write_sampler"]
 
 FORMAT = 1
-_FOLDER = "sampler"
 _DESCRIPTION = "sampler.json"
-_STATE = "sampler.safetensors"
+_FILE = "sampler.safetensors"
+_STATE = re.compile(r"sampler(-[0-9a-f]{16})?\.safetensors")
 
 
 def has_sampler(directory: Path) -> bool:
     """Whether a sampler was fitted in a model directory."""
-    return (directory / _FOLDER / _DESCRIPTION).is_file()
+    return (ModelDirectory(directory).sampler / _DESCRIPTION).is_file()
 
 
 def check_no_sampler(directory: Path, *, overwrite: bool) -> None:
@@ -64,24 +58,42 @@ def save_sampler(sampler: Sampler, directory: Path | str, *, overwrite: bool = F
     directory = Path(directory)
     read_spec(directory)
     check_no_sampler(directory, overwrite=overwrite)
-    with alone_in(directory):
-        remove_leftovers(directory)
+    with ModelDirectory(directory).alone():
+        check_no_sampler(directory, overwrite=overwrite)
         write_sampler(sampler, directory)
-    return directory / _FOLDER
+    return ModelDirectory(directory).sampler
 
 
 def write_sampler(sampler: Sampler, directory: Path) -> None:
-    """Write a sampler, in place of one that is there; see :func:`save_sampler`."""
+    """Write a sampler, in place of one that is there; see :func:`save_sampler`.
+
+    The description gives the file of its state: replacing the description is the one step by which the new one takes the
+    place of the old.
+    """
     if sampler.origin is None:
         raise UsageError(
             "nothing says what this sampler was fitted to, so that it cannot be saved",
             hint="fit it with genmod.fit_sampler(model, sampler=…)",
         )
     state = sampler.state_dict()
-    plain = {"format": FORMAT, **sampler.origin.to_json(), "state": checksum(state)}
-    with staged_directory(directory / _FOLDER) as stage:
-        write_json(stage / _DESCRIPTION, plain)
-        write_tensors(stage / _STATE, state)
+    digest = checksum(state)
+    folder, name = ModelDirectory(directory).sampler, _FILE
+    if own_path(folder, name).exists():
+        # The old state is needed until the description gives the new one.
+        name = f"sampler-{digest[:16]}.safetensors"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder} cannot be written: {error.strerror or error}") from error
+    write_tensors(own_path(folder, name), state)
+    write_json(
+        own_path(folder, _DESCRIPTION),
+        {"format": FORMAT, **sampler.origin.to_json(), "state": digest}
+        | ({"file": name} if name != _FILE else {}),
+    )
+    for path in folder.iterdir():
+        if path.name != name and _STATE.fullmatch(path.name):
+            remove_own(path)
 
 
 def read_origin(directory: Path | str) -> Origin:
@@ -93,20 +105,24 @@ def read_origin(directory: Path | str) -> Origin:
     return _read(Path(directory))[0]
 
 
-def _read(directory: Path) -> tuple[Origin, str]:
-    """The origin, and the checksum of the state."""
-    path = directory / _FOLDER / _DESCRIPTION
+def _read(directory: Path) -> tuple[Origin, str, Path]:
+    """The origin, the checksum of the state, and where this is."""
+    folder = ModelDirectory(directory).sampler
+    path = own_path(folder, _DESCRIPTION)
     if not path.exists():
         raise FileError(f"{directory} has no sampler", hint=_fit_line(directory, ""))
-    plain = parse_json(read_text(path, "description of a sampler"), str(path))
+    plain = parse_json(read_text(path, "description of a sampler", links=False), str(path))
     if isinstance(plain, dict) and plain.get("format", FORMAT) != FORMAT:
         raise FileError(
             f"{path} has format {plain['format']!r}; this version of genmod reads format {FORMAT}",
             hint="pip install --upgrade genmod-torch",
         )
     try:
-        return Origin.from_json(plain), str(plain["state"])
-    except (GenmodError, KeyError, TypeError, ValueError) as error:
+        file = plain.get("file", _FILE)
+        if not isinstance(file, str) or not _STATE.fullmatch(file):
+            raise ValueError(f"its state is in {file!r}")
+        return Origin.from_json(plain), str(plain["state"]), own_path(folder, file)
+    except (GenmodError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise FileError(f"{path} is damaged: {error!r}", hint=_fit_line(directory, "gmm")) from None
 
 
@@ -132,7 +148,7 @@ def read_sampler(
         FileError: it is missing or damaged.
         PluginError: its plugin is missing or broken.
     """
-    origin, state = _read(directory)
+    origin, state, path = _read(directory)
     name = origin.component.name
     if (origin.weights, origin.latent_shape) != (weights, latent_shape):
         raise UndefinedError(
@@ -143,7 +159,6 @@ def read_sampler(
     provided = find_recorded(registry or current_registry(), "sampler", origin.component)
     cls = provided.load()
     values = validate(cls, migrated(provided, origin.component), "sampler", label=f"sampler {name}")
-    path = directory / _FOLDER / _STATE
     try:
         # What is drawn here is replaced, and nobody's draws are to depend on when it is read.
         with seeded(0):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.directory import is_trained, read_spec
+from genmod.bundle.directory import ModelDirectory, read_spec
 from genmod.bundle.model import load
 from genmod.errors import FileError
 from genmod.experiments.experiment import Reproduction, Trial
@@ -85,7 +85,7 @@ def _run(
         "evaluate": experiment.part("evaluate"),
         "sampler": trial.sampler,
     }
-    record = json.loads((place / "run.json").read_text(encoding="utf-8"))
+    record = ModelDirectory(place).read_record()
     if measured.is_file():
         before = json.loads(measured.read_text(encoding="utf-8"))
         if {key: before.get(key) for key in wanted} == wanted:
@@ -123,7 +123,7 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
     """
     from genmod.model.assembly import resolve
 
-    if not is_trained(place):
+    if not ModelDirectory(place).is_trained:
         return
     # Resolved too: a model of an earlier version lacks options that are newer, and has their defaults.
     there, wanted = resolve(read_spec(place)[0]), resolve(trial.spec)
@@ -132,7 +132,7 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
         for kind in SPEC_KINDS
         if kind in wanted.components and _plain(there, kind) != _plain(wanted, kind)
     ]
-    record = json.loads((place / "run.json").read_text(encoding="utf-8"))
+    record = ModelDirectory(place).read_record()
     was, now = TrainSettings.from_json(record["settings"]), TrainSettings(**settings)
     gaps += [
         f"{name} was {getattr(was, name)!r}, not {getattr(now, name)!r}"
@@ -160,7 +160,7 @@ def _plain(spec: ModelSpec, kind: str) -> Any:
 
 
 def _rows(place: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (place / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return ModelDirectory(place).read_rows()
 
 
 def _epochs(place: Path) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.directory import is_trained
-from genmod.bundle.model import load, save
+from genmod.bundle.directory import ModelDirectory
+from genmod.bundle.model import load
 from genmod.errors import UsageError
 from genmod.model.build import compose
 from genmod.options.schema import Text
@@ -144,17 +144,15 @@ def train_or_go_on(
     from genmod.training.train import train
 
     dataset = open_dataset(spec, root)
-    if is_trained(place):
-        record = json.loads((place / "run.json").read_text(encoding="utf-8"))
-        if record.get("status") in ("finished", "stopped early"):
+    there = ModelDirectory(place)
+    if there.is_trained:
+        if there.read_record().get("status") in ("finished", "stopped early"):
             return "done before"
-        model = load(place, weights="last")
-        resume = (place / "checkpoints").is_dir() and any((place / "checkpoints").glob("step-*"))
-        if resume:
+        if there.checkpoints.is_dir() and any(there.checkpoints.glob("step-*")):
+            model = load(place, weights="last")
             return train(model, dataset, directory=place, resume=True, on_event=on_event).status
     model = assemble(spec, dataset.info, seed=int(settings.get("seed", 0)))
-    save(model, place, overwrite=True)
-    return train(model, dataset, directory=place, on_event=on_event, **settings).status
+    return train(model, dataset, directory=place, overwrite=True, on_event=on_event, **settings).status
 
 
 def base_spec(recipe: str | None, file: Path | None) -> tuple[ModelSpec, dict[str, list[str]]]:

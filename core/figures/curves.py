@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genmod.bundle.directory import read_rows, read_spec
+from genmod.bundle.directory import ModelDirectory, read_spec
 from genmod.errors import UndefinedError, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Curve:
 
 def metrics_of(directory: Path | str) -> tuple[str, ...]:
     """The metrics that a run has rows of, in the order in which they first come."""
-    rows = read_rows(Path(directory) / "metrics.jsonl")
+    rows = ModelDirectory(Path(directory)).read_rows()
     return tuple(dict.fromkeys(name for row in rows for name in row if name not in _NOT_METRICS))
 
 
@@ -78,7 +78,7 @@ def read_curves(
     found = []
     for place in map(Path, directories):
         read_spec(place)
-        rows = read_rows(place / "metrics.jsonl")
+        rows = ModelDirectory(place).read_rows()
         if not rows:
             raise UndefinedError(
                 f"{place} has no metrics: nothing was trained there",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.directory import is_trained, read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import load
 from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import DataError, GenmodError, UndefinedError
@@ -23,7 +23,6 @@ from genmod.report.images import most_pixels
 from genmod.report.scatter import Scatter, scatter
 from genmod.system.device import pick_device
 from genmod.system.environment import environment, versions
-from genmod.system.files import parse_json, read_text
 
 __all__ = ["ModelPage", "look_at"]
 
@@ -94,7 +93,8 @@ def look_at(
         models: how many share the page, and so its size.
         on_progress: called with what is being done, how much of it is done, and of how much.
     """
-    _, data = read_spec(directory)
+    place = ModelDirectory(directory)
+    _, data = place.read_spec()
     model = load(directory, device=str(pick_device(device)))
     examples = dataset.split(split)
     if len(examples) == 0:
@@ -139,7 +139,7 @@ def look_at(
     told("drawing", 2)
     made |= {"interpolations": painter.interpolations(), "traversals": painter.traversals()}
     told("drawing", 3)
-    record = _record(directory)
+    record = place.read_record()
     page = ModelPage(
         name=str(directory),
         summary=summarize(model),
@@ -157,14 +157,6 @@ def look_at(
     )
     told("drawing", 4)
     return page
-
-
-def _record(directory: Path) -> dict[str, Any]:
-    if not is_trained(directory):
-        return {}
-    path = directory / "run.json"
-    plain = parse_json(read_text(path, "record of a run"), str(path))
-    return plain if isinstance(plain, dict) else {}
 
 
 def _curves(directory: Path) -> tuple[Curve, ...]:

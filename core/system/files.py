@@ -1,10 +1,17 @@
-"""Reading and writing files: a crash leaves the old one or the new one, never half of one."""
+"""Reading and writing files: a crash leaves the old one or the new one, never half of one.
+
+What is read and written in a folder of genmod's is a regular file of that folder: links are not followed out of it,
+pipes and devices are not opened. What genmod did not write is never removed.
+"""
 
 import errno
 import json
 import os
+import re
+import secrets
 import shutil
-import tempfile
+import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,9 +22,12 @@ from genmod.errors import FileError
 __all__ = [
     "alone_in",
     "as_json",
+    "own_path",
     "parse_json",
+    "read_bytes",
     "read_text",
     "remove_leftovers",
+    "remove_own",
     "staged_directory",
     "sync",
     "write_bytes",
@@ -25,26 +35,119 @@ __all__ = [
 ]
 
 _MAX_BYTES = 1_000_000
+_TOKEN = "[0-9a-z_]{8,16}"
+_OWN_SUFFIXES = (".safetensors", ".json", ".jsonl", ".tmp")
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# Without blocking, a pipe that nobody writes to is seen rather than waited for.
+_PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def sync(path: Path) -> None:
-    """Wait until a file or a directory is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+def own_path(directory: Path, *names: str) -> Path:
+    """The path of something in a folder, none of whose steps is a link: nothing is reached outside the folder.
+
+    Raises:
+        FileError: a step is a link; names it.
+    """
+    path = directory
+    for name in names:
+        path = path / name
+        if path.is_symlink():
+            raise FileError(
+                f"{path} is a link; a model directory holds its files itself",
+                hint=f"put what it points to in its place, or remove it: rm {path}",
+            )
+    return path
+
+
+def read_bytes(path: Path, what: str, *, limit: int = _MAX_BYTES, links: bool = True) -> bytes:
+    """The content of a regular file.
+
+    Args:
+        path: where it is.
+        what: what it should be, for messages.
+        limit: the most bytes that such a file has.
+        links: whether the path may be a link.
+
+    Raises:
+        FileError: it is missing, not a regular file, unreadable or too large.
+    """
+    try:
+        flags = os.O_RDONLY | _PLAIN | (0 if links else _NO_FOLLOW)
+        with open(os.open(path, flags), "rb") as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise FileError(f"{path} is not a file")
+            if about.st_size > limit:
+                raise FileError(f"{path} is larger than {limit:,} bytes; that is no {what}")
+            return file.read()
+    except FileNotFoundError:
+        raise FileError(f"{what} {path} does not exist") from None
+    except IsADirectoryError:
+        raise FileError(f"{path} is not a file") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP and path.is_symlink():
+            raise FileError(f"{path} is a link, not a file") from None
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def read_text(path: Path, what: str, *, limit: int = _MAX_BYTES, links: bool = True) -> str:
+    """The text of a regular file; see :func:`read_bytes`.
+
+    Raises:
+        FileError: it is missing, not a regular file, unreadable, too large or no UTF-8.
+    """
+    try:
+        return read_bytes(path, what, limit=limit, links=links).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"{path} is damaged: it is no UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None
+
+
+def parse_json(text: str, where: str) -> Any:
+    """JSON without NaN and infinities.
+
+    Raises:
+        FileError: it is no such JSON; names the file and the place.
+    """
+
+    def refuse(constant: str) -> Iterable[Any]:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{where} is damaged: {error}") from None
+
+
+def sync(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can do that.
+
+    Windows and some network drives refuse it; files are then as safe as these make them.
+    """
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
     finally:
         os.close(handle)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step.
+    """Replace a file in one step; a link of that name is replaced, not followed.
 
     Raises:
         FileError: it cannot be written; names the path and the reason. The old file is unharmed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        # "x": what is there already, a link too, is not opened.
+        with temporary.open("xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -73,51 +176,67 @@ def as_json(plain: Any) -> bytes:
 
 
 @contextmanager
-def staged_directory(path: Path) -> Iterator[Path]:
-    """An empty directory to fill; it takes the place of ``path`` when all went well, and vanishes otherwise.
+def staged_directory(path: Path, *, aside: Path | None = None) -> Iterator[Path]:
+    """An empty directory to fill; it becomes ``path`` when all went well, and vanishes otherwise.
 
-    What was at ``path`` before is moved aside first: a process that is killed just then leaves it there as
-    ``.NAME.….old``.
+    Args:
+        path: what it becomes.
+        aside: the new name of what is at ``path``; without it there may be nothing but an empty directory.
 
     Raises:
-        FileError: it cannot be written; what was at ``path`` is unharmed.
+        FileError: it cannot be written, or ``path`` exists and is not an empty directory.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        stage = path.parent / f".{path.name}.{secrets.token_hex(4)}.tmp"
+        stage.mkdir()
     except OSError as error:
         raise _cannot_write(path, error) from error
-    old = stage.with_suffix(".old")
     try:
-        umask = os.umask(0)
-        os.umask(umask)
-        stage.chmod(0o777 & ~umask)
         yield stage
         sync(stage)
-        if path.exists():
-            path.rename(old)
+        if path.is_dir() and not path.is_symlink() and sys.platform == "win32":
+            path.rmdir()
+        if aside is not None and path.exists():
+            path.rename(aside)
+        # A directory takes the place of an empty one, and of nothing else.
         stage.rename(path)
         sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
-        if old.exists() and not path.exists():
+        if aside is not None and aside.exists() and not path.exists():
             with suppress(OSError):
-                old.rename(path)
+                aside.rename(path)
+        # Nobody else knew its name, so that all in it is from here.
         shutil.rmtree(stage, ignore_errors=True)
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
 
 
-def remove_leftovers(directory: Path) -> None:
-    """Remove what a killed process left half written or half removed; nobody else may be writing there."""
-    for pattern in (".*.tmp", ".*.old", ".*.del"):
-        for path in directory.glob(pattern):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                with suppress(OSError):
-                    path.unlink()
+def remove_own(path: Path) -> None:
+    """Remove a file, or a folder with what genmod writes into folders; what else is in there stays, and the folder then too."""
+    with suppress(OSError):
+        if path.is_symlink() or not path.is_dir():
+            path.unlink()
+            return
+        for each in path.iterdir():
+            if each.is_dir() and not each.is_symlink():
+                remove_own(each)
+            elif each.suffix in _OWN_SUFFIXES:
+                each.unlink()
+        path.rmdir()
+
+
+def remove_leftovers(directory: Path, *names: str) -> None:
+    """Remove what a killed process left half written or half removed; nobody else may be writing there.
+
+    Args:
+        directory: where.
+        names: regular expressions of the names that genmod writes there.
+    """
+    left = re.compile(rf"\.({'|'.join(names)})\.({_TOKEN}|\d+)\.tmp|\.({'|'.join(names)})\.del")
+    for path in directory.iterdir() if directory.is_dir() else ():
+        if left.fullmatch(path.name):
+            remove_own(path)
 
 
 @contextmanager
@@ -127,31 +246,53 @@ def alone_in(directory: Path) -> Iterator[None]:
     Raises:
         FileError: another process is at work there, or it cannot be written.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows; two runs in one directory are not noticed there
-        yield
-        return
-    path = directory / ".lock"
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    with file:
+    path = own_path(directory, ".lock")
+    busy = FileError(
+        f"another process is at work in {directory}",
+        hint="wait until it has ended, or choose another directory",
+    )
+    while True:
         try:
-            # Unlike flock, this is not handed on to the workers that a run forks and that may outlive it.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _PLAIN, 0o666)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise FileError(
-                    f"another process is at work in {directory}",
-                    hint="wait until it has ended, or choose another directory",
-                ) from error
-            # Some file systems have no locks, which is no reason not to train there.
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+            raise _cannot_write(path, error) from error
+        with open(handle, "r+b", buffering=0):
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise FileError(f"{path} is not a file", hint=f"remove it: rm {path}")
+            try:
+                _lock(handle)
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                    raise busy from error
+                # Some file systems have no locks, which is no reason not to train there.
+            # Who held it before may have removed the file after it was opened here.
+            if not _same_file(handle, path):
+                continue
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    path.unlink()
+            return
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        # Unlike flock, this is not handed on to the workers that a run forks and that may outlive it.
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _same_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 def _cannot_write(path: Path, error: OSError) -> FileError:
@@ -163,39 +304,3 @@ def _cannot_write(path: Path, error: OSError) -> FileError:
         # Nothing was asked for that cannot be; the work failed.
         told.exit_code = 1
     return told
-
-
-def read_text(path: Path, what: str, *, limit: int = _MAX_BYTES) -> str:
-    """The text of a small file.
-
-    Raises:
-        FileError: it is missing, not a plain file, unreadable, too large or no UTF-8.
-    """
-    try:
-        if not path.is_file():
-            raise FileError(f"{what} {path} does not exist" if not path.exists() else f"{path} is not a file")
-        if path.stat().st_size > limit:
-            raise FileError(f"{path} is larger than {limit:,} bytes; that is no {what}")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise FileError(
-            f"{path} is damaged: it is no UTF-8 text ({error.reason} at byte {error.start})"
-        ) from None
-
-
-def parse_json(text: str, where: str) -> Any:
-    """JSON without NaN and infinities.
-
-    Raises:
-        FileError: it is no such JSON; names the file and the place.
-    """
-
-    def refuse(constant: str) -> Iterable[Any]:
-        raise ValueError(f"{constant} is no JSON number")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{where} is damaged: {error}") from None

@@ -17,9 +17,11 @@ from torch import Tensor
 from genmod.errors import FileError
 from genmod.system.files import (
     as_json,
+    own_path,
     parse_json,
     read_text,
     remove_leftovers,
+    remove_own,
     staged_directory,
     sync,
     write_json,
@@ -60,7 +62,9 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int = 2) -
         FileError: it cannot be written; the checkpoints before are unharmed.
     """
     target = directory / f"step-{checkpoint.step:08d}"
-    with staged_directory(target) as stage:
+    own_path(directory.parent, directory.name, target.name)
+    remove_own(_hidden(target))
+    with staged_directory(target, aside=_hidden(target)) as stage:
         for name, tensors in checkpoint.tensors.items():
             write_tensors(stage / f"{name}.safetensors", tensors)
         write_json(stage / "state.json", {"step": checkpoint.step, **checkpoint.state})
@@ -139,14 +143,20 @@ def _prune(directory: Path, latest: Path, keep: int) -> None:
     try:
         for path in [*there[: max(0, until - keep)], *there[until:]]:
             # Under its own name it must be whole or not there at all.
-            path.rename(path.with_name(f".{path.name}.del"))
-        remove_leftovers(directory)
+            remove_own(_hidden(path))
+            path.rename(_hidden(path))
+        remove_leftovers(directory, _NAME.pattern)
         sync(directory)
     except OSError as error:
         raise FileError(
             f"old checkpoints in {directory} cannot be removed: {error.strerror or error}",
             hint="the newest is written; see to the rights on that folder, then genmod train --resume",
         ) from error
+
+
+def _hidden(path: Path) -> Path:
+    """What a checkpoint is called once it is to be removed."""
+    return path.with_name(f".{path.name}.del")
 
 
 def _sha256(path: Path) -> str:

@@ -1,12 +1,12 @@
 """Pictures of the same latents and the same examples every few epochs, so that the progress of a run is a film."""
 
 import math
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError
 from genmod.model.latent_variable import GenerativeModel
@@ -15,9 +15,8 @@ from genmod.system.parallel import local
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FOLDER", "Film"]
+__all__ = ["Film"]
 
-FOLDER = "samples/film"
 FRAMES = 12
 """How many pictures there are of a run, unless it is said after how many epochs there is one."""
 
@@ -50,7 +49,8 @@ class Film:
         >>> split = open_dataset(model.spec).split("validation")
         >>> with tempfile.TemporaryDirectory() as place:
         ...     film = Film(Path(place), model, split, 10, every=5)
-        ...     for epoch in range(11):
+        ...     film.begin()
+        ...     for epoch in range(1, 11):
         ...         film.after(epoch)
         ...     film.end()
         ...     [path.name for path in sorted(Path(place).glob("samples/film/*"))]
@@ -71,15 +71,24 @@ class Film:
     ) -> None:
         self.model, self.split, self.epochs, self.seed, self._warn = model, split, epochs, seed, warn
         self.every = max(1, math.ceil(epochs / FRAMES)) if every is None else every
-        self.folder = None if directory is None or not self.every else directory / FOLDER
-        if self.folder is not None and not resumed:
-            with suppress(OSError):
-                shutil.rmtree(self.folder)
+        self.folder = None
+        if directory is not None and self.every:
+            self.folder = ModelDirectory(directory).pictures("film")
+        self._resumed = resumed
 
     def after(self, epoch: int, *, last: bool = False) -> None:
-        """Draw the frame of an epoch, where it has one; 0 is before the first, the last one of a run always has one."""
+        """Draw the frame of an epoch, where it has one; the last one of a run always has one."""
         if self.folder is not None and (last or epoch % self.every == 0):
             self._try(lambda folder: self._draw(folder, epoch))
+
+    def begin(self) -> None:
+        """Draw the frame before the first step, in place of those of another run."""
+        if self._resumed or self.folder is None:
+            return
+        for path in self.folder.glob("epoch-*.png"):
+            with suppress(OSError):
+                path.unlink()
+        self.after(0)
 
     def end(self) -> None:
         """Put all frames together."""

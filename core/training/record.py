@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from genmod.bundle.directory import ModelDirectory
 from genmod.spec import ModelSpec
 from genmod.system.environment import environment, git_state, versions
 from genmod.system.files import write_json
@@ -33,7 +34,7 @@ class Record:
 
     def __init__(self, directory: Path | None, spec: ModelSpec, settings: TrainSettings, device: str) -> None:
         self.environment = surroundings(device)
-        self._path = directory / "run.json" if directory is not None else None
+        self._path = ModelDirectory(directory).record if directory is not None else None
         providers = [part.provider for part in spec.components.values() if part.provider]
         self._fixed = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),

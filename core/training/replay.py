@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genmod.bundle.directory import read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError
 from genmod.model.assembly import assemble
@@ -19,10 +19,7 @@ from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import first_non_finite
 from genmod.training.settings import TrainSettings
 
-__all__ = ["REPLAY_FOLDER", "replay", "trace"]
-
-REPLAY_FOLDER = "non-finite"
-"""Folder of a model directory with the state before such a step."""
+__all__ = ["replay", "trace"]
 
 
 def trace(
@@ -57,22 +54,21 @@ def replay(directory: Path, data: Dataset) -> str:
     Raises:
         FileError: no such step was kept, or what was kept is damaged.
     """
-    kept, passed_over = newest(directory / REPLAY_FOLDER)
+    place = ModelDirectory(directory)
+    kept, passed_over = newest(place.stopped_step)
     if kept is None:
         raise FileError(
             f"{directory} has kept no step that went wrong" + "".join(f"\n{why}" for why in passed_over)
         )
     with weights_follow():
-        model = assemble(*read_spec(directory))
-    check_tensors(directory / REPLAY_FOLDER, kept.tensors["model"], model.state_dict())
+        model = assemble(*place.read_spec())
+    check_tensors(place.stopped_step, kept.tensors["model"], model.state_dict())
     model.load_state_dict(dict(kept.tensors["model"]))
     try:
         settings = TrainSettings.from_json(kept.state["facts"]["settings"])
         indices, per_epoch, total = kept.state["indices"], kept.state["per_epoch"], kept.state["total"]
     except KeyError as error:
-        raise FileError(
-            f"what was kept in {directory / REPLAY_FOLDER} is damaged: {error} is missing"
-        ) from None
+        raise FileError(f"what was kept in {place.stopped_step} is damaged: {error} is missing") from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
     batch = data.split("train").__getitems__(indices)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
 from genmod.errors import FileError, UsageError
 from genmod.model.latent_variable import GenerativeModel
@@ -58,7 +59,7 @@ def find(
         raise UsageError(
             "resume needs a directory with checkpoints", hint="train(model, directory=..., resume=True)"
         )
-    checkpoint, passed_over = newest(directory / "checkpoints")
+    checkpoint, passed_over = newest(ModelDirectory(directory).checkpoints)
     for reason in passed_over:
         warn(f"passed over a checkpoint: {reason}")
     if checkpoint is None:

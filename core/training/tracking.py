@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.directory import read_rows
+from genmod.bundle.directory import ModelDirectory
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.tracker import Tracker
 from genmod.options.schema import Text, validate
@@ -32,7 +32,6 @@ class Tracking:
     Raises:
         UsageError: no such tracker, wrong options, or trackers without a directory.
         PluginError: what a tracker needs is not installed.
-        FileError: ``metrics.jsonl`` cannot be written.
     """
 
     def __init__(
@@ -52,8 +51,15 @@ class Tracking:
                 raise UsageError("trackers need a directory to write to", hint="train(model, directory=...)")
             return
         if since:
-            self.rows = [row for row in read_rows(directory / "metrics.jsonl") if row["step"] <= since]
+            self.rows = [row for row in ModelDirectory(directory).read_rows() if row["step"] <= since]
         self._trackers = {name: _open(name, directory, run) for name in dict.fromkeys((_ALWAYS, *trackers))}
+
+    def begin(self) -> None:
+        """Start all trackers; nothing is written before.
+
+        Raises:
+            FileError: one of them cannot write.
+        """
         for name, tracker in self._trackers.items():
             try:
                 tracker.begin(tuple(self.rows))

@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.directory import check_destination, is_model, is_trained
-from genmod.bundle.model import save
+from genmod.bundle.directory import ModelDirectory
+from genmod.bundle.model import save, start_over
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError, UsageError
 from genmod.model.latent_variable import GenerativeModel
-from genmod.system.files import alone_in, remove_leftovers
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.distributed import Team
@@ -29,6 +28,7 @@ def train(
     *,
     directory: Path | str | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     settings: TrainSettings | None = None,
     root: Path | str | None = None,
     on_event: Callable[[Event], None] | None = None,
@@ -45,6 +45,8 @@ def train(
         data: where the splits come from; by default the dataset that the model was built for.
         directory: model directory that gets weights, metrics, checkpoints and a record of the run.
         resume: go on from the newest checkpoint in the directory, with the settings it was started with.
+        overwrite: train although the directory holds a trained model. That is set aside once everything has been
+            checked, complete, in a folder ``before-DATE`` of the directory, and removed when the new one has finished.
         settings: what can be chosen; defaults otherwise.
         root: folder with data files.
         on_event: called with news; must not draw random numbers.
@@ -53,7 +55,8 @@ def train(
     Raises:
         UsageError: a setting that cannot be or that differs from those of the run resumed, or a schedule longer
             than the run.
-        FileError: the directory holds a trained model and ``resume`` is not asked for, or cannot be written.
+        FileError: the directory holds a trained model and neither ``resume`` nor ``overwrite`` is asked for, another
+            run is at work in it, or it cannot be written.
         DataError: data that do not fit the model.
         NonFiniteError: the loss or a gradient became infinite or not a number.
         Interrupted: SIGINT, SIGTERM or SIGUSR1 came; everything is saved.
@@ -83,17 +86,25 @@ def train(
     found = None
     chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
     tell = on_event or (lambda event: None)
+    if resume and overwrite:
+        raise UsageError("resume goes on with a run, overwrite starts over; give one of them")
+    team = Team()
     if not resume and place is not None:
-        _claim(model, place, Team())
+        _claim(model, place, team, overwrite=overwrite)
     with _alone(place), StopSignals() as stop:
         if resume:
             found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
         with seeded(seed_for(chosen.seed, "run")):
-            result = Run(model, data, chosen, place, found, tell, stop).go()
+            run = Run(model, data, chosen, place, found, tell, stop)
+            if overwrite and place is not None:
+                _start_over(model, place, team, tell)
+            result = run.go()
+            if place is not None and team.leads:
+                ModelDirectory(place).forget_before()
         if stop.received is not None:
-            # It came too late to stop the run, but what was to follow it is not wanted either.
+            # The signal came too late to stop the run, but stops what was to follow it.
             raise Interrupted(stop.received, result.steps)
         return result
 
@@ -104,17 +115,19 @@ def _alone(directory: Path | None) -> Iterator[None]:
     if directory is None or not directory.is_dir() or not Team().leads:
         yield
         return
-    with alone_in(directory):
-        remove_leftovers(directory)
+    with ModelDirectory(directory).alone():
         yield
 
 
-def _claim(model: GenerativeModel, directory: Path, team: Team) -> None:
-    """Make sure that the directory is a model's, and that no trained one is lost; all processes agree."""
+def _start_over(model: GenerativeModel, directory: Path, team: Team, tell: Callable[[Event], None]) -> None:
+    """The fresh model in place of the one that was trained before; the other processes wait."""
     problem = None
     if team.leads:
         try:
-            _claim_alone(model, directory)
+            before = start_over(model, ModelDirectory(directory))
+            if before is not None:
+                text = f"the model that was there is in {before} until this run has finished"
+                tell(Event("warning", 0, 0, 0.0, text=text))
         except FileError as error:
             problem = error
     problem = team.from_leader(problem)
@@ -122,12 +135,24 @@ def _claim(model: GenerativeModel, directory: Path, team: Team) -> None:
         raise problem
 
 
-def _claim_alone(model: GenerativeModel, directory: Path) -> None:
-    if is_trained(directory):
+def _claim(model: GenerativeModel, directory: Path, team: Team, *, overwrite: bool) -> None:
+    """Make sure that the directory is a model's, and that no trained one is lost; all processes agree."""
+    problem = None
+    if team.leads:
+        try:
+            _claim_alone(model, ModelDirectory(directory), overwrite)
+        except FileError as error:
+            problem = error
+    problem = team.from_leader(problem)
+    if problem is not None:
+        raise problem
+
+
+def _claim_alone(model: GenerativeModel, place: ModelDirectory, overwrite: bool) -> None:
+    if place.is_trained and not overwrite:
         raise FileError(
-            f"{directory} holds a trained model",
+            f"{place.path} holds a trained model",
             hint="go on with its run (genmod train --resume), or start over (genmod train --overwrite)",
         )
-    if not is_model(directory):
-        check_destination(directory, overwrite=False)
-        save(model, directory)  # type: ignore[arg-type]
+    if not place.is_model:
+        save(model, place.path)

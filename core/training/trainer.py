@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.interfaces.objective import Objective, Terms
 from genmod.model.latent_variable import GenerativeModel
@@ -30,7 +31,7 @@ from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
 from genmod.training.prepare import prepare
 from genmod.training.record import Record
-from genmod.training.replay import REPLAY_FOLDER, trace
+from genmod.training.replay import trace
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like
 from genmod.training.signals import Interrupted, StopSignals
@@ -96,7 +97,13 @@ class Run:
             self.state.restore(found)
         self.buffers = Buffers(model)
         self.record = Record(self.directory, model.spec, settings, str(self.device))
-        self.tracking = Tracking()
+        self.tracking = Tracking(
+            self.directory,
+            settings.trackers if self.team.leads else (),
+            {"model": model.spec.to_json(), "settings": settings.to_json()},
+            since=self.state.step,
+            warn=self._warn,
+        )
         model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
         self.stepper = Stepper(
             self.terms,
@@ -125,20 +132,14 @@ class Run:
         """Train to the end; what is in the directory is in order however it ends."""
         state = self.state
         try:
-            self.tracking = Tracking(
-                self.directory,
-                self.settings.trackers if self.team.leads else (),
-                {"model": self.model.spec.to_json(), "settings": self.settings.to_json()},
-                since=state.step,
-                warn=self._warn,
-            )
+            self.tracking.begin()
             # Before the record says that there is a run, there is a state to go on from.
             self._checkpoint()
             self._record("running")
             if self._resumed:
                 self._tell("resume", {})
             else:
-                self.film.after(0)
+                self.film.begin()
             status = self._loop()
             self._finish(status)
         except (Interrupted, NonFiniteError) as error:
@@ -248,19 +249,20 @@ class Run:
         means = RunningMeans.of(self.team.gather(self.state.means.state()))
         self._checkpointed = time.monotonic()
         self.tracking.flush()
-        self._write(means, "checkpoints", self.settings.keep_checkpoints)
+        self._write(means, keep=self.settings.keep_checkpoints)
         self._saved = self.state.step
         self._tell("checkpoint", {})
 
-    def _write(self, means: RunningMeans, folder: str, keep: int = 2, **more: Any) -> None:
-        """The state as a checkpoint in a folder; spread weights are gathered by all, written by one."""
+    def _write(self, means: RunningMeans, *, stopped: bool = False, keep: int = 2, **more: Any) -> None:
+        """The state as a checkpoint; spread weights are gathered by all, written by one."""
         if self.directory is None and not self.sharded:
             return
         self.state.seconds = time.perf_counter() - self._began
         more = {"facts": self.facts, "environment": self.record.environment, **more}
         checkpoint = replace(self.state, means=means).checkpoint(more)
         if self.directory is not None:
-            save_checkpoint(self.directory / folder, checkpoint, keep=keep)
+            place = ModelDirectory(self.directory)
+            save_checkpoint(place.stopped_step if stopped else place.checkpoints, checkpoint, keep=keep)
 
     def _non_finite(self, x: Tensor, context: Tensor | None) -> NonFiniteError:
         state = self.state
@@ -274,7 +276,7 @@ class Run:
                 )
             self.buffers.put_back()
         more: dict[str, Any] = {"where": where, "indices": self.batches.indices(state.step)}
-        self._write(state.means, REPLAY_FOLDER, **more, per_epoch=self.per_epoch, total=self.total)
+        self._write(state.means, stopped=True, **more, per_epoch=self.per_epoch, total=self.total)
         return non_finite(state.step + 1, where, self.directory)
 
     def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
@@ -310,8 +312,9 @@ class Run:
             self._checkpoint()
         weights = state.weights()
         if self.directory is not None and state.step:
-            write_tensors(self.directory / "last.safetensors", weights)
-            write_tensors(self.directory / "model.safetensors", state.best or weights)
+            place = ModelDirectory(self.directory)
+            write_tensors(place.weights("last"), weights)
+            write_tensors(place.weights(), state.best or weights)
         self._leave(weights)
         self.film.end()
         self.tracking.close(status)
@@ -325,7 +328,7 @@ class Run:
         if not self.sharded:
             self._leave(self.model.state_dict())
         if status == "failed" and self.directory is not None and self.state.best:
-            write_tensors(self.directory / "model.safetensors", self.state.best)
+            write_tensors(ModelDirectory(self.directory).weights(), self.state.best)
 
     def _leave(self, weights: Mapping[str, Tensor]) -> None:
         """The best weights so far in the model, else the given ones, and nothing of the run."""

@@ -12,7 +12,7 @@ import pytest
 
 import genmod
 from genmod import PluginError, Tracker, UsageError
-from genmod.bundle.directory import read_rows
+from genmod.bundle.directory import ModelDirectory
 from genmod.registry.discovery import installed
 from genmod.registry.lookup import Registry
 from genmod.training.tracking import Tracking
@@ -21,7 +21,7 @@ MODEL = {"encoder": {"name": "mlp", "hidden": [8]}, "latent": 2}
 
 
 def in_jsonl(directory):
-    return [(row["step"], row["split"], row["loss"]) for row in read_rows(directory / "metrics.jsonl")]
+    return [(row["step"], row["split"], row["loss"]) for row in ModelDirectory(directory).read_rows()]
 
 
 def in_csv(directory):
@@ -133,19 +133,21 @@ def test_every_step_once_after_a_kill(runs, name):
 
 def test_a_new_column_rewrites_the_header(tmp_path):
     tracking = Tracking(tmp_path, ["csv"])
+    tracking.begin()
     tracking.write({"step": 1, "split": "train", "loss": 1.5})
     tracking.write({"step": 2, "split": "train", "loss": float("nan"), "lr": 0.1})
     tracking.close("finished")
     assert (
         tmp_path / "metrics.csv"
     ).read_bytes() == b"step,split,loss,lr\r\n1,train,1.5,\r\n2,train,,0.1\r\n"
-    assert read_rows(tmp_path / "metrics.jsonl")[1]["loss"] is None
+    assert ModelDirectory(tmp_path).read_rows()[1]["loss"] is None
 
 
 def test_a_line_that_a_crash_cut_is_left_out(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3, "lo')
-    assert read_rows(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
+    assert ModelDirectory(tmp_path).read_rows() == [{"step": 1}, {"step": 2}]
     tracking = Tracking(tmp_path, since=1)
+    tracking.begin()
     assert tracking.rows == [{"step": 1}]
     tracking.close("finished")
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'
