@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from genmod.errors import FileError
 from genmod.spec import ModelSpec
 from genmod.system.files import (
+    OWN_SUFFIXES,
     alone_in,
     own_path,
     parse_json,
@@ -237,7 +238,9 @@ class ModelDirectory:
                 for name in kept:
                     path = own_path(self.path, name)
                     if path.is_dir():
-                        shutil.copytree(path, stage / name, symlinks=True, copy_function=_link)
+                        shutil.copytree(
+                            path, stage / name, symlinks=True, copy_function=_link, ignore=_of_others
+                        )
                     elif path.is_file():
                         _link(path, stage / name)
         except BaseException:
@@ -282,6 +285,10 @@ class ModelDirectory:
         for path in self.path.iterdir():
             if _BEFORE.fullmatch(path.name) and not path.is_symlink():
                 remove_own(path)
+
+
+def _of_others(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if Path(folder, name).is_file() and Path(name).suffix not in OWN_SUFFIXES]
 
 
 def _link(source: Any, target: Any) -> None:

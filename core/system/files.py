@@ -20,6 +20,7 @@ from typing import Any
 from genmod.errors import FileError
 
 __all__ = [
+    "OWN_SUFFIXES",
     "alone_in",
     "as_json",
     "own_path",
@@ -36,7 +37,9 @@ __all__ = [
 
 _MAX_BYTES = 1_000_000
 _TOKEN = "[0-9a-z_]{8,16}"
-_OWN_SUFFIXES = (".safetensors", ".json", ".jsonl", ".tmp")
+OWN_SUFFIXES = (".safetensors", ".json", ".jsonl", ".tmp")
+"""Of the files that genmod writes into folders of its own."""
+
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Without blocking, a pipe that nobody writes to is seen rather than waited for.
 _PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -221,7 +224,7 @@ def remove_own(path: Path) -> None:
         for each in path.iterdir():
             if each.is_dir() and not each.is_symlink():
                 remove_own(each)
-            elif each.suffix in _OWN_SUFFIXES:
+            elif each.suffix in OWN_SUFFIXES:
                 each.unlink()
         path.rmdir()
 
