@@ -187,7 +187,7 @@ def _print(document: dict[str, Any]) -> None:
     for label in ("aliases", "requires"):
         if document[label]:
             lines.append(f"{label}: {', '.join(document[label])}")
-    if document["description"]:
+    if document["description"] not in ("", document["summary"]):
         lines += ["", document["description"].replace("``", "`")]
     if document["reference"]:
         lines += ["", "reference:", *(f"  {line}" for line in document["reference"].splitlines())]
