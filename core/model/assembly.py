@@ -11,7 +11,7 @@ from torch.distributions.constraints import Constraint
 
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
-from genmod.data.missing import Marginal
+from genmod.distributions.marginal import Marginal
 from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import to_json, validate_many

@@ -10,7 +10,8 @@ from torch.distributions import Distribution
 
 from genmod.data.conditions import Conditions, Given, joined
 from genmod.data.dataset import Batch, DataInfo
-from genmod.data.missing import Marginal, marked, stand_in
+from genmod.data.missing import marked, stand_in
+from genmod.distributions.marginal import Marginal
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence

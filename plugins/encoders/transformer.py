@@ -6,11 +6,9 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from genmod.interfaces.encoder import Encoder
-from genmod.nn.convolution import image_shape
-from genmod.options.schema import Activation, Doc
+from genmod import Activation, ComponentSpec, Doc, Encoder
+from genmod.nn import image_shape
 from genmod.plugins.networks._patches import blocks, grid_of, positions
-from genmod.spec import ComponentSpec
 
 __all__ = ["TransformerEncoder"]
 

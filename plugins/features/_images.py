@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from genmod import DataInfo, FileError, UndefinedError, UsageError
-from genmod.nn.weights import initial_weights
+from genmod.nn import initial_weights
 
 __all__ = [
     "check_images",
@@ -106,6 +106,6 @@ def file_checksum(tensors: dict[str, Tensor]) -> str:
         >>> file_checksum({"a": torch.zeros(1)})
         '309fb866'
     """
-    from genmod.system.tensors import checksum
+    from genmod.system import checksum
 
     return checksum(tensors)[:8]

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from genmod import DataInfo, Doc, FileError
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Doc, Features, FileError
 from genmod.plugins.features._images import (
     check_images,
     file_checksum,

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from genmod import DataInfo, Doc
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Doc, Features
 from genmod.plugins.features._images import (
     check_images,
     file_checksum,

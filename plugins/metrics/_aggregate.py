@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from genmod.errors import UndefinedError
-from genmod.evaluation.subject import CHUNK, Subject
+from genmod import Subject, UndefinedError
+from genmod.evaluation import CHUNK
 
 __all__ = ["Aggregate", "aggregate", "pairwise_log_prob"]
 

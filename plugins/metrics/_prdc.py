@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genmod.evaluation.neighbours import distances_by_rows
+from genmod.evaluation import distances_by_rows
 
 __all__ = ["Overlap", "overlap"]
 

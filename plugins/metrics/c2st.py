@@ -7,16 +7,9 @@ import torch
 from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
-from genmod.evaluation.featured import (
-    FeaturesName,
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-)
+from genmod.evaluation import FeaturesName, FromSource, SampleCount, WithNoise, checked_features, compared
 from genmod.plugins.metrics._two_sample import classifier_test
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["C2st"]
 

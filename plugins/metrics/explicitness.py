@@ -6,7 +6,7 @@ from typing import final
 from genmod import Metric, Row, Subject, Undefined
 from genmod.plugins.metrics._explicitness import explicitness
 from genmod.plugins.metrics._factored import factored
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["Explicitness"]
 

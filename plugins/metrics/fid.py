@@ -4,14 +4,7 @@ from collections.abc import Iterator
 from typing import final
 
 from genmod import Metric, Row, Subject, Undefined
-from genmod.evaluation.featured import (
-    FeaturesName,
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-)
+from genmod.evaluation import FeaturesName, FromSource, SampleCount, WithNoise, checked_features, compared
 from genmod.plugins.metrics._frechet import frechet_distance
 
 __all__ = ["Fid"]

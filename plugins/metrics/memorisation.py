@@ -6,16 +6,9 @@ from typing import Annotated, final
 import torch
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.featured import (
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-    featured,
-)
+from genmod.evaluation import FromSource, SampleCount, WithNoise, checked_features, compared, featured
 from genmod.plugins.metrics._memorisation import copying_score, share_nearer
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["Memorisation"]
 

@@ -7,10 +7,10 @@ import torch
 from annotated_types import Ge
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.featured import FeaturesName, FromSource, WithNoise, checked_features, compared
+from genmod.evaluation import FeaturesName, FromSource, WithNoise, checked_features, compared
 from genmod.plugins.metrics._kernel import gaussian, mmd
 from genmod.plugins.metrics._two_sample import kernel_test, usual_distance
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["MmdTest"]
 

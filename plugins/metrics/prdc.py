@@ -7,14 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.evaluation.featured import (
-    FeaturesName,
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-)
+from genmod.evaluation import FeaturesName, FromSource, SampleCount, WithNoise, checked_features, compared
 from genmod.plugins.metrics._prdc import overlap
 
 __all__ = ["Prdc"]

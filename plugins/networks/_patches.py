@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from genmod.errors import UsageError
-from genmod.nn.layers import activation as activation_layer
-from genmod.options.schema import Activation
+from genmod import Activation, UsageError
+from genmod.nn import activation as activation_layer
 
 __all__ = ["Block", "blocks", "grid_of", "positions"]
 

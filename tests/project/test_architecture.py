@@ -3,6 +3,8 @@
 import ast
 import importlib
 import pkgutil
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -106,6 +108,60 @@ def test_imports_point_one_way():
         for path in SOURCES
     }
     assert {path: names for path, names in wrong.items() if names} == {}
+
+
+COMPONENTS = ("plugins", "core/scaffold/templates", "examples/genmod-laplace", "examples/one-file-plugin")
+"""Folders of components, which import what a stranger may."""
+
+
+def public_rooms(root):
+    """Room → its public names, as the table in CONTRIBUTING.md lists the rooms."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("## What components import")[2].partition("\n## ")[0]
+    rooms = re.findall(r"^\| `(genmod[\w.]*)` \|", section, re.MULTILINE)
+    files = {room: root.joinpath("core", *room.split(".")[1:], "__init__.py") for room in rooms}
+    return {room: public_names(tree_of(file)) for room, file in files.items()}
+
+
+def public_names(tree):
+    listed = [node.value for node in tree.body if "__all__" in map(dotted, _targets(node))]
+    return set(ast.literal_eval(listed[0]))
+
+
+def private_imports(root):
+    """What components import that is neither public nor of their own package, by file."""
+    rooms, found = public_rooms(root), {}
+    for path in sorted(path for folder in COMPONENTS for path in (root / folder).rglob("*.py")):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Import):
+                names = [a.name for a in node.names if within(a.name, ["genmod"]) and a.name not in rooms]
+            elif isinstance(node, ast.ImportFrom) and within(node.module or "", ["genmod"]):
+                own = within(node.module, ["genmod.plugins"]) and path.is_relative_to(root / "plugins")
+                known = set() if own else rooms.get(node.module, set())
+                names = [] if own else [f"{node.module}.{a.name}" for a in node.names if a.name not in known]
+            else:
+                continue
+            found.setdefault(str(path.relative_to(root)), []).extend(names)
+    return {path: names for path, names in found.items() if names}
+
+
+def test_a_component_that_imports_more_is_found(tmp_path):
+    shutil.copytree(ROOT / "core", tmp_path / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    planted = {
+        "plugins/encoders/deep.py": "from genmod.nn.layers import mlp",
+        "plugins/encoders/late.py": "def f():\n    from genmod.nn import _ACTIVATIONS",
+        "plugins/encoders/whole.py": "import genmod.model.assembly",
+        "core/scaffold/templates/encoder.py": "from genmod.plugins.encoders.mlp import MlpEncoder",
+        "examples/genmod-laplace/prior.py": "from genmod.interfaces.prior import Prior",
+    }
+    allowed = {
+        "plugins/encoders/good.py": "import genmod\nfrom genmod import Encoder\nfrom genmod.nn import mlp",
+        "plugins/encoders/own.py": "from genmod.plugins.networks._residual import ResidualBlock",
+    }
+    for name, text in (planted | allowed).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert set(private_imports(tmp_path)) == set(planted)
 
 
 def test_nothing_is_executed_that_came_from_a_file():
