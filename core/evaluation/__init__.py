@@ -2,6 +2,7 @@
 
 from genmod.evaluation.bits import bits_per_dim, no_bits, spread
 from genmod.evaluation.featured import (
+    Compared,
     FeaturesName,
     FromSource,
     SampleCount,
@@ -18,6 +19,7 @@ from genmod.evaluation.subject import CHUNK, Coded, Part, Subject
 __all__ = [
     "CHUNK",
     "Coded",
+    "Compared",
     "Evaluation",
     "FeaturesName",
     "FromSource",
