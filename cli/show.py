@@ -117,7 +117,8 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
 
 def _companions(kind: str, name: str) -> list[str]:
     """What else must be chosen, where the usual parts do not go with it."""
-    from genmod.model.compatibility import LATENTS, USUAL, companions
+    from genmod.defaults import USUAL
+    from genmod.model.compatibility import LATENTS, companions
 
     if kind not in USUAL:
         return []

@@ -8,6 +8,7 @@ from torch.distributions import Distribution, Independent
 from torch.distributions.constraints import Constraint
 from torch.distributions.utils import _sum_rightmost
 
+from genmod.defaults import INDEPENDENT_VALUES
 from genmod.errors import UsageError
 
 __all__ = ["Marginal"]
@@ -42,7 +43,7 @@ class Marginal(Distribution):
         if not isinstance(likelihood, Independent) or likelihood.base_dist.event_shape:
             raise UsageError(
                 f"the values of a {type(likelihood).__name__} depend on each other, so that missing ones cannot be left out",
-                hint="choose a decoder of independent values: --decoder bernoulli or --decoder gaussian",
+                hint=f"choose a decoder of independent values: {INDEPENDENT_VALUES}",
             )
         self.likelihood, self._value = likelihood, value
         super().__init__(likelihood.batch_shape, likelihood.event_shape, validate_args=False)

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from genmod.model.compatibility import USUAL
+from genmod.defaults import USUAL
 from genmod.registry.component import KINDS
 from genmod.registry.lookup import Registry
 from genmod.spec import SPEC_KINDS

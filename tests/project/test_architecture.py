@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from genmod.registry.component import KINDS
+from genmod.registry.lookup import Registry
+
 ROOT = Path(__file__).resolve().parents[2]
 TREES = {"core": "genmod", "plugins": "genmod.plugins", "cli": "genmod.cli"}
 SOURCES = sorted(path for tree in TREES for path in (ROOT / tree).rglob("*.py"))
@@ -162,6 +165,81 @@ def test_a_component_that_imports_more_is_found(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert set(private_imports(tmp_path)) == set(planted)
+
+
+MAY_NAME_COMPONENTS = (
+    *("core/defaults.py", "core/scaffold/templates/"),
+    "core/testing/selftest.py",  # its numbers are those of these components
+)
+OTHER_MEANINGS = {
+    "beta": ("core/explorer/graph.py",),  # an option of functions of torch
+    "elbo": ("core/figures/curves.py", "core/testing/checks/"),  # a number of a run
+    "identity": ("core/nn/", "core/options/"),  # an activation
+    "kl": ("core/figures/",),  # a panel
+    "linear": ("core/options/schedule.py",),
+    "mlp": ("core/nn/",),  # a function
+    "none": ("core/",),  # an option without a value
+    "pca": ("core/figures/plane.py",),  # a projection
+    "reconstruction": ("core/figures/",),  # a row of pictures
+}
+"""Names of components that are also words for something else, and where they are."""
+
+
+def named_components(root, names):
+    """Names of components in strings of the core, docstrings left out, by file: as a string, or to be typed."""
+    words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    kinds = "|".join([*KINDS, "data"])
+    typed = re.compile(
+        rf"(?:--(?:{kinds})[ =]'?|genmod (?:build|reproduce|(?:show|list) (?:{kinds})) )({words})(?![\w-])"
+    )
+    found = {}
+    for path in sorted((root / "core").rglob("*.py")):
+        name = str(path.relative_to(root))
+        if name.startswith(MAY_NAME_COMPONENTS):
+            continue
+        inside = [
+            node.body for node in ast.walk(tree_of(path)) if isinstance(getattr(node, "body", None), list)
+        ]
+        texts = {id(line.value) for body in inside for line in body if isinstance(line, ast.Expr)}
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+                used = set(typed.findall(node.value))
+                if node.value in names and not name.startswith(OTHER_MEANINGS.get(node.value, ())):
+                    used.add(node.value)
+                found.setdefault(name, set()).update(used)
+    return {name: sorted(words) for name, words in found.items() if words}
+
+
+def names_of_components():
+    return {name for provided in Registry(third_party=False).components() for name in provided.names}
+
+
+def test_the_core_names_no_component():
+    """What is taken by default and what hints offer is in one file."""
+    assert named_components(ROOT, names_of_components()) == {}
+
+
+def test_a_component_that_the_core_names_is_found(tmp_path):
+    planted = {
+        "core/model/default.py": 'def build(recipe="vae"): ...',
+        "core/model/hint.py": "def f(name):\n    return f'{name} is none: --posterior normal'",
+        "core/model/shown.py": 'HINT = "genmod show encoder conv"',
+        "core/model/word.py": 'METHOD = "pca"',
+    }
+    allowed = {
+        "core/model/doc.py": 'def f():\n    """>>> build(prior="vamp"), or --prior vamp"""',
+        "core/figures/plane.py": 'METHOD = "pca"',
+        "core/model/option.py": 'HINT = "--encoder NAME, -s encoder.hidden=3"',
+    }
+    for name, text in (planted | allowed).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert named_components(tmp_path, names_of_components()) == {
+        "core/model/default.py": ["vae"],
+        "core/model/hint.py": ["normal"],
+        "core/model/shown.py": ["conv"],
+        "core/model/word.py": ["pca"],
+    }
 
 
 def test_nothing_is_executed_that_came_from_a_file():
