@@ -58,24 +58,16 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-def module_of(path):
-    """``core/training/train.py`` → ``genmod.training.train``."""
-    folder, *parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join([TREES[folder], *(part for part in parts if part != "__init__")])
-
-
 @cache
 def imports(path):
     """Full names of what a file imports, inside functions and under ``TYPE_CHECKING`` too."""
-    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
     found = set()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
-            module = ".".join([*base, node.module] if node.module else base)
-            found.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+            assert not node.level, f"{path}: an import relative to its package"
+            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
     return found
 
 
@@ -343,6 +335,48 @@ def test_no_module_is_there_under_two_names():
         if path and Path(path).resolve() in SOURCES and name != "__main__":
             names.setdefault(Path(path).resolve(), []).append(name)
     assert {path: found for path, found in names.items() if len(found) > 1} == {}
+
+
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+"""Of packages that are imported under another name."""
+OPTIONAL = {"core/testing/": "test", "plugins/trackers/": None}
+"""Folders that may import what is in an extra, and its name; None for that of the package."""
+
+
+def undeclared(root):
+    """Packages that are imported and not among the dependencies of the project, by file."""
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        project = tomllib.load(stream)["project"]
+
+    def names(requirements):
+        return {re.match(r"[\w.-]+", text)[0] for text in requirements}
+
+    extras = {extra: names(texts) for extra, texts in project["optional-dependencies"].items()}
+    needed, found = names(project["dependencies"]), {}
+    for path in sorted(path for tree in TREES for path in (root / tree).rglob("*.py")):
+        name = str(path.relative_to(root))
+        for top in {module.partition(".")[0] for module in imports(path)} - {
+            "genmod",
+            *sys.stdlib_module_names,
+        }:
+            package = DISTRIBUTIONS.get(top, top.replace("_", "-"))
+            folder = next((folder for folder in OPTIONAL if name.startswith(folder)), None)
+            extra = folder and extras.get(OPTIONAL[folder] or package, set())
+            if package not in needed | (extra or set()):
+                found.setdefault(name, set()).add(package)
+    return found
+
+
+def test_what_is_imported_is_declared(tmp_path):
+    assert undeclared(ROOT) == {}
+    for name, package in {"core/a.py": "pandas", "plugins/b.py": "mlflow", "cli/c.py": "pytest"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"def f():\n    from {package} import x\n")
+    assert undeclared(tmp_path) == {
+        "core/a.py": {"pandas"},
+        "plugins/b.py": {"mlflow"},
+        "cli/c.py": {"pytest"},
+    }
 
 
 HEAVY = ("torch", "torchvision", "numpy", "pydantic", "scipy", "sklearn", "PIL", "rich", "safetensors")
