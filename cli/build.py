@@ -10,6 +10,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names, option_names
+from genmod.defaults import RECIPE
 
 if TYPE_CHECKING:
     from genmod.spec import ModelSpec
@@ -31,7 +32,7 @@ def build(
             help="What to start from: a recipe, a TOML file, or - for TOML from the standard input.",
             autocompletion=component_names("recipe"),
         ),
-    ] = "vae",
+    ] = RECIPE,
     encoder: Annotated[str | None, _part("encoder", "From data to features.")] = None,
     posterior: Annotated[str | None, _part("posterior", "From features to q(z|x).")] = None,
     prior: Annotated[str | None, _part("prior", "The distribution p(z) of the latents.")] = None,

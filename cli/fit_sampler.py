@@ -9,6 +9,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names, option_names
 from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model
+from genmod.defaults import SAMPLER
 
 __all__ = ["fit_sampler"]
 
@@ -22,7 +23,7 @@ def fit_sampler(
             help="What is fitted, as `genmod list sampler` has it.",
             autocompletion=component_names("sampler"),
         ),
-    ] = "gmm",
+    ] = SAMPLER,
     set_: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,6 +8,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names
 from genmod.cli.outputs import DataRoot
+from genmod.defaults import DATASET, USUAL
 
 if TYPE_CHECKING:
     from genmod.model.compatibility import Cell
@@ -31,7 +32,7 @@ def grid(
     objective: Annotated[list[str] | None, _only("objective")] = None,
     data: Annotated[
         str, typer.Option(metavar="NAME", help="The dataset.", autocompletion=component_names("dataset"))
-    ] = "digits",
+    ] = DATASET,
     refused: Annotated[
         bool, typer.Option("--refused", help="Show what is refused instead, and why.")
     ] = False,
@@ -52,7 +53,7 @@ def grid(
     from genmod.model.compatibility import AXES, combinations, grid_spec
 
     given = dict(zip(AXES, (posterior, prior, divergence, objective), strict=True))
-    spec = grid_spec(("normal", "normal", "kl", "elbo"), (4,), data=data)
+    spec = grid_spec(tuple(USUAL.values()), (4,), data=data)
     info = open_dataset(spec, data_root).info
     cells = list(combinations(info, chosen={kind: names for kind, names in given.items() if names}))
     if json:

@@ -9,6 +9,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names, option_names
 from genmod.cli.outputs import open_data, open_model
+from genmod.defaults import METRIC
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ Metrics = Annotated[
         metavar="NAME",
         help="What to measure, as `genmod list metric` has it, with a value in brackets where it takes one; "
         "repeatable, or with commas between.",
-        show_default="elbo",
+        show_default=METRIC,
         autocompletion=component_names("metric"),
     ),
 ]
@@ -62,7 +63,7 @@ def measure_all(
     from genmod.evaluation import evaluate
     from genmod.evaluation.runner import make_metrics, parse_metrics
 
-    data, tables = _tables(parse_metrics(metrics or ["elbo"]), settings)
+    data, tables = _tables(parse_metrics(metrics or [METRIC]), settings)
     make_metrics(tables)
     specs = [read_spec(directory)[0] for directory in directories]
     kinds = {(spec.components["dataset"].name, str(spec.components["dataset"].options)) for spec in specs}

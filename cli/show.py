@@ -117,7 +117,8 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
 
 def _companions(kind: str, name: str) -> list[str]:
     """What else must be chosen, where the usual parts do not go with it."""
-    from genmod.model.compatibility import LATENTS, USUAL, companions
+    from genmod.defaults import USUAL
+    from genmod.model.compatibility import LATENTS, companions
 
     if kind not in USUAL:
         return []
@@ -187,7 +188,7 @@ def _print(document: dict[str, Any]) -> None:
     for label in ("aliases", "requires"):
         if document[label]:
             lines.append(f"{label}: {', '.join(document[label])}")
-    if document["description"]:
+    if document["description"] not in ("", document["summary"]):
         lines += ["", document["description"].replace("``", "`")]
     if document["reference"]:
         lines += ["", "reference:", *(f"  {line}" for line in document["reference"].splitlines())]

@@ -8,6 +8,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names, option_names
+from genmod.defaults import RECIPE
 
 __all__ = ["sweep"]
 
@@ -20,7 +21,7 @@ def sweep(
             help="What all runs start from; a file may have a table [sweep].",
             autocompletion=component_names("recipe"),
         ),
-    ] = "vae",
+    ] = RECIPE,
     set_: Annotated[
         list[str] | None,
         typer.Option(

@@ -10,7 +10,7 @@ from genmod.system.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from genmod.bundle.model import load, save
-    from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
+    from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit
     from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
     from genmod.errors import DataError, FileError, GenmodError, PluginError, UndefinedError, UsageError
     from genmod.evaluation import Evaluation, Row, Subject, Undefined, bits_per_dim, evaluate, mean_row
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from genmod.interfaces.prior import Prior
     from genmod.interfaces.sampler import Sampler
     from genmod.interfaces.tracker import Tracker
-    from genmod.model.assembly import open_dataset
+    from genmod.model.assembly import assemble, open_dataset
     from genmod.model.build import build, compose
     from genmod.model.fit_sampler import fit_sampler
     from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
     from genmod.options.schedule import Schedule
     from genmod.options.schema import Activation, Doc
     from genmod.spec import ComponentSpec, ModelSpec
+    from genmod.training.events import Event
     from genmod.training.settings import TrainSettings
     from genmod.training.train import train
 
@@ -48,6 +49,7 @@ __all__ = [
     "Doc",
     "Encoder",
     "Evaluation",
+    "Event",
     "Factor",
     "Features",
     "FileError",
@@ -66,6 +68,7 @@ __all__ = [
     "Sampler",
     "Schedule",
     "Split",
+    "SplitName",
     "Subject",
     "TensorSplit",
     "Terms",
@@ -74,6 +77,7 @@ __all__ = [
     "Undefined",
     "UndefinedError",
     "UsageError",
+    "assemble",
     "bits_per_dim",
     "bounded_log_scale",
     "build",
@@ -93,7 +97,7 @@ _public_name, __dir__ = names_on_demand(
     __name__,
     {
         "bundle.model": "load save",
-        "data.dataset": "Batch DataInfo Dataset Factor Split TensorSplit",
+        "data.dataset": "Batch DataInfo Dataset Factor Split SplitName TensorSplit",
         "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
         "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
         "evaluation": "Evaluation Row Subject Undefined bits_per_dim evaluate mean_row",
@@ -108,13 +112,14 @@ _public_name, __dir__ = names_on_demand(
         "interfaces.prior": "Prior",
         "interfaces.sampler": "Sampler",
         "interfaces.tracker": "Tracker",
-        "model.assembly": "open_dataset",
+        "model.assembly": "assemble open_dataset",
         "model.build": "build compose",
         "model.fit_sampler": "fit_sampler",
         "model.latent_variable": "GenerativeModel LatentVariableModel",
         "options.schedule": "Schedule",
         "options.schema": "Activation Doc",
         "spec": "ComponentSpec ModelSpec",
+        "training.events": "Event",
         "training.settings": "TrainSettings",
         "training.train": "train",
     },

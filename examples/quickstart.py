@@ -13,7 +13,6 @@ import torch
 
 import genmod
 from genmod.figures import reconstruction_grid, sample_grid
-from genmod.model.assembly import open_dataset
 
 parser = argparse.ArgumentParser(description="Build, train, measure and draw a variational autoencoder.")
 parser.add_argument("--steps", type=int, default=3000, help="optimizer steps")
@@ -28,7 +27,7 @@ print(
     f"{result.steps} steps in {result.seconds:.0f} s; the best weights are those of step {result.best_step}"
 )
 
-test = open_dataset(model.spec).split("test")
+test = genmod.open_dataset(model.spec).split("test")
 for row in genmod.evaluate(model, test).rows:
     print(f"{row.name:12} {row.value:8.3f} ± {row.standard_error:.3f} {row.unit}")
 

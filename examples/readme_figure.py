@@ -16,7 +16,6 @@ from pathlib import Path
 
 import genmod
 from genmod.figures import side_by_side
-from genmod.model.assembly import open_dataset
 
 parser = argparse.ArgumentParser(description="Draw an autoencoder next to a variational autoencoder.")
 parser.add_argument("--data", default="digits", help="a labelled image dataset: digits, mnist, fashion-mnist")
@@ -43,7 +42,7 @@ for recipe, title in (("autoencoder", "Autoencoder"), ("vae", "Variational autoe
         model, steps=arguments.steps, lr=2e-3, schedule="cosine", seed=arguments.seed, device="cpu"
     )
     print(f"{recipe}: {result.steps} steps in {result.seconds:.0f} s")
-    models[title], splits[title] = model, open_dataset(model.spec).split("test")
+    models[title], splits[title] = model, genmod.open_dataset(model.spec).split("test")
 
 arguments.out.parent.mkdir(parents=True, exist_ok=True)
 side_by_side(models, splits, seed=arguments.seed).savefig(arguments.out)

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 from genmod.bundle.directory import ModelDirectory, read_spec
+from genmod.defaults import SAMPLER
 from genmod.errors import FileError, GenmodError, UndefinedError, UsageError
 from genmod.interfaces.sampler import Origin, Sampler
 from genmod.options.schema import validate
@@ -123,7 +124,7 @@ def _read(directory: Path) -> tuple[Origin, str, Path]:
             raise ValueError(f"its state is in {file!r}")
         return Origin.from_json(plain), str(plain["state"]), own_path(folder, file)
     except (GenmodError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise FileError(f"{path} is damaged: {error!r}", hint=_fit_line(directory, "gmm")) from None
+        raise FileError(f"{path} is damaged: {error!r}", hint=_fit_line(directory, SAMPLER)) from None
 
 
 def read_sampler(
@@ -181,4 +182,4 @@ def read_sampler(
 
 def _fit_line(directory: Path, name: str) -> str:
     place = shlex.quote(str(directory))
-    return f"genmod fit-sampler {place} --sampler {name or 'gmm'}{' --overwrite' if name else ''}"
+    return f"genmod fit-sampler {place} --sampler {name or SAMPLER}{' --overwrite' if name else ''}"

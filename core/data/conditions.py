@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod.data.dataset import Batch, DataInfo
+from genmod.defaults import LABELLED
 from genmod.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ class Conditions:
         if unknown:
             raise UsageError(
                 f"the data have no {', '.join(map(repr, unknown))} to condition on",
-                hint=f"they have: {', '.join(values)}"
-                if values
-                else "choose data with labels: --data digits",
+                hint=f"they have: {', '.join(values)}" if values else f"choose data with labels: {LABELLED}",
             )
         self.values = {name: values[name] for name in names}
         self._factors = [factor.name for factor in data.factors]

@@ -1,19 +1,43 @@
 """Numbers about a model, each with its definition and its uncertainty."""
 
-from genmod.evaluation.bits import bits_per_dim
-from genmod.evaluation.neighbours import nearest
+from genmod.evaluation.bits import bits_per_dim, no_bits, spread
+from genmod.evaluation.featured import (
+    Compared,
+    FeaturesName,
+    FromSource,
+    SampleCount,
+    WithNoise,
+    checked_features,
+    compared,
+    featured,
+)
+from genmod.evaluation.neighbours import distances_by_rows, nearest, squared_distances
 from genmod.evaluation.row import Evaluation, Row, Undefined, mean_row
 from genmod.evaluation.runner import evaluate
-from genmod.evaluation.subject import Coded, Subject
+from genmod.evaluation.subject import CHUNK, Coded, Part, Subject
 
 __all__ = [
+    "CHUNK",
     "Coded",
+    "Compared",
     "Evaluation",
+    "FeaturesName",
+    "FromSource",
+    "Part",
     "Row",
+    "SampleCount",
     "Subject",
     "Undefined",
+    "WithNoise",
     "bits_per_dim",
+    "checked_features",
+    "compared",
+    "distances_by_rows",
     "evaluate",
+    "featured",
     "mean_row",
     "nearest",
+    "no_bits",
+    "spread",
+    "squared_distances",
 ]

@@ -10,6 +10,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genmod.data.dataset import Split
+from genmod.defaults import FEATURES
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.subject import CHUNK, Subject
 from genmod.interfaces.features import Features
@@ -170,19 +171,19 @@ def usual_features(subject: Subject) -> str:
     """
     data = subject.model.data
     if data.shape == (1, 8, 8) and data.high < float("inf") and data.low > -float("inf"):
-        return "digits-cnn"
+        return FEATURES["8×8"]
     try:
         train = subject.of("train")
     except UndefinedError:
-        return "pixel"
+        return FEATURES["unfitted"]
     if (
         data.is_image
         and data.shape[1] >= 8
         and data.shape[2] >= 8
         and train.__getitems__([0]).labels is not None
     ):
-        return "classifier"
-    return "pca"
+        return FEATURES["classes"]
+    return FEATURES["any"]
 
 
 def is_training_split(subject: Subject) -> bool:

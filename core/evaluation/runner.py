@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from genmod.data.dataset import Dataset, Split, SplitName
+from genmod.defaults import METRIC
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.row import Evaluation, Row, Undefined
 from genmod.evaluation.subject import Subject
@@ -28,7 +29,7 @@ _NAMED = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<value>[^\[\]]*)\])?")
 def evaluate(
     model: LatentVariableModel,
     data: Split | Dataset,
-    metrics: MetricName | Sequence[MetricName] = "elbo",
+    metrics: MetricName | Sequence[MetricName] = METRIC,
     *,
     split: SplitName = "test",
     seed: int = 0,

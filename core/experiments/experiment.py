@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from genmod.defaults import METRIC
 from genmod.errors import UsageError
 from genmod.model.build import compose
 from genmod.registry.lookup import current_registry
@@ -104,7 +105,7 @@ class Reproduction:
     @property
     def metrics(self) -> list[Any]:
         """What is measured of each model."""
-        return list(self.part("evaluate").get("metrics", ["elbo"]))
+        return list(self.part("evaluate").get("metrics", [METRIC]))
 
     @property
     def seeds(self) -> list[int]:

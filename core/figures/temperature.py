@@ -5,6 +5,7 @@ import math
 from torch import Tensor
 from torch.distributions import Independent, LowRankMultivariateNormal, MultivariateNormal, Normal
 
+from genmod.defaults import NORMAL_SAMPLER
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
@@ -72,7 +73,7 @@ def tempered(
         raise UndefinedError(
             f"latents from the {origin_of_latents(model, source)}, have no temperature: their distribution is not normal",
             hint="leave --temperature out, or draw them from a normal one: --from prior, or a sampler: "
-            "genmod fit-sampler --sampler gaussian",
+            f"genmod fit-sampler {NORMAL_SAMPLER}",
         )
     mean = p.mean.to(z)
     return mean + temperature * (z - mean)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, kl_divergence
 
+from genmod.defaults import ESTIMATED_KL, NORMAL_LATENTS, USUAL
 from genmod.errors import UndefinedError
 
 __all__ = ["Divergence", "check_draws", "draws_of", "known_kl"]
@@ -71,7 +72,7 @@ class Divergence(nn.Module, ABC):
         """
         raise UndefinedError(
             f"{type(self).__name__} between {type(q).__name__} and {type(p).__name__} does not fall apart into dimensions",
-            hint="use a divergence that does, such as --divergence kl with --posterior normal --prior normal",
+            hint=f"use a divergence that does, such as --divergence {USUAL['divergence']} with {NORMAL_LATENTS}",
         )
 
     def by_part(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
@@ -126,5 +127,5 @@ def check_draws(q: Distribution, p: Distribution) -> None:
     if p.log_prob(torch.empty(1, *q.batch_shape, *q.event_shape)).requires_grad:
         raise UndefinedError(
             f"the prior, a {type(p).__name__}, is learned, but its draws cannot be differentiated",
-            hint="choose a divergence that uses its density (--divergence kl-mc), or a prior that is not learned",
+            hint=f"choose a divergence that uses its density ({ESTIMATED_KL}), or a prior that is not learned",
         )

@@ -10,6 +10,7 @@ from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import SplitName
+from genmod.defaults import SAMPLER
 from genmod.errors import UndefinedError, UsageError
 from genmod.spec import ComponentSpec
 from genmod.system.tensors import fingerprint
@@ -188,6 +189,6 @@ class WithSampler(nn.Module):
         if sampler is None and source == "sampler":
             raise UndefinedError(
                 "no sampler was fitted to the codes of this model",
-                hint="fit one: genmod fit-sampler --sampler gmm",
+                hint=f"fit one: genmod fit-sampler --sampler {SAMPLER}",
             )
         return sampler

@@ -11,7 +11,8 @@ from torch.distributions.constraints import Constraint
 
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
-from genmod.data.missing import Marginal
+from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECIPE, RECONSTRUCTION
+from genmod.distributions.marginal import Marginal
 from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import to_json, validate_many
@@ -41,7 +42,7 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
     if missing:
         raise UsageError(
             f"no {', '.join(missing)} chosen",
-            hint="start from a recipe, which has all parts: genmod build vae",
+            hint=f"start from a recipe, which has all parts: genmod build {RECIPE}",
         )
     found = {kind: find_recorded(registry, kind, part) for kind, part in spec.components.items()}
     classes = {kind: provided.load() for kind, provided in found.items()}
@@ -210,24 +211,24 @@ def check_traits(model: LatentVariableModel) -> None:
     if outside is not None:
         raise UsageError(
             f"decoder {names['decoder']!r} has a density on {decoder.support}, but the data have values such as {outside:g}",
-            hint="choose a decoder for such data, for example --decoder gaussian",
+            hint=f"choose a decoder for such data, for example {REAL_VALUES}",
         )
     objective, divergence = model.objective, model.divergence
     if divergence.needs_prior and not objective.uses_divergence:
         raise UsageError(
             f"objective {names['objective']!r} would ignore divergence {names['divergence']!r}",
-            hint="choose --divergence none, or --objective elbo",
+            hint=f"choose {IGNORED}, or {BOUND}",
         )
     without = model.missing_densities()
     if objective.needs_densities and without:
         raise UsageError(
             f"objective {names['objective']!r} needs densities, but {without.removeprefix('its ')}",
-            hint="choose parts that have one (--posterior normal --prior normal), or --objective reconstruction",
+            hint=f"choose parts that have one ({NORMAL_LATENTS}), or {RECONSTRUCTION}",
         )
     if divergence.needs_densities and not (posterior.has_density and prior.has_density):
         raise UsageError(
             f"divergence {names['divergence']!r} needs densities, but {without.removeprefix('its ')}",
-            hint="choose --divergence none, or --posterior normal --prior normal",
+            hint=f"choose {IGNORED}, or {NORMAL_LATENTS}",
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genmod.defaults import RECIPE
 from genmod.errors import UsageError
 from genmod.registry.lookup import Registry, current_registry
 from genmod.spec import SPEC_KINDS, ModelSpec
@@ -47,7 +48,7 @@ def compose(
         {'hidden': [64]}
     """
     registry = registry or current_registry()
-    found = registry.find("recipe", recipe or "vae")
+    found = registry.find("recipe", recipe or RECIPE)
     spec = ModelSpec.from_toml(
         found.text(), recipe=found.component.name, where=f"recipe {found.component.name!r}"
     )
@@ -68,7 +69,7 @@ def compose(
 
 
 def build(
-    recipe: str = "vae",
+    recipe: str = RECIPE,
     *,
     data: Any = None,
     latent: int | str | tuple[int, ...] | None = None,

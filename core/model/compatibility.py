@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from genmod.data.dataset import DataInfo
+from genmod.defaults import BARE, DATASET, DECODER, RECIPE, SMALL, USUAL
 from genmod.errors import GenmodError
 from genmod.model.assembly import blueprint, check_traits, unvalidated
 from genmod.model.build import compose
@@ -18,17 +19,12 @@ from genmod.options.schema import validate
 from genmod.registry.lookup import Registry, current_registry
 from genmod.spec import ModelSpec
 
-__all__ = ["AXES", "LATENTS", "USUAL", "Cell", "combinations", "companions", "grid_spec"]
-
-USUAL = {"posterior": "normal", "prior": "normal", "divergence": "kl", "objective": "elbo"}
-"""What most others go with."""
+__all__ = ["AXES", "LATENTS", "Cell", "combinations", "companions", "grid_spec"]
 
 AXES = tuple(USUAL)
 
 LATENTS: tuple[tuple[int, ...], ...] = ((4,), (3, 4))
 """Shapes of latents that are tried: vectors, and groups of classes."""
-
-_SMALL = {"name": "mlp", "hidden": [8]}
 
 
 @dataclass(frozen=True)
@@ -66,8 +62,8 @@ def grid_spec(
     names: Sequence[str],
     latent: tuple[int, ...],
     *,
-    decoder: Any = "bernoulli",
-    data: str = "digits",
+    decoder: Any = None,
+    data: str = DATASET,
     registry: Registry | None = None,
 ) -> ModelSpec:
     """A small model of four parts by name, in the order of :data:`AXES`.
@@ -76,11 +72,9 @@ def grid_spec(
         >>> grid_spec(("normal", "normal", "kl", "elbo"), (4,)).components["encoder"].options
         {'hidden': [8]}
     """
-    if decoder == "bernoulli":
-        decoder = {"name": "bernoulli", "binarize": "dynamic"}
     parts = dict(zip(AXES, names, strict=True))
-    components = {**parts, "encoder": _SMALL, "network": _SMALL, "decoder": decoder, "dataset": data}
-    return compose("vae", components=components, latent=latent, registry=registry)
+    components = {**parts, "encoder": SMALL, "network": SMALL, "decoder": decoder or DECODER, "dataset": data}
+    return compose(RECIPE, components=components, latent=latent, registry=registry)
 
 
 def combinations(
@@ -179,7 +173,7 @@ def _pair(
     """The model of a posterior and a prior alone, or why there is none."""
     errors = []
     for latent in LATENTS:
-        spec = grid_spec((posterior, prior, "none", "reconstruction"), latent, registry=registry)
+        spec = grid_spec((posterior, prior, *BARE.values()), latent, registry=registry)
         try:
             return blueprint(spec, data, registry=registry), latent, GenmodError("")
         except GenmodError as error:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Dataset, Split
+from genmod.defaults import REAL_LATENTS, SAMPLER
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
 from genmod.model.latent_variable import LatentVariableModel
@@ -30,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 def fit_sampler(
     model: LatentVariableModel,
     data: Dataset | None = None,
-    sampler: str | Mapping[str, Any] | ComponentSpec = "gmm",
+    sampler: str | Mapping[str, Any] | ComponentSpec = SAMPLER,
     *,
     codes: Codes = "draws",
     seed: int = 0,
@@ -191,5 +192,5 @@ def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> N
     if bool(sampler.support.check(anywhere).all()) and not bool(support.check(anywhere).all()):
         raise UsageError(
             f"the latents of this model lie in {support}, and sampler {name!r} draws any real numbers",
-            hint="sample from the prior, which draws such latents; or build a model with --posterior normal",
+            hint=f"sample from the prior, which draws such latents; or build a model with {REAL_LATENTS}",
         )

@@ -10,7 +10,9 @@ from torch.distributions import Distribution
 
 from genmod.data.conditions import Conditions, Given, joined
 from genmod.data.dataset import Batch, DataInfo
-from genmod.data.missing import Marginal, marked, stand_in
+from genmod.data.missing import marked, stand_in
+from genmod.defaults import NORMAL_LATENTS, USUAL
+from genmod.distributions.marginal import Marginal
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
@@ -314,7 +316,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         if reason:
             raise UndefinedError(
                 f"this model has no {what}: {reason}",
-                hint="build one that has, for example: genmod build --posterior normal --prior normal --divergence kl",
+                hint=f"build one that has, for example: genmod build {NORMAL_LATENTS} --divergence {USUAL['divergence']}",
             )
 
     def _repr_html_(self) -> str:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import nn
 
+from genmod.defaults import VECTORS
 from genmod.errors import UsageError
 
 __all__ = ["Norm", "default_channels", "halvings", "image_shape", "norm_layer"]
@@ -24,7 +25,7 @@ def image_shape(shape: tuple[int, ...], who: str) -> tuple[int, int, int]:
     if len(shape) < 3 or min(shape[-2:]) < 8:
         raise UsageError(
             f"{who} works on images (channels, height, width) of at least 8×8; these data have shape {shape}",
-            hint="use fully connected layers: --encoder mlp",
+            hint=f"use fully connected layers: {VECTORS}",
         )
     channels = 1
     for n in shape[:-2]:

@@ -1,10 +1,6 @@
 """Options of components: declared by signatures, validated once. No torch."""
 
 from genmod.options.schedule import Schedule
-from genmod.options.schema import Activation, Doc
+from genmod.options.schema import Activation, Doc, Text, validate
 
-__all__ = [
-    "Activation",
-    "Doc",
-    "Schedule",
-]
+__all__ = ["Activation", "Doc", "Schedule", "Text", "validate"]

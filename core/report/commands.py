@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genmod.data.dataset import DataInfo
+from genmod.defaults import RECIPE
 from genmod.errors import GenmodError
 from genmod.model.assembly import blueprint, resolve
 from genmod.model.build import compose
@@ -71,7 +72,7 @@ def train_command(settings: Mapping[str, Any], directory: Path) -> str:
 
 def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
     """Raises GenmodError where the recipe cannot be looked up or what was found gives another model."""
-    recipe = spec.recipe or "vae"
+    recipe = spec.recipe or RECIPE
     bare = compose(recipe)
     start = resolve(bare)
     parts = {kind: part for kind, part in spec.components.items() if kind != "network"}
@@ -89,7 +90,7 @@ def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
     if not _same(_again(spec, data, named, settings), spec, tuple(spec.components)):
         raise GenmodError("the recipe gives another model")
     return [
-        *([recipe] if recipe != "vae" else []),
+        *([recipe] if recipe != RECIPE else []),
         *_words(spec, named, settings, said=bare.latent == spec.latent),
     ]
 
@@ -105,7 +106,7 @@ def _again(
     spec: ModelSpec, data: DataInfo, named: Mapping[str, str], settings: Mapping[str, Any]
 ) -> ModelSpec:
     composed = compose(
-        spec.recipe or "vae",
+        spec.recipe or RECIPE,
         components=named,
         latent=spec.latent,
         condition=spec.condition,

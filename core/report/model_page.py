@@ -9,6 +9,7 @@ from typing import Any
 from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import load
 from genmod.data.dataset import Dataset, SplitName
+from genmod.defaults import METRIC
 from genmod.errors import DataError, GenmodError, UndefinedError
 from genmod.evaluation import Evaluation, evaluate
 from genmod.evaluation.runner import MetricName
@@ -99,7 +100,7 @@ def look_at(
     examples = dataset.split(split)
     if len(examples) == 0:
         raise DataError(f"the {split} split has no examples")
-    wanted = list(dict.fromkeys(["elbo", *(m for m in metrics if isinstance(m, str))]))
+    wanted = list(dict.fromkeys([METRIC, *(m for m in metrics if isinstance(m, str))]))
     wanted += [m for m in metrics if not isinstance(m, str)]  # type: ignore[misc]
     evaluation = evaluate(model, dataset, wanted, split=split, seed=seed, on_progress=on_progress)
     painter = Painter(

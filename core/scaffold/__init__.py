@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from genmod.defaults import METRIC_OF_FEATURES
 from genmod.errors import FileError, UsageError
 from genmod.registry.component import KINDS, Component
 from genmod.registry.discovery import OWN_DISTRIBUTION
@@ -239,7 +240,7 @@ def _table(kinds: Sequence[str], name: str, package: str) -> str:
     flags["tracker"] = f"genmod train --tracker {name}"
     flags["sampler"] = f"genmod fit-sampler --sampler {name}"
     flags["metric"] = f"genmod evaluate --metric {name}"
-    flags["features"] = f"genmod evaluate --metric 'fid[{name}]'"
+    flags["features"] = f"genmod evaluate --metric '{METRIC_OF_FEATURES}[{name}]'"
     flags["reproduction"] = f"genmod reproduce {name}"
     rows = [
         f"| {kind} `{name}` | {_SUMMARIES[kind]} | `{flags.get(kind, f'genmod build --{kind} {name}')}` |"

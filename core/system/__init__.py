@@ -1,1 +1,36 @@
 """Files, processes, devices and random streams."""
+
+from typing import TYPE_CHECKING
+
+from genmod.system.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from genmod.system.files import write_bytes
+    from genmod.system.memory import bytes_per_row
+    from genmod.system.noise import drawn_on_cpu
+    from genmod.system.parallel import batch_mean, gather_batch
+    from genmod.system.random import seed_for, seeded
+    from genmod.system.tensors import checksum
+
+__all__ = [
+    "batch_mean",
+    "bytes_per_row",
+    "checksum",
+    "drawn_on_cpu",
+    "gather_batch",
+    "seed_for",
+    "seeded",
+    "write_bytes",
+]
+
+__getattr__, __dir__ = names_on_demand(
+    __name__,
+    {
+        "files": "write_bytes",
+        "memory": "bytes_per_row",
+        "noise": "drawn_on_cpu",
+        "parallel": "batch_mean gather_batch",
+        "random": "seed_for seeded",
+        "tensors": "checksum",
+    },
+)

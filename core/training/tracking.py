@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
+from genmod.defaults import TRACKER
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.tracker import Tracker
 from genmod.options.schema import Text, validate
@@ -14,8 +15,6 @@ from genmod.options.text import parse_call
 from genmod.registry.lookup import current_registry
 
 __all__ = ["Tracking"]
-
-_ALWAYS = "jsonl"
 
 
 class Tracking:
@@ -52,7 +51,7 @@ class Tracking:
             return
         if since:
             self.rows = [row for row in ModelDirectory(directory).read_rows() if row["step"] <= since]
-        self._trackers = {name: _open(name, directory, run) for name in dict.fromkeys((_ALWAYS, *trackers))}
+        self._trackers = {name: _open(name, directory, run) for name in dict.fromkeys((TRACKER, *trackers))}
 
     def begin(self) -> None:
         """Start all trackers; nothing is written before.
@@ -95,7 +94,7 @@ class Tracking:
             try:
                 act(tracker)
             except Exception as error:
-                if name == _ALWAYS:
+                if name == TRACKER:
                     raise
                 del self._trackers[name]
                 self._warn(f"tracker {name!r} failed and gets no more rows: {error!r}")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from genmod.errors import DataError
+from genmod import DataError
 
 __all__ = ["arranged", "array_names", "read_arrays", "stored_counts", "stored_values"]
 

@@ -8,7 +8,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from genmod.errors import DataError
+from genmod import DataError
 
 __all__ = ["fetch", "locate"]
 

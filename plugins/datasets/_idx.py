@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genmod.errors import DataError
+from genmod import DataError
 
 __all__ = ["read_idx"]
 

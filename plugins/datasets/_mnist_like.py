@@ -9,9 +9,7 @@ from typing import Annotated, ClassVar
 import torch
 from annotated_types import Interval
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
-from genmod.errors import DataError
-from genmod.options.schema import Doc
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, SplitName, TensorSplit
 from genmod.plugins.datasets._files import fetch
 from genmod.plugins.datasets._idx import read_idx
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genmod.data.dataset import SplitName
+from genmod import SplitName
 
 __all__ = ["mixed", "mixed_text", "shuffled", "split_of"]
 

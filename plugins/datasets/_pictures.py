@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from genmod.errors import DataError
+from genmod import DataError
 
 __all__ = ["SUFFIXES", "read_picture", "size_of"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from genmod.errors import DataError
+from genmod import DataError
 
 __all__ = ["RowFile", "npy_rows", "safetensors_rows"]
 

@@ -11,9 +11,7 @@ from typing import Annotated, final
 import torch
 from annotated_types import Interval
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
-from genmod.errors import DataError
-from genmod.options.schema import Doc
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, SplitName, TensorSplit
 from genmod.plugins.datasets._files import fetch
 
 __all__ = ["CIFAR10"]

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
-from genmod.options.schema import Doc
+from genmod import Batch, DataInfo, Dataset, Doc, SplitName, TensorSplit
 from genmod.plugins.datasets._order import shuffled
 
 __all__ = ["Digits"]

@@ -10,9 +10,7 @@ from typing import Annotated, Literal, TypeVar, final
 import torch
 from annotated_types import Interval
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, Split, SplitName
-from genmod.errors import DataError
-from genmod.options.schema import Doc
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
 from genmod.plugins.datasets._files import locate
 from genmod.plugins.datasets._order import mixed_text, split_of
 from genmod.plugins.datasets._pictures import SUFFIXES, read_picture, size_of

@@ -12,9 +12,7 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, SplitName, TensorSplit
-from genmod.errors import DataError
-from genmod.options.schema import Doc
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, SplitName, TensorSplit
 from genmod.plugins.datasets._array_files import (
     arranged,
     array_names,

@@ -13,9 +13,7 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, Split, SplitName
-from genmod.errors import DataError
-from genmod.options.schema import Doc
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
 from genmod.plugins.datasets._array_files import stored_values
 from genmod.plugins.datasets._files import locate
 from genmod.plugins.datasets._order import shuffled

@@ -11,9 +11,7 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName
-from genmod.errors import DataError
-from genmod.options.schema import Doc
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, Split, SplitName
 from genmod.plugins.datasets._order import mixed
 
 __all__ = ["Sprites"]

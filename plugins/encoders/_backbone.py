@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import interpolate
 
-from genmod.errors import FileError, UsageError
-from genmod.nn.weights import initial_weights
+from genmod import FileError, UsageError
+from genmod.nn import initial_weights
 
 __all__ = ["Backbone", "expected_size", "headless", "intermediate", "load_weights", "torchvision_model"]
 

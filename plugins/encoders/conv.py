@@ -6,12 +6,9 @@ from typing import Annotated, final
 from annotated_types import Ge, Gt, MinLen
 from torch import Tensor, nn
 
-from genmod.interfaces.encoder import Encoder
-from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
-from genmod.nn.layers import activation as activation_layer
-from genmod.nn.layers import mlp
-from genmod.options.schema import Activation, Doc
-from genmod.spec import ComponentSpec
+from genmod import Activation, ComponentSpec, Doc, Encoder
+from genmod.nn import Norm, default_channels, halvings, image_shape, mlp, norm_layer
+from genmod.nn import activation as activation_layer
 
 __all__ = ["ConvEncoder"]
 

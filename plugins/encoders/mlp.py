@@ -1,15 +1,14 @@
 """Fully connected encoder."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
 from annotated_types import Gt
 from torch import Tensor
 
-from genmod.interfaces.encoder import Encoder
-from genmod.nn.layers import flat_size, mlp
-from genmod.options.schema import Activation, Doc
-from genmod.spec import ComponentSpec
+from genmod import Activation, ComponentSpec, Doc, Encoder
+from genmod.nn import mlp
 
 __all__ = ["MlpEncoder"]
 
@@ -47,7 +46,7 @@ class MlpEncoder(Encoder):
         self.hidden = tuple(hidden)
         self.activation: Activation = activation
         self.compress = compress
-        sizes = (flat_size(data_shape), *self.hidden)
+        sizes = (math.prod(data_shape), *self.hidden)
         self.feature_shape = (sizes[-1],)
         self.layers = mlp(sizes, activation, end_with_activation=True)
 

@@ -6,10 +6,8 @@ from typing import Annotated, final
 from annotated_types import Gt
 from torch import Tensor
 
-from genmod.errors import UsageError
-from genmod.interfaces.encoder import Encoder
-from genmod.nn.convolution import image_shape
-from genmod.options.schema import Doc
+from genmod import ComponentSpec, Doc, Encoder, UsageError
+from genmod.nn import image_shape
 from genmod.plugins.encoders._backbone import (
     Backbone,
     expected_size,
@@ -17,7 +15,6 @@ from genmod.plugins.encoders._backbone import (
     load_weights,
     torchvision_model,
 )
-from genmod.spec import ComponentSpec
 
 __all__ = ["PretrainedEncoder"]
 

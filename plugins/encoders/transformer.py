@@ -1,16 +1,22 @@
 """Transformer encoder over patches of images."""
 
-from typing import Annotated, final
+from typing import final
 
-from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from genmod.interfaces.encoder import Encoder
-from genmod.nn.convolution import image_shape
-from genmod.options.schema import Activation, Doc
-from genmod.plugins.networks._patches import blocks, grid_of, positions
-from genmod.spec import ComponentSpec
+from genmod import ComponentSpec, Encoder
+from genmod.nn import image_shape
+from genmod.plugins.networks._patches import (
+    Depth,
+    Heads,
+    PatchSide,
+    Width,
+    WithinBlocks,
+    blocks,
+    grid_of,
+    positions,
+)
 
 __all__ = ["TransformerEncoder"]
 
@@ -40,14 +46,11 @@ class TransformerEncoder(Encoder):
         self,
         data_shape: tuple[int, ...],
         *,
-        patch: Annotated[
-            Annotated[int, Gt(0)] | None,
-            Doc("side of a patch in pixels; by default an eighth of the shorter side, and at least 2"),
-        ] = None,
-        width: Annotated[int, Gt(0), Doc("numbers for each patch")] = 128,
-        depth: Annotated[int, Gt(0), Doc("blocks of attention")] = 4,
-        heads: Annotated[int, Gt(0), Doc("heads of each attention, among which the width is divided")] = 4,
-        activation: Annotated[Activation, Doc("function within each block")] = "gelu",
+        patch: PatchSide = None,
+        width: Width = 128,
+        depth: Depth = 4,
+        heads: Heads = 4,
+        activation: WithinBlocks = "gelu",
     ) -> None:
         super().__init__(data_shape)
         inputs, self.height, self.width = image_shape(data_shape, "encoder transformer")

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from torch import Tensor, nn
 
-from genmod import DataInfo, FileError, UndefinedError, UsageError
-from genmod.nn.weights import initial_weights
+from genmod import DataInfo, Doc, FileError, UndefinedError, UsageError
+from genmod.nn import initial_weights
 
 __all__ = [
+    "WeightsFile",
     "check_images",
     "file_checksum",
     "fill",
@@ -18,6 +20,8 @@ __all__ = [
     "stored_weights",
     "three_colours",
 ]
+
+WeightsFile = Annotated[Path | None, Doc("the weights, a .safetensors file; without it there are none")]
 
 
 def check_images(data: DataInfo, who: str, *, least: int = 8, channels: tuple[int, ...] = (1, 3)) -> None:
@@ -106,6 +110,6 @@ def file_checksum(tensors: dict[str, Tensor]) -> str:
         >>> file_checksum({"a": torch.zeros(1)})
         '309fb866'
     """
-    from genmod.system.tensors import checksum
+    from genmod.system import checksum
 
     return checksum(tensors)[:8]

@@ -7,10 +7,9 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from genmod import DataInfo, Doc, UsageError
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Doc, Features, UsageError
 from genmod.plugins.features._images import check_images, from_zero_to_one
-from genmod.system.random import seeded
+from genmod.system import seeded
 
 __all__ = ["ClassifierFeatures"]
 

@@ -1,15 +1,14 @@
 """What DINOv2 sees."""
 
-from pathlib import Path
-from typing import Annotated, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
-from genmod import DataInfo, Doc, FileError
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Features, FileError
 from genmod.plugins.features._images import (
+    WeightsFile,
     check_images,
     file_checksum,
     fill,
@@ -59,14 +58,7 @@ class DinoFeatures(Features):
         "features 'dino' need a file of weights, and none was given"
     """
 
-    def __init__(
-        self,
-        data: DataInfo,
-        *,
-        weights: Annotated[
-            Path | None, Doc("the weights, a .safetensors file; without it there are none")
-        ] = None,
-    ) -> None:
+    def __init__(self, data: DataInfo, *, weights: WeightsFile = None) -> None:
         check_images(data, "dino", least=2)
         tensors = read_weights(weights, "dino", _HOW)
         super().__init__(data)

@@ -1,15 +1,14 @@
 """What the Inception network sees, for scores as they are published."""
 
-from pathlib import Path
-from typing import Annotated, final
+from typing import final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
-from genmod import DataInfo, Doc
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Features
 from genmod.plugins.features._images import (
+    WeightsFile,
     check_images,
     file_checksum,
     fill,
@@ -58,14 +57,7 @@ class InceptionFeatures(Features):
         "features 'inception' need a file of weights, and none was given"
     """
 
-    def __init__(
-        self,
-        data: DataInfo,
-        *,
-        weights: Annotated[
-            Path | None, Doc("the weights, a .safetensors file; without it there are none")
-        ] = None,
-    ) -> None:
+    def __init__(self, data: DataInfo, *, weights: WeightsFile = None) -> None:
         check_images(data, "inception", least=2)
         tensors = read_weights(weights, "inception", _HOW)
         classes = len(tensors.get("fc.weight", ()))

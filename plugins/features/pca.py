@@ -6,8 +6,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import DataInfo, Doc, UsageError
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Doc, Features, UsageError
 
 __all__ = ["PcaFeatures"]
 

@@ -4,8 +4,7 @@ from typing import final
 
 from torch import Tensor
 
-from genmod import DataInfo
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Features
 
 __all__ = ["PixelFeatures"]
 

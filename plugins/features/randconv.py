@@ -4,8 +4,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from genmod import DataInfo
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Features
 from genmod.plugins.features._images import check_images, from_zero_to_one, stored_weights, three_colours
 
 __all__ = ["RandconvFeatures", "random_network"]

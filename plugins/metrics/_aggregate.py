@@ -3,15 +3,23 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from genmod.errors import UndefinedError
-from genmod.evaluation.subject import CHUNK, Subject
+from genmod import Doc, Subject, UndefinedError
+from genmod.evaluation import CHUNK
 
-__all__ = ["Aggregate", "aggregate", "pairwise_log_prob"]
+__all__ = ["Aggregate", "ExampleCount", "aggregate", "pairwise_log_prob"]
+
+ExampleCount = Annotated[
+    int | None,
+    Ge(2),
+    Doc("as many, chosen at random; 10,000 unless given, 2,000 where posteriors are not independent normals"),
+]
 
 _PAIRS = 2**23
 """Densities of a draw under a posterior that are held at a time: 64 MiB."""

@@ -10,10 +10,9 @@ from torch import Tensor
 from torch.distributions import biject_to
 from torch.distributions.constraints import Constraint
 
-from genmod.errors import UndefinedError
-from genmod.model.latent_variable import LatentVariableModel
+from genmod import LatentVariableModel, UndefinedError
 from genmod.plugins.metrics._hmc import State, hmc_move
-from genmod.system.noise import drawn_on_cpu
+from genmod.system import drawn_on_cpu
 
 __all__ = ["Annealed", "Path", "Start", "anneal", "anneal_back", "schedule"]
 

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from genmod.errors import UsageError
+from genmod import UsageError
 
 __all__ = ["auroc"]
 

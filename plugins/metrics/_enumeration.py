@@ -7,9 +7,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
 
-from genmod.errors import UndefinedError
-from genmod.model.latent_variable import LatentVariableModel
-from genmod.system.memory import bytes_per_row
+from genmod import LatentVariableModel, UndefinedError
+from genmod.system import bytes_per_row
 
 __all__ = ["log_marginal", "states"]
 

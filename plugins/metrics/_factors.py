@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from genmod.errors import DataError, UndefinedError
+from genmod import DataError, UndefinedError
 
 __all__ = ["Array", "Coding", "Score", "checked", "groups", "halves"]
 

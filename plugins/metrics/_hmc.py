@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genmod.system.noise import drawn_on_cpu
+from genmod.system import drawn_on_cpu
 
 __all__ = ["State", "hmc_move", "leapfrog"]
 

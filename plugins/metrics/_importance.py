@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.model.latent_variable import LatentVariableModel
-from genmod.system.memory import bytes_per_row
-from genmod.system.noise import drawn_on_cpu
+from genmod import LatentVariableModel
+from genmod.system import bytes_per_row, drawn_on_cpu
 
 __all__ = ["Bounds", "LogMeanExp", "importance_bounds", "rows_that_fit"]
 

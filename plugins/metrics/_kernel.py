@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from genmod.evaluation.neighbours import squared_distances
+from genmod.evaluation import squared_distances
 from genmod.plugins.metrics._frechet import Distance
 
 __all__ = ["Kernel", "gaussian", "mmd", "polynomial"]

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
-from genmod.data.missing import Marginal
-from genmod.errors import UndefinedError
-from genmod.model.latent_variable import LatentVariableModel
+from genmod import LatentVariableModel, UndefinedError
+from genmod.distributions import Marginal
 
 __all__ = ["LinearGaussian", "linear_gaussian"]
 

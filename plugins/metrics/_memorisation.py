@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from genmod.evaluation.neighbours import nearest
+from genmod.evaluation import nearest
 from genmod.plugins.metrics._frechet import Distance
 from genmod.plugins.metrics._two_sample import rank_sums
 

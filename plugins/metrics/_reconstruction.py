@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from genmod.evaluation.subject import Subject
+from genmod import Subject, UndefinedError
 
 __all__ = ["bounded_range", "reconstructions"]
-
-from genmod.errors import UndefinedError
 
 
 def reconstructions(subject: Subject) -> Iterator[tuple[Tensor, Tensor]]:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genmod.evaluation.neighbours import nearest, squared_distances
+from genmod.evaluation import nearest, squared_distances
 from genmod.plugins.metrics._kernel import gaussian
 
 __all__ = ["Verdict", "classifier_test", "kernel_test", "rank_sums", "usual_distance"]

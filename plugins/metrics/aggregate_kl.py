@@ -1,12 +1,10 @@
 """How far the codes of all examples together are from the prior."""
 
 from collections.abc import Iterator
-from typing import Annotated, final
+from typing import final
 
-from annotated_types import Ge
-
-from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.plugins.metrics._aggregate import aggregate
+from genmod import Metric, Row, Subject, Undefined, UndefinedError, mean_row
+from genmod.plugins.metrics._aggregate import ExampleCount, aggregate
 
 __all__ = ["AggregateKL"]
 
@@ -36,17 +34,7 @@ class AggregateKL(Metric):
 
     main = "examples"
 
-    def __init__(
-        self,
-        *,
-        examples: Annotated[
-            int | None,
-            Ge(2),
-            Doc(
-                "as many, chosen at random; 10,000 unless given, 2,000 where posteriors are not independent normals"
-            ),
-        ] = None,
-    ) -> None:
+    def __init__(self, *, examples: ExampleCount = None) -> None:
         self.examples = examples
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:

@@ -24,9 +24,9 @@ from genmod import (
     compose,
     open_dataset,
 )
-from genmod.evaluation.subject import CHUNK
+from genmod.evaluation import CHUNK
 from genmod.plugins.metrics._auroc import auroc
-from genmod.registry.lookup import current_registry
+from genmod.registry import current_registry
 
 __all__ = ["Anomaly"]
 

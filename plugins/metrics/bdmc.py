@@ -11,7 +11,7 @@ from genmod import Metric, Row, Subject, Undefined, UndefinedError, mean_row
 from genmod.plugins.metrics._annealing import Path, anneal, anneal_back, schedule
 from genmod.plugins.metrics._importance import LogMeanExp
 from genmod.plugins.metrics.ais import Chains, Examples, Leapfrogs, Steps, size_for
-from genmod.system.noise import drawn_on_cpu
+from genmod.system import drawn_on_cpu
 
 __all__ = ["Bdmc"]
 

@@ -6,23 +6,17 @@ from typing import Annotated, Literal, final
 import torch
 from annotated_types import Ge
 
-from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
-from genmod.evaluation.featured import (
-    FeaturesName,
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-)
+from genmod import Doc, Row, Subject, Undefined, UndefinedError
+from genmod.evaluation import FeaturesName, FromSource, SampleCount, WithNoise
+from genmod.plugins.metrics._generated import OfGenerated
 from genmod.plugins.metrics._two_sample import classifier_test
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["C2st"]
 
 
 @final
-class C2st(Metric):
+class C2st(OfGenerated):
     """The classifier two-sample test: how often a classifier recognises generated examples that it has not seen.
 
     It learns from one half of both sets and is asked about the other: one half right is chance, all right is a model
@@ -43,8 +37,6 @@ class C2st(Metric):
         ['c2st[pixel]', 'c2st_p[pixel]']
     """
 
-    main = "features"
-
     def __init__(
         self,
         *,
@@ -57,15 +49,12 @@ class C2st(Metric):
         source: FromSource = None,
         noise: WithNoise = False,
     ) -> None:
-        self.features = checked_features(features)
+        super().__init__(features=features, samples=samples, source=source, noise=noise)
         self.classifier = classifier
         self.permutations = permutations
-        self.samples = samples
-        self.source = source
-        self.noise = noise
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
-        sets = compared(subject, self.features, samples=self.samples, source=self.source, noise=self.noise)
+        sets = self.compared(subject)
         if min(len(sets.real), len(sets.made)) < 4:
             raise UndefinedError(
                 "a classifier learns from two examples of each set at least, and is asked about two"

@@ -10,7 +10,7 @@ from torch import Tensor
 from genmod import Doc, Metric, Row, Subject, Undefined, mean_row
 from genmod.plugins.metrics._resampling import resamples
 from genmod.plugins.metrics._targets import flat, targets
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["Clustering", "adjusted_rand", "normalised_information"]
 

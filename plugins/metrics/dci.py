@@ -6,7 +6,7 @@ from typing import Annotated, final
 from genmod import Doc, Metric, Row, Subject, Undefined
 from genmod.plugins.metrics._dci import Predictor, dci
 from genmod.plugins.metrics._factored import factored
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["Dci"]
 

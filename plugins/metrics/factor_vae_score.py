@@ -8,7 +8,7 @@ from annotated_types import Ge
 from genmod import Doc, Metric, Row, Subject, Undefined
 from genmod.plugins.metrics._factored import factored
 from genmod.plugins.metrics._fixed_factor import factor_vae_score
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["FactorVaeScore"]
 

@@ -3,16 +3,9 @@
 from collections.abc import Iterator
 from typing import final
 
-from genmod import Metric, Row, Subject, Undefined
-from genmod.evaluation.featured import (
-    FeaturesName,
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-)
+from genmod import Row, Subject, Undefined
 from genmod.plugins.metrics._frechet import frechet_distance
+from genmod.plugins.metrics._generated import OfGenerated, distance_rows
 
 __all__ = ["Fid"]
 
@@ -20,7 +13,7 @@ _DEFINITION = "|μ - μ'|² + tr(Σ + Σ' - 2 (Σ Σ')^½) of features of genera
 
 
 @final
-class Fid(Metric):
+class Fid(OfGenerated):
     """The Fréchet distance between features of generated examples and of the data; FID where these are Inception's.
 
     ``|μ - μ'|² + tr(Σ + Σ' - 2 (Σ Σ')^½)``
@@ -45,48 +38,12 @@ class Fid(Metric):
         (['fid[digits-cnn-v1]'], {'fid_floor[digits-cnn-v1]': 'it needs training data, and none were given'})
     """
 
-    main = "features"
-
-    def __init__(
-        self,
-        *,
-        features: FeaturesName = None,
-        samples: SampleCount = None,
-        source: FromSource = None,
-        noise: WithNoise = False,
-    ) -> None:
-        self.features = checked_features(features)
-        self.samples = samples
-        self.source = source
-        self.noise = noise
-
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
-        sets = compared(subject, self.features, samples=self.samples, source=self.source, noise=self.noise)
+        sets = self.compared(subject)
         few = min(len(sets.real), len(sets.made))
         if few < 5 * sets.real.shape[1]:
             subject.warn(
                 f"fid[{sets.label}]: covariances of {sets.real.shape[1]} features from {few} examples are poor, and the "
                 "distance is too large; kid has no such bias"
             )
-        details = sets.details
-        floor = None if sets.floor is None else frechet_distance(sets.real, sets.floor)
-        if floor is not None:
-            details = {"floor": floor.value, **details}
-        found = frechet_distance(sets.real, sets.made)
-        yield Row(
-            f"fid[{sets.label}]",
-            found.value,
-            found.standard_error,
-            len(sets.real),
-            "",
-            _DEFINITION,
-            "lower",
-            details,
-        )
-        name = f"fid_floor[{sets.label}]"
-        if floor is None or sets.floor is None:
-            yield Undefined(name, sets.no_floor)
-        else:
-            definition = "the same of training examples in the place of generated ones"
-            more = {"training": len(sets.floor), **sets.details}
-            yield Row(name, floor.value, floor.standard_error, len(sets.real), "", definition, "", more)
+        yield from distance_rows("fid", sets, frechet_distance, _DEFINITION)

@@ -9,7 +9,7 @@ from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
 from genmod import Doc, LatentVariableModel, Metric, Row, Subject, Undefined, UndefinedError
-from genmod.evaluation.subject import Part
+from genmod.evaluation import Part
 
 __all__ = ["Imputation"]
 

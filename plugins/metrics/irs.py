@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Annotated, final
 
+import numpy as np
+import numpy.typing as npt
 from annotated_types import Interval
 
 from genmod import Doc, Metric, Row, Subject, Undefined
 from genmod.plugins.metrics._factored import factored
-from genmod.plugins.metrics._irs import irs
+from genmod.plugins.metrics._factors import Score, checked
 
-__all__ = ["Irs"]
+__all__ = ["Irs", "irs"]
 
 
 @final
@@ -54,3 +56,46 @@ class Irs(Metric):
             irs(data.codes, data.factors, quantile=self.quantile),
             "share of a latent's range that stays while all factors but one change",
         )
+
+
+def irs(codes: npt.ArrayLike, factors: npt.ArrayLike, *, quantile: float = 0.99) -> Score:
+    """The interventional robustness score: how little each latent moves when all factors but its own change.
+
+    ``IRS_dk = 1 - E_v[Q_{i: v_ik = v} |z_id - E[z_d|v_k = v]|] / max_i |z_id - E[z_d]|``, Q a high quantile. The score is
+    the mean over the latents of ``max_k IRS_dk``, weighted by the largest deviations of these.
+
+    All values of a factor count alike. It assumes that factors are independent and every combination is seen. Latents
+    that are the same for all examples are left out; 0 where no other is there.
+
+    Args:
+        codes: ``(n, d)``.
+        factors: ``(n, k)``; those that do not vary are left out.
+        quantile: that stands for the largest deviation among examples that share a value; 1 is that of the paper.
+
+    Raises:
+        DataError: other shapes.
+        UndefinedError: no factor varies.
+
+    Example:
+        >>> factors = np.array([[i, j] for i in range(4) for j in range(4)])
+        >>> irs(factors, factors).value
+        1.0
+    """
+    coding = checked(codes, factors)
+    z = coding.codes[:, ~coding.constant]
+    details = {"quantile": quantile, "active": z.shape[1], "kept": coding.kept}
+    if not z.shape[1]:
+        return Score(0.0, details=details)
+    most = np.abs(z - z.mean(0)).max(0)
+    deviations = np.empty((z.shape[1], coding.factors.shape[1]))
+    for k, column in enumerate(coding.factors.T):
+        order = np.argsort(column, kind="stable")
+        alike = np.split(z[order], np.cumsum(np.bincount(column))[:-1])
+        deviations[:, k] = np.mean(
+            [np.quantile(np.abs(part - part.mean(0)), quantile, axis=0) for part in alike], 0
+        )
+    table = 1 - deviations / most[:, None]
+    value = float(np.average(table.max(1), weights=most))
+    return Score(
+        value, details={**details, "robustness": table.tolist(), "parents": table.argmax(1).tolist()}
+    )

@@ -3,22 +3,15 @@
 from collections.abc import Iterator
 from typing import final
 
-from genmod import Metric, Row, Subject, Undefined
-from genmod.evaluation.featured import (
-    FeaturesName,
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-)
+from genmod import Row, Subject, Undefined
+from genmod.plugins.metrics._generated import OfGenerated, distance_rows
 from genmod.plugins.metrics._kernel import mmd
 
 __all__ = ["Kid"]
 
 
 @final
-class Kid(Metric):
+class Kid(OfGenerated):
     """The squared maximum mean discrepancy of features by a cubic kernel; KID where the features are Inception's.
 
     ``mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j)``, ``k(x, y) = (x·y / D + 1)³``
@@ -41,34 +34,7 @@ class Kid(Metric):
         ['kid[pixel]']
     """
 
-    main = "features"
-
-    def __init__(
-        self,
-        *,
-        features: FeaturesName = None,
-        samples: SampleCount = None,
-        source: FromSource = None,
-        noise: WithNoise = False,
-    ) -> None:
-        self.features = checked_features(features)
-        self.samples = samples
-        self.source = source
-        self.noise = noise
-
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
-        sets = compared(subject, self.features, samples=self.samples, source=self.source, noise=self.noise)
-        floor = None if sets.floor is None else mmd(sets.real, sets.floor)
-        details = sets.details if floor is None else {"floor": floor.value, **sets.details}
-        found, n = mmd(sets.real, sets.made), len(sets.real)
+        sets = self.compared(subject)
         definition = "squared MMD of features of generated examples and of the data, kernel (x·y / D + 1)³"
-        yield Row(
-            f"kid[{sets.label}]", found.value, found.standard_error, n, "", definition, "lower", details
-        )
-        name = f"kid_floor[{sets.label}]"
-        if floor is None or sets.floor is None:
-            yield Undefined(name, sets.no_floor)
-        else:
-            definition = "the same of training examples in the place of generated ones"
-            more = {"training": len(sets.floor), **sets.details}
-            yield Row(name, floor.value, floor.standard_error, n, "", definition, "", more)
+        yield from distance_rows("kid", sets, mmd, definition)

@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch.nn.functional import one_hot
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.evaluation.neighbours import nearest
+from genmod.evaluation import nearest
 from genmod.plugins.metrics._targets import fitted_and_measured, flat, targets
 
 __all__ = ["Knn"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from genmod import Doc, FileError, Metric, Row, Subject, Undefined, UndefinedError, UsageError, mean_row
-from genmod.nn.weights import initial_weights
+from genmod.nn import initial_weights
 from genmod.plugins.encoders._backbone import Backbone, intermediate, load_weights, torchvision_model
 from genmod.plugins.features._images import file_checksum
 from genmod.plugins.metrics._reconstruction import bounded_range, reconstructions

@@ -5,17 +5,11 @@ from typing import Annotated, final
 
 import torch
 
-from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.featured import (
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-    featured,
-)
+from genmod import Doc, Row, Subject, Undefined
+from genmod.evaluation import FromSource, SampleCount, WithNoise, featured
+from genmod.plugins.metrics._generated import OfGenerated
 from genmod.plugins.metrics._memorisation import copying_score, share_nearer
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["Memorisation"]
 
@@ -23,7 +17,7 @@ _WORST = 10
 
 
 @final
-class Memorisation(Metric):
+class Memorisation(OfGenerated):
     """Whether generated examples are nearer to the training examples than other data are.
 
     ``data_copying`` is the statistic C_T: in each part of the space, the z-score of how the distances of generated
@@ -47,8 +41,6 @@ class Memorisation(Metric):
         (['data_copying[pixel]', 'nearer_to_train[pixel]'], 10)
     """
 
-    main = "features"
-
     def __init__(
         self,
         *,
@@ -62,15 +54,10 @@ class Memorisation(Metric):
         source: FromSource = None,
         noise: WithNoise = False,
     ) -> None:
-        self.features = checked_features(features)
-        self.samples = samples
-        self.source = source
-        self.noise = noise
+        super().__init__(features=features, samples=samples, source=source, noise=noise)
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
-        sets = compared(
-            subject, self.features, samples=self.samples, source=self.source, noise=self.noise, floor=False
-        )
+        sets = self.compared(subject, floor=False)
         made_of = featured(subject, self.features)
         train = made_of.of_training()[0].to(sets.real.device)
         found = copying_score(

@@ -6,11 +6,12 @@ from typing import Annotated, final
 import torch
 from annotated_types import Ge
 
-from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.evaluation.featured import FeaturesName, FromSource, WithNoise, checked_features, compared
+from genmod import Doc, Row, Subject, Undefined
+from genmod.evaluation import FeaturesName, FromSource, WithNoise
+from genmod.plugins.metrics._generated import OfGenerated
 from genmod.plugins.metrics._kernel import gaussian, mmd
 from genmod.plugins.metrics._two_sample import kernel_test, usual_distance
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["MmdTest"]
 
@@ -18,7 +19,7 @@ _MOST = 2000
 
 
 @final
-class MmdTest(Metric):
+class MmdTest(OfGenerated):
     """The kernel two-sample test: whether generated examples can be told from the data by their features.
 
     ``MMD² = mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j)``, ``k(x, y) = exp(-|x - y|² / (2 s²))``, ``s`` the
@@ -42,8 +43,6 @@ class MmdTest(Metric):
         0.001
     """
 
-    main = "features"
-
     def __init__(
         self,
         *,
@@ -57,15 +56,11 @@ class MmdTest(Metric):
         source: FromSource = None,
         noise: WithNoise = False,
     ) -> None:
-        self.features = checked_features(features)
+        super().__init__(features=features, samples=samples, source=source, noise=noise)
         self.permutations = permutations
-        self.samples = samples
-        self.source = source
-        self.noise = noise
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
-        samples = self.samples or min(len(subject.split), _MOST)
-        sets = compared(subject, self.features, samples=samples, source=self.source, noise=self.noise)
+        sets = self.compared(subject, samples=self.samples or min(len(subject.split), _MOST))
         n, width = len(sets.real), usual_distance(torch.cat([sets.real, sets.made]))
         found = mmd(sets.real, sets.made, gaussian(width))
         details = {"width": width, **sets.details}

@@ -1,23 +1,18 @@
 """Precision, recall, density and coverage of generated examples."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, final
 
+import torch
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.evaluation.featured import (
-    FeaturesName,
-    FromSource,
-    SampleCount,
-    WithNoise,
-    checked_features,
-    compared,
-)
-from genmod.plugins.metrics._prdc import overlap
+from genmod import Doc, Row, Subject, Undefined, UndefinedError, mean_row
+from genmod.evaluation import FeaturesName, FromSource, SampleCount, WithNoise, distances_by_rows
+from genmod.plugins.metrics._generated import OfGenerated
 
-__all__ = ["Prdc"]
+__all__ = ["Overlap", "Prdc", "overlap"]
 
 _DEFINITIONS = {
     "precision": "share of generated examples within reach of one of the data: its k-th neighbour",
@@ -28,7 +23,7 @@ _DEFINITIONS = {
 
 
 @final
-class Prdc(Metric):
+class Prdc(OfGenerated):
     """Precision, recall, density and coverage: whether generated examples are like the data, and all of these like them.
 
     Each example reaches as far as its k-th neighbour in its own set. ``floor`` in the details is the score of training
@@ -52,8 +47,6 @@ class Prdc(Metric):
         ['precision[pixel]', 'recall[pixel]', 'density[pixel]', 'coverage[pixel]']
     """
 
-    main = "features"
-
     def __init__(
         self,
         *,
@@ -63,14 +56,11 @@ class Prdc(Metric):
         source: FromSource = None,
         noise: WithNoise = False,
     ) -> None:
-        self.features = checked_features(features)
+        super().__init__(features=features, samples=samples, source=source, noise=noise)
         self.k = k
-        self.samples = samples
-        self.source = source
-        self.noise = noise
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
-        sets = compared(subject, self.features, samples=self.samples, source=self.source, noise=self.noise)
+        sets = self.compared(subject)
         least = min(len(sets.real), len(sets.made))
         if least <= self.k:
             raise UndefinedError(f"the {self.k}-th neighbour among {least} examples; give more of them")
@@ -88,3 +78,60 @@ class Prdc(Metric):
             if score in ("precision", "density") or not whole:
                 row = Row(row.name, row.value, row.standard_error, row.n, "", definition, "higher", details)
             yield row
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What each point has to do with the other set; the scores are the means.
+
+    Args:
+        precision: whether a generated point lies in a ball around a real one, ``(M,)``.
+        recall: whether a real point lies in a ball around a generated one, ``(N,)``.
+        density: in how many balls around real points a generated point lies, by k, ``(M,)``.
+        coverage: whether a generated point lies in the ball around a real one, ``(N,)``.
+    """
+
+    precision: Tensor
+    recall: Tensor
+    density: Tensor
+    coverage: Tensor
+
+
+def overlap(real: Tensor, made: Tensor, k: int = 5) -> Overlap:
+    """Precision, recall, density and coverage; the ball around a point reaches to its k-th neighbour in its set.
+
+    Args:
+        real: features of the data, ``(N, D)``, N over k.
+        made: features of generated examples, ``(M, D)``, M over k.
+        k: which neighbour.
+
+    Example:
+        >>> points = torch.arange(20.0)[:, None]
+        >>> found = overlap(points, points + 100, k=3)
+        >>> found.precision.mean(), found.coverage.mean()
+        (tensor(0., dtype=torch.float64), tensor(0., dtype=torch.float64))
+    """
+    ball_real, ball_made = _reaches(real, k), _reaches(made, k)
+    inside = torch.zeros(len(made), dtype=torch.float64, device=made.device)
+    recall, nearest = [], []
+    for rows, squares in distances_by_rows(real, made):
+        # Roots, because two distances may be equal whose squares differ by rounding.
+        distances = squares.sqrt_()
+        inside += (distances < ball_real[rows, None]).sum(0)
+        recall.append((distances < ball_made).any(1))
+        nearest.append(distances.amin(1))
+    return Overlap(
+        (inside > 0).double(),
+        torch.cat(recall).double(),
+        inside / k,
+        (torch.cat(nearest) < ball_real).double(),
+    )
+
+
+def _reaches(x: Tensor, k: int) -> Tensor:
+    """The distance of each point to its k-th neighbour, not counting itself, ``(N, D) → (N,)``."""
+    parts = [
+        squares.sqrt_().topk(k + 1, dim=1, largest=False).values[:, -1]
+        for _, squares in distances_by_rows(x, x, diagonal=True)
+    ]
+    return torch.cat(parts)

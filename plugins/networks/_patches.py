@@ -1,17 +1,26 @@
 """Images as rows of patches and blocks of attention between them, for encoder and network ``transformer``."""
 
 import math
-from typing import final
+from typing import Annotated, final
 
 import torch
+from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from genmod.errors import UsageError
-from genmod.nn.layers import activation as activation_layer
-from genmod.options.schema import Activation
+from genmod import Activation, Doc, UsageError
+from genmod.nn import activation as activation_layer
 
-__all__ = ["Block", "blocks", "grid_of", "positions"]
+__all__ = ["Block", "Depth", "Heads", "PatchSide", "Width", "WithinBlocks", "blocks", "grid_of", "positions"]
+
+PatchSide = Annotated[
+    Annotated[int, Gt(0)] | None,
+    Doc("side of a patch in pixels; by default an eighth of the shorter side, and at least 2"),
+]
+Width = Annotated[int, Gt(0), Doc("numbers for each patch")]
+Depth = Annotated[int, Gt(0), Doc("blocks of attention")]
+Heads = Annotated[int, Gt(0), Doc("heads of each attention, among which the width is divided")]
+WithinBlocks = Annotated[Activation, Doc("function within each block")]
 
 _EXPANSION = 4
 

@@ -5,9 +5,9 @@ from typing import final
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from genmod.nn.convolution import Norm, norm_layer
-from genmod.nn.layers import activation as activation_layer
-from genmod.options.schema import Activation
+from genmod import Activation
+from genmod.nn import Norm, norm_layer
+from genmod.nn import activation as activation_layer
 
 __all__ = ["ResidualBlock", "SqueezeExcite"]
 

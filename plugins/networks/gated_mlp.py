@@ -1,14 +1,13 @@
 """Network of gated linear layers below a decoder."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
 from annotated_types import Gt, MinLen
 from torch import Tensor, nn
 
-from genmod.interfaces.network import Network
-from genmod.nn.layers import flat_size
-from genmod.options.schema import Doc
+from genmod import Doc, Network
 from genmod.plugins.networks._gated import gated_mlp
 
 __all__ = ["GatedMlpNetwork"]
@@ -39,8 +38,8 @@ class GatedMlpNetwork(Network):
         ] = (300, 300),
     ) -> None:
         super().__init__(in_shape, out_shape)
-        widths = (flat_size(in_shape), *hidden)
-        self.layers = nn.Sequential(gated_mlp(widths), nn.Linear(widths[-1], flat_size(out_shape)))
+        widths = (math.prod(in_shape), *hidden)
+        self.layers = nn.Sequential(gated_mlp(widths), nn.Linear(widths[-1], math.prod(out_shape)))
 
     def forward(self, z: Tensor) -> Tensor:
         parameters: Tensor = self.layers(z.flatten(1))

@@ -1,16 +1,23 @@
 """Transformer network below a decoder, which makes images patch by patch."""
 
-from typing import Annotated, final
+import math
+from typing import final
 
-from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
-from genmod.interfaces.network import Network
-from genmod.nn.convolution import image_shape
-from genmod.nn.layers import flat_size
-from genmod.options.schema import Activation, Doc
-from genmod.plugins.networks._patches import blocks, grid_of, positions
+from genmod import Network
+from genmod.nn import image_shape
+from genmod.plugins.networks._patches import (
+    Depth,
+    Heads,
+    PatchSide,
+    Width,
+    WithinBlocks,
+    blocks,
+    grid_of,
+    positions,
+)
 
 __all__ = ["TransformerNetwork"]
 
@@ -41,19 +48,16 @@ class TransformerNetwork(Network):
         in_shape: tuple[int, ...],
         out_shape: tuple[int, ...],
         *,
-        patch: Annotated[
-            Annotated[int, Gt(0)] | None,
-            Doc("side of a patch in pixels; by default an eighth of the shorter side, and at least 2"),
-        ] = None,
-        width: Annotated[int, Gt(0), Doc("numbers for each patch")] = 128,
-        depth: Annotated[int, Gt(0), Doc("blocks of attention")] = 4,
-        heads: Annotated[int, Gt(0), Doc("heads of each attention, among which the width is divided")] = 4,
-        activation: Annotated[Activation, Doc("function within each block")] = "gelu",
+        patch: PatchSide = None,
+        width: Width = 128,
+        depth: Depth = 4,
+        heads: Heads = 4,
+        activation: WithinBlocks = "gelu",
     ) -> None:
         super().__init__(in_shape, out_shape)
         outputs, self.height, self.width = image_shape(out_shape, "network transformer")
         self.side, self.down, self.across = grid_of(self.height, self.width, patch, "network transformer")
-        self.head = nn.Linear(flat_size(in_shape), width)
+        self.head = nn.Linear(math.prod(in_shape), width)
         self.positions = positions(self.down * self.across, width)
         self.blocks = blocks(width, depth, heads, activation)
         self.patches = nn.Linear(width, outputs * self.side**2)

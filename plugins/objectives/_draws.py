@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.distributions.gradients import through_draws
+from genmod.distributions import through_draws
 
 if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+    from genmod import LatentVariableModel
 
 __all__ = ["Draws", "log_mean_exp", "weigh"]
 

@@ -7,15 +7,11 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.errors import UsageError
-from genmod.interfaces.divergence import Divergence
-from genmod.interfaces.objective import Objective, Terms
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
-from genmod.system.parallel import batch_mean
+from genmod import Divergence, Doc, Objective, Schedule, Terms, UsageError
+from genmod.system import batch_mean
 
 if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+    from genmod import LatentVariableModel
 
 __all__ = ["ELBO"]
 

@@ -6,15 +6,12 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from genmod.distributions.gradients import with_gradient_of
-from genmod.errors import UsageError
-from genmod.interfaces.objective import Objective, Terms
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
-from genmod.system.parallel import batch_mean
+from genmod import Doc, Objective, Schedule, Terms, UsageError
+from genmod.distributions import with_gradient_of
+from genmod.system import batch_mean
 
 if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+    from genmod import LatentVariableModel
 
 __all__ = ["GECO"]
 

@@ -6,12 +6,11 @@ import torch
 from annotated_types import Ge, Lt
 from torch import Tensor
 
-from genmod.interfaces.objective import Objective, Terms
-from genmod.options.schema import Doc
+from genmod import Doc, Objective, Terms
 from genmod.plugins.objectives._penalties import corrupt, squared_jacobian
 
 if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+    from genmod import LatentVariableModel
 
 __all__ = ["Reconstruction"]
 

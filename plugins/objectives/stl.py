@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Annotated, final
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod.errors import UsageError
-from genmod.interfaces.objective import Objective, Terms
-from genmod.options.schema import Doc
+from genmod import Doc, Objective, Terms, UsageError
 from genmod.plugins.objectives._draws import weigh
 
 if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+    from genmod import LatentVariableModel
 
 __all__ = ["StickingTheLanding"]
 

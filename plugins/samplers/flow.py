@@ -9,10 +9,9 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.interfaces.sampler import Sampler
-from genmod.options.schema import Doc
+from genmod import Doc, Sampler
 from genmod.plugins.samplers._standard import Standard
-from genmod.system.random import seed_for, seeded
+from genmod.system import seed_for, seeded
 
 __all__ = ["FlowSampler"]
 

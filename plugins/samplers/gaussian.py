@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
-from genmod.interfaces.sampler import Sampler
+from genmod import Sampler
 from genmod.plugins.samplers._standard import scale_tril_of, shaped, spread
 
 __all__ = ["GaussianSampler"]

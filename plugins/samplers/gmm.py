@@ -9,11 +9,9 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
 
-from genmod.errors import UsageError
-from genmod.interfaces.sampler import Sampler
-from genmod.options.schema import Doc
+from genmod import Doc, Sampler, UsageError
 from genmod.plugins.samplers._standard import shaped, spread
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["GmmSampler"]
 

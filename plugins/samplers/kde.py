@@ -8,10 +8,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from genmod.interfaces.sampler import Sampler
-from genmod.options.schema import Doc
+from genmod import Doc, Sampler
 from genmod.plugins.samplers._standard import scale_tril_of, shaped
-from genmod.system.random import seed_for
+from genmod.system import seed_for
 
 __all__ = ["KdeSampler", "KernelDensity"]
 

@@ -10,17 +10,23 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
-from genmod.interfaces.sampler import Sampler
-from genmod.model.assembly import assemble
-from genmod.model.build import compose
-from genmod.model.latent_variable import LatentVariableModel
-from genmod.options.schema import Doc
+from genmod import (
+    Batch,
+    DataInfo,
+    Dataset,
+    Doc,
+    Event,
+    LatentVariableModel,
+    Sampler,
+    SplitName,
+    TensorSplit,
+    assemble,
+    compose,
+    train,
+)
 from genmod.plugins.samplers._standard import Standard
-from genmod.registry.lookup import Registry
-from genmod.system.random import seed_for, seeded
-from genmod.training.events import Event
-from genmod.training.train import train
+from genmod.registry import Registry
+from genmod.system import seed_for, seeded
 
 __all__ = ["Generated", "VaeSampler"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from genmod import Tracker
-from genmod.system.files import write_bytes
+from genmod.system import write_bytes
 
 __all__ = ["Csv"]
 

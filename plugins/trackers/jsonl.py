@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from typing import Any, final
 
 from genmod import FileError, Tracker
-from genmod.system.files import write_bytes
+from genmod.system import write_bytes
 
 __all__ = ["Jsonl"]
 

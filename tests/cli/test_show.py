@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from genmod.model.compatibility import USUAL
+from genmod.defaults import USUAL
 from genmod.registry.component import KINDS
 from genmod.registry.lookup import Registry
 from genmod.spec import SPEC_KINDS
@@ -34,6 +34,7 @@ def test_every_component(genmod, kind, name):
     assert "``" not in done.out
     document = json.loads(genmod("show", kind, name, "--json").out)
     assert document["description"]
+    assert kind != "recipe" or done.out.count(document["summary"]) == 2  # once above its file, and in it
     assert document["example"].startswith("genmod ")
     assert done.out.endswith(f"\nexample: {document['example']}\n")
     # A model has one component of a kind, and an evaluation several metrics.

@@ -7,7 +7,8 @@ import torch
 from torch.distributions import Bernoulli, Independent, MultivariateNormal, Normal
 
 from genmod import Batch, DataInfo, Dataset, TensorSplit, UndefinedError, UsageError, evaluate, train
-from genmod.data.missing import Marginal, marked, stand_in
+from genmod.data.missing import marked, stand_in
+from genmod.distributions import Marginal
 from genmod.model.assembly import assemble, blueprint
 from genmod.model.build import compose
 

@@ -13,7 +13,7 @@ from genmod.model.compatibility import AXES, Cell, combinations, grid_spec
 from genmod.registry.lookup import Registry
 
 INFO = DataInfo((1, 8, 8), levels=17)
-DECODERS = ("bernoulli", "gaussian", "discretized-logistic")
+DECODERS = (None, "gaussian", "discretized-logistic")
 LEAST = 20
 
 
@@ -22,7 +22,7 @@ def cells():
     return tuple(combinations(INFO, registry=Registry(third_party=False)))
 
 
-def spec_of(cell, decoder="bernoulli"):
+def spec_of(cell, decoder=None):
     return grid_spec([getattr(cell, kind) for kind in AXES], cell.latent, decoder=decoder)
 
 

@@ -3,6 +3,8 @@
 import ast
 import importlib
 import pkgutil
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from genmod.registry.component import KINDS
+from genmod.registry.lookup import Registry
+
 ROOT = Path(__file__).resolve().parents[2]
 TREES = {"core": "genmod", "plugins": "genmod.plugins", "cli": "genmod.cli"}
 SOURCES = sorted(path for tree in TREES for path in (ROOT / tree).rglob("*.py"))
 MAX_LINES = 350
-TABLES = {"plugins/__init__.py"}
-"""Files that are nothing but a list, and may be as long as it."""
-
 MAY_NOT_IMPORT = {
     "core": ("genmod.plugins", "genmod.cli"),
     "plugins": ("genmod.cli",),
@@ -42,6 +44,7 @@ MAY_IMPORT_BY_NAME = {
     "cli/app.py": "the commands, from a constant table",
     "cli/info.py": "packages that genmod is made of, to show their versions",
     "core/registry/provided.py": "the target of an installed plugin's record",
+    "plugins/__init__.py": "the folders of the built-in components, from a constant table",
 }
 """Files that call ``import_module``, and what they import. No name ever comes from a file of a user."""
 
@@ -55,24 +58,16 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-def module_of(path):
-    """``core/training/train.py`` → ``genmod.training.train``."""
-    folder, *parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join([TREES[folder], *(part for part in parts if part != "__init__")])
-
-
 @cache
 def imports(path):
     """Full names of what a file imports, inside functions and under ``TYPE_CHECKING`` too."""
-    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
     found = set()
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
-            module = ".".join([*base, node.module] if node.module else base)
-            found.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+            assert not node.level, f"{path}: an import relative to its package"
+            found.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
     return found
 
 
@@ -110,6 +105,135 @@ def test_imports_point_one_way():
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
+COMPONENTS = ("plugins", "core/scaffold/templates", "examples/genmod-laplace", "examples/one-file-plugin")
+"""Folders of components, which import what a stranger may."""
+
+
+def public_rooms(root):
+    """Room → its public names, as the table in CONTRIBUTING.md lists the rooms."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = text.partition("## What components import")[2].partition("\n## ")[0]
+    rooms = re.findall(r"^\| `(genmod[\w.]*)` \|", section, re.MULTILINE)
+    files = {room: root.joinpath("core", *room.split(".")[1:], "__init__.py") for room in rooms}
+    return {room: public_names(tree_of(file)) for room, file in files.items()}
+
+
+def public_names(tree):
+    listed = [node.value for node in tree.body if "__all__" in map(dotted, _targets(node))]
+    return set(ast.literal_eval(listed[0]))
+
+
+def private_imports(root):
+    """What components import that is neither public nor of their own package, by file."""
+    rooms, found = public_rooms(root), {}
+    for path in sorted(path for folder in COMPONENTS for path in (root / folder).rglob("*.py")):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Import):
+                names = [a.name for a in node.names if within(a.name, ["genmod"]) and a.name not in rooms]
+            elif isinstance(node, ast.ImportFrom) and within(node.module or "", ["genmod"]):
+                own = within(node.module, ["genmod.plugins"]) and path.is_relative_to(root / "plugins")
+                known = set() if own else rooms.get(node.module, set())
+                names = [] if own else [f"{node.module}.{a.name}" for a in node.names if a.name not in known]
+            else:
+                continue
+            found.setdefault(str(path.relative_to(root)), []).extend(names)
+    return {path: names for path, names in found.items() if names}
+
+
+def test_a_component_that_imports_more_is_found(tmp_path):
+    shutil.copytree(ROOT / "core", tmp_path / "core", ignore=shutil.ignore_patterns("__pycache__"))
+    planted = {
+        "plugins/encoders/deep.py": "from genmod.nn.layers import mlp",
+        "plugins/encoders/late.py": "def f():\n    from genmod.nn import _ACTIVATIONS",
+        "plugins/encoders/whole.py": "import genmod.model.assembly",
+        "core/scaffold/templates/encoder.py": "from genmod.plugins.encoders.mlp import MlpEncoder",
+        "examples/genmod-laplace/prior.py": "from genmod.interfaces.prior import Prior",
+    }
+    allowed = {
+        "plugins/encoders/good.py": "import genmod\nfrom genmod import Encoder\nfrom genmod.nn import mlp",
+        "plugins/encoders/own.py": "from genmod.plugins.networks._residual import ResidualBlock",
+    }
+    for name, text in (planted | allowed).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert set(private_imports(tmp_path)) == set(planted)
+
+
+MAY_NAME_COMPONENTS = (
+    *("core/defaults.py", "core/scaffold/templates/"),
+    "core/testing/selftest.py",  # its numbers are those of these components
+)
+OTHER_MEANINGS = {
+    "beta": ("core/explorer/graph.py",),  # an option of functions of torch
+    "elbo": ("core/figures/curves.py", "core/testing/checks/"),  # a number of a run
+    "identity": ("core/nn/", "core/options/"),  # an activation
+    "kl": ("core/figures/",),  # a panel
+    "linear": ("core/options/schedule.py",),
+    "mlp": ("core/nn/",),  # a function
+    "none": ("core/",),  # an option without a value
+    "pca": ("core/figures/plane.py",),  # a projection
+    "reconstruction": ("core/figures/",),  # a row of pictures
+}
+"""Names of components that are also words for something else, and where they are."""
+
+
+def named_components(root, names):
+    """Names of components in strings of the core, docstrings left out, by file: as a string, or to be typed."""
+    words = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    kinds = "|".join([*KINDS, "data"])
+    typed = re.compile(
+        rf"(?:--(?:{kinds})[ =]'?|genmod (?:build|reproduce|(?:show|list) (?:{kinds})) )({words})(?![\w-])"
+    )
+    found = {}
+    for path in sorted((root / "core").rglob("*.py")):
+        name = str(path.relative_to(root))
+        if name.startswith(MAY_NAME_COMPONENTS):
+            continue
+        inside = [
+            node.body for node in ast.walk(tree_of(path)) if isinstance(getattr(node, "body", None), list)
+        ]
+        texts = {id(line.value) for body in inside for line in body if isinstance(line, ast.Expr)}
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in texts:
+                used = set(typed.findall(node.value))
+                if node.value in names and not name.startswith(OTHER_MEANINGS.get(node.value, ())):
+                    used.add(node.value)
+                found.setdefault(name, set()).update(used)
+    return {name: sorted(words) for name, words in found.items() if words}
+
+
+def names_of_components():
+    return {name for provided in Registry(third_party=False).components() for name in provided.names}
+
+
+def test_the_core_names_no_component():
+    """What is taken by default and what hints offer is in one file."""
+    assert named_components(ROOT, names_of_components()) == {}
+
+
+def test_a_component_that_the_core_names_is_found(tmp_path):
+    planted = {
+        "core/model/default.py": 'def build(recipe="vae"): ...',
+        "core/model/hint.py": "def f(name):\n    return f'{name} is none: --posterior normal'",
+        "core/model/shown.py": 'HINT = "genmod show encoder conv"',
+        "core/model/word.py": 'METHOD = "pca"',
+    }
+    allowed = {
+        "core/model/doc.py": 'def f():\n    """>>> build(prior="vamp"), or --prior vamp"""',
+        "core/figures/plane.py": 'METHOD = "pca"',
+        "core/model/option.py": 'HINT = "--encoder NAME, -s encoder.hidden=3"',
+    }
+    for name, text in (planted | allowed).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert named_components(tmp_path, names_of_components()) == {
+        "core/model/default.py": ["vae"],
+        "core/model/hint.py": ["normal"],
+        "core/model/shown.py": ["conv"],
+        "core/model/word.py": ["pca"],
+    }
+
+
 def test_nothing_is_executed_that_came_from_a_file():
     wrong = {
         name_of(path): (calls(path) & FORBIDDEN_CALLS)
@@ -130,9 +254,7 @@ def test_modules_are_imported_by_name_in_known_places_only():
 
 def test_no_file_is_long():
     lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
-    assert {
-        path: length for path, length in lengths.items() if length > MAX_LINES and path not in TABLES
-    } == {}
+    assert {path: length for path, length in lengths.items() if length > MAX_LINES} == {}
 
 
 def test_nothing_is_left_to_do():
@@ -213,6 +335,48 @@ def test_no_module_is_there_under_two_names():
         if path and Path(path).resolve() in SOURCES and name != "__main__":
             names.setdefault(Path(path).resolve(), []).append(name)
     assert {path: found for path, found in names.items() if len(found) > 1} == {}
+
+
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+"""Of packages that are imported under another name."""
+OPTIONAL = {"core/testing/": "test", "plugins/trackers/": None}
+"""Folders that may import what is in an extra, and its name; None for that of the package."""
+
+
+def undeclared(root):
+    """Packages that are imported and not among the dependencies of the project, by file."""
+    with (ROOT / "pyproject.toml").open("rb") as stream:
+        project = tomllib.load(stream)["project"]
+
+    def names(requirements):
+        return {re.match(r"[\w.-]+", text)[0] for text in requirements}
+
+    extras = {extra: names(texts) for extra, texts in project["optional-dependencies"].items()}
+    needed, found = names(project["dependencies"]), {}
+    for path in sorted(path for tree in TREES for path in (root / tree).rglob("*.py")):
+        name = str(path.relative_to(root))
+        for top in {module.partition(".")[0] for module in imports(path)} - {
+            "genmod",
+            *sys.stdlib_module_names,
+        }:
+            package = DISTRIBUTIONS.get(top, top.replace("_", "-"))
+            folder = next((folder for folder in OPTIONAL if name.startswith(folder)), None)
+            extra = folder and extras.get(OPTIONAL[folder] or package, set())
+            if package not in needed | (extra or set()):
+                found.setdefault(name, set()).add(package)
+    return found
+
+
+def test_what_is_imported_is_declared(tmp_path):
+    assert undeclared(ROOT) == {}
+    for name, package in {"core/a.py": "pandas", "plugins/b.py": "mlflow", "cli/c.py": "pytest"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"def f():\n    from {package} import x\n")
+    assert undeclared(tmp_path) == {
+        "core/a.py": {"pandas"},
+        "plugins/b.py": {"mlflow"},
+        "cli/c.py": {"pytest"},
+    }
 
 
 HEAVY = ("torch", "torchvision", "numpy", "pydantic", "scipy", "sklearn", "PIL", "rich", "safetensors")

@@ -5,8 +5,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from genmod import DataInfo
-from genmod.interfaces.features import Features
+from genmod import DataInfo, Features
 
 __all__ = ["TemplateFeatures"]
 

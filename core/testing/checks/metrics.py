@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from genmod.data.dataset import Batch, DataInfo, Factor, Split, TensorSplit
+from genmod.defaults import AUTOENCODER, DATASET, RECIPE, SMALL
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.row import Row, Undefined
 from genmod.evaluation.runner import measure
@@ -49,10 +50,8 @@ def _reference() -> LatentVariableModel:
     return reference_model()
 
 
-def _pictures(recipe: str = "vae") -> LatentVariableModel:
-    spec = compose(
-        recipe, components={"encoder": {"name": "mlp", "hidden": [8]}, "dataset": "digits"}, latent=2
-    )
+def _pictures(recipe: str = RECIPE) -> LatentVariableModel:
+    spec = compose(recipe, components={"encoder": SMALL, "dataset": DATASET}, latent=2)
     return assemble(spec, _PICTURES)
 
 
@@ -193,7 +192,7 @@ def check_metric_undefined(case: Case) -> None:
     """Of models without densities or prior, without training data and of few examples, there are numbers or reasons."""
     metric = _metric(case)
     kinds: dict[str, Callable[[], Subject]] = {
-        "an autoencoder": lambda: _subject(lambda: _pictures("autoencoder")),
+        "an autoencoder": lambda: _subject(lambda: _pictures(AUTOENCODER)),
         "a model without training data": lambda: _subject(_pictures, train=False),
         "a table": lambda: _subject(_reference),
         "one example": lambda: _subject(_pictures, count=1),

@@ -4,6 +4,7 @@ import tomllib
 
 import torch
 
+from genmod.defaults import RECIPE
 from genmod.errors import DataError, GenmodError
 from genmod.model.assembly import assemble, blueprint, open_dataset, resolve
 from genmod.spec import ModelSpec
@@ -22,7 +23,7 @@ def _spec(case: Case) -> ModelSpec:
 
 @check_for(
     "recipe",
-    remedy="give latent, and a name or a table for each part, as `genmod show recipe vae`",
+    remedy=f"give latent, and a name or a table for each part, as `genmod show recipe {RECIPE}`",
     once=True,
     needs="record",
 )

@@ -2,6 +2,7 @@
 
 import math
 
+from genmod.defaults import REPRODUCTION
 from genmod.errors import DataError, GenmodError
 from genmod.evaluation.runner import make_metrics
 from genmod.experiments import Reproduction
@@ -15,7 +16,7 @@ __all__: list[str] = []
 
 @check_for(
     "reproduction",
-    remedy="give summary, paper, protocol, and a [[run]] for each model, as `genmod show reproduction iwae`",
+    remedy=f"give summary, paper, protocol, and a [[run]] for each model, as `genmod show reproduction {REPRODUCTION}`",
     once=True,
     needs="record",
 )

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genmod.defaults import RECIPE
 from genmod.interfaces.tracker import Tracker
 from genmod.options.schema import validate
 from genmod.testing.case import Case
@@ -16,7 +17,7 @@ from genmod.testing.check import NotApplicable, check_for, expect
 
 __all__: list[str] = []
 
-_RUN: Mapping[str, Any] = {"model": {"recipe": "vae", "latent": [2]}, "settings": {"steps": 4}}
+_RUN: Mapping[str, Any] = {"model": {"recipe": RECIPE, "latent": [2]}, "settings": {"steps": 4}}
 _ROWS: tuple[Mapping[str, Any], ...] = (
     {"step": 1, "epoch": 0.25, "split": "train", "loss": 3.5},
     {"step": 2, "epoch": 0.5, "split": "train", "loss": None},

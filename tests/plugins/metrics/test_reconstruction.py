@@ -10,7 +10,7 @@ from torch import nn
 from genmod import Batch, DataInfo, FileError, TensorSplit, UsageError, compose, evaluate
 from genmod.model.assembly import assemble
 from genmod.plugins.encoders._backbone import torchvision_model
-from genmod.plugins.metrics._ssim import ssim
+from genmod.plugins.metrics.ssim import ssim
 
 
 def model_of(info, recipe="vae", **components):

@@ -1,0 +1,72 @@
+"""Likelihoods of which some values were not observed."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+from torch.distributions.constraints import Constraint
+from torch.distributions.utils import _sum_rightmost
+
+from genmod.defaults import INDEPENDENT_VALUES
+from genmod.errors import UsageError
+
+__all__ = ["Marginal"]
+
+
+class Marginal(Distribution):
+    """A likelihood of independent values, of which those that are NaN were not observed.
+
+    ``log p(x_observed) = Σ_{i observed} log p(x_i)``: the others are integrated out.
+
+    Args:
+        likelihood: ``batch_shape batch``, ``event_shape data_shape``, its values independent of each other.
+        value: where the densities of missing values are asked for, before they are left out.
+
+    Raises:
+        UsageError: the values of the likelihood depend on each other.
+
+    Reference:
+        MIWAE: Deep Generative Modelling and Imputation of Incomplete Data Sets (Mattei and Frellsen, 2019),
+        arXiv:1812.02633
+
+    Example:
+        >>> from torch.distributions import Normal
+        >>> likelihood = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
+        >>> Marginal(likelihood, 0.0).log_prob(torch.tensor([0.0, float("nan")]))
+        tensor(-0.9189)
+    """
+
+    arg_constraints: ClassVar[dict[str, Constraint]] = {}
+
+    def __init__(self, likelihood: Distribution, value: float) -> None:
+        if not isinstance(likelihood, Independent) or likelihood.base_dist.event_shape:
+            raise UsageError(
+                f"the values of a {type(likelihood).__name__} depend on each other, so that missing ones cannot be left out",
+                hint=f"choose a decoder of independent values: {INDEPENDENT_VALUES}",
+            )
+        self.likelihood, self._value = likelihood, value
+        super().__init__(likelihood.batch_shape, likelihood.event_shape, validate_args=False)
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        return self.likelihood.support
+
+    @property
+    def mean(self) -> Tensor:
+        return self.likelihood.mean
+
+    @property
+    def variance(self) -> Tensor:
+        return self.likelihood.variance
+
+    def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        return self.likelihood.sample(torch.Size(sample_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        seen = ~value.isnan()
+        each = self.likelihood.base_dist.log_prob(torch.where(seen, value, self._value))
+        total: Tensor = _sum_rightmost(
+            torch.where(seen, each, 0.0), self.likelihood.reinterpreted_batch_ndims
+        )
+        return total
