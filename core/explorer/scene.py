@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo, Split
-from genmod.distributions.support import by_value, pieces, settled
 from genmod.errors import DataError, UndefinedError
 from genmod.figures import activity, choose_examples, codes, prior_draws
 from genmod.figures.views import evaluating
@@ -79,7 +78,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         UndefinedError: there are no examples and no prior either.
     """
     size = math.prod(model.latent_shape)
-    parts = pieces(model.posterior.support, model.latent_shape)
+    space = model.space
     count = max(50, min(_EXAMPLES, _NUMBERS // size))
     batch = None if split is None else choose_examples(split, count, seed=seed)
     if batch is None:
@@ -91,9 +90,9 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         told = model.context(batch)
         found = codes(model, batch.x, context=told, seed=seed)
         amounts, measure = activity(model, batch.x, context=told, seed=seed)
-        active = by_value(amounts, parts)
+        active = space.by_value(amounts)
         values = model.data.values(batch.x).float()
-    z = settled(found.flatten(1).float().cpu(), parts)
+    z = space.settled(found.flatten(1).float().cpu())
     if len(z) == 0 or not bool(z.isfinite().all()):
         raise DataError(
             "there is no finite code of any example"
@@ -112,7 +111,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         "data": _data(model.data, values),
         "latent": {
             "shape": list(model.latent_shape),
-            "pieces": [piece.to_json() for piece in parts],
+            "pieces": [piece.to_json() for piece in space.pieces],
             "sliders": _sliders(z, active, model, seed),
             "measure": measure,
         },

@@ -12,7 +12,6 @@ from genmod.errors import UndefinedError, UsageError
 from genmod.figures.draw import INK, QUIET, bare, groups_of, scatter, show_tiles
 from genmod.figures.gaps import emptiest_path, gap, nearest, ratio_of_means
 from genmod.figures.plane import on_plane
-from genmod.figures.space import inside, space_of
 from genmod.figures.temperature import origin_of_latents
 from genmod.figures.views import (
     choose_examples,
@@ -92,8 +91,8 @@ def _column(
     z = encode_centres(model, observed(model, batch.x, seed=seed), context=context, seed=seed)
     points, origin = _points(model, z, context, seed)
     way = emptiest_path(model, z, steps=_STEPS, seed=seed)
-    crosses = bool(inside(model, way).all())
-    plane = on_plane([z, points, way if crosses else way[:0]], space=space_of(model), seed=seed)
+    crosses = bool(model.space.contains(way).all())
+    plane = on_plane([z, points, way if crosses else way[:0]], space=model.space.kind, seed=seed)
     codes, circles, path = plane.points
     first = None if context is None else context[:1]
 

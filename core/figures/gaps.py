@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
-from genmod.figures.space import inside, space_of
 from genmod.figures.views import decode_means
 from genmod.figures.walks import slerp
 from genmod.model.latent_variable import LatentVariableModel
@@ -114,9 +113,9 @@ def gap(
     told = None if context is None else context[order.to(context.device)]
     t = torch.linspace(0, 1, steps + 2)[1:-1]
     ways = straight(model, z[:pairs], z[pairs:], t)
-    if not inside(model, ways.flatten(0, 1)).all():
+    if not model.space.contains(ways.flatten(0, 1)).all():
         raise UndefinedError(
-            f"between the codes there is nothing: straight ways leave the latent space ({space_of(model)})"
+            f"between the codes there is nothing: straight ways leave the latent space ({model.space.kind})"
         )
     along = None
     if told is not None:
@@ -144,7 +143,7 @@ def straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor) 
         >>> straight(model, torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([0.5])).tolist()
         [[[0.5, 0.5]]]
     """
-    if space_of(model) == "sphere":
+    if model.space.kind == "sphere":
         return slerp(start.flatten(1), end.flatten(1), t).reshape(len(start), len(t), *start.shape[1:])
     t = t.to(start).reshape(1, -1, *[1] * (start.dim() - 1))
     return start[:, None] * (1 - t) + end[:, None] * t
@@ -167,9 +166,9 @@ def region(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0
         noise = torch.randn(n, flat.shape[1], dtype=torch.float64)
     z = centre + noise @ (values.clamp(min=0).sqrt()[:, None] * vectors.T)
     z = z.reshape(n, *model.latent_shape).to(latents)
-    if space_of(model) == "sphere":
+    if model.space.kind == "sphere":
         z = z / z.norm(dim=-1, keepdim=True)
-    kept = inside(model, z).nonzero()[:, 0]
+    kept = model.space.contains(z).nonzero()[:, 0]
     kept = kept if 2 * len(kept) >= n else kept[:0]
     return z[kept.to(z.device)], kept
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
-from genmod.figures.space import Space
 
 __all__ = ["Plane", "Projection", "hammer", "on_plane"]
 
@@ -35,9 +34,7 @@ class Plane:
     direct: bool
 
 
-def on_plane(
-    sets: Sequence[Tensor], *, space: Space, projection: Projection = "auto", seed: int = 0
-) -> Plane:
+def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "auto", seed: int = 0) -> Plane:
     """Put sets of latents, ``(N, *latent_shape)`` each, on one plane; the first one decides how.
 
     One number gets its position from top to bottom at random; two are the plane; three on a sphere are
@@ -52,7 +49,7 @@ def on_plane(
         Visualizing Data using t-SNE (van der Maaten and Hinton, 2008)
 
     Example:
-        >>> on_plane([torch.eye(4)[:, :3]], space="real").method
+        >>> on_plane([torch.eye(4)[:, :3]], space="free").method
         'two principal components, 89 % of the variance'
     """
     if projection not in ("auto", "pca", "tsne"):

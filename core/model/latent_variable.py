@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from genmod.data.conditions import Conditions, Given, joined
 from genmod.data.dataset import Batch, DataInfo
 from genmod.data.missing import Marginal, marked, stand_in
+from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
@@ -132,6 +133,11 @@ class LatentVariableModel(WithSampler, GenerativeModel):
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of one latent."""
         return self.posterior.latent_shape
+
+    @property
+    def space(self) -> Space:
+        """Where latents lie: what one is made of, and which points are none."""
+        return Space(self.posterior.support, self.latent_shape)
 
     def observe(self, x: Tensor) -> Tensor:
         """Stored or float examples → observations, as they are encoded and scored.

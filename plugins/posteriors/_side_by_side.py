@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence, register_kl
 from torch.distributions.constraints import Constraint
 
+from genmod.distributions.kl import register_kl_by_part
 from genmod.errors import UsageError
 from genmod.options.schema import Text, validate
 from genmod.plugins.posteriors._transported import Drawn
@@ -36,13 +37,7 @@ class Beside(Constraint):
     def __init__(self, parts: Sequence[tuple[Constraint, tuple[int, ...]]]) -> None:
         self.shapes = tuple(shape for _, shape in parts)
         self.is_discrete = any(support.is_discrete for support, _ in parts)
-        # Each in an attribute: two supports are compared attribute by attribute.
-        for i, (support, _) in enumerate(parts):
-            setattr(self, f"part{i}", support)
-
-    @property
-    def supports(self) -> list[Constraint]:
-        return [getattr(self, f"part{i}") for i in range(len(self.shapes))]
+        self.supports = tuple(support for support, _ in parts)
 
     def check(self, value: Tensor) -> Tensor:
         inside = torch.ones(value.shape[:-1], dtype=torch.bool, device=value.device)
@@ -145,6 +140,13 @@ def _kl(q: Product, p: Product) -> Tensor:
     if q.shapes != p.shapes:
         raise NotImplementedError
     return torch.stack([kl_divergence(a, b) for a, b in zip(q.parts, p.parts, strict=True)]).sum(0)
+
+
+@register_kl_by_part(Product, Product)
+def _parts(q: Product, p: Product, z: Tensor) -> list[tuple[Distribution, Distribution, Tensor]]:
+    return (
+        list(zip(q.parts, p.parts, _split(z, q.shapes), strict=True)) if q.shapes == p.shapes else [(q, p, z)]
+    )
 
 
 def make_parts(
