@@ -7,7 +7,7 @@ from torch import nn
 
 from genmod.options.schema import Activation
 
-__all__ = ["activation", "flat_size", "mlp"]
+__all__ = ["activation", "mlp"]
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
@@ -29,19 +29,6 @@ def activation(name: Activation) -> nn.Module:
         ReLU()
     """
     return _ACTIVATIONS[name]()
-
-
-def flat_size(shape: tuple[int, ...]) -> int:
-    """Number of values in a shape.
-
-    Example:
-        >>> flat_size((3, 8, 8))
-        192
-    """
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def mlp(sizes: Sequence[int], name: Activation, *, end_with_activation: bool) -> nn.Sequential:

@@ -1,5 +1,6 @@
 """Encoder of gated linear layers."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -7,7 +8,6 @@ from annotated_types import Gt, MinLen
 from torch import Tensor
 
 from genmod.interfaces.encoder import Encoder
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Doc
 from genmod.plugins.networks._gated import gated_mlp
 from genmod.spec import ComponentSpec
@@ -41,7 +41,7 @@ class GatedMlpEncoder(Encoder):
         super().__init__(data_shape)
         self.hidden = tuple(hidden)
         self.feature_shape = (self.hidden[-1],)
-        self.layers = gated_mlp((flat_size(data_shape), *self.hidden))
+        self.layers = gated_mlp((math.prod(data_shape), *self.hidden))
 
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.layers(x.flatten(1))

@@ -1,11 +1,11 @@
 """Encoder that leaves the data as they are."""
 
+import math
 from typing import final
 
 from torch import Tensor
 
 from genmod.interfaces.encoder import Encoder
-from genmod.nn.layers import flat_size
 from genmod.spec import ComponentSpec
 
 __all__ = ["IdentityEncoder"]
@@ -29,7 +29,7 @@ class IdentityEncoder(Encoder):
 
     def __init__(self, data_shape: tuple[int, ...]) -> None:
         super().__init__(data_shape)
-        self.feature_shape = (flat_size(data_shape),)
+        self.feature_shape = (math.prod(data_shape),)
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)

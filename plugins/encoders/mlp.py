@@ -1,5 +1,6 @@
 """Fully connected encoder."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -7,7 +8,7 @@ from annotated_types import Gt
 from torch import Tensor
 
 from genmod.interfaces.encoder import Encoder
-from genmod.nn.layers import flat_size, mlp
+from genmod.nn.layers import mlp
 from genmod.options.schema import Activation, Doc
 from genmod.spec import ComponentSpec
 
@@ -47,7 +48,7 @@ class MlpEncoder(Encoder):
         self.hidden = tuple(hidden)
         self.activation: Activation = activation
         self.compress = compress
-        sizes = (flat_size(data_shape), *self.hidden)
+        sizes = (math.prod(data_shape), *self.hidden)
         self.feature_shape = (sizes[-1],)
         self.layers = mlp(sizes, activation, end_with_activation=True)
 

@@ -1,5 +1,6 @@
 """Convolutional network below a decoder."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from genmod.interfaces.network import Network
 from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
 from genmod.nn.layers import activation as activation_layer
-from genmod.nn.layers import flat_size, mlp
+from genmod.nn.layers import mlp
 from genmod.options.schema import Activation, Doc
 from genmod.plugins.networks._spectral import normalise_spectrally
 
@@ -61,7 +62,7 @@ class ConvNetwork(Network):
         stages_in = tuple(channels) if channels is not None else default_channels(height, width)[::-1]
         sizes = halvings(height, width, len(stages_in))[::-1]
         self.start = (stages_in[0], *sizes[0])
-        widths = [flat_size(in_shape), *[hidden] * (hidden > 0), flat_size(self.start)]
+        widths = [math.prod(in_shape), *[hidden] * (hidden > 0), math.prod(self.start)]
         self.head = mlp(widths, activation, end_with_activation=True)
         stages: list[nn.Module] = []
         for i, (a, b) in enumerate(zip(stages_in, (*stages_in[1:], outputs), strict=True)):

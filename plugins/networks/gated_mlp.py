@@ -1,5 +1,6 @@
 """Network of gated linear layers below a decoder."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -7,7 +8,6 @@ from annotated_types import Gt, MinLen
 from torch import Tensor, nn
 
 from genmod.interfaces.network import Network
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Doc
 from genmod.plugins.networks._gated import gated_mlp
 
@@ -39,8 +39,8 @@ class GatedMlpNetwork(Network):
         ] = (300, 300),
     ) -> None:
         super().__init__(in_shape, out_shape)
-        widths = (flat_size(in_shape), *hidden)
-        self.layers = nn.Sequential(gated_mlp(widths), nn.Linear(widths[-1], flat_size(out_shape)))
+        widths = (math.prod(in_shape), *hidden)
+        self.layers = nn.Sequential(gated_mlp(widths), nn.Linear(widths[-1], math.prod(out_shape)))
 
     def forward(self, z: Tensor) -> Tensor:
         parameters: Tensor = self.layers(z.flatten(1))

@@ -1,11 +1,11 @@
 """Linear network below a decoder."""
 
+import math
 from typing import final
 
 from torch import Tensor, nn
 
 from genmod.interfaces.network import Network
-from genmod.nn.layers import flat_size
 
 __all__ = ["LinearNetwork"]
 
@@ -28,7 +28,7 @@ class LinearNetwork(Network):
 
     def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
         super().__init__(in_shape, out_shape)
-        self.layer = nn.Linear(flat_size(in_shape), flat_size(out_shape))
+        self.layer = nn.Linear(math.prod(in_shape), math.prod(out_shape))
 
     def forward(self, z: Tensor) -> Tensor:
         parameters: Tensor = self.layer(z.flatten(1))

@@ -1,5 +1,6 @@
 """Fully connected network below a decoder."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -7,7 +8,7 @@ from annotated_types import Gt
 from torch import Tensor
 
 from genmod.interfaces.network import Network
-from genmod.nn.layers import flat_size, mlp
+from genmod.nn.layers import mlp
 from genmod.options.schema import Activation, Doc
 from genmod.plugins.networks._spectral import normalise_spectrally
 
@@ -45,7 +46,7 @@ class MlpNetwork(Network):
     ) -> None:
         super().__init__(in_shape, out_shape)
         self.layers = mlp(
-            (flat_size(in_shape), *hidden, flat_size(out_shape)), activation, end_with_activation=False
+            (math.prod(in_shape), *hidden, math.prod(out_shape)), activation, end_with_activation=False
         )
         if spectral_norm:
             normalise_spectrally(self)

@@ -1,5 +1,6 @@
 """Residual convolutional network below a decoder."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from genmod.interfaces.network import Network
 from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
 from genmod.nn.layers import activation as activation_layer
-from genmod.nn.layers import flat_size, mlp
+from genmod.nn.layers import mlp
 from genmod.options.schema import Activation, Doc
 from genmod.plugins.networks._residual import ResidualBlock
 
@@ -57,9 +58,9 @@ class ResnetNetwork(Network):
         stages = tuple(channels) if channels is not None else default_channels(height, width)[::-1]
         sizes = halvings(height, width, len(stages))[::-1]
         self.start = (stages[0], *sizes[0])
-        widths = [flat_size(in_shape), *[hidden] * (hidden > 0)]
+        widths = [math.prod(in_shape), *[hidden] * (hidden > 0)]
         self.head = nn.Sequential(
-            mlp(widths, activation, end_with_activation=True), nn.Linear(widths[-1], flat_size(self.start))
+            mlp(widths, activation, end_with_activation=True), nn.Linear(widths[-1], math.prod(self.start))
         )
         layers: list[nn.Module] = []
         for a, b, size in zip(stages, (*stages[1:], stages[-1]), sizes[1:], strict=True):

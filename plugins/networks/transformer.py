@@ -1,5 +1,6 @@
 """Transformer network below a decoder, which makes images patch by patch."""
 
+import math
 from typing import Annotated, final
 
 from annotated_types import Gt
@@ -8,7 +9,6 @@ from torch.nn.functional import pixel_shuffle
 
 from genmod.interfaces.network import Network
 from genmod.nn.convolution import image_shape
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Activation, Doc
 from genmod.plugins.networks._patches import blocks, grid_of, positions
 
@@ -53,7 +53,7 @@ class TransformerNetwork(Network):
         super().__init__(in_shape, out_shape)
         outputs, self.height, self.width = image_shape(out_shape, "network transformer")
         self.side, self.down, self.across = grid_of(self.height, self.width, patch, "network transformer")
-        self.head = nn.Linear(flat_size(in_shape), width)
+        self.head = nn.Linear(math.prod(in_shape), width)
         self.positions = positions(self.down * self.across, width)
         self.blocks = blocks(width, depth, heads, activation)
         self.patches = nn.Linear(width, outputs * self.side**2)
