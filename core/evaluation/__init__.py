@@ -1,8 +1,7 @@
 """Numbers about a model, each with its definition and its uncertainty."""
 
-from genmod.evaluation.bits import bits_per_dim
 from genmod.evaluation.neighbours import nearest
-from genmod.evaluation.row import Evaluation, Row, Undefined, mean_row
+from genmod.evaluation.row import Evaluation, Row, Undefined, bits_per_dim, mean_row
 from genmod.evaluation.runner import evaluate
 from genmod.evaluation.subject import Coded, Subject
 

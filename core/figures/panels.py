@@ -11,7 +11,7 @@ from genmod.data.dataset import DataInfo
 from genmod.errors import UndefinedError
 from genmod.figures.contours import contours
 from genmod.figures.draw import COLOURS, INK, QUIET, bare, scatter, show_tiles
-from genmod.figures.gaps import gap, nearest
+from genmod.figures.gaps import distance_to, gap
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
 from genmod.figures.traversals import traversal
@@ -291,7 +291,7 @@ def _gaps(scene: Scene) -> Drawer:
         model, scene.path, context=None if told is None else told.expand(len(scene.path), -1)
     )
     values = model.data.values(scene.reference).float().flatten(1).cpu()
-    distances = nearest(images, values) / found.at_codes
+    distances = distance_to(values, images) / found.at_codes
     scene.arrays |= {"path": scene.path, "path_images": images, "path_distances": distances}
     scene.arrays["gap"] = torch.tensor([found.between, found.between_error, found.around, found.around_error])
 

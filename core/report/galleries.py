@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo, Split
 from genmod.errors import GenmodError
+from genmod.evaluation.neighbours import nearest_example
 from genmod.evaluation.row import Evaluation
 from genmod.figures import (
     activity,
@@ -20,7 +21,6 @@ from genmod.figures import (
 )
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.report.images import Shown, of_pixels, pixels_of
-from genmod.report.neighbours import Nearest, nearest
 from genmod.system.random import seed_for
 
 __all__ = ["Card", "Gallery", "Painter", "class_of", "indices_of"]
@@ -185,23 +185,22 @@ class Painter:
         made = sample_grid(self.model, _COMPARED, seed=self.seed).images.cpu()
         real = data.values(self.split.__getitems__(indices_of(self.split, _COMPARED, self.seed)).x)
         limit = _LOOKED_AT if train.in_memory() is not None else _READ
-        both = nearest(torch.cat([made.float(), real.float()]), train, data, limit=limit)
-        found = Nearest(both.distances[: len(made)], both.indices[: len(made)])
-        usual = both.distances[len(made) :].median().item()
-        order = found.distances.argsort()[:CARDS]
-        stored = train.__getitems__(found.indices[order].tolist())
+        far, places = nearest_example(torch.cat([made.float(), real.float()]), train, data, limit=limit)
+        distances, usual = far[: len(made)], far[len(made) :].median().item()
+        order = distances.argsort()[:CARDS]
+        stored = train.__getitems__(places[order].tolist())
         pixels = self._pixels(torch.stack([made[order].float(), data.values(stored.x).float()]).flatten(0, 1))
         half = len(order)
         cards = []
         for place in range(half):
-            index, distance = int(found.indices[order[place]]), found.distances[order[place]].item()
+            index, distance = int(places[order[place]]), distances[order[place]].item()
             alt = f"a sample, and training example {index}"
             picture = of_pixels(pixels[[place, half + place]], alt, columns=_columns(data, 1, 2))
             cards.append(Card(picture, (f"distance {distance:.3g}", f"train {index}")))
         looked = min(limit, len(train))
-        nearer = (found.distances < 0.5 * usual).sum().item()
+        nearer = (distances < 0.5 * usual).sum().item()
         unit = "values" if data.is_image else "columns, in standard deviations"
-        usually, median = f"{usual:.3g}", f"{found.distances.median().item():.3g}"
+        usually, median = f"{usual:.3g}", f"{distances.median().item():.3g}"
         note = (
             f"Samples, each with the nearest of {looked:,} training examples, by the root mean square difference of "
             f"their {unit}; the {half} nearest pairs of {len(made)}. The median distance is {median} for samples and "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genmod import LatentVariableModel, Row, Subject, Undefined, UndefinedError, bits_per_dim, mean_row
-from genmod.evaluation.bits import no_bits, spread
+from genmod.evaluation.row import no_bits, spread
 from genmod.evaluation.subject import CHUNK
 from genmod.system.noise import drawn_on_cpu
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import kl_divergence
 
 from genmod import Doc, LatentVariableModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
-from genmod.evaluation.bits import no_bits, spread
+from genmod.evaluation.row import no_bits, spread
 
 __all__ = ["Elbo"]
 

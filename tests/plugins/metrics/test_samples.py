@@ -9,7 +9,7 @@ from scipy import linalg, stats
 from torch.nn.functional import avg_pool2d
 
 from genmod import Batch, DataInfo, TensorSplit, UsageError, compose, evaluate, fit_sampler, open_dataset
-from genmod.evaluation import kernel, neighbours
+from genmod.evaluation import neighbours
 from genmod.evaluation.featured import featured, usual_features
 from genmod.evaluation.neighbours import nearest
 from genmod.evaluation.runner import make_metrics, measure
@@ -20,6 +20,7 @@ from genmod.plugins.features.digits_cnn import DigitsCnnFeatures
 from genmod.plugins.features.pca import PcaFeatures
 from genmod.plugins.features.pixel import PixelFeatures
 from genmod.plugins.features.randconv import RandconvFeatures
+from genmod.plugins.metrics import _kernel as kernel
 from genmod.plugins.metrics._frechet import Moments, frechet_distance, frechet_of_moments
 from genmod.plugins.metrics._kernel import gaussian, mmd, polynomial
 from genmod.plugins.metrics._memorisation import copying_score, share_nearer
