@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
 
-__all__ = ["Plane", "Projection", "hammer", "on_plane"]
+__all__ = ["Plane", "Projection", "hammer", "on_plane", "principal_axes"]
 
 Projection = Literal["auto", "pca", "tsne"]
 
@@ -73,19 +73,33 @@ def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "au
         )
     if projection == "tsne":
         return _plane(_tsne([flat[:_MOST_FOR_TSNE] for flat in flats], seed), "t-SNE", ("", ""))
-    centre = first.mean(0)
-    _, spread, directions = torch.linalg.svd(first - centre, full_matrices=False)
-    axes = torch.zeros(2, size, dtype=torch.float64)
-    # A sign that does not depend on the library that computed it.
-    for place, direction in enumerate(directions[:2]):
-        axes[place] = direction * direction[direction.abs().argmax()].sign()
-    squares = spread.square()
-    share = (squares[:2].sum() / squares.sum().clamp(min=1e-300)).item()
+    axes, shares = principal_axes(first)
     return _plane(
-        [(flat - centre) @ axes.T for flat in flats],
-        f"two principal components, {100 * share:.0f} % of the variance",
+        [(flat - first.mean(0)) @ axes.T for flat in flats],
+        f"two principal components, {100 * float(shares.sum()):.0f} % of the variance",
         ("first component", "second component"),
     )
+
+
+def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:
+    """The two directions in which points vary most, and their shares of the variance.
+
+    ``(N, D) → (2, D), (2,)`` double; zero where there is no such direction.
+
+    Example:
+        >>> principal_axes(torch.tensor([[0.0, 3.0], [0.0, -3.0], [1.0, 0.0], [-1.0, 0.0]]))
+        (tensor([[0., 1.],
+                [1., 0.]], dtype=torch.float64), tensor([0.9000, 0.1000], dtype=torch.float64))
+    """
+    centred = points.double() - points.double().mean(0)
+    _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
+    axes, shares = centred.new_zeros(2, points.shape[1]), centred.new_zeros(2)
+    squares = spread.square()
+    for place, direction in enumerate(directions[:2]):
+        # A sign that does not depend on the library that computed it.
+        axes[place] = direction * direction[direction.abs().argmax()].sign()
+        shares[place] = squares[place] / squares.sum().clamp(min=1e-300)
+    return axes, shares
 
 
 def hammer(directions: Tensor) -> Tensor:
