@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -140,14 +141,12 @@ class Painter:
 
     def activity(self) -> tuple[list[float], str]:
         """What each dimension of the latents says about the data, and what that number is."""
-        batch, context = self._many()
-        amounts, measure = activity(self.model, batch.x, context=context, seed=self.seed)
+        amounts, measure = self._amounts
         return amounts.tolist(), measure
 
     def codes(self) -> tuple[Tensor, Batch]:
         """Codes of examples, ``(N, *latent_shape)``, and these."""
-        batch, context = self._many()
-        return codes(self.model, batch.x, context=context, seed=self.seed).cpu(), batch
+        return self._codes.cpu(), self._many[0]
 
     def _or_why(self, make: Callable[[], Gallery]) -> Gallery:
         """A page does without a picture that cannot be made, and says why."""
@@ -156,9 +155,18 @@ class Painter:
         except GenmodError as error:
             return Gallery(missing=str(error))
 
+    @cached_property
     def _many(self) -> tuple[Batch, Tensor | None]:
         batch = self.split.__getitems__(indices_of(self.split, _FOR_ACTIVITY, self.seed))
         return batch, self.model.context(batch)
+
+    @cached_property
+    def _codes(self) -> Tensor:
+        return codes(self.model, self._many[0].x, context=self._many[1], seed=self.seed)
+
+    @cached_property
+    def _amounts(self) -> tuple[Tensor, str]:
+        return activity(self.model, self._many[0].x, context=self._many[1], seed=self.seed)
 
     def _samples(self) -> Gallery:
         images = sample_grid(self.model, SAMPLES, seed=self.seed).images
@@ -247,10 +255,9 @@ class Painter:
 
     def _traversals(self) -> Gallery:
         model = self.model
-        batch, context = self._many()
+        context = self._many[1]
         told = None if context is None else context[:1]
-        latents = codes(model, batch.x, context=context, seed=self.seed)
-        amounts, measure = activity(model, batch.x, context=context, seed=self.seed)
+        latents, (amounts, measure) = self._codes, self._amounts
         chosen = amounts.argsort(descending=True)[:DIMENSIONS].tolist()
         picture = traversal(
             model,
