@@ -1,6 +1,7 @@
 """Independent latents of several kinds side by side in one vector: support, distribution, and how they are named."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, final
 
@@ -12,10 +13,13 @@ from torch.distributions.constraints import Constraint
 from genmod.distributions.kl import register_kl_by_part
 from genmod.errors import UsageError
 from genmod.options.schema import Text, validate
+from genmod.options.text import parse_call
 from genmod.plugins.posteriors._transported import Drawn
 from genmod.registry.lookup import current_registry
 
 __all__ = ["Beside", "Product", "make_parts"]
+
+_SIZE = re.compile("0*[1-9][0-9]*(x0*[1-9][0-9]*)*")
 
 
 @final
@@ -190,20 +194,11 @@ def make_parts(
 
 def _parsed(kind: str, text: str) -> tuple[str, tuple[int, ...] | None, dict[str, Text]]:
     """``normal:2x3:scale=1`` → name, shape and options."""
-    name, *rest = text.split(":")
-    shape = None
-    if rest and "=" not in rest[0]:
-        numbers = rest.pop(0).split("x")
-        if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
-            raise UsageError(
-                f"part {text!r} of {kind} 'product' has no size after its name",
-                hint=f"write name:size:option=value, as in {name}:8 or {name}:4x3",
-            )
-        shape = tuple(int(number) for number in numbers)
-    pairs = [pair.partition("=") for pair in rest]
-    if not all(equals for _, equals, _ in pairs):
+    name, sizes, options = parse_call(text, ":")
+    if sizes and not (len(sizes) == 1 and _SIZE.fullmatch(sizes[0])):
         raise UsageError(
-            f"part {text!r} of {kind} 'product' has an option without a value",
-            hint="write name:size:option=value",
+            f"part {text!r} of {kind} 'product' is not NAME:SIZE:OPTION=VALUE:…",
+            hint=f"write the size after the name, as in {name}:8 or {name}:4x3, and each option with its value",
         )
-    return name, shape, {option.strip(): Text(value) for option, _, value in pairs}
+    shape = tuple(map(int, sizes[0].split("x"))) if sizes else None
+    return name, shape, {option: Text(value) for option, value in options.items()}
