@@ -1,17 +1,32 @@
 """What a latent is made of: which of its values are free, and which belong together in one support."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import product
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
-__all__ = ["Piece", "by_value", "pieces", "settled"]
+from genmod.distributions.probing import beside, holds, inside, probes
+
+__all__ = ["Kind", "Piece", "Space", "Unit"]
 
 Kind = Literal["free", "interval", "bits", "sphere", "ball", "simplex", "choice"]
+
+_KINDS: dict[str, tuple[Kind, float | None, float | None]] = {
+    "free": ("free", None, None),
+    "ball": ("ball", None, None),
+    "sphere": ("sphere", None, None),
+    "positive": ("interval", 0.0, None),
+    "unit": ("interval", 0.0, 1.0),
+    "simplex": ("simplex", None, None),
+    "bits": ("bits", None, None),
+    "choice": ("choice", None, None),
+}
+"""Kind and bounds of the latents whose support contains the points of that name."""
 
 
 @dataclass(frozen=True)
@@ -34,112 +49,140 @@ class Piece:
     high: float | None = None
 
     @property
+    def classes(self) -> bool:
+        """Whether its values are one variable, which can be moved only together: classes, or their probabilities."""
+        return self.kind in ("simplex", "choice")
+
+    @property
     def variables(self) -> int:
-        """How many of its values can be moved by themselves; classes and probabilities only together."""
-        return 1 if self.kind in ("simplex", "choice") else self.size
+        """How many of its values can be moved by themselves."""
+        return 1 if self.classes else self.size
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def pieces(support: Constraint | None, shape: tuple[int, ...], start: int = 0) -> tuple[Piece, ...]:
-    """The pieces of latents of a shape, found out by asking the support what it contains.
+@dataclass(frozen=True)
+class Unit:
+    """One variable among the latents.
+
+    Args:
+        label: its index; ``2,0,7`` in a map of latents, ``1.0`` for the first unit of the second part of a product.
+        start: where it begins in the flattened latents.
+        size: of how many numbers it is made.
+    """
+
+    label: str
+    start: int
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where the latents of a model lie: its support, which is asked what it contains.
 
     Any support of any plugin can be asked; one that contains none of what is tried is taken to be free.
 
     Args:
         support: of the posterior; None where a point can lie anywhere.
         shape: of one latent.
-        start: where its values begin.
 
     Example:
         >>> from torch.distributions import constraints
-        >>> [(p.kind, p.start, p.size) for p in pieces(constraints.independent(constraints.simplex, 1), (2, 3))]
-        [('simplex', 0, 3), ('simplex', 3, 3)]
-        >>> pieces(constraints.independent(constraints.unit_interval, 1), (4,))
+        >>> space = Space(constraints.independent(constraints.simplex, 1), (2, 3))
+        >>> [(p.kind, p.start, p.size) for p in space.pieces], [unit.label for unit in space.units]
+        ([('simplex', 0, 3), ('simplex', 3, 3)], ['0', '1'])
+        >>> Space(constraints.independent(constraints.unit_interval, 1), (4,)).pieces
         (Piece(kind='interval', start=0, size=4, low=0.0, high=1.0),)
     """
-    size = math.prod(shape)
-    # Kinds of latents side by side, as the product posterior has them.
-    beside = getattr(support, "supports", None)
-    if beside is not None:
-        found: list[Piece] = []
-        for part, its_shape in zip(beside, support.shapes, strict=True):  # type: ignore[union-attr]
-            found += pieces(part, tuple(its_shape), start)
-            start += math.prod(its_shape)
-        return tuple(found)
-    kind, low, high = ("free", None, None) if support is None else _kind(support, shape)
-    if kind in ("free", "interval", "bits"):
-        return (Piece(kind, start, size, low, high),)
-    group = shape[-1]
-    return tuple(Piece(kind, at, group, low, high) for at in range(start, start + size, group))
 
+    support: Constraint | None
+    shape: tuple[int, ...]
 
-def settled(z: Tensor, parts: Sequence[Piece]) -> Tensor:
-    """Latents ``z (N, D)`` put where draws lie: means of directions are shorter than one, those of classes are mixed.
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """What one latent is made of, in order."""
+        if parts := self._parts():
+            return tuple(
+                Piece(piece.kind, start + piece.start, piece.size, piece.low, piece.high)
+                for start, part in parts
+                for piece in part.pieces
+            )
+        kind, low, high = self._asked()
+        size = math.prod(self.shape)
+        group = size if kind in ("free", "interval", "bits") else self.shape[-1]
+        return tuple(Piece(kind, start, group, low, high) for start in range(0, size, group))
 
-    Example:
-        >>> settled(torch.tensor([[0.3, 0.4]]), [Piece("sphere", 0, 2)])
-        tensor([[0.6000, 0.8000]])
-    """
-    result = z.clone()
-    for piece in parts:
-        part = z[:, piece.start : piece.start + piece.size]
-        if piece.kind == "sphere":
-            part = torch.nn.functional.normalize(part, dim=1)
-        elif piece.kind == "choice":
-            part = torch.nn.functional.one_hot(part.argmax(1), piece.size).to(z)
-        elif piece.kind == "bits":
-            part = (part > 0.5).to(z)
-        result[:, piece.start : piece.start + piece.size] = part
-    return result
+    @property
+    def kind(self) -> Kind | Literal["mixed"]:
+        """The kind that all of the pieces are of."""
+        first, *others = {piece.kind for piece in self.pieces}
+        return "mixed" if others else first
 
+    @cached_property
+    def units(self) -> list[Unit]:
+        """The variables, in order, with their names."""
+        if parts := self._parts():
+            return [
+                Unit(f"{i}.{unit.label}", start + unit.start, unit.size)
+                for i, (start, part) in enumerate(parts)
+                for unit in part.units
+            ]
+        size = self.shape[-1] if self.pieces[0].classes else 1
+        places = product(*map(range, self.shape[:-1] if self.pieces[0].classes else self.shape))
+        return [Unit(",".join(map(str, place)) or "0", i * size, size) for i, place in enumerate(places)]
 
-def by_value(amounts: Tensor, parts: Sequence[Piece]) -> Tensor:
-    """An amount of each variable ``(V,)`` for each of its values ``(D,)``: those of a class all have that of the class.
+    def contains(self, z: Tensor) -> Tensor:
+        """Which latents lie in it, ``(N, *shape) → (N,)`` of truth values on the CPU."""
+        return inside(self.support, z)
 
-    Example:
-        >>> by_value(torch.tensor([1.0, 2.0, 3.0]), [Piece("free", 0, 2), Piece("choice", 2, 3)])
-        tensor([1., 2., 3., 3., 3.])
-    """
-    counts = [p.size // p.variables for p in parts for _ in range(p.variables)]
-    return amounts.repeat_interleave(torch.tensor(counts, device=amounts.device))
+    def settled(self, z: Tensor) -> Tensor:
+        """Flattened latents ``z (N, D)`` put where draws lie: means of directions are shorter than one, those of classes mixed.
 
+        Example:
+            >>> from genmod import build
+            >>> build("s-vae", encoder="mlp", latent=2).space.settled(torch.tensor([[0.3, 0.4]]))
+            tensor([[0.6000, 0.8000]])
+        """
+        result = z.clone()
+        for piece in self.pieces:
+            part = z[:, piece.start : piece.start + piece.size]
+            if piece.kind == "sphere":
+                part = torch.nn.functional.normalize(part, dim=1)
+            elif piece.kind == "choice":
+                part = torch.nn.functional.one_hot(part.argmax(1), piece.size).to(z)
+            elif piece.kind == "bits":
+                part = (part > 0.5).to(z)
+            result[:, piece.start : piece.start + piece.size] = part
+        return result
 
-def _kind(support: Constraint, shape: tuple[int, ...]) -> tuple[Kind, float | None, float | None]:
-    def contains(points: Tensor) -> bool:
-        try:
-            return bool(support.check(points).all())
-        except (RuntimeError, ValueError):
-            return False
+    def by_value(self, amounts: Tensor) -> Tensor:
+        """An amount of each variable ``(V,)`` for each of its values ``(D,)``: those of a class all have that of the class."""
+        counts = torch.tensor([unit.size for unit in self.units], device=amounts.device)
+        return amounts.repeat_interleave(counts)
 
-    generator = torch.Generator().manual_seed(0)
-    normal = torch.randn(50, *shape, generator=generator, dtype=torch.float64)
-    directions = normal / normal.norm(dim=-1, keepdim=True)
-    positive = normal.abs() + 0.01
-    chosen = torch.nn.functional.one_hot(normal.argmax(-1), shape[-1]).to(normal)
-    if contains(30 * normal):
-        return "free", None, None
-    if contains(directions):
-        inside = contains(0.01 * directions)
-        return ("ball", None, _reach(contains, directions)) if inside else ("sphere", None, None)
-    if contains(0.01 * directions):
-        return "ball", None, _reach(contains, directions)
-    if contains(30 * positive):
-        return "interval", 0.0, None
-    if contains(normal.sigmoid()):
-        return "interval", 0.0, 1.0
-    if contains(normal.softmax(-1)):
-        return "simplex", None, None
-    if contains((normal > 0).double()):
-        return "bits", None, None
-    return ("choice", None, None) if contains(chosen) else ("free", None, None)
+    def _parts(self) -> list[tuple[int, "Space"]]:
+        """Where each of several kinds of latents begins, and its space; nothing where there is one kind."""
+        found, start = [], 0
+        for support, shape in beside(self.support):
+            found.append((start, Space(support, shape)))
+            start += math.prod(shape)
+        return found
 
+    def _asked(self) -> tuple[Kind, float | None, float | None]:
+        if self.support is None:
+            return _KINDS["free"]
+        for name, points in probes(self.shape):
+            if name in _KINDS and holds(self.support, points):
+                return ("ball", None, self._radius()) if name == "ball" else _KINDS[name]
+        return _KINDS["free"]
 
-def _reach(contains: Any, directions: Tensor) -> float:
-    """How far one can go from the origin in every direction."""
-    low, high = 0.01, 1e4
-    for _ in range(60):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if contains(middle * directions) else (low, middle)
-    return low
+    def _radius(self) -> float:
+        """How far one can go from the origin in every direction."""
+        assert self.support is not None
+        directions = dict(probes(self.shape))["sphere"]
+        low, high = 0.01, 1e4
+        for _ in range(60):
+            middle = math.sqrt(low * high)
+            low, high = (middle, high) if holds(self.support, middle * directions) else (low, middle)
+        return low

@@ -1,6 +1,5 @@
 """Numbers about a model, each with its definition and its uncertainty."""
 
-from genmod.evaluation.bits import bits_per_dim, no_bits, spread
 from genmod.evaluation.featured import (
     Compared,
     FeaturesName,
@@ -12,7 +11,7 @@ from genmod.evaluation.featured import (
     featured,
 )
 from genmod.evaluation.neighbours import distances_by_rows, nearest, squared_distances
-from genmod.evaluation.row import Evaluation, Row, Undefined, mean_row
+from genmod.evaluation.row import Evaluation, Row, Undefined, bits_per_dim, mean_row, no_bits, spread
 from genmod.evaluation.runner import evaluate
 from genmod.evaluation.subject import CHUNK, Coded, Part, Subject
 

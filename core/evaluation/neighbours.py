@@ -1,14 +1,15 @@
 """Nearest neighbours by Euclidean distance, in pieces that fit in memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
+from genmod.data.dataset import DataInfo, Split
 from genmod.errors import UsageError
 
-__all__ = ["distances_by_rows", "nearest", "squared_distances"]
+__all__ = ["distances_by_rows", "nearest", "nearest_example", "squared_distances"]
 
 _ELEMENTS = 2**24
 """Distances that are held at a time: 128 MiB."""
@@ -75,19 +76,66 @@ def nearest(x: Tensor, train: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         )
     size = math.prod(x.shape[1:])
     points, others = x.reshape(len(x), size), train.reshape(len(train), size)
-    found = [_nearest(some, others, k) for some in points.split(_ROWS)] or [_nearest(points, others, k)]
+    found = [
+        _best((squared_distances(some, piece) for piece in others.split(4 * _ROWS)), k)
+        for some in points.split(_ROWS)
+    ]
     squares, places = (torch.cat([each[i] for each in found]) for i in (0, 1))
     return squares.sqrt(), places
 
 
-def _nearest(x: Tensor, train: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Of a few points: the best so far, and those of one more piece, until all were looked at."""
-    best = x.new_full((len(x), 0), 0, dtype=torch.float64)
-    places = x.new_full((len(x), 0), 0, dtype=torch.int64)
-    for start in range(0, len(train), 4 * _ROWS):
-        squares = squared_distances(x, train[start : start + 4 * _ROWS])
-        here = torch.arange(start, start + squares.shape[1], device=x.device).expand(len(x), -1)
-        squares, here = torch.cat([best, squares], 1), torch.cat([places, here], 1)
-        best, order = squares.topk(min(k, squares.shape[1]), dim=1, largest=False)
-        places = here.gather(1, order)
+def nearest_example(queries: Tensor, split: Split, data: DataInfo, *, limit: int) -> tuple[Tensor, Tensor]:
+    """The nearest of the first ``limit`` examples of a split, by the values that are there in both.
+
+    Columns of tables are measured in standard deviations of the split, because their units differ.
+
+    Args:
+        queries: values, ``(Q, *data.shape)``; NaN where they are missing.
+        split: where to look.
+        data: of both.
+        limit: how many examples to look at.
+
+    Returns:
+        Root mean square differences ``(Q,)`` double, and which examples these are, ``(Q,)`` int64.
+
+    Example:
+        >>> from genmod import Batch, TensorSplit
+        >>> split = TensorSplit(Batch(torch.tensor([[[[0.0, 0.0]]], [[[1.0, 1.0]]]])))
+        >>> nearest_example(torch.tensor([[[[0.8, 1.0]]]]), split, DataInfo((1, 1, 2)), limit=10)
+        (tensor([0.1414], dtype=torch.float64), tensor([1]))
+    """
+    count = min(limit, len(split))
+
+    def values(first: int, last: int) -> Tensor:
+        stored = split.__getitems__(range(first, min(last, count))).x
+        return data.values(stored).cpu().flatten(1).double()
+
+    width = torch.ones(data.size, dtype=torch.float64)
+    if not data.is_image:
+        some = values(0, 10_000)
+        variance = (some - some.nanmean(0)).square().nanmean(0)
+        width = torch.where(variance > 1e-12, variance, 1.0).sqrt()
+    scaled = queries.cpu().flatten(1).double() / width
+    pieces = (values(start, start + _ROWS) / width for start in range(0, count, _ROWS))
+    squares, places = _best((_mean_squares(scaled, piece) for piece in pieces), 1)
+    return squares[:, 0].sqrt(), places[:, 0]
+
+
+def _mean_squares(x: Tensor, y: Tensor) -> Tensor:
+    """The mean squared difference of the values that are NaN neither here nor there, ``(N, D), (M, D) → (N, M)``."""
+    (x, in_x), (y, in_y) = ((each.nan_to_num(0.0), (~each.isnan()).double()) for each in (x, y))
+    squares = x.square() @ in_y.T - 2 * x @ y.T + in_x @ y.square().T
+    return (squares / (in_x @ in_y.T).clamp(min=1.0)).clamp(min=0.0)
+
+
+def _best(pieces: Iterable[Tensor], k: int) -> tuple[Tensor, Tensor]:
+    """The k smallest of each row, smallest first, and where they are, of columns that come piece by piece."""
+    best, places, start = torch.empty(0), torch.empty(0), 0
+    for piece in pieces:
+        end = start + piece.shape[1]
+        here = torch.arange(start, end, device=piece.device).expand(len(piece), -1)
+        if start:
+            piece, here = torch.cat([best, piece], 1), torch.cat([places, here], 1)
+        best, order = piece.topk(min(k, piece.shape[1]), dim=1, largest=False)
+        places, start = here.gather(1, order), end
     return best, places

@@ -15,6 +15,7 @@ from genmod.evaluation.subject import Subject
 from genmod.interfaces.metric import Metric
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import Text, validate
+from genmod.options.text import split_texts
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
 
@@ -142,7 +143,7 @@ def parse_metrics(texts: Iterable[str]) -> list[str]:
         >>> parse_metrics(["elbo,fid[pixel]", "nll"])
         ['elbo', 'fid[pixel]', 'nll']
     """
-    return [name.strip() for text in texts for name in re.split(r",(?![^\[]*\])", text) if name.strip()]
+    return [name for text in texts for name in split_texts(text) if name]
 
 
 def _label(metric: Metric) -> str:

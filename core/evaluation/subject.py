@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -12,34 +11,14 @@ from torch import Tensor
 from genmod.data.dataset import Batch, Split
 from genmod.errors import UndefinedError
 from genmod.interfaces.sampler import Source
+from genmod.model.encode import CHUNK, Coded, encode_split, observed_batches
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.system.noise import drawn_on_cpu
 from genmod.system.random import seed_for, seeded
 
 __all__ = ["CHUNK", "Coded", "Part", "Subject"]
 
-CHUNK = 500
-"""Examples at a time; a constant, because the draws are seeded for each chunk."""
-
 Part = Literal["split", "train"]
 """The split that is measured, or the training split, to which things are fitted."""
-
-
-@dataclass(frozen=True)
-class Coded:
-    """Codes of examples, and what is known of these.
-
-    Args:
-        means: of ``q(z|x)``, or draws where it has no known mean, ``(N, *latent_shape)``.
-        draws: one draw of ``q(z|x)`` for each example, ``(N, *latent_shape)``.
-        labels: their classes, ``(N,)`` int64, or None.
-        factors: their ground-truth factors, ``(N, K)`` int64, or None.
-    """
-
-    means: Tensor
-    draws: Tensor
-    labels: Tensor | None
-    factors: Tensor | None
 
 
 class Subject:
@@ -118,14 +97,8 @@ class Subject:
             The model, which has been told the conditions of the batch where it is conditional; observations
             ``x (B, *data.shape)`` on its device; the batch as it is stored.
         """
-        split = self.of(part)
-        count = len(split) if limit is None else min(limit, len(split))
-        for start in range(0, count, size):
-            with self.drawing(stream, start):
-                batch = split.__getitems__(range(start, min(start + size, count)))
-                with drawn_on_cpu(self.model.device):
-                    x = self.model.observe(batch.x.to(self.model.device))
-                yield self.model.given(self.model.context(batch)), x, batch
+        stream = f"evaluation/{stream}"
+        yield from observed_batches(self.model, self.of(part), stream, seed=self.seed, limit=limit, size=size)
 
     def examples(self, part: Part = "split", limit: int | None = None) -> Tensor:
         """Values of the examples as the data have them, not made binary, ``(N, *data.shape)`` float32."""
@@ -161,20 +134,7 @@ class Subject:
         return torch.cat(chunks)[:n]
 
     def _codes(self, part: Part) -> Coded:
-        means, draws, labels, factors = [], [], [], []
-        for model, x, batch in self.batches("codes", part):
-            with torch.no_grad():
-                q = model.encode(x)
-                draw = q.sample()
-                try:
-                    mean = q.mean
-                except NotImplementedError:
-                    mean = draw
-            means.append(mean.cpu())
-            draws.append(draw.cpu())
-            labels.append(batch.labels)
-            factors.append(batch.factors)
-        return Coded(torch.cat(means), torch.cat(draws), _together(labels), _together(factors))
+        return encode_split(self.model, self.of(part), stream="evaluation/codes", seed=self.seed)
 
     def _chunk(self, index: int, noise: bool, source: Source | None) -> Tensor:
         start = index * CHUNK
@@ -186,8 +146,3 @@ class Subject:
             z = self.model.latents(CHUNK, context, source)
             likelihood = self.model.decode(z, context)
             return (likelihood.sample() if noise else likelihood.mean).cpu()
-
-
-def _together(parts: list[Tensor | None]) -> Tensor | None:
-    known = [part for part in parts if part is not None]
-    return torch.cat(known).cpu() if known and len(known) == len(parts) else None

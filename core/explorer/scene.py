@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo, Split
-from genmod.distributions.support import by_value, pieces, settled
 from genmod.errors import DataError, UndefinedError
 from genmod.figures import activity, choose_examples, codes, prior_draws
+from genmod.figures.plane import principal_axes
 from genmod.figures.views import evaluating
 from genmod.model.latent_variable import LatentVariableModel
 
@@ -79,7 +79,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         UndefinedError: there are no examples and no prior either.
     """
     size = math.prod(model.latent_shape)
-    parts = pieces(model.posterior.support, model.latent_shape)
+    space = model.space
     count = max(50, min(_EXAMPLES, _NUMBERS // size))
     batch = None if split is None else choose_examples(split, count, seed=seed)
     if batch is None:
@@ -91,9 +91,9 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         told = model.context(batch)
         found = codes(model, batch.x, context=told, seed=seed)
         amounts, measure = activity(model, batch.x, context=told, seed=seed)
-        active = by_value(amounts, parts)
+        active = space.by_value(amounts)
         values = model.data.values(batch.x).float()
-    z = settled(found.flatten(1).float().cpu(), parts)
+    z = space.settled(found.flatten(1).float().cpu())
     if len(z) == 0 or not bool(z.isfinite().all()):
         raise DataError(
             "there is no finite code of any example"
@@ -112,7 +112,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         "data": _data(model.data, values),
         "latent": {
             "shape": list(model.latent_shape),
-            "pieces": [piece.to_json() for piece in parts],
+            "pieces": [piece.to_json() for piece in space.pieces],
             "sliders": _sliders(z, active, model, seed),
             "measure": measure,
         },
@@ -199,10 +199,10 @@ def _maps(z: Tensor, active: Tensor, shape: tuple[int, ...]) -> list[dict[str, A
     }
     if size <= 2:
         return [direct]
-    components, share = _principal(z - centre)
+    components, shares = principal_axes(z)
     return [
         {
-            "name": f"principal components, {share:.0%} of the variance",
+            "name": f"principal components, {float(shares.sum()):.0%} of the variance",
             "labels": ["component 1", "component 2"],
             "origin": packed(centre),
             "axes": [packed(axis) for axis in components],
@@ -218,22 +218,6 @@ def _name(d: int, shape: tuple[int, ...]) -> str:
         d, place = divmod(d, n)
         index.append(str(place))
     return f"z{','.join(reversed(index))}"
-
-
-def _principal(centred: Tensor) -> tuple[Tensor, float]:
-    """The two directions in which codes vary most, ``(2, D)``, and their share of the variance."""
-    n, size = centred.shape
-    double = centred.double()
-    if size <= n:
-        variances, vectors = torch.linalg.eigh(double.T @ double)
-        axes = vectors[:, -2:].flip(1).T
-    else:
-        variances, vectors = torch.linalg.eigh(double @ double.T)
-        axes = (vectors[:, -2:].flip(1).T @ double) / variances[-2:].flip(0).clamp(min=1e-30).sqrt()[:, None]
-    # An eigenvector has no sign of its own: its largest value is made positive.
-    largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-    share = float(variances[-2:].sum() / variances.clamp(min=0).sum().clamp(min=1e-30))
-    return (axes * largest.sign()).float(), share
 
 
 def _indices(model: LatentVariableModel, told: Tensor) -> list[list[int]]:

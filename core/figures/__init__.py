@@ -5,7 +5,6 @@ from genmod.figures.gaps import Gap, emptiest_path, gap
 from genmod.figures.grid import grid
 from genmod.figures.latents import Latents, latents_figure
 from genmod.figures.picture import Picture
-from genmod.figures.space import space_of
 from genmod.figures.temperature import origin_of_latents, tempered
 from genmod.figures.traversals import traversal, variables
 from genmod.figures.views import (
@@ -40,7 +39,6 @@ __all__ = [
     "sample_grid",
     "side_by_side",
     "slerp",
-    "space_of",
     "tempered",
     "traversal",
     "variables",

@@ -10,9 +10,8 @@ from torch import Tensor
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
 from genmod.figures.draw import INK, QUIET, bare, groups_of, scatter, show_tiles
-from genmod.figures.gaps import emptiest_path, gap, nearest, ratio_of_means
+from genmod.figures.gaps import distance_to, emptiest_path, gap, ratio_of_means
 from genmod.figures.plane import on_plane
-from genmod.figures.space import inside, space_of
 from genmod.figures.temperature import origin_of_latents
 from genmod.figures.views import (
     choose_examples,
@@ -92,8 +91,8 @@ def _column(
     z = encode_centres(model, observed(model, batch.x, seed=seed), context=context, seed=seed)
     points, origin = _points(model, z, context, seed)
     way = emptiest_path(model, z, steps=_STEPS, seed=seed)
-    crosses = bool(inside(model, way).all())
-    plane = on_plane([z, points, way if crosses else way[:0]], space=space_of(model), seed=seed)
+    crosses = bool(model.space.contains(way).all())
+    plane = on_plane([z, points, way if crosses else way[:0]], space=model.space.kind, seed=seed)
     codes, circles, path = plane.points
     first = None if context is None else context[:1]
 
@@ -120,7 +119,7 @@ def _column(
         text = error.message
     if crosses:
         images = decode_means(model, way, context=None if first is None else first.expand(_STEPS, -1))
-        far = nearest(images, model.data.values(reference.x).float().flatten(1).cpu()) / at_codes
+        far = distance_to(model.data.values(reference.x).float().flatten(1).cpu(), images) / at_codes
         columns = [] if math.isnan(at_codes) else [f"{d:.2f}" for d in far.tolist()]
         show_tiles(middle, images[None], model.data, columns=columns, below=True)
         bare(middle, "Along the line", text)
@@ -135,8 +134,8 @@ def _column(
     note = ""
     if not math.isnan(at_codes):
         values = model.data.values(reference.x).float().flatten(1).cpu()
-        at = nearest(decode_means(model, z, context=context), values)
-        ratio, width = ratio_of_means(nearest(made.flatten(0, 1), values), at)
+        at = distance_to(values, decode_means(model, z, context=context))
+        ratio, width = ratio_of_means(distance_to(values, made.flatten(0, 1)), at)
         note = f"{ratio:.2f} ± {width:.2f} times as far from the nearest example as reconstructions are"
     bare(lower, "What the circles decode to", note)
     lower.set_xticks([])

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
-from genmod.figures.space import inside
 from genmod.figures.views import (
     evaluating,
 )
@@ -26,7 +25,7 @@ Contours = tuple[Tensor, Tensor, Tensor, list[float]]
 def contours(scene: Scene, plane: Plane) -> Contours | None:
     """Where 50 % and 90 % of the prior lie: its density where that is in the plane, else that of projected draws."""
     draws = plane.points[1]
-    if len(draws) < 10 or scene.space in ("sphere", "classes", "binary"):
+    if len(draws) < 10 or scene.space in ("sphere", "choice", "bits"):
         return None
     both = torch.cat([draws, plane.points[0]]).double()
     low, high = (draws.double().quantile(q, dim=0) for q in (0.001, 0.999))
@@ -50,7 +49,7 @@ def _density(scene: Scene, plane: Plane, points: Tensor) -> Tensor:
     model = scene.model
     if plane.direct and model.prior.has_density and scene.context is None:
         z = points.to(model.device, model.dtype).reshape(-1, *model.latent_shape)
-        lies = inside(model, z)
+        lies = model.space.contains(z)
         values = torch.zeros(len(z), dtype=torch.float64)
         with evaluating(model, scene.seed):
             if lies.any():

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
-from genmod.figures.space import inside, space_of
+from genmod.evaluation.neighbours import nearest
 from genmod.figures.views import decode_means
 from genmod.figures.walks import slerp
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["Gap", "emptiest_path", "gap", "nearest", "ratio_of_means", "region", "straight"]
+__all__ = ["Gap", "distance_to", "emptiest_path", "gap", "ratio_of_means", "region", "straight"]
 
 _ENDS = 400
 _NEIGHBOUR = 5
@@ -114,22 +114,22 @@ def gap(
     told = None if context is None else context[order.to(context.device)]
     t = torch.linspace(0, 1, steps + 2)[1:-1]
     ways = straight(model, z[:pairs], z[pairs:], t)
-    if not inside(model, ways.flatten(0, 1)).all():
+    if not model.space.contains(ways.flatten(0, 1)).all():
         raise UndefinedError(
-            f"between the codes there is nothing: straight ways leave the latent space ({space_of(model)})"
+            f"between the codes there is nothing: straight ways leave the latent space ({model.space.kind})"
         )
     along = None
     if told is not None:
         first = (t < 0.5).to(told.device)[None, :, None]
         along = torch.where(first, told[:pairs, None], told[pairs:, None])
-    at = nearest(decode_means(model, z, context=told), values)
-    between = nearest(decode_means(model, ways, context=along).flatten(0, 1), values)
+    at = distance_to(values, decode_means(model, z, context=told))
+    between = distance_to(values, decode_means(model, ways, context=along).flatten(0, 1))
     between = between.reshape(pairs, steps).mean(1)
     points, kept = region(model, latents, len(z), seed=seed)
     around = (math.nan, math.nan)
     if len(points):
         around = ratio_of_means(
-            nearest(decode_means(model, points, context=None if told is None else told[kept]), values), at
+            distance_to(values, decode_means(model, points, context=None if told is None else told[kept])), at
         )
     ratio, error = ratio_of_means(between, at)
     return Gap(ratio, error, *around, float(at.mean()), pairs, len(values))
@@ -144,7 +144,7 @@ def straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor) 
         >>> straight(model, torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([0.5])).tolist()
         [[[0.5, 0.5]]]
     """
-    if space_of(model) == "sphere":
+    if model.space.kind == "sphere":
         return slerp(start.flatten(1), end.flatten(1), t).reshape(len(start), len(t), *start.shape[1:])
     t = t.to(start).reshape(1, -1, *[1] * (start.dim() - 1))
     return start[:, None] * (1 - t) + end[:, None] * t
@@ -167,9 +167,9 @@ def region(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0
         noise = torch.randn(n, flat.shape[1], dtype=torch.float64)
     z = centre + noise @ (values.clamp(min=0).sqrt()[:, None] * vectors.T)
     z = z.reshape(n, *model.latent_shape).to(latents)
-    if space_of(model) == "sphere":
+    if model.space.kind == "sphere":
         z = z / z.norm(dim=-1, keepdim=True)
-    kept = inside(model, z).nonzero()[:, 0]
+    kept = model.space.contains(z).nonzero()[:, 0]
     kept = kept if 2 * len(kept) >= n else kept[:0]
     return z[kept.to(z.device)], kept
 
@@ -203,18 +203,17 @@ def emptiest_path(model: LatentVariableModel, latents: Tensor, *, steps: int = 1
     flat = latents.detach().flatten(1).float().cpu()
     crowd = flat[torch.randperm(len(flat), generator=generator)[:2000]]
     # The first neighbour of a code is itself.
-    crowding = torch.cdist(flat, crowd).topk(min(_NEIGHBOUR + 1, len(crowd)), largest=False).values[:, -1]
+    crowding = nearest(flat, crowd, min(_NEIGHBOUR + 1, len(crowd)))[0][:, -1]
     dense = crowding.argsort()[: max(2, 4 * len(flat) // 5)]
     pairs = dense[torch.randint(len(dense), (_ENDS, 2), generator=generator)].to(latents.device)
     ways = straight(model, latents[pairs[:, 0]], latents[pairs[:, 1]], torch.linspace(0, 1, steps))
-    away = torch.cdist(ways.flatten(0, 1).flatten(1).float().cpu(), crowd).amin(1).reshape(_ENDS, steps)
+    away = nearest(ways.flatten(0, 1).flatten(1).float().cpu(), crowd)[0].reshape(_ENDS, steps)
     return ways[away.mean(1).argmax().to(ways.device)]
 
 
-def nearest(decoded: Tensor, values: Tensor) -> Tensor:
-    """Euclidean distance of each decoding to the nearest example: ``(N, *data.shape), (M, data.size) → (N,)``."""
-    parts = torch.split(decoded.detach().flatten(1).float().cpu(), 512)
-    return torch.cat([torch.cdist(part, values).amin(1) for part in parts])
+def distance_to(values: Tensor, decoded: Tensor) -> Tensor:
+    """Euclidean distance of each decoding to the nearest example: ``(M, data.size), (N, *data.shape) → (N,)``."""
+    return nearest(decoded.detach().flatten(1).cpu(), values)[0][:, 0]
 
 
 def ratio_of_means(over: Tensor, under: Tensor) -> tuple[float, float]:

@@ -170,10 +170,10 @@ def _title(scene: Scene, name: str, n: int) -> str:
     kinds = {
         "sphere": "on the unit sphere",
         "ball": "in a ball",
-        "classes": "of classes",
-        "binary": "of bits",
+        "choice": "of classes",
+        "bits": "of bits",
     }
-    kind = kinds.get(scene.space, "")
+    kind = kinds.get(scene.space.kind, "")
     start = f"{name}: latents" if name else "Latents"
     return f"{start} {kind} ({shape} numbers) of {n:,} examples, seed {scene.seed}".replace("  ", " ")
 

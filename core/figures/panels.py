@@ -11,10 +11,9 @@ from genmod.data.dataset import DataInfo
 from genmod.errors import UndefinedError
 from genmod.figures.contours import contours
 from genmod.figures.draw import COLOURS, INK, QUIET, bare, scatter, show_tiles
-from genmod.figures.gaps import gap, nearest
+from genmod.figures.gaps import distance_to, gap
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
-from genmod.figures.space import inside
 from genmod.figures.traversals import traversal
 from genmod.figures.views import (
     decode_means,
@@ -46,7 +45,7 @@ def _scatter(scene: Scene) -> Drawer:
     if len(path):
         scene.arrays["path_plane"] = path
     lines = contours(scene, plane)
-    ellipses = _ellipses(scene) if plane.direct and scene.space == "real" else []
+    ellipses = _ellipses(scene) if plane.direct and scene.space.kind == "free" else []
 
     def drawer(axes: "Axes") -> None:
         notes = []
@@ -113,7 +112,7 @@ def _frame(axes: "Axes", scene: Scene, plane: Plane) -> None:
         axes.set_aspect("equal", adjustable="box")
     axes.set_xlabel(plane.axes[0], color=QUIET, fontsize=9)
     axes.set_ylabel(plane.axes[1], color=QUIET, fontsize=9)
-    if scene.space in ("sphere", "ball") and plane.direct:
+    if scene.space.kind in ("sphere", "ball") and plane.direct:
         from matplotlib.patches import Circle
 
         reach = _radius(scene)
@@ -132,16 +131,8 @@ def _frame(axes: "Axes", scene: Scene, plane: Plane) -> None:
 
 
 def _radius(scene: Scene) -> float:
-    """How far the latent space reaches along its first axis."""
-    if scene.space == "sphere":
-        return 1.0
-    low, high = 0.0, 1e6
-    for _ in range(80):
-        middle = (low + high) / 2
-        point = torch.zeros(1, *scene.model.latent_shape, dtype=torch.float64)
-        point[0, 0] = middle
-        low, high = (middle, high) if inside(scene.model, point).all() else (low, middle)
-    return low
+    """How far a sphere or a ball reaches."""
+    return scene.space.pieces[0].high or 1.0
 
 
 def _ellipses(scene: Scene) -> list[tuple[tuple[float, float], float, float, float]]:
@@ -168,20 +159,20 @@ def _ellipses(scene: Scene) -> list[tuple[tuple[float, float], float, float, flo
 
 def _manifold(scene: Scene) -> Drawer:
     model, blank = scene.model, None
-    if scene.space == "sphere" and scene.size == 3:
+    if scene.space.kind == "sphere" and scene.size == 3:
         heights = torch.linspace(0.94, -0.94, 9)
         angles = torch.linspace(-math.pi, math.pi, 17)[:-1]
         height, angle = torch.meshgrid(heights, angles, indexing="ij")
         across = (1 - height.square()).sqrt()
         z = torch.stack([across * angle.cos(), across * angle.sin(), height], -1)
         note = "latitudes of equal areas; longitudes from -180° to 180°"
-    elif scene.space == "sphere" and scene.size == 2:
+    elif scene.space.kind == "sphere" and scene.size == 2:
         angles = torch.linspace(0, 2 * math.pi, 65)[:-1].reshape(8, 8)
         z = torch.stack([angles.cos(), angles.sin()], -1)
         note = "once around the circle, line by line"
-    elif scene.size == 2 and scene.space in ("real", "positive", "unit", "ball"):
+    elif scene.size == 2 and scene.space.kind in ("free", "interval", "ball"):
         z, note = _grid_of_quantiles(scene)
-        blank = ~inside(model, z.flatten(0, 1)).reshape(z.shape[:2])
+        blank = ~scene.space.contains(z.flatten(0, 1)).reshape(z.shape[:2])
         z = torch.where(blank[..., None], torch.zeros_like(z), z)
     else:
         raise UndefinedError(
@@ -219,7 +210,7 @@ def _scale_of_map(data: DataInfo) -> int | None:
 
 def _grid_of_quantiles(scene: Scene) -> tuple[Tensor, str]:
     """A grid on quantiles of each dimension of the prior, of the codes where there is none; a square over a ball."""
-    if scene.space == "ball":
+    if scene.space.kind == "ball":
         edge = 0.97 * _radius(scene)
         marks = torch.linspace(-edge, edge, _SIDE)
         x, y, note = marks, marks, "a square grid over the disc"
@@ -300,7 +291,7 @@ def _gaps(scene: Scene) -> Drawer:
         model, scene.path, context=None if told is None else told.expand(len(scene.path), -1)
     )
     values = model.data.values(scene.reference).float().flatten(1).cpu()
-    distances = nearest(images, values) / found.at_codes
+    distances = distance_to(values, images) / found.at_codes
     scene.arrays |= {"path": scene.path, "path_images": images, "path_distances": distances}
     scene.arrays["gap"] = torch.tensor([found.between, found.between_error, found.around, found.around_error])
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
-from genmod.figures.space import Space
 
-__all__ = ["Plane", "Projection", "hammer", "on_plane"]
+__all__ = ["Plane", "Projection", "hammer", "on_plane", "principal_axes"]
 
 Projection = Literal["auto", "pca", "tsne"]
 
@@ -35,9 +34,7 @@ class Plane:
     direct: bool
 
 
-def on_plane(
-    sets: Sequence[Tensor], *, space: Space, projection: Projection = "auto", seed: int = 0
-) -> Plane:
+def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "auto", seed: int = 0) -> Plane:
     """Put sets of latents, ``(N, *latent_shape)`` each, on one plane; the first one decides how.
 
     One number gets its position from top to bottom at random; two are the plane; three on a sphere are
@@ -52,7 +49,7 @@ def on_plane(
         Visualizing Data using t-SNE (van der Maaten and Hinton, 2008)
 
     Example:
-        >>> on_plane([torch.eye(4)[:, :3]], space="real").method
+        >>> on_plane([torch.eye(4)[:, :3]], space="free").method
         'two principal components, 89 % of the variance'
     """
     if projection not in ("auto", "pca", "tsne"):
@@ -76,19 +73,33 @@ def on_plane(
         )
     if projection == "tsne":
         return _plane(_tsne([flat[:_MOST_FOR_TSNE] for flat in flats], seed), "t-SNE", ("", ""))
-    centre = first.mean(0)
-    _, spread, directions = torch.linalg.svd(first - centre, full_matrices=False)
-    axes = torch.zeros(2, size, dtype=torch.float64)
-    # A sign that does not depend on the library that computed it.
-    for place, direction in enumerate(directions[:2]):
-        axes[place] = direction * direction[direction.abs().argmax()].sign()
-    squares = spread.square()
-    share = (squares[:2].sum() / squares.sum().clamp(min=1e-300)).item()
+    axes, shares = principal_axes(first)
     return _plane(
-        [(flat - centre) @ axes.T for flat in flats],
-        f"two principal components, {100 * share:.0f} % of the variance",
+        [(flat - first.mean(0)) @ axes.T for flat in flats],
+        f"two principal components, {100 * float(shares.sum()):.0f} % of the variance",
         ("first component", "second component"),
     )
+
+
+def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:
+    """The two directions in which points vary most, and their shares of the variance.
+
+    ``(N, D) → (2, D), (2,)`` double; zero where there is no such direction.
+
+    Example:
+        >>> principal_axes(torch.tensor([[0.0, 3.0], [0.0, -3.0], [1.0, 0.0], [-1.0, 0.0]]))
+        (tensor([[0., 1.],
+                [1., 0.]], dtype=torch.float64), tensor([0.9000, 0.1000], dtype=torch.float64))
+    """
+    centred = points.double() - points.double().mean(0)
+    _, spread, directions = torch.linalg.svd(centred, full_matrices=False)
+    axes, shares = centred.new_zeros(2, points.shape[1]), centred.new_zeros(2)
+    squares = spread.square()
+    for place, direction in enumerate(directions[:2]):
+        # A sign that does not depend on the library that computed it.
+        axes[place] = direction * direction[direction.abs().argmax()].sign()
+        shares[place] = squares[place] / squares.sum().clamp(min=1e-300)
+    return axes, shares
 
 
 def hammer(directions: Tensor) -> Tensor:

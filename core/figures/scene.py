@@ -3,24 +3,20 @@
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from genmod.distributions.support import Space
 from genmod.errors import UndefinedError
 from genmod.figures.draw import Groups
 from genmod.figures.gaps import Gap, emptiest_path
 from genmod.figures.plane import Plane, Projection, on_plane
-from genmod.figures.space import Space, inside, space_of
 from genmod.figures.views import (
     encode_centres,
     prior_draws,
 )
 from genmod.model.latent_variable import LatentVariableModel
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Scene"]
 
@@ -44,7 +40,7 @@ class Scene:
 
     @cached_property
     def space(self) -> Space:
-        return space_of(self.model)
+        return self.model.space
 
     @cached_property
     def size(self) -> int:
@@ -69,14 +65,14 @@ class Scene:
     def path(self) -> Tensor | None:
         """The emptiest way between two codes; none where it leaves the latent space."""
         way = emptiest_path(self.model, self.codes, steps=_STEPS, seed=self.seed)
-        return way if inside(self.model, way).all() else None
+        return way if self.space.contains(way).all() else None
 
     @cached_property
     def plane(self) -> Plane:
         """Codes, then draws from the prior, then the path."""
         nothing = self.codes[:0]
         sets = [self.codes, *(nothing if s is None else s for s in (self.prior, self.path))]
-        return on_plane(sets, space=self.space, projection=self.projection, seed=self.seed)
+        return on_plane(sets, space=self.space.kind, projection=self.projection, seed=self.seed)
 
     def told(self, number: int) -> Tensor | None:
         return None if self.context is None else self.context[number : number + 1]

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from genmod.distributions.support import Piece, pieces
+from genmod.distributions.support import Space
 from genmod.errors import UsageError
 from genmod.figures.picture import Picture
-from genmod.figures.space import inside, space_of
 from genmod.figures.views import decode_means
 from genmod.figures.walks import latent_scale
 from genmod.model.latent_variable import LatentVariableModel
@@ -54,7 +53,7 @@ def traversal(
         >>> traversal(model, torch.zeros(3), [2, 0], torch.linspace(-3, 3, 7)).images.shape
         torch.Size([2, 7, 1, 8, 8])
     """
-    size, space, made_of = variables(model), space_of(model), _pieces(model)
+    size, space = variables(model), model.space
     wrong = [d for d in dimensions if not 0 <= d < size]
     if wrong or not dimensions:
         raise UsageError(
@@ -69,23 +68,23 @@ def traversal(
         )
     rows = torch.tensor(list(dimensions), device=z.device)
     labels = tuple(f"{value:+.3g}" if value else "0" for value in values.tolist())
-    if space in ("classes", "simplex"):
+    if space.kind in ("choice", "simplex"):
         points, settings = _class_by_class(z, rows)
         title, labels = "Traversals, class by class", tuple(map(str, range(points.shape[1])))
-    elif space == "binary":
+    elif space.kind == "bits":
         settings = torch.tensor([0.0, 1.0]).to(z).expand(len(rows), 2)
         points = _with(z, rows, settings)
         title, labels = "Traversals, off and on", ("0", "1")
-    elif space == "sphere":
+    elif space.kind == "sphere":
         points, settings = _over_the_sphere(z, rows, values)
         title = "Traversals over the sphere, coordinates"
         labels = tuple(f"{value:+.2f}" if abs(value) > 1e-6 else "0" for value in settings[0].tolist())
     else:
         centre, width = (part.flatten().to(z) for part in scale or latent_scale(model, context=context))
-        points, settings = _piece_by_piece(z, made_of, dimensions, values.to(z), centre, width)
-        points = _kept_inside(model, z, points)
+        points, settings = _piece_by_piece(z, space, dimensions, values.to(z), centre, width)
+        points = _kept_inside(space, z, points)
         title = "Traversals, in standard deviations"
-        if any(piece.kind in ("simplex", "choice") for piece in made_of):
+        if any(piece.classes for piece in space.pieces):
             title += "; of classes, from the first to the last"
     told = None if context is None else context.expand(*points.shape[:2], -1)
     return Picture(
@@ -108,7 +107,7 @@ def variables(model: LatentVariableModel) -> int:
         >>> variables(genmod.build("categorical-vae"))
         20
     """
-    return sum(piece.variables for piece in _pieces(model))
+    return len(model.space.units)
 
 
 def _with(z: Tensor, rows: Tensor, settings: Tensor) -> Tensor:
@@ -129,14 +128,14 @@ def _class_by_class(z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _piece_by_piece(
-    z: Tensor, made_of: Sequence[Piece], rows: Sequence[int], values: Tensor, centre: Tensor, width: Tensor
+    z: Tensor, space: Space, rows: Sequence[int], values: Tensor, centre: Tensor, width: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Each variable in the way of its own piece: numbers in standard deviations, classes one after the other."""
-    owners = [(piece, piece.start + i) for piece in made_of for i in range(piece.variables)]
+    owners = [(piece, piece.start + i) for piece in space.pieces for i in range(piece.variables)]
     points, settings = z.flatten().repeat(len(rows), len(values), 1), values.repeat(len(rows), 1)
     for place, row in enumerate(rows):
         piece, first = owners[row]
-        if piece.kind in ("simplex", "choice"):
+        if piece.classes:
             settings[place] = torch.linspace(0, piece.size - 1, len(values)).round()
             classes = torch.eye(piece.size).to(z)[settings[place].long()]
             points[place, :, first : first + piece.size] = classes
@@ -166,12 +165,12 @@ def _over_the_sphere(z: Tensor, rows: Tensor, values: Tensor) -> tuple[Tensor, T
     return points.reshape(*settings.shape, *z.shape), settings
 
 
-def _kept_inside(model: LatentVariableModel, z: Tensor, points: Tensor) -> Tensor:
+def _kept_inside(space: Space, z: Tensor, points: Tensor) -> Tensor:
     """Points outside the latent space moved towards ``z``, which is inside, until they are."""
     flat = points.flatten(0, 1)
-    outside = ~inside(model, flat)
+    outside = ~space.contains(flat)
     # Where the start is outside too, as the mean of classes is, there is no way back.
-    if not outside.any() or not inside(model, z[None]).all():
+    if not outside.any() or not space.contains(z[None]).all():
         return points
     places = outside.nonzero()[:, 0].to(z.device)
     start, end = z.expand_as(flat[places]), flat[places]
@@ -179,13 +178,9 @@ def _kept_inside(model: LatentVariableModel, z: Tensor, points: Tensor) -> Tenso
     high = torch.ones_like(low)
     for _ in range(30):
         middle = (low + high) / 2
-        fits = inside(model, torch.lerp(start, end, middle)).to(z.device).reshape(low.shape)
+        fits = space.contains(torch.lerp(start, end, middle)).to(z.device).reshape(low.shape)
         low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
     # A little short of the edge, where decoders see numbers that training never gave them.
     flat = flat.clone()
     flat[places] = torch.lerp(start, end, 0.98 * low)
     return flat.reshape(points.shape)
-
-
-def _pieces(model: LatentVariableModel) -> tuple[Piece, ...]:
-    return pieces(model.posterior.support, model.latent_shape)

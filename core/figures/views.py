@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, Split
-from genmod.distributions.support import pieces, settled
 from genmod.errors import UsageError
 from genmod.figures.picture import Picture
 from genmod.figures.temperature import origin_of_latents, tempered
@@ -112,7 +111,7 @@ def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
     except NotImplementedError:
         return q.sample()
     # The mean of points on a sphere is inside of it, and that of classes is none: decoders never see those.
-    return settled(mean.flatten(1), pieces(model.posterior.support, model.latent_shape)).reshape(mean.shape)
+    return model.space.settled(mean.flatten(1)).reshape(mean.shape)
 
 
 def prior_draws(

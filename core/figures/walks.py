@@ -5,7 +5,6 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from genmod.distributions.support import pieces
 from genmod.errors import UndefinedError, UsageError
 from genmod.figures.picture import Picture
 from genmod.figures.views import decode_means, encode_centres, evaluating, observed
@@ -143,18 +142,18 @@ def activity(
         'mean KL in nats'
     """
     seen = observed(model, x, seed=seed)
-    made_of = pieces(model.posterior.support, model.latent_shape)
+    space = model.space
     with evaluating(model, seed):
         with suppress(UndefinedError):
             q, p = model.encode(seen, context), model.prior_given(context)
             z = q.rsample((1,))
             found = model.divergence.by_dimension(q, p, z).mean(0).flatten()
             # A direction beside numbers has one KL for all of its coordinates.
-            if len(found) == sum(piece.variables for piece in made_of):
+            if len(found) == len(space.units):
                 return found, "mean KL in nats"
         spread = encode_centres(model, seen, context=context, seed=seed).var(0, correction=0).flatten()
-        groups = [spread[p.start : p.start + p.size].reshape(p.variables, -1) for p in made_of]
-        return torch.cat([group.sum(1) for group in groups]), "variance of the codes"
+        groups = [spread[unit.start : unit.start + unit.size].sum() for unit in space.units]
+        return torch.stack(groups), "variance of the codes"
 
 
 def latent_scale(

@@ -5,12 +5,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution
 
 from genmod.defaults import ESTIMATED_KL, NORMAL_LATENTS, USUAL
 from genmod.errors import UndefinedError
 
-__all__ = ["Divergence", "check_draws", "draws_of", "known_kl"]
+__all__ = ["Divergence", "check_draws", "draws_of"]
 
 
 class Divergence(nn.Module, ABC):
@@ -65,7 +65,8 @@ class Divergence(nn.Module, ABC):
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         """The parts of :meth:`forward` that belong to each latent, ``(B, *latent_shape)``, nats.
 
-        Where several latents are one variable, as the probabilities of classes are, ``(B, number of variables)``.
+        Where several latents are one variable, as the probabilities of classes are, ``(B, number of variables)``. A
+        divergence that adds up over independent latents is taken apart by :func:`genmod.distributions.kl.by_variable`.
 
         Raises:
             UndefinedError: it does not fall apart into dimensions.
@@ -81,24 +82,6 @@ class Divergence(nn.Module, ABC):
         Latents of one kind are one part.
         """
         return self(q, p, z)[:, None]  # type: ignore[no-any-return]
-
-
-def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """``KL(q ‖ p)`` in closed form where one is known, else its estimate from the draws; nats.
-
-    ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
-
-    Example:
-        >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
-        >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
-        >>> known_kl(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
-        tensor([1., 1., 1.])
-    """
-    try:
-        return kl_divergence(q, p)
-    except NotImplementedError:
-        return (q.log_prob(z) - p.log_prob(z)).mean(0)
 
 
 def draws_of(p: Distribution, z: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
 from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECIPE, RECONSTRUCTION
 from genmod.distributions.marginal import Marginal
+from genmod.distributions.probing import same_support
 from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import to_json, validate_many
@@ -200,7 +201,7 @@ def check_traits(model: LatentVariableModel) -> None:
     if (
         posterior.support is not None
         and prior.support is not None
-        and not _same(posterior.support, prior.support)
+        and not same_support(posterior.support, prior.support, model.latent_shape)
     ):
         raise UsageError(
             f"posterior {names['posterior']!r} draws latents in {posterior.support}, but prior {names['prior']!r} "
@@ -270,18 +271,6 @@ def _some_context(model: LatentVariableModel) -> torch.Tensor | None:
 def _expect(what: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     if tuple(given) != tuple(wanted):
         raise PluginError(f"{what} of shape {tuple(given)}, where {tuple(wanted)} was declared")
-
-
-def _same(a: Constraint, b: Constraint) -> bool:
-    if isinstance(a, constraints.independent) and isinstance(b, constraints.independent):
-        return a.reinterpreted_batch_ndims == b.reinterpreted_batch_ndims and _same(
-            a.base_constraint, b.base_constraint
-        )
-    return type(a) is type(b) and all(_equal(value, vars(b).get(key)) for key, value in vars(a).items())
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return _same(a, b) if isinstance(a, Constraint) and isinstance(b, Constraint) else bool(a == b)
 
 
 def _outside(support: Constraint, data: DataInfo) -> float | None:

@@ -7,10 +7,12 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from genmod.data.dataset import Dataset, Split
+from genmod.data.dataset import Dataset
 from genmod.defaults import REAL_LATENTS, SAMPLER
+from genmod.distributions.probing import lies_within
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
+from genmod.model.encode import CHUNK, Coded, encode_split
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
@@ -18,10 +20,8 @@ from genmod.spec import ComponentSpec
 from genmod.system.random import seed_for, seeded
 from genmod.system.tensors import fingerprint
 
-__all__ = ["encode_split", "fit_sampler"]
+__all__ = ["fit_sampler"]
 
-_CHUNK = 500
-"""Examples at a time; a constant, because the draws are seeded for each chunk."""
 _SCORED = 5000
 """As many codes of the validation split are scored."""
 
@@ -88,16 +88,15 @@ def fit_sampler(
             hint="give data of that shape",
         )
     tell = on_progress or (lambda what, done, of: None)
-    train = encode_split(
-        model, data.split("train"), codes=codes, seed=seed, on_step=lambda n, of: tell("codes", n, of)
-    )
+    coded = encode_split(model, data.split("train"), seed=seed, on_step=lambda n, of: tell("codes", n, of))
+    train = _chosen(coded, codes, model)
     made.fit(train.to(model.device), seed=seed, on_step=lambda n, of: tell("fit", n, of))
     made.eval().requires_grad_(False)
     density = None
     if made.has_density:
-        held = encode_split(model, data.split("validation"), codes=codes, seed=seed, most=_SCORED)
+        held = _chosen(encode_split(model, data.split("validation"), seed=seed, limit=_SCORED), codes, model)
         with torch.no_grad():
-            scores = [made().log_prob(each.to(model.device)).cpu() for each in held.split(_CHUNK)]
+            scores = [made().log_prob(each.to(model.device)).cpu() for each in held.split(CHUNK)]
         density = float(torch.cat(scores).double().mean())
     component = provided.component
     made.origin = Origin(
@@ -120,56 +119,13 @@ def fit_sampler(
     return made
 
 
-@torch.no_grad()
-def encode_split(
-    model: LatentVariableModel,
-    split: Split,
-    *,
-    codes: Codes = "draws",
-    seed: int = 0,
-    most: int | None = None,
-    on_step: Callable[[int, int], None] | None = None,
-) -> Tensor:
-    """A code for each example of a split, on the CPU.
-
-    Args:
-        model: put in evaluation mode meanwhile.
-        split: the examples.
-        codes: ``draws`` of ``q(z|x)``, or its ``means``.
-        seed: of the draws, and of the binarisation where the decoder draws one.
-        most: only so many, the first ones.
-        on_step: called with the number of codes that are done, and of all.
-
-    Returns:
-        ``(N, *latent_shape)``.
-
-    Raises:
-        UsageError: there is no example, or the posterior has no known mean.
-    """
-    total = len(split) if most is None else min(len(split), most)
-    if not total:
-        raise UsageError("there are no examples to encode", hint="choose data that have some")
-    parts = []
-    was_training = model.training
-    model.eval()
-    try:
-        for start in range(0, total, _CHUNK):
-            batch = split.__getitems__(range(start, min(start + _CHUNK, total)))
-            with seeded(seed_for(seed, "codes", start)):
-                x = model.observe(batch.x.to(model.device))
-                q = model.encode(x, model.context(batch))
-                try:
-                    parts.append((q.sample() if codes == "draws" else q.mean).cpu())
-                except NotImplementedError:
-                    raise UsageError(
-                        f"posterior {model.spec.components['posterior'].name!r} states no mean",
-                        hint="fit the sampler to draws: --codes draws",
-                    ) from None
-            if on_step is not None:
-                on_step(min(start + _CHUNK, total), total)
-    finally:
-        model.train(was_training)
-    return torch.cat(parts)
+def _chosen(coded: Coded, codes: Codes, model: LatentVariableModel) -> Tensor:
+    if codes == "means" and not coded.has_means:
+        raise UsageError(
+            f"posterior {model.spec.components['posterior'].name!r} states no mean",
+            hint="fit the sampler to draws: --codes draws",
+        )
+    return coded.draws if codes == "draws" else coded.means
 
 
 def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> None:
@@ -185,12 +141,8 @@ def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> N
             hint="sample from the prior, which does",
         )
     support = model.posterior.support
-    if support is None:
-        return
-    fixed = torch.Generator().manual_seed(0)
-    anywhere = torch.randn((100, *model.latent_shape), generator=fixed, dtype=torch.float64)
-    if bool(sampler.support.check(anywhere).all()) and not bool(support.check(anywhere).all()):
+    if support is not None and not lies_within(sampler.support, support, model.latent_shape):
         raise UsageError(
-            f"the latents of this model lie in {support}, and sampler {name!r} draws any real numbers",
+            f"the latents of this model lie in {support}, and sampler {name!r} draws from {sampler.support}",
             hint=f"sample from the prior, which draws such latents; or build a model with {REAL_LATENTS}",
         )

@@ -13,6 +13,7 @@ from genmod.data.dataset import Batch, DataInfo
 from genmod.data.missing import marked, stand_in
 from genmod.defaults import NORMAL_LATENTS, USUAL
 from genmod.distributions.marginal import Marginal
+from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
@@ -134,6 +135,11 @@ class LatentVariableModel(WithSampler, GenerativeModel):
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of one latent."""
         return self.posterior.latent_shape
+
+    @property
+    def space(self) -> Space:
+        """Where latents lie: what one is made of, and which points are none."""
+        return Space(self.posterior.support, self.latent_shape)
 
     def observe(self, x: Tensor) -> Tensor:
         """Stored or float examples → observations, as they are encoded and scored.

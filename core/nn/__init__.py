@@ -1,14 +1,13 @@
 """Layers for component authors."""
 
 from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
-from genmod.nn.layers import activation, flat_size, mlp
+from genmod.nn.layers import activation, mlp
 from genmod.nn.weights import initial_weights
 
 __all__ = [
     "Norm",
     "activation",
     "default_channels",
-    "flat_size",
     "halvings",
     "image_shape",
     "initial_weights",

@@ -5,20 +5,10 @@ from itertools import pairwise
 
 from torch import nn
 
+from genmod.options.classes import classes_of, find_class
 from genmod.options.schema import Activation
 
-__all__ = ["activation", "flat_size", "mlp"]
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "silu": nn.SiLU,
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "elu": nn.ELU,
-    "leaky-relu": nn.LeakyReLU,
-    "softplus": nn.Softplus,
-    "identity": nn.Identity,
-}
+__all__ = ["activation", "mlp"]
 
 
 def activation(name: Activation) -> nn.Module:
@@ -28,20 +18,8 @@ def activation(name: Activation) -> nn.Module:
         >>> activation("relu")
         ReLU()
     """
-    return _ACTIVATIONS[name]()
-
-
-def flat_size(shape: tuple[int, ...]) -> int:
-    """Number of values in a shape.
-
-    Example:
-        >>> flat_size((3, 8, 8))
-        192
-    """
-    size = 1
-    for n in shape:
-        size *= n
-    return size
+    made: nn.Module = find_class("activation", name, classes_of(nn, nn.Module))()
+    return made
 
 
 def mlp(sizes: Sequence[int], name: Activation, *, end_with_activation: bool) -> nn.Sequential:

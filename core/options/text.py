@@ -1,23 +1,27 @@
 """Names with options in one text, such as ``random-crop:28,padding=2``."""
 
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
 import re
+from typing import Any
 
 from genmod.errors import UsageError
 
-__all__ = ["option_text", "parse_call", "plain_value"]
+__all__ = ["option_text", "parse_call", "plain_value", "split_texts"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_/.-]*", re.IGNORECASE)
-# A comma within brackets is part of a value: random-affine:10,scale=[0.9,1.1].
-_COMMA = re.compile(r",(?![^\[]*\])")
 
 
-def parse_call(text: str) -> tuple[str, tuple[str, ...], dict[str, str]]:
+def split_texts(text: str, separator: str = ",") -> list[str]:
+    """What stands between separators, those within brackets left alone.
+
+    Example:
+        >>> split_texts("elbo, fid[pixel,randconv]")
+        ['elbo', 'fid[pixel,randconv]']
+    """
+    return [part.strip() for part in re.split(rf"{separator}(?![^\[]*\])", text)]
+
+
+def parse_call(text: str, separator: str = ",") -> tuple[str, tuple[str, ...], dict[str, str]]:
     """Name, values and named values, all of them as they were written.
 
     Raises:
@@ -26,23 +30,23 @@ def parse_call(text: str) -> tuple[str, tuple[str, ...], dict[str, str]]:
     Example:
         >>> parse_call("random-affine:10,scale=[0.9,1.1]")
         ('random-affine', ('10',), {'scale': '[0.9,1.1]'})
+        >>> parse_call("relaxed-categorical:20x10:temperature=0.67", ":")
+        ('relaxed-categorical', ('20x10',), {'temperature': '0.67'})
     """
     name, colon, rest = text.partition(":")
     values: list[str] = []
     named: dict[str, str] = {}
-    parts = [part.strip() for part in _COMMA.split(rest)] if colon else []
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not part or (equals and (not key.strip().isidentifier() or key.strip() in named)):
-            raise _malformed(text)
+    for part in split_texts(rest, separator) if colon else []:
+        key, equals, value = (word.strip() for word in part.partition("="))
+        fits = key.isidentifier() and key not in named if equals else part and not named
+        if not fits:
+            raise _malformed(text, separator)
         if equals:
-            named[key.strip()] = value.strip()
-        elif named:
-            raise _malformed(text)
+            named[key] = value
         else:
             values.append(part)
     if not _NAME.fullmatch(name.strip()):
-        raise _malformed(text)
+        raise _malformed(text, separator)
     return name.strip(), tuple(values), named
 
 
@@ -59,9 +63,10 @@ def plain_value(text: str) -> Any:
         return text
 
 
-def _malformed(text: str) -> UsageError:
+def _malformed(text: str, separator: str) -> UsageError:
     return UsageError(
-        f"{text!r} is not NAME or NAME:VALUE,OPTION=VALUE,…", hint="for example random-crop:28,padding=2"
+        f"{text!r} is not NAME or NAME:VALUE{separator}OPTION=VALUE{separator}…",
+        hint=f"for example random-crop:28{separator}padding=2",
     )
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo, Split
 from genmod.errors import GenmodError
+from genmod.evaluation.neighbours import nearest_example
 from genmod.evaluation.row import Evaluation
 from genmod.figures import (
     activity,
@@ -20,7 +22,6 @@ from genmod.figures import (
 )
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.report.images import Shown, of_pixels, pixels_of
-from genmod.report.neighbours import Nearest, nearest
 from genmod.system.random import seed_for
 
 __all__ = ["Card", "Gallery", "Painter", "class_of", "indices_of"]
@@ -140,14 +141,12 @@ class Painter:
 
     def activity(self) -> tuple[list[float], str]:
         """What each dimension of the latents says about the data, and what that number is."""
-        batch, context = self._many()
-        amounts, measure = activity(self.model, batch.x, context=context, seed=self.seed)
+        amounts, measure = self._amounts
         return amounts.tolist(), measure
 
     def codes(self) -> tuple[Tensor, Batch]:
         """Codes of examples, ``(N, *latent_shape)``, and these."""
-        batch, context = self._many()
-        return codes(self.model, batch.x, context=context, seed=self.seed).cpu(), batch
+        return self._codes.cpu(), self._many[0]
 
     def _or_why(self, make: Callable[[], Gallery]) -> Gallery:
         """A page does without a picture that cannot be made, and says why."""
@@ -156,9 +155,18 @@ class Painter:
         except GenmodError as error:
             return Gallery(missing=str(error))
 
+    @cached_property
     def _many(self) -> tuple[Batch, Tensor | None]:
         batch = self.split.__getitems__(indices_of(self.split, _FOR_ACTIVITY, self.seed))
         return batch, self.model.context(batch)
+
+    @cached_property
+    def _codes(self) -> Tensor:
+        return codes(self.model, self._many[0].x, context=self._many[1], seed=self.seed)
+
+    @cached_property
+    def _amounts(self) -> tuple[Tensor, str]:
+        return activity(self.model, self._many[0].x, context=self._many[1], seed=self.seed)
 
     def _samples(self) -> Gallery:
         images = sample_grid(self.model, SAMPLES, seed=self.seed).images
@@ -185,23 +193,22 @@ class Painter:
         made = sample_grid(self.model, _COMPARED, seed=self.seed).images.cpu()
         real = data.values(self.split.__getitems__(indices_of(self.split, _COMPARED, self.seed)).x)
         limit = _LOOKED_AT if train.in_memory() is not None else _READ
-        both = nearest(torch.cat([made.float(), real.float()]), train, data, limit=limit)
-        found = Nearest(both.distances[: len(made)], both.indices[: len(made)])
-        usual = both.distances[len(made) :].median().item()
-        order = found.distances.argsort()[:CARDS]
-        stored = train.__getitems__(found.indices[order].tolist())
+        far, places = nearest_example(torch.cat([made.float(), real.float()]), train, data, limit=limit)
+        distances, usual = far[: len(made)], far[len(made) :].median().item()
+        order = distances.argsort()[:CARDS]
+        stored = train.__getitems__(places[order].tolist())
         pixels = self._pixels(torch.stack([made[order].float(), data.values(stored.x).float()]).flatten(0, 1))
         half = len(order)
         cards = []
         for place in range(half):
-            index, distance = int(found.indices[order[place]]), found.distances[order[place]].item()
+            index, distance = int(places[order[place]]), distances[order[place]].item()
             alt = f"a sample, and training example {index}"
             picture = of_pixels(pixels[[place, half + place]], alt, columns=_columns(data, 1, 2))
             cards.append(Card(picture, (f"distance {distance:.3g}", f"train {index}")))
         looked = min(limit, len(train))
-        nearer = (found.distances < 0.5 * usual).sum().item()
+        nearer = (distances < 0.5 * usual).sum().item()
         unit = "values" if data.is_image else "columns, in standard deviations"
-        usually, median = f"{usual:.3g}", f"{found.distances.median().item():.3g}"
+        usually, median = f"{usual:.3g}", f"{distances.median().item():.3g}"
         note = (
             f"Samples, each with the nearest of {looked:,} training examples, by the root mean square difference of "
             f"their {unit}; the {half} nearest pairs of {len(made)}. The median distance is {median} for samples and "
@@ -248,10 +255,9 @@ class Painter:
 
     def _traversals(self) -> Gallery:
         model = self.model
-        batch, context = self._many()
+        context = self._many[1]
         told = None if context is None else context[:1]
-        latents = codes(model, batch.x, context=context, seed=self.seed)
-        amounts, measure = activity(model, batch.x, context=context, seed=self.seed)
+        latents, (amounts, measure) = self._codes, self._amounts
         chosen = amounts.argsort(descending=True)[:DIMENSIONS].tolist()
         picture = traversal(
             model,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo
 from genmod.errors import UndefinedError
+from genmod.figures.plane import principal_axes
 from genmod.report.charts import nice_ticks
 
 __all__ = ["Scatter", "scatter"]
@@ -91,16 +92,9 @@ def _plane(flat: Tensor) -> tuple[Tensor, tuple[str, str]]:
         return torch.cat([flat, torch.zeros_like(flat)], 1), ("z0", "")
     if flat.shape[1] == 2:
         return flat, ("z0", "z1")
-    centred = flat - flat.mean(0)
-    _, sizes, directions = torch.linalg.svd(centred, full_matrices=False)
-    total = (sizes**2).sum().item() or 1.0
-    # A sign that does not depend on the library that computed it.
-    sign = torch.stack([d[d.abs().argmax()].sign() for d in directions[:2]])
-    plane = centred @ directions[:2].T * sign
-    if plane.shape[1] < 2:
-        plane = torch.cat([plane, torch.zeros_like(plane)], 1)
-    shares = [f"{100 * (s**2).item() / total:.0f} % of the variance" for s in sizes[:2]]
-    return plane, (f"first component, {shares[0]}", f"second, {[*shares, '0 % of the variance'][1]}")
+    axes, shares = principal_axes(flat)
+    first, second = (f"{100 * share:.0f} % of the variance" for share in shares.tolist())
+    return (flat - flat.mean(0)) @ axes.T, (f"first component, {first}", f"second, {second}")
 
 
 def _groups(batch: Batch, data: DataInfo, n: int) -> tuple[list[int], tuple[str, ...], str]:

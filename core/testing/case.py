@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from genmod.distributions.probing import same_support
 from genmod.errors import GenmodError, UndefinedError, UsageError
 from genmod.interfaces.prior import Prior
 from genmod.options.schema import validate
@@ -30,7 +31,6 @@ from genmod.testing.inputs import (
     points_in,
 )
 from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
-from genmod.testing.supports import same_support
 
 __all__ = ["BATCH", "Case", "Trial", "jostle", "mean_of", "whole"]
 
@@ -193,9 +193,9 @@ class Case:
             # Each posterior and each prior is met once; all pairs of them would take their square.
             if any(q_of is q for q, _ in found) and any(p_of is p for _, p in found):
                 continue
-            if not (q_of.has_density and p_of.has_density and same_support(q_of.support, p_of.support)):
+            if not (q_of.has_density and p_of.has_density and q_of.latent_shape == p_of.latent_shape):
                 continue
-            if q_of.latent_shape != p_of.latent_shape:
+            if not same_support(q_of.support, p_of.support, q_of.latent_shape):
                 continue
             try:
                 if part is not None:
@@ -313,7 +313,11 @@ def _model_around(prior: Any, registry: Registry) -> nn.Module:
     for provided in registry.components("posterior") if prior.support is not None else ():
         with suppress(GenmodError, TypeError):
             posteriors.append(provided.load()(DATA.shape, prior.latent_shape))
-    fitting = [p for p in posteriors if prior.support is None or same_support(p.support, prior.support)]
+    fitting = [
+        p
+        for p in posteriors
+        if prior.support is None or same_support(p.support, prior.support, prior.latent_shape)
+    ]
     model = reference_model(
         latent=prior.latent_shape, prior=prior, posterior=(fitting or posteriors)[0]
     ).float()

@@ -7,18 +7,18 @@ law does not concern it. Kinds say which components are asked at all; traits dec
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from genmod.testing.case import Case
 
 __all__ = ["CHECKS", "Check", "CheckFailed", "NotApplicable", "check_for", "expect", "expect_close"]
 
 
 Needs = Literal["record", "class", "options"]
+
+Law = Callable[[Any], None]
+"""What is called with a case; that of a check is :class:`genmod.testing.case.Case`, which knows the outcomes below."""
 
 
 class CheckFailed(AssertionError):
@@ -42,7 +42,7 @@ class Check:
         needs: what must be right before it can run: the record alone, the class, or its options too.
     """
 
-    function: "Callable[[Case], None]"
+    function: Law
     kinds: tuple[str, ...]
     remedy: str
     slow: bool = False
@@ -65,10 +65,10 @@ CHECKS: list[Check] = []
 
 def check_for(
     *kinds: str, remedy: str, slow: bool = False, once: bool = False, needs: Needs = "options"
-) -> "Callable[[Callable[[Case], None]], Callable[[Case], None]]":
+) -> Callable[[Law], Law]:
     """Register a function as a check of these kinds; the function stays as it is."""
 
-    def register(function: "Callable[[Case], None]") -> "Callable[[Case], None]":
+    def register(function: Law) -> Law:
         CHECKS.append(Check(function, kinds, remedy, slow, once, needs))
         return function
 

@@ -15,6 +15,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, c
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import DataInfo
+from genmod.distributions.kl import by_variable
 from genmod.distributions.normal import LogScaleNormal, diagonal_normal
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
@@ -138,9 +139,7 @@ class ReferenceKL(Divergence):
         return kl_divergence(q, p)
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        if isinstance(q, Independent) and isinstance(p, Independent):
-            return kl_divergence(q.base_dist, p.base_dist)
-        return super().by_dimension(q, p, z)
+        return by_variable(self, q, p, z)
 
 
 @final

@@ -1,9 +1,7 @@
 """Augmentation: transforms of torchvision by name, with randomness that any step can draw again."""
 
-import inspect
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -11,12 +9,12 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
+from genmod.options.classes import classes_of, construct, find_class
 from genmod.options.text import parse_call, plain_value
 from genmod.system.random import seed_for
 
 __all__ = ["Augmentation"]
 
-_BETWEEN_WORDS = "(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
 _FOR_OTHER_THINGS = re.compile(
     "bounding|clamp|convert|cut-mix|io-u|key-points|mix-up|temporal|to-|^(?:five|ten)-"
 )
@@ -93,44 +91,15 @@ def _kind(example: Tensor) -> str:
 
 
 def _make(text: str) -> Any:
-    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms import InterpolationMode, v2
 
     name, values, named = parse_call(text)
-    known = _known()
-    cls = {key.replace("-", ""): cls for key, cls in known.items()}.get(re.sub("[-_]", "", name.lower()))
-    if cls is None:
-        close = get_close_matches(name.lower(), known, 1)
-        raise UsageError(
-            f"no transform {name!r}" + (f"; did you mean {close[0]}?" if close else ""),
-            hint=f"one of: {', '.join(sorted(known))}",
-        )
-    signature = inspect.signature(cls)
+    # Those made of functions or of other transforms cannot be written as a name with options.
+    every = classes_of(v2, v2.Transform, without=("lambd", "transforms"))
+    of_images = {key: cls for key, cls in every.items() if not _FOR_OTHER_THINGS.search(key)}
+    cls = find_class("transform", name, of_images)
     arguments = {key: plain_value(value) for key, value in named.items()}
-    try:
-        signature.bind(*values, **arguments)
-        if "interpolation" in arguments:
-            arguments["interpolation"] = InterpolationMode(arguments["interpolation"])
-        return cls(*map(plain_value, values), **arguments)
-    except (TypeError, ValueError) as error:
-        takes = [
-            str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()
-        ]
-        raise UsageError(
-            f"transform {text!r} cannot be made: {error}", hint=f"it takes {', '.join(takes) or 'nothing'}"
-        ) from error
-
-
-def _known() -> dict[str, Any]:
-    """Transforms of single images by name."""
-    from torchvision.transforms import v2
-
-    found = {
-        re.sub(_BETWEEN_WORDS, "-", key).lower(): cls
-        for key, cls in vars(v2).items()
-        if inspect.isclass(cls)
-        and issubclass(cls, v2.Transform)
-        and cls is not v2.Transform
-        # Those made of functions or of other transforms cannot be written as a name with options.
-        and not {"lambd", "transforms"} & set(inspect.signature(cls).parameters)
-    }
-    return {name: cls for name, cls in found.items() if not _FOR_OTHER_THINGS.search(name)}
+    if "interpolation" in arguments:
+        mode = f"interpolation of transform {text!r}"
+        arguments["interpolation"] = construct(mode, InterpolationMode, (arguments["interpolation"],), {})
+    return construct(f"transform {text!r}", cls, [plain_value(value) for value in values], arguments)

@@ -11,9 +11,8 @@ from torch import Tensor, nn, optim
 
 from genmod.errors import FileError, UsageError
 from genmod.training.checkpoint import Checkpoint
-from genmod.training.lr import LearningRate
+from genmod.training.lr import LearningRate, make_optimizer
 from genmod.training.metrics import RunningMeans
-from genmod.training.optimizer import make_optimizer
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import as_whole, local_part, shared_out_like
 

@@ -12,9 +12,9 @@ from torch.distributions import (
     Normal,
 )
 
+from genmod.distributions.kl import name_of
 from genmod.distributions.normal import LogScaleNormal
 from genmod.errors import UndefinedError
-from genmod.plugins.divergences.kl import name_of
 
 __all__ = ["Moments", "both_normal", "normal_moments"]
 

@@ -6,12 +6,12 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from genmod.distributions.kl import known_kl, name_of
 from genmod.errors import UndefinedError
-from genmod.interfaces.divergence import Divergence, known_kl
+from genmod.interfaces.divergence import Divergence
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc
 from genmod.plugins.divergences.dip_i import covariance_of_means, penalty, require_moments
-from genmod.plugins.divergences.kl import name_of
 from genmod.plugins.posteriors.delta import Delta
 from genmod.system.parallel import batch_mean
 

@@ -4,12 +4,12 @@ from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor
-from torch.distributions import Distribution, Independent, kl_divergence
+from torch.distributions import Distribution, kl_divergence
 
+from genmod.distributions.kl import by_variable, name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schema import Doc
-from genmod.plugins.divergences.kl import name_of
 from genmod.plugins.divergences.reverse_kl import reverse_kl
 
 __all__ = ["Jeffreys"]
@@ -55,9 +55,7 @@ class Jeffreys(Divergence):
         return (q.log_prob(z) - p.log_prob(z)).mean(0) + reverse_kl(q, p, self.samples)
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        if not self.samples and isinstance(q, Independent) and isinstance(p, Independent):
-            return _closed(q.base_dist, p.base_dist)
-        return super().by_dimension(q, p, z)
+        return super().by_dimension(q, p, z) if self.samples else by_variable(self, q, p, z)
 
 
 def _closed(q: Distribution, p: Distribution) -> Tensor:

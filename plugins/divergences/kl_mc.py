@@ -15,10 +15,10 @@ from torch.distributions import (
 )
 
 from genmod.distributions.gradients import through_draws
+from genmod.distributions.kl import by_part, by_variable, name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schema import Doc
-from genmod.plugins.divergences.kl import name_of
 
 __all__ = ["MonteCarloKL"]
 
@@ -81,9 +81,10 @@ class MonteCarloKL(Divergence):
         return self._mean_ratio(q, p, self._enough(q, p, z))
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        if isinstance(q, Independent) and isinstance(p, Independent):
-            return self._mean_ratio(q.base_dist, p.base_dist, self._enough(q, p, z))
-        return super().by_dimension(q, p, z)
+        return by_variable(self._mean_ratio, q, p, self._enough(q, p, z))
+
+    def by_part(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+        return by_part(self._mean_ratio, q, p, self._enough(q, p, z))
 
     def _mean_ratio(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         log_q = through_draws(q.log_prob, z) if self.sticking_the_landing else q.log_prob(z)

@@ -7,7 +7,8 @@ from annotated_types import Ge, Gt, MinLen
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.interfaces.divergence import Divergence, check_draws, draws_of, known_kl
+from genmod.distributions.kl import known_kl
+from genmod.interfaces.divergence import Divergence, check_draws, draws_of
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc
 from genmod.system.parallel import gather_batch

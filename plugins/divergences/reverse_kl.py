@@ -4,12 +4,12 @@ from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor
-from torch.distributions import Distribution, Independent, kl_divergence
+from torch.distributions import Distribution, kl_divergence
 
+from genmod.distributions.kl import by_variable, name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schema import Doc
-from genmod.plugins.divergences.kl import name_of
 
 __all__ = ["ReverseKL", "reverse_kl"]
 
@@ -50,9 +50,7 @@ class ReverseKL(Divergence):
         return reverse_kl(q, p, self.samples)
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        if not self.samples and isinstance(q, Independent) and isinstance(p, Independent):
-            return reverse_kl(q.base_dist, p.base_dist, 0)
-        return super().by_dimension(q, p, z)
+        return super().by_dimension(q, p, z) if self.samples else by_variable(self, q, p, z)
 
 
 def reverse_kl(q: Distribution, p: Distribution, samples: int) -> Tensor:

@@ -7,11 +7,11 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from genmod.distributions.kl import name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc
-from genmod.plugins.divergences.kl import name_of
 from genmod.system.parallel import gather_batch
 
 __all__ = ["TotalCorrelation", "log_sampling_weights"]

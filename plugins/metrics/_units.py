@@ -1,63 +1,16 @@
-"""What latents are made of: single numbers, or vectors that are one variable, such as the probabilities of classes."""
+"""The KL of the posterior from the prior, unit by unit of the latents."""
 
-import math
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, constraints
-from torch.distributions.constraints import Constraint
+from torch.distributions import Distribution
 
 from genmod import Subject, UndefinedError
-from genmod.interfaces.divergence import known_kl
-from genmod.plugins.posteriors._side_by_side import Beside, Product
-from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot
+from genmod.distributions.kl import by_variable, known_kl, parts_of
+from genmod.distributions.support import Space
 
-__all__ = ["Rates", "Unit", "rates_by_unit", "units"]
-
-_VECTORS = (type(constraints.simplex), type(constraints.one_hot))
-_CLASSES = (OneHot, RelaxedOneHot)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One variable among the latents.
-
-    Args:
-        label: its index; ``2,0,7`` in a map of latents, ``1.0`` for the first unit of the second part of a product.
-        start: where it begins in the flattened latents.
-        size: of how many numbers it is made.
-    """
-
-    label: str
-    start: int
-    size: int = 1
-
-
-def units(support: Constraint | None, shape: tuple[int, ...]) -> list[Unit]:
-    """The units of latents of some support and shape, in order.
-
-    Example:
-        >>> [unit.label for unit in units(constraints.real_vector, (3,))]
-        ['0', '1', '2']
-        >>> [(unit.label, unit.size) for unit in units(constraints.independent(constraints.simplex, 1), (2, 5))]
-        [('0', 5), ('1', 5)]
-    """
-    if isinstance(support, Beside):
-        found, start = [], 0
-        for i, (part, part_shape) in enumerate(zip(support.supports, support.shapes, strict=True)):
-            inner = units(part, part_shape)
-            found += [Unit(f"{i}.{unit.label}", start + unit.start, unit.size) for unit in inner]
-            start += math.prod(part_shape)
-        return found
-    base = support
-    while isinstance(base, constraints.independent):
-        base = base.base_constraint
-    size = shape[-1] if isinstance(base, _VECTORS) else 1
-    outer = shape[:-1] if isinstance(base, _VECTORS) else shape
-    places = product(*map(range, outer))
-    return [Unit(",".join(map(str, place)) or "0", i * size, size) for i, place in enumerate(places)]
+__all__ = ["Rates", "rates_by_unit"]
 
 
 @dataclass(frozen=True)
@@ -102,26 +55,14 @@ def rates_by_unit(subject: Subject, stream: str, samples: int) -> Rates:
 
 def _split(q: Distribution, p: Distribution, z: Tensor) -> tuple[list[str], Tensor, str]:
     """Labels, KLs ``(B, units)``, and why latents do not fall apart; ``z (K, B, *event_shape)``."""
-    if isinstance(q, Product) and isinstance(p, Product) and q.shapes == p.shapes:
-        labels, found, reasons = [], [], []
-        pieces = z.split([math.prod(shape) for shape in q.shapes], -1)
-        for i, (a, b, piece) in enumerate(zip(q.parts, p.parts, pieces, strict=True)):
-            names, values, reason = _split(a, b, piece.reshape(*z.shape[:2], *a.event_shape))
-            labels += [f"{i}.{name}" for name in names]
-            found.append(values)
-            reasons.append(reason)
-        return labels, torch.cat(found, 1), next(filter(None, reasons), "")
-    shape = tuple(q.event_shape)
-    if isinstance(q, Independent) and isinstance(p, Independent) and not q.base_dist.event_shape:
-        values = known_kl(q.base_dist, p.base_dist, z).expand(z.shape[1:]).flatten(1)
-    elif isinstance(q, _CLASSES) and type(q) is type(p):
-        each = [type(part)(part.logits, part.temperature, 1) for part in (q, p)]
-        values = known_kl(each[0], each[1], z).reshape(z.shape[1], -1)
-        return [unit.label for unit in units(q.support, shape)], values, ""
-    else:
-        dependent = p if isinstance(q, (Independent, *_CLASSES)) else q
-        reason = (
-            f"latents of a {type(dependent).__name__} depend on each other, so that their rates do not add up"
-        )
-        return ["all"], known_kl(q, p, z)[:, None], reason
-    return [unit.label for unit in units(None, shape)], values, ""
+    labels, found, reason = [], [], ""
+    parts = parts_of(q, p, z)
+    for i, (a, b, draws) in enumerate(parts):
+        try:
+            values = by_variable(known_kl, a, b, draws).flatten(1)
+            names = [unit.label for unit in Space(a.support, tuple(a.event_shape)).units]
+        except UndefinedError as error:
+            names, values, reason = ["all"], known_kl(a, b, draws)[:, None], reason or error.message
+        labels += [f"{i}.{name}" for name in names] if len(parts) > 1 else names
+        found.append(values)
+    return labels, torch.cat(found, 1), reason

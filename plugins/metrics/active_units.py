@@ -8,8 +8,8 @@ from annotated_types import Gt
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
+from genmod.distributions.support import Unit
 from genmod.plugins.metrics._resampling import resamples
-from genmod.plugins.metrics._units import Unit, units
 
 __all__ = ["ActiveUnits", "Spread", "spread_of_means"]
 
@@ -123,5 +123,5 @@ def spread_of_means(subject: Subject, stream: str) -> Spread:
                 square = mean.square() - draws.var(0) / _DRAWS
         means.append(mean.cpu())
         squares.append(square.cpu())
-    found = units(model.posterior.support, model.latent_shape)
+    found = model.space.units
     return Spread(found, torch.cat(means), torch.cat(squares))

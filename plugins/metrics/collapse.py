@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 
 from genmod import Doc, LatentVariableModel, Metric, Row, Schedule, Subject, Undefined, UndefinedError
 from genmod.plugins.metrics._resampling import resamples
-from genmod.plugins.metrics._units import rates_by_unit, units
+from genmod.plugins.metrics._units import rates_by_unit
 from genmod.plugins.metrics.active_units import spread_of_means
 from genmod.plugins.metrics.codebook import uses
 
@@ -126,7 +126,7 @@ class Collapse(Metric):
                 )
         elsewhere = _elsewhere(subject)
         if elsewhere is not None and elsewhere.any():
-            names = [unit.label for unit in units(model.posterior.support, model.latent_shape)]
+            names = [unit.label for unit in model.space.units]
             found["codes far from the prior"] = (
                 f"codes far from the prior: in {_listed(names, elsewhere)} they lie elsewhere, or far wider or narrower, so"
                 f" that what is drawn from the prior is unlike them; draw from a distribution that is fitted to them (genmod"
@@ -150,9 +150,7 @@ def _elsewhere(subject: Subject) -> Tensor | None:
     None where moments of the prior are not known, or are not those of single numbers in R^n.
     """
     model = subject.model
-    if model.conditions is not None or any(
-        unit.size > 1 for unit in units(model.posterior.support, model.latent_shape)
-    ):
+    if model.conditions is not None or any(unit.size > 1 for unit in model.space.units):
         return None
     p: Distribution = model.prior()
     try:

@@ -1,6 +1,7 @@
 """Independent latents of several kinds side by side in one vector: support, distribution, and how they are named."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, final
 
@@ -9,12 +10,16 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence, register_kl
 from torch.distributions.constraints import Constraint
 
+from genmod.distributions.kl import register_kl_by_part
 from genmod.errors import UsageError
 from genmod.options.schema import Text, validate
+from genmod.options.text import parse_call
 from genmod.plugins.posteriors._transported import Drawn
 from genmod.registry.lookup import current_registry
 
 __all__ = ["Beside", "Product", "make_parts"]
+
+_SIZE = re.compile("0*[1-9][0-9]*(x0*[1-9][0-9]*)*")
 
 
 @final
@@ -36,13 +41,7 @@ class Beside(Constraint):
     def __init__(self, parts: Sequence[tuple[Constraint, tuple[int, ...]]]) -> None:
         self.shapes = tuple(shape for _, shape in parts)
         self.is_discrete = any(support.is_discrete for support, _ in parts)
-        # Each in an attribute: two supports are compared attribute by attribute.
-        for i, (support, _) in enumerate(parts):
-            setattr(self, f"part{i}", support)
-
-    @property
-    def supports(self) -> list[Constraint]:
-        return [getattr(self, f"part{i}") for i in range(len(self.shapes))]
+        self.supports = tuple(support for support, _ in parts)
 
     def check(self, value: Tensor) -> Tensor:
         inside = torch.ones(value.shape[:-1], dtype=torch.bool, device=value.device)
@@ -147,6 +146,13 @@ def _kl(q: Product, p: Product) -> Tensor:
     return torch.stack([kl_divergence(a, b) for a, b in zip(q.parts, p.parts, strict=True)]).sum(0)
 
 
+@register_kl_by_part(Product, Product)
+def _parts(q: Product, p: Product, z: Tensor) -> list[tuple[Distribution, Distribution, Tensor]]:
+    return (
+        list(zip(q.parts, p.parts, _split(z, q.shapes), strict=True)) if q.shapes == p.shapes else [(q, p, z)]
+    )
+
+
 def make_parts(
     kind: str, texts: Sequence[str], latent_shape: tuple[int, ...], make: Callable[..., Any]
 ) -> list[Any]:
@@ -188,20 +194,11 @@ def make_parts(
 
 def _parsed(kind: str, text: str) -> tuple[str, tuple[int, ...] | None, dict[str, Text]]:
     """``normal:2x3:scale=1`` → name, shape and options."""
-    name, *rest = text.split(":")
-    shape = None
-    if rest and "=" not in rest[0]:
-        numbers = rest.pop(0).split("x")
-        if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
-            raise UsageError(
-                f"part {text!r} of {kind} 'product' has no size after its name",
-                hint=f"write name:size:option=value, as in {name}:8 or {name}:4x3",
-            )
-        shape = tuple(int(number) for number in numbers)
-    pairs = [pair.partition("=") for pair in rest]
-    if not all(equals for _, equals, _ in pairs):
+    name, sizes, options = parse_call(text, ":")
+    if sizes and not (len(sizes) == 1 and _SIZE.fullmatch(sizes[0])):
         raise UsageError(
-            f"part {text!r} of {kind} 'product' has an option without a value",
-            hint="write name:size:option=value",
+            f"part {text!r} of {kind} 'product' is not NAME:SIZE:OPTION=VALUE:…",
+            hint=f"write the size after the name, as in {name}:8 or {name}:4x3, and each option with its value",
         )
-    return name, shape, {option.strip(): Text(value) for option, _, value in pairs}
+    shape = tuple(map(int, sizes[0].split("x"))) if sizes else None
+    return name, shape, {option: Text(value) for option, value in options.items()}

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
 from torch.nn.functional import one_hot
 
+from genmod.distributions.kl import register_kl_by_variable
 from genmod.errors import UsageError
 
 __all__ = ["OneHot", "RelaxedOneHot", "require_classes", "stacked"]
@@ -158,3 +159,11 @@ class OneHot(Distribution):
     def entropy(self) -> Tensor:
         each = -(self.logits.exp() * self.logits).sum(-1)
         return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
+
+
+@register_kl_by_variable(OneHot, OneHot)
+@register_kl_by_variable(RelaxedOneHot, RelaxedOneHot)
+def _by_variable(q: Any, p: Any) -> tuple[Distribution, Distribution]:
+    """Each vector of the event by itself."""
+    one, other = (type(each)(each.logits, each.temperature, 1) for each in (q, p))
+    return one, other

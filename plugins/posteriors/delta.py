@@ -1,5 +1,6 @@
 """Point-mass posterior: one code for each example."""
 
+import math
 from typing import Any, ClassVar, final
 
 import torch
@@ -8,7 +9,6 @@ from torch.distributions import Distribution, constraints
 
 from genmod.errors import UndefinedError
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 
 __all__ = ["Delta", "DeltaPosterior"]
 
@@ -88,7 +88,7 @@ class DeltaPosterior(Posterior):
 
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         super().__init__(feature_shape, latent_shape)
-        self.head = nn.Linear(flat_size(feature_shape), flat_size(latent_shape))
+        self.head = nn.Linear(math.prod(feature_shape), math.prod(latent_shape))
 
     def forward(self, features: Tensor) -> Delta:
         code = self.head(features.flatten(1)).unflatten(1, self.latent_shape)

@@ -1,5 +1,6 @@
 """Normalising-flow posterior."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, cast, final
 
@@ -11,7 +12,6 @@ from torch.distributions import constraints
 from genmod.distributions.normal import bounded_log_scale, diagonal_normal
 from genmod.errors import UsageError
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Doc
 from genmod.plugins.posteriors._maps import Affine, Householder, Planar, Radial
 from genmod.plugins.posteriors._neural_maps import NeuralKind, NeuralMaps
@@ -65,7 +65,7 @@ class FlowPosterior(Posterior):
     ) -> None:
         super().__init__(feature_shape, latent_shape)
         self.support = constraints.independent(constraints.real, len(latent_shape))
-        self.kind, self.transforms, self.n = kind, transforms, flat_size(latent_shape)
+        self.kind, self.transforms, self.n = kind, transforms, math.prod(latent_shape)
         self.networks: NeuralMaps | None = None
         sizes = {"planar": 2 * self.n + 1, "radial": self.n + 2, "householder": self.n}
         if kind in sizes:
@@ -79,7 +79,7 @@ class FlowPosterior(Posterior):
             hidden = hidden or (32, 32)
             self.given = hidden[0]
             self.networks = NeuralMaps(cast(NeuralKind, kind), self.n, self.given, transforms, hidden)
-        self.head = nn.Linear(flat_size(feature_shape), 2 * self.n + self.given)
+        self.head = nn.Linear(math.prod(feature_shape), 2 * self.n + self.given)
 
     def forward(self, features: Tensor) -> Transported:
         loc, log_scale, given = self.head(features.flatten(1)).split([self.n, self.n, self.given], 1)

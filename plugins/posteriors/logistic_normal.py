@@ -10,7 +10,6 @@ from torch.distributions.constraints import Constraint
 
 from genmod.distributions.normal import bounded_log_scale, diagonal_normal
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["LogisticNormal", "LogisticNormalPosterior", "contrasts"]
@@ -123,7 +122,7 @@ class LogisticNormalPosterior(Posterior):
         self.support = stacked(constraints.simplex, latent_shape)
         self.plane = (*latent_shape[:-1], k - 1)
         self.register_buffer("basis", contrasts(k), persistent=False)
-        self.head = nn.Linear(flat_size(feature_shape), 2 * flat_size(self.plane))
+        self.head = nn.Linear(math.prod(feature_shape), 2 * math.prod(self.plane))
 
     def forward(self, features: Tensor) -> LogisticNormal:
         loc, log_scale = self.head(features.flatten(1)).unflatten(1, (2, *self.plane)).unbind(1)

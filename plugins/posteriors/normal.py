@@ -1,5 +1,6 @@
 """Diagonal normal posterior."""
 
+import math
 from typing import final
 
 from torch import Tensor, nn
@@ -7,7 +8,6 @@ from torch.distributions import Independent, constraints
 
 from genmod.distributions.normal import bounded_log_scale, diagonal_normal
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 
 __all__ = ["NormalPosterior"]
 
@@ -34,7 +34,7 @@ class NormalPosterior(Posterior):
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         super().__init__(feature_shape, latent_shape)
         self.support = constraints.independent(constraints.real, len(latent_shape))
-        self.head = nn.Linear(flat_size(feature_shape), 2 * flat_size(latent_shape))
+        self.head = nn.Linear(math.prod(feature_shape), 2 * math.prod(latent_shape))
 
     def forward(self, features: Tensor) -> Independent:
         loc, log_scale = self.head(features.flatten(1)).unflatten(1, (2, *self.latent_shape)).unbind(1)

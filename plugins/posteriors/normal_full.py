@@ -9,7 +9,6 @@ from torch.distributions import Distribution, Independent, constraints, kl_diver
 
 from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 
 __all__ = ["CorrelatedNormal", "NormalFullPosterior"]
 
@@ -119,8 +118,8 @@ class NormalFullPosterior(Posterior):
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         super().__init__(feature_shape, latent_shape)
         self.support = constraints.independent(constraints.real, len(latent_shape))
-        self.n = flat_size(latent_shape)
-        self.head = nn.Linear(flat_size(feature_shape), 2 * self.n + self.n * (self.n - 1) // 2)
+        self.n = math.prod(latent_shape)
+        self.head = nn.Linear(math.prod(feature_shape), 2 * self.n + self.n * (self.n - 1) // 2)
 
     def forward(self, features: Tensor) -> CorrelatedNormal:
         n, out = self.n, self.head(features.flatten(1))

@@ -10,7 +10,6 @@ from torch.distributions import Distribution, Independent, constraints, kl_diver
 
 from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Doc
 
 __all__ = ["LowRankNormal", "NormalLowRankPosterior"]
@@ -134,8 +133,8 @@ class NormalLowRankPosterior(Posterior):
     ) -> None:
         super().__init__(feature_shape, latent_shape)
         self.support = constraints.independent(constraints.real, len(latent_shape))
-        self.n, self.rank = flat_size(latent_shape), rank
-        self.head = nn.Linear(flat_size(feature_shape), (2 + rank) * self.n)
+        self.n, self.rank = math.prod(latent_shape), rank
+        self.head = nn.Linear(math.prod(feature_shape), (2 + rank) * self.n)
 
     def forward(self, features: Tensor) -> LowRankNormal:
         out = self.head(features.flatten(1)).unflatten(1, (2 + self.rank, self.n))

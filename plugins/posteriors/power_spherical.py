@@ -10,7 +10,6 @@ from torch.nn.functional import normalize
 
 from genmod.distributions.normal import bounded_log_scale
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 from genmod.plugins.posteriors._sphere import around, log_area, require_vector, unit_sphere
 
 __all__ = ["PowerSpherical", "PowerSphericalPosterior"]
@@ -121,7 +120,7 @@ class PowerSphericalPosterior(Posterior):
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         d = require_vector("posterior 'power-spherical'", latent_shape)
         super().__init__(feature_shape, latent_shape)
-        self.head = nn.Linear(flat_size(feature_shape), d + 1)
+        self.head = nn.Linear(math.prod(feature_shape), d + 1)
 
     def forward(self, features: Tensor) -> PowerSpherical:
         out = self.head(features.flatten(1))

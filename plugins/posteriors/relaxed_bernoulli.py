@@ -1,5 +1,6 @@
 """Bernoulli posterior by the binary Concrete relaxation."""
 
+import math
 from typing import Annotated, final
 
 from annotated_types import Gt
@@ -7,7 +8,6 @@ from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc
 from genmod.plugins.posteriors._bits import Bit, RelaxedBit
@@ -55,7 +55,7 @@ class RelaxedBernoulliPosterior(Posterior):
         self.straight_through = straight_through
         base = constraints.boolean if straight_through else constraints.unit_interval
         self.support = constraints.independent(base, len(latent_shape))
-        self.head = nn.Linear(flat_size(feature_shape), flat_size(latent_shape))
+        self.head = nn.Linear(math.prod(feature_shape), math.prod(latent_shape))
 
     def forward(self, features: Tensor) -> Independent:
         logits = self.head(features.flatten(1)).unflatten(1, self.latent_shape)

@@ -1,5 +1,6 @@
 """Categorical posterior by the Gumbel-softmax trick."""
 
+import math
 from typing import Annotated, final
 
 from annotated_types import Gt
@@ -7,7 +8,6 @@ from torch import Tensor, nn
 from torch.distributions import constraints, register_kl
 
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc
 from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot, require_classes, stacked
@@ -63,7 +63,7 @@ class RelaxedCategoricalPosterior(Posterior):
         self.temperature = Schedule.parse(temperature)
         self.straight_through = straight_through
         self.support = stacked(constraints.one_hot if straight_through else constraints.simplex, latent_shape)
-        self.head = nn.Linear(flat_size(feature_shape), flat_size(latent_shape))
+        self.head = nn.Linear(math.prod(feature_shape), math.prod(latent_shape))
 
     def forward(self, features: Tensor) -> RelaxedOneHot | OneHot:
         logits = self.head(features.flatten(1)).unflatten(1, self.latent_shape)

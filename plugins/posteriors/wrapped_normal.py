@@ -1,5 +1,6 @@
 """Wrapped normal posterior, in hyperbolic space."""
 
+import math
 from typing import Annotated, Any, ClassVar, final
 
 import torch
@@ -9,7 +10,6 @@ from torch.distributions import Distribution
 
 from genmod.distributions.normal import bounded_log_scale, diagonal_normal
 from genmod.interfaces.posterior import Posterior
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Doc
 from genmod.plugins.posteriors._ball import PoincareBall, distance_and_log, exp_from, log_stretch
 from genmod.plugins.posteriors._sphere import require_vector
@@ -102,7 +102,7 @@ class WrappedNormalPosterior(Posterior):
         super().__init__(feature_shape, latent_shape)
         self.curvature = curvature
         self.support = PoincareBall(curvature)
-        self.head = nn.Linear(flat_size(feature_shape), 2 * latent_shape[0])
+        self.head = nn.Linear(math.prod(feature_shape), 2 * latent_shape[0])
 
     def forward(self, features: Tensor) -> WrappedNormal:
         step, log_scale = self.head(features.flatten(1)).chunk(2, 1)

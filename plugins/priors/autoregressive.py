@@ -1,5 +1,6 @@
 """Autoregressive prior over discrete codes."""
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, final
@@ -13,7 +14,6 @@ from torch.nn import functional
 from genmod.errors import UsageError
 from genmod.interfaces.prior import Prior
 from genmod.nn.layers import activation as activation_of
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Activation, Doc
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
@@ -56,7 +56,7 @@ class AutoregressivePrior(Prior):
         classes = require_classes("prior 'autoregressive'", latent_shape)
         super().__init__(latent_shape)
         self.support = stacked(constraints.one_hot, latent_shape)
-        variables = flat_size(latent_shape) // classes
+        variables = math.prod(latent_shape) // classes
         if variables < 2:
             raise UsageError(
                 f"prior 'autoregressive' needs 2 or more variables, and latents of shape {latent_shape} are one",
@@ -127,7 +127,7 @@ class Chain(Distribution):
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         *places, classes = self.event_shape
-        variables = flat_size(tuple(places))
+        variables = math.prod(tuple(places))
         z = self._like.new_zeros((*sample_shape, variables, classes))
         for i in range(variables):
             drawn = Categorical(logits=self._logits(z)[..., i, :], validate_args=False).sample()

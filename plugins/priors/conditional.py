@@ -1,5 +1,6 @@
 """Normal prior whose mean and scale depend on the condition."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, final
 
@@ -10,7 +11,7 @@ from torch.distributions import Independent, constraints
 from genmod.distributions.normal import bounded_log_scale, diagonal_normal
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.prior import Prior
-from genmod.nn.layers import flat_size, mlp
+from genmod.nn.layers import mlp
 from genmod.options.schema import Activation, Doc
 
 __all__ = ["ConditionalPrior"]
@@ -57,7 +58,7 @@ class ConditionalPrior(Prior):
             )
         self.support = constraints.independent(constraints.real, len(latent_shape))
         self.layers = mlp(
-            (context_size, *hidden, 2 * flat_size(latent_shape)), activation, end_with_activation=False
+            (context_size, *hidden, 2 * math.prod(latent_shape)), activation, end_with_activation=False
         )
         for parameter in self.layers[-1].parameters():
             nn.init.zeros_(parameter)

@@ -1,5 +1,6 @@
 """Normalising-flow prior."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, final
 
@@ -10,7 +11,6 @@ from torch.distributions import constraints
 
 from genmod.distributions.normal import diagonal_normal
 from genmod.interfaces.prior import Prior
-from genmod.nn.layers import flat_size
 from genmod.options.schema import Doc
 from genmod.plugins.posteriors._neural_maps import NeuralMaps
 from genmod.plugins.posteriors._transported import Transported
@@ -53,7 +53,7 @@ class FlowPrior(Prior):
     ) -> None:
         super().__init__(latent_shape)
         self.support = constraints.independent(constraints.real, len(latent_shape))
-        n = flat_size(latent_shape)
+        n = math.prod(latent_shape)
         self.networks = NeuralMaps(kind, n, 0, transforms, hidden)
         self.register_buffer("zeros", torch.zeros(n), persistent=False)
 

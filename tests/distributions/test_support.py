@@ -6,15 +6,17 @@ from torch.distributions import constraints
 
 import genmod
 from genmod import Batch, TensorSplit
-from genmod.distributions.support import Piece, by_value, pieces, settled
+from genmod.distributions.support import Piece, Space
 from genmod.explorer.scene import scene
 from genmod.figures import activity
+from genmod.plugins.posteriors._side_by_side import Beside
+from genmod.plugins.posteriors._sphere import unit_sphere
 from genmod.registry.lookup import current_registry
 
 
-def support_of(posterior, latent, **options):
+def space_of(posterior, latent, **options):
     cls = current_registry().find("posterior", posterior).load()
-    return cls((16,), latent, **options).support
+    return Space(cls((16,), latent, **options).support, latent)
 
 
 @pytest.mark.parametrize(
@@ -41,27 +43,31 @@ def support_of(posterior, latent, **options):
     ],
 )
 def test_the_latents_of_every_posterior(posterior, latent, options, kinds):
-    found = pieces(support_of(posterior, latent, **options), latent)
+    found = space_of(posterior, latent, **options).pieces
     assert [(piece.kind, piece.start, piece.size) for piece in found] == kinds
 
 
 def test_bounds():
-    (gamma,) = pieces(support_of("gamma", (2,)), (2,))
+    (gamma,) = space_of("gamma", (2,)).pieces
     assert (gamma.low, gamma.high) == (0.0, None)
-    (unit,) = pieces(support_of("relaxed-bernoulli", (2,)), (2,))
+    (unit,) = space_of("relaxed-bernoulli", (2,)).pieces
     assert (unit.low, unit.high) == (0.0, 1.0)
-    (ball,) = pieces(support_of("wrapped-normal", (3,), curvature=4.0), (3,))
+    (ball,) = space_of("wrapped-normal", (3,), curvature=4.0).pieces
     assert ball.high == pytest.approx(0.5)
 
 
 def test_what_nobody_knows_is_free():
-    assert pieces(constraints.lower_cholesky, (3, 3)) == (Piece("free", 0, 9),)
+    assert Space(constraints.lower_cholesky, (3, 3)).pieces == (Piece("free", 0, 9),)
 
 
 def test_codes_are_put_where_draws_lie():
     z = torch.tensor([[3.0, 4.0, 0.2, 0.7, 0.1, 0.9]])
-    parts = [Piece("sphere", 0, 2), Piece("choice", 2, 3), Piece("bits", 5, 1)]
-    torch.testing.assert_close(settled(z, parts), torch.tensor([[0.6, 0.8, 0, 1, 0, 1]]))
+    parts = [
+        (unit_sphere, (2,)),
+        (constraints.one_hot, (3,)),
+        (constraints.independent(constraints.boolean, 1), (1,)),
+    ]
+    torch.testing.assert_close(Space(Beside(parts), (6,)).settled(z), torch.tensor([[0.6, 0.8, 0, 1, 0, 1]]))
 
 
 def test_every_built_in_posterior_has_pieces():
@@ -100,7 +106,7 @@ def test_there_is_an_activity_for_each_variable_and_a_slider_for_each_value(
     x = torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     amounts, _ = activity(model, x)
     assert len(amounts) == len(several)
-    of_values = by_value(amounts, pieces(model.posterior.support, model.latent_shape))
+    of_values = model.space.by_value(amounts)
     torch.testing.assert_close(of_values, amounts.repeat_interleave(torch.tensor(several)))
     made = scene(model, TensorSplit(Batch(x)), name="m")
     assert sorted(slider["dimension"] for slider in made["latent"]["sliders"]) == list(range(sum(several)))

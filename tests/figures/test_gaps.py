@@ -8,7 +8,7 @@ import torch
 import genmod
 from genmod import DataInfo, UndefinedError, UsageError, compose
 from genmod.figures import emptiest_path, gap
-from genmod.figures.gaps import nearest, region
+from genmod.figures.gaps import distance_to, region
 from genmod.model.assembly import assemble
 
 
@@ -53,7 +53,7 @@ def test_gaps_grow_with_the_distance_of_clusters(identity):
 
 
 def test_distances_are_to_the_nearest():
-    found = nearest(torch.tensor([[[0.0, 0.0]], [[3.0, 4.0]]]), torch.tensor([[3.0, 0.0], [0.0, -1.0]]))
+    found = distance_to(torch.tensor([[3.0, 0.0], [0.0, -1.0]]), torch.tensor([[[0.0, 0.0]], [[3.0, 4.0]]]))
     assert found.tolist() == [1.0, 4.0]
 
 

@@ -10,6 +10,7 @@ from torch.distributions.kl import _KL_REGISTRY
 
 from genmod import LogScaleNormal, UsageError, diagonal_normal
 from genmod.distributions.normal import StandardNormal, standard_normal
+from genmod.distributions.probing import same_support
 from genmod.plugins.decoders.continuous_bernoulli import ContinuousBernoulli
 from genmod.plugins.posteriors._bits import Bit
 from genmod.plugins.posteriors._side_by_side import Product
@@ -21,7 +22,6 @@ from genmod.plugins.posteriors.power_spherical import PowerSpherical
 from genmod.plugins.posteriors.vmf import VonMisesFisher
 from genmod.plugins.priors.uniform_sphere import UniformSphere
 from genmod.registry.lookup import Registry
-from genmod.testing.supports import same_support
 
 REGISTRY = Registry(third_party=False)
 GRID = [(m, s) for m in (0.0, 1e-3, -0.7, 4.0) for s in (-3.0, -0.5, -1e-3, 0.0, 1e-3, 0.8, 2.0)]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import genmod
-from genmod import Batch, DataInfo, TensorSplit
+from genmod import Batch, DataInfo
 from genmod.errors import FileError, UsageError
 from genmod.figures.curves import Curve
 from genmod.model.assembly import blueprint, open_dataset
@@ -21,7 +21,6 @@ from genmod.report import report
 from genmod.report.charts import bars, chart, nice_ticks
 from genmod.report.commands import build_command, train_command
 from genmod.report.images import most_pixels, of_pixels, pixels_of
-from genmod.report.neighbours import nearest
 from genmod.report.scatter import scatter
 
 EVIL = "<script>alert('x')</script>"
@@ -247,26 +246,6 @@ def test_pixels_are_the_data():
     assert array[:, 3:, 1].tolist() == [[9, 8], [7, 6]]
     assert array[:, 2, 3].tolist() == [0, 0]
     assert (shown.width, shown.height) == (5 * 30, 2 * 30)
-
-
-def test_nearest_is_that_of_a_plain_loop():
-    generator = torch.Generator().manual_seed(0)
-    stored = torch.rand(50, 1, 3, 3, generator=generator)
-    stored[torch.rand(stored.shape, generator=generator) < 0.2] = math.nan
-    queries = torch.rand(7, 1, 3, 3, generator=generator)
-    queries[0, 0, 0, :2] = math.nan
-    found = nearest(queries, TensorSplit(Batch(stored)), DataInfo((1, 3, 3)), limit=40)
-    for place, query in enumerate(queries):
-        distances = ((stored[:40] - query) ** 2).flatten(1).nanmean(1).sqrt()
-        assert found.indices[place] == distances.argmin()
-        assert found.distances[place].item() == pytest.approx(distances.min().item(), rel=1e-5)
-
-
-def test_copies_of_training_examples_are_at_no_distance():
-    stored = torch.rand(30, 4)
-    found = nearest(stored[[3, 17]], TensorSplit(Batch(stored)), DataInfo((4,)), limit=100)
-    assert found.indices.tolist() == [3, 17]
-    assert found.distances.max() < 1e-6
 
 
 def test_lines_go_where_the_values_are():

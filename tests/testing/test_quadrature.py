@@ -20,7 +20,6 @@ from torch.distributions import (
 )
 
 from genmod.testing.quadrature import grid
-from genmod.testing.supports import disagreement, same_support
 
 ONE = torch.ones(1, dtype=torch.float64)
 
@@ -120,27 +119,3 @@ def test_constraint_of_ones_own():
     assert points.shape[1] == 2
     assert float(weights.sum()) == pytest.approx(2 * torch.pi)
     assert grid(Circle(), torch.randn(10, 3).double()) is None
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "same"),
-    [
-        (constraints.independent(constraints.real, 1), constraints.real_vector, True),
-        (constraints.unit_interval, constraints.interval(0.0, 1.0), True),
-        (constraints.independent(constraints.real, 2), constraints.real_vector, False),
-        (constraints.positive, constraints.real, False),
-        (constraints.unit_interval, constraints.positive, False),
-        (constraints.boolean, constraints.unit_interval, False),
-        (constraints.simplex, constraints.independent(constraints.unit_interval, 1), False),
-        (None, None, True),
-        (None, constraints.real, False),
-    ],
-)
-def test_same_support(a, b, same):
-    assert same_support(a, b) is same
-
-
-def test_disagreement_is_a_point_of_one_of_them():
-    point = disagreement(constraints.positive, constraints.real, (3,))
-    assert point is not None
-    assert point.min() <= 0

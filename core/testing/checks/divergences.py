@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.divergence import Divergence
 from genmod.testing.case import Case, whole
@@ -181,7 +182,9 @@ def check_by_dimension(case: Case) -> None:
         except UndefinedError:
             continue
         compared += 1
-        wanted = (_BATCH, *q.event_shape)
+        units = Space(q.support, tuple(q.event_shape)).units
+        vectors = any(unit.size > 1 for unit in units)
+        wanted = (_BATCH, len(units)) if vectors else (_BATCH, *q.event_shape)
         expect(parts.shape == wanted, f"the parts have shape {tuple(parts.shape)}, not {wanted}")
         expect_close(parts.flatten(1).sum(1), part(q, p, z), "sum of the parts, and the whole")
     if not compared:

@@ -5,11 +5,11 @@ import math
 import torch
 from torch.distributions import Distribution
 
+from genmod.distributions.probing import disagreement
 from genmod.errors import UndefinedError, UsageError
 from genmod.testing.case import BATCH, Case, mean_of
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
 from genmod.testing.inputs import examples
-from genmod.testing.supports import disagreement
 
 __all__: list[str] = []
 

@@ -9,11 +9,10 @@ import torch
 from scipy import integrate, stats
 
 from genmod import Batch, DataInfo, Subject, TensorSplit, compose, evaluate
-from genmod.evaluation import aggregate as aggregates
 from genmod.model.assembly import assemble
 from genmod.options.schema import Text
+from genmod.plugins.metrics import _aggregate as aggregates
 from genmod.plugins.metrics._aggregate import aggregate, pairwise_log_prob
-from genmod.plugins.metrics._units import units
 
 
 def unbounded(log_scale):
@@ -89,16 +88,20 @@ def test_units_without_a_formula_for_the_mean_are_not_active_by_chance():
 
 
 def test_units_of_classes_maps_and_products():
-    support = digits_model("categorical-vae", latent=(3, 4)).posterior.support
-    assert [(u.label, u.start, u.size) for u in units(support, (3, 4))] == [
+    assert [
+        (u.label, u.start, u.size) for u in digits_model("categorical-vae", latent=(3, 4)).space.units
+    ] == [
         ("0", 0, 4),
         ("1", 4, 4),
         ("2", 8, 4),
     ]
-    support = digits_model("vae", latent=(2, 3, 3)).posterior.support
-    assert [u.label for u in units(support, (2, 3, 3))][8:11] == ["0,2,2", "1,0,0", "1,0,1"]
+    assert [u.label for u in digits_model("vae", latent=(2, 3, 3)).space.units][8:11] == [
+        "0,2,2",
+        "1,0,0",
+        "1,0,1",
+    ]
     joint = digits_model("joint-vae")
-    assert [(u.label, u.start, u.size) for u in units(joint.posterior.support, (20,))][9:] == [
+    assert [(u.label, u.start, u.size) for u in joint.space.units][9:] == [
         ("0.9", 9, 1),
         ("1.0", 10, 10),
     ]
@@ -176,7 +179,7 @@ def test_parts_of_a_product_that_do_not_fall_apart_are_one_row():
 def test_rates_that_do_not_add_up_have_a_total_and_a_reason(options):
     result = evaluate(digits_model("vae", latent=3, **options), digits(), ["elbo[50]", "rates[50]"])
     assert [row.name for row in result.rows if row.name.startswith("rate[")] == ["rate[total]"]
-    assert "depend on each other" in result.undefined["rate of each latent"]
+    assert "independent of each other" in result.undefined["rate of each latent"]
     assert result["rate[total]"].value == pytest.approx(result["rate"].value, abs=0.15)
 
 

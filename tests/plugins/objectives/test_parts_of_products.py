@@ -7,6 +7,7 @@ from torch.distributions import kl_divergence
 import genmod
 from genmod import UsageError
 from genmod.model.assembly import assemble
+from genmod.registry.lookup import current_registry
 
 PARTS = {
     "posterior": {
@@ -88,12 +89,26 @@ def test_latents_of_one_kind_are_one_part(x):
     )
 
 
+@pytest.mark.parametrize("group", ["latent", "part"])
+def test_an_estimate_falls_apart_as_the_closed_form_does(x, group):
+    model = model_of(free_bits=0.1, free_bits_group=group)
+    closed = model.divergence
+    estimate = current_registry().find("divergence", "kl-mc").load()(samples=20_000)
+    with torch.no_grad():
+        q, p = model.encode(x), model.prior()
+        measure = "by_dimension" if group == "latent" else "by_part"
+        z = q.sample((1,))
+        torch.testing.assert_close(
+            getattr(estimate, measure)(q, p, z), getattr(closed, measure)(q, p, z), rtol=0, atol=0.02
+        )
+
+
 def test_a_divergence_without_dimensions_is_refused():
     components = {
         **PARTS,
         "encoder": {"name": "mlp", "hidden": [8]},
         "decoder": "gaussian",
-        "divergence": "kl-mc",
+        "divergence": "mmd",
         "objective": {"name": "elbo", "free_bits": 0.1},
     }
     with pytest.raises(UsageError, match="does not fall apart"):

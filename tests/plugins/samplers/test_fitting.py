@@ -10,7 +10,7 @@ import genmod
 from genmod.bundle.sampler import read_origin, save_sampler
 from genmod.errors import FileError, UndefinedError, UsageError
 from genmod.model.assembly import open_dataset
-from genmod.model.fit_sampler import encode_split
+from genmod.model.encode import encode_split
 from genmod.registry.lookup import Registry, use_registry
 from genmod.system.tensors import fingerprint
 
@@ -57,7 +57,7 @@ def test_latents_come_from_the_sampler_or_the_prior(vae):
 
 
 def test_draws_have_the_moments_of_the_codes(vae):
-    codes = encode_split(vae, open_dataset(vae.spec).split("train"), seed=3)
+    codes = encode_split(vae, open_dataset(vae.spec).split("train"), seed=3).draws
     sampler = genmod.fit_sampler(vae, sampler="gaussian", seed=3)
     torch.testing.assert_close(sampler().mean, codes.mean(0))
     z = vae.latents(20_000)
@@ -67,7 +67,8 @@ def test_draws_have_the_moments_of_the_codes(vae):
 
 def test_means_lie_closer_together_than_draws(vae):
     split = open_dataset(vae.spec).split("train")
-    draws, means = (encode_split(vae, split, codes=codes) for codes in ("draws", "means"))
+    coded = encode_split(vae, split)
+    draws, means = coded.draws, coded.means
     assert draws.shape == means.shape == (len(split), 3)
     assert (means.std(0) < draws.std(0)).all()
     assert genmod.fit_sampler(vae, sampler="gaussian", codes="means")().variance.sum() < draws.var(0).sum()
@@ -75,9 +76,9 @@ def test_means_lie_closer_together_than_draws(vae):
 
 def test_draws_and_means_of_a_point_are_the_same(autoencoder):
     split = open_dataset(autoencoder.spec).split("validation")
-    draws, means = (encode_split(autoencoder, split, codes=codes) for codes in ("draws", "means"))
-    assert torch.equal(draws, means)
-    assert torch.equal(encode_split(autoencoder, split, most=7), draws[:7])
+    coded = encode_split(autoencoder, split)
+    assert torch.equal(coded.draws, coded.means)
+    torch.testing.assert_close(encode_split(autoencoder, split, limit=7).draws, coded.draws[:7])
 
 
 def test_model_and_random_state_are_left_as_they_were(vae):
@@ -111,7 +112,7 @@ def test_origin(autoencoder):
     assert origin.component.options == {"bandwidth": 0.5, "points": 20_000}
     assert (origin.split, origin.codes, origin.seed, origin.count) == ("train", "draws", 4, 1297)
     assert origin.weights == fingerprint(autoencoder)
-    held = encode_split(autoencoder, open_dataset(autoencoder.spec).split("validation"), seed=4)
+    held = encode_split(autoencoder, open_dataset(autoencoder.spec).split("validation"), seed=4).draws
     assert origin.log_density == pytest.approx(float(sampler().log_prob(held).double().mean()))
     assert news[-1] == ("codes", 1297, 1297)
 

@@ -1,4 +1,4 @@
-"""Which space latents live in, and traversals that stay in it."""
+"""Traversals stay in the space of the latents; latents on a plane."""
 
 import math
 
@@ -6,19 +6,18 @@ import pytest
 import torch
 
 import genmod
-from genmod.figures import codes, space_of, traversal, variables
+from genmod.figures import codes, traversal, variables
 from genmod.figures.plane import hammer, on_plane
-from genmod.figures.space import inside
 
 SPACES = [
-    ("real", "vae", 3, {}),
-    ("real", "autoencoder", [2, 2], {}),
+    ("free", "vae", 3, {}),
+    ("free", "autoencoder", [2, 2], {}),
     ("sphere", "s-vae", 4, {}),
     ("ball", "pvae", 2, {}),
-    ("classes", "categorical-vae", [3, 4], {}),
-    ("positive", "vae", 3, {"posterior": "gamma", "prior": "gamma"}),
+    ("choice", "categorical-vae", [3, 4], {}),
+    ("interval", "vae", 3, {"posterior": "gamma", "prior": "gamma"}),
     ("simplex", "vae", 3, {"posterior": "logistic-normal", "prior": "logistic-normal"}),
-    ("other", "joint-vae", None, {}),
+    ("mixed", "joint-vae", None, {}),
 ]
 
 
@@ -28,7 +27,7 @@ def built(recipe, latent, parts):
 
 @pytest.mark.parametrize(("space", "recipe", "latent", "parts"), SPACES)
 def test_spaces(space, recipe, latent, parts):
-    assert space_of(built(recipe, latent, parts)) == space
+    assert built(recipe, latent, parts).space.kind == space
 
 
 @pytest.mark.parametrize(("space", "recipe", "latent", "parts"), SPACES)
@@ -41,12 +40,12 @@ def test_traversals_stay_in_the_space(space, recipe, latent, parts):
         model, z, rows, torch.linspace(-3, 3, 5), scale=(torch.zeros_like(z), torch.ones_like(z))
     )
     points = picture.latents.flatten(0, 1)
-    assert inside(model, points).all()
+    assert model.space.contains(points).all()
     assert picture.images.shape == (2, picture.latents.shape[1], 1, 8, 8)
     assert picture.images.isfinite().all()
-    counts = {"classes": math.prod(z.shape[:-1]), "simplex": math.prod(z.shape[:-1]), "other": 11}
+    counts = {"choice": math.prod(z.shape[:-1]), "simplex": math.prod(z.shape[:-1]), "mixed": 11}
     assert variables(model) == counts.get(space, z.numel())
-    if space in ("real", "sphere", "ball", "positive", "classes"):
+    if space in ("free", "sphere", "ball", "interval", "choice"):
         assert not torch.equal(picture.latents[0, 0], picture.latents[0, -1])
 
 
@@ -66,7 +65,7 @@ def test_each_piece_is_moved_in_its_own_way():
     scale = torch.zeros(20), torch.full((20,), 2.0)
     points = traversal(model, z, [10, 4], torch.linspace(-3, 3, 7), scale=scale).latents
     assert points[0, :, 10:].argmax(-1).tolist() == [0, 2, 3, 4, 6, 8, 9]
-    assert inside(model, points[0]).all()
+    assert model.space.contains(points[0]).all()
     assert points[0, :, :10].eq(0).all()
     assert points[1, :, 4].tolist() == [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0]
     assert points[1, :, 10:].argmax(-1).eq(3).all()
@@ -100,13 +99,13 @@ def test_the_map_of_the_sphere_keeps_areas():
 
 
 def test_projections():
-    direct = on_plane([torch.randn(9, 2)], space="real")
+    direct = on_plane([torch.randn(9, 2)], space="free")
     assert (direct.direct, direct.method) == (True, "")
     flat = torch.randn(300, 1) * torch.tensor([[3.0, 0.0, 4.0]]) + 0.01 * torch.randn(300, 3)
-    pca = on_plane([flat, flat[:4]], space="real")
+    pca = on_plane([flat, flat[:4]], space="free")
     assert pca.method == "two principal components, 100 % of the variance"
     torch.testing.assert_close(pca.points[0].norm(dim=1), (flat - flat.mean(0)).norm(dim=1), atol=0.1, rtol=0)
     torch.testing.assert_close(pca.points[1], pca.points[0][:4])
     assert "Hammer" in on_plane([torch.randn(9, 3)], space="sphere").method
     with pytest.raises(genmod.UndefinedError, match="not a number"):
-        on_plane([torch.full((9, 2), math.nan)], space="real")
+        on_plane([torch.full((9, 2), math.nan)], space="free")

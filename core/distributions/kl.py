@@ -1,0 +1,184 @@
+"""KL divergences of latents that fall apart: into parts of several kinds, and into single variables.
+
+As :func:`torch.distributions.kl.register_kl` has the KL of two types, these have, for two types, how a pair of them is
+taken apart. The authors of a distribution say so beside it; what asks for parts (free bits of each latent, capacities of
+each part, the metric ``rates``) then works with it.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, kl_divergence
+
+from genmod.errors import UndefinedError
+
+__all__ = [
+    "by_part",
+    "by_variable",
+    "known_kl",
+    "name_of",
+    "parts_of",
+    "register_kl_by_part",
+    "register_kl_by_variable",
+    "variables_of",
+]
+
+Pair = tuple[Distribution, Distribution]
+Part = tuple[Distribution, Distribution, Tensor]
+Measure = Callable[[Distribution, Distribution, Tensor], Tensor]
+"""``(q, p, z) → (*batch_shape of q)``, z draws of q."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Types = tuple[type[Distribution], type[Distribution]]
+
+_VARIABLES: dict[_Types, Callable[[Any, Any], Pair]] = {}
+_PARTS: dict[_Types, Callable[[Any, Any, Tensor], list[Part]]] = {}
+
+
+def register_kl_by_variable(type_q: type[Distribution], type_p: type[Distribution]) -> Callable[[_F], _F]:
+    """Register how a pair with independent variables is taken apart.
+
+    The function that is decorated is given ``q`` and ``p`` and returns two distributions of a single variable each, with
+    the variables in their batch shape, ``(B, *variables)`` and ``(*variables)``. Their KL may have a closed form (see
+    ``register_kl``) or not. Of several pairs that fit, the nearest ancestors are taken, of ``q`` first.
+
+    Example:
+        >>> class Mine(Independent):
+        ...     pass
+        >>> @register_kl_by_variable(Mine, Independent)
+        ... def _(q, p):
+        ...     return q.base_dist, p.base_dist
+        >>> q, p = (cls(torch.distributions.Laplace(torch.zeros(3, 2), 1.0), 1) for cls in (Mine, Independent))
+        >>> variables_of(q, p)[0].batch_shape
+        torch.Size([3, 2])
+    """
+    return _registering(_VARIABLES, (type_q, type_p))
+
+
+def register_kl_by_part(type_q: type[Distribution], type_p: type[Distribution]) -> Callable[[_F], _F]:
+    """Register how a pair over latents of several kinds is taken apart.
+
+    The function that is decorated is given ``q``, ``p`` and draws ``z (K, B, *event_shape)`` of q, and returns a list of
+    the same three of each part.
+    """
+    return _registering(_PARTS, (type_q, type_p))
+
+
+def variables_of(q: Distribution, p: Distribution) -> Pair:
+    """The two distributions of single variables, with the variables in their batch shape.
+
+    Raises:
+        UndefinedError: the latents are not known to be independent of each other.
+
+    Example:
+        >>> q = Independent(torch.distributions.Laplace(torch.zeros(3, 2), 1.0), 1)
+        >>> variables_of(q, q)[0].batch_shape
+        torch.Size([3, 2])
+    """
+    found = _registered(_VARIABLES, q, p)
+    if found is None:
+        types = f"{type(q).__name__}, {type(p).__name__}"
+        raise UndefinedError(
+            f"the latents of {name_of(q)} and {name_of(p)} are not known to be independent of each other, so that a"
+            " divergence between these does not fall apart into single latents",
+            hint="choose --posterior normal --prior normal; in a plugin that has these types, say how they fall apart,"
+            f" beside register_kl: @register_kl_by_variable({types})",
+        )
+    pair: Pair = found(q, p)
+    return pair
+
+
+def parts_of(q: Distribution, p: Distribution, z: Tensor) -> list[Part]:
+    """Posterior, prior and draws of each part of latents of several kinds; those of one kind are one part."""
+    found = _registered(_PARTS, q, p)
+    return [(q, p, z)] if found is None else found(q, p, z)
+
+
+def by_variable(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """A divergence that adds up over independent variables, of each of them.
+
+    Args:
+        measure: ``(q, p, z) → (*batch_shape of q)``.
+        q: posterior.
+        p: prior.
+        z: draws of q, ``(K, B, *event_shape)``.
+
+    Returns:
+        ``(B, *variables)``; of latents of several kinds ``(B, variables)``, where a part that does not fall apart is one.
+
+    Raises:
+        UndefinedError: latents of a single kind are not known to be independent of each other.
+
+    Example:
+        >>> q = Independent(torch.distributions.Normal(torch.ones(3, 2), 1.0), 1)
+        >>> p = Independent(torch.distributions.Normal(torch.zeros(2), 1.0), 1)
+        >>> by_variable(known_kl, q, p, q.sample((1,)))[0]
+        tensor([0.5000, 0.5000])
+    """
+    parts = parts_of(q, p, z)
+    if len(parts) > 1:
+        return torch.cat([_of_part(measure, *part) for part in parts], 1)
+    found = measure(*variables_of(q, p), z)
+    return found[:, None] if found.dim() == 1 else found
+
+
+def by_part(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """A divergence that adds up over independent latents, of each part of latents of several kinds, ``(B, parts)``."""
+    return torch.stack([measure(*part) for part in parts_of(q, p, z)], 1)
+
+
+def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """``KL(q ‖ p)`` in closed form where one is known, else its estimate from the draws; nats.
+
+    ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
+
+    Example:
+        >>> from genmod.distributions.normal import diagonal_normal
+        >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
+        >>> known_kl(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
+        tensor([1., 1., 1.])
+    """
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return (q.log_prob(z) - p.log_prob(z)).mean(0)
+
+
+def name_of(distribution: Distribution) -> str:
+    """What a distribution is called in messages.
+
+    Example:
+        >>> name_of(Independent(torch.distributions.Laplace(torch.zeros(2), torch.ones(2)), 1))
+        'independent Laplace'
+    """
+    if isinstance(distribution, Independent):
+        return f"independent {name_of(distribution.base_dist)}"
+    return type(distribution).__name__
+
+
+def _of_part(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    try:
+        return by_variable(measure, q, p, z).flatten(1)
+    except UndefinedError:
+        return measure(q, p, z)[:, None]
+
+
+def _registering(table: dict[_Types, Any], types: _Types) -> Callable[[_F], _F]:
+    def register(function: _F) -> _F:
+        table[types] = function
+        return function
+
+    return register
+
+
+def _registered(table: dict[_Types, Any], q: Distribution, p: Distribution) -> Any:
+    """The function of the nearest ancestors of the two types; None where there is none."""
+    ancestors: Iterator[_Types] = ((a, b) for a in type(q).__mro__ for b in type(p).__mro__)
+    return next((table[types] for types in ancestors if types in table), None)
+
+
+@register_kl_by_variable(Independent, Independent)
+def _independent(q: Independent, p: Independent) -> Pair:
+    return q.base_dist, p.base_dist

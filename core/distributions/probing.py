@@ -1,0 +1,150 @@
+"""What a support contains, and whether two contain the same, found by asking them about points."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions.constraints import Constraint, independent
+
+__all__ = ["beside", "disagreement", "holds", "inside", "lies_within", "probes", "same_support"]
+
+_COUNT = 400
+
+
+def inside(support: Constraint | None, z: Tensor) -> Tensor:
+    """Which points lie in a support, ``(N, *shape) → (N,)`` of truth values on the CPU; all where it is None."""
+    if support is None:
+        return torch.ones(len(z), dtype=torch.bool)
+    return support.check(z).reshape(len(z), -1).all(1).cpu()  # type: ignore[no-untyped-call,no-any-return]
+
+
+def holds(support: Constraint, points: Tensor) -> bool:
+    """Whether all points lie in a support; False where it cannot be asked about points of their shape."""
+    return bool(_asked(support, points).all())
+
+
+def beside(support: Constraint | None) -> list[tuple[Constraint, tuple[int, ...]]]:
+    """The supports of several kinds of latents that lie side by side in a vector, and the shape of each.
+
+    A support says so by two attributes, ``supports`` and ``shapes``. Nothing of one that has a single kind.
+    """
+    supports, shapes = getattr(support, "supports", None), getattr(support, "shapes", None)
+    if supports is None or shapes is None:
+        return []
+    return [(part, tuple(shape)) for part, shape in zip(supports, shapes, strict=True)]
+
+
+def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, ...] | None = None) -> bool:
+    """Whether two supports contain the same.
+
+    Of one type they do where all of their attributes are equal. Those of different types are asked about many points: they
+    are the same if they agree about all of these, and both contain some. Bounds that differ by less than 3 % may be missed.
+
+    Args:
+        a: None where a point can lie anywhere.
+        b: None is the same as None alone.
+        shape: of one point; by default two values in each event dimension.
+
+    Example:
+        >>> from torch.distributions import constraints
+        >>> same_support(constraints.independent(constraints.nonnegative, 1), constraints.independent(constraints.real, 1))
+        False
+        >>> same_support(constraints.unit_interval, constraints.half_open_interval(0.0, 1.0))
+        False
+    """
+    if a is None or b is None:
+        return a is b
+    if a.event_dim != b.event_dim:
+        return False
+    if type(a) is type(b) and not isinstance(a, independent):
+        return all(_equal(value, vars(b).get(key)) for key, value in vars(a).items())
+    shape = shape or (2,) * a.event_dim
+    both = isinstance(a, independent) and isinstance(b, independent)
+    if both and a.reinterpreted_batch_ndims == b.reinterpreted_batch_ndims:
+        return same_support(a.base_constraint, b.base_constraint, shape)
+    shared = any(bool((_asked(a, points) & _asked(b, points)).any()) for _, points in probes(shape, a, b))
+    return shared and disagreement(a, b, shape) is None
+
+
+def disagreement(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> Tensor | None:
+    """A point of the given shape, flattened, that one contains and the other does not; None where none was found."""
+    for name, points in probes(shape, a, b):
+        in_a, in_b = _asked(a, points), _asked(b, points)
+        differ = in_a != in_b
+        # At the edge of a ball of radius one, rounding decides.
+        at_an_edge = name.endswith("sphere") and not (in_a.all() or in_b.all())
+        if differ.any() and not at_an_edge:
+            return points[int(differ.to(torch.uint8).argmax())].flatten()
+    return None
+
+
+def lies_within(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> bool:
+    """Whether every point of the given shape that is tried and lies in ``a`` lies in ``b`` too.
+
+    Example:
+        >>> from torch.distributions import constraints
+        >>> lies_within(constraints.simplex, constraints.real_vector, (3,))
+        True
+        >>> lies_within(constraints.real_vector, constraints.simplex, (3,))
+        False
+    """
+    return not any(bool((_asked(a, points) & ~_asked(b, points)).any()) for _, points in probes(shape, a, b))
+
+
+def probes(shape: tuple[int, ...], *supports: Constraint) -> Iterator[tuple[str, Tensor]]:
+    """Points to ask supports about: names of what they are, and batches ``(400, *shape)`` float64, the same each time.
+
+    The first batches are such that a latent is of the kind of the first one that lies in its support. Where one of the
+    supports has several kinds side by side, there are such batches for each kind.
+    """
+    parts = next((found for each in supports if (found := beside(each))), [])
+    if not parts:
+        yield from _batches(shape or (1,))
+        return
+    own = [(part, list(probes(its_shape, part))) for part, its_shape in parts]
+    at_home = [next((p for _, p in tried if holds(part, p)), tried[0][1]).flatten(1) for part, tried in own]
+    for i, (_, tried) in enumerate(own):
+        for name, points in tried:
+            together = torch.cat([*at_home[:i], points.flatten(1), *at_home[i + 1 :]], 1)
+            yield f"{i}.{name}", together.reshape(_COUNT, *shape)
+
+
+def _batches(shape: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+    fixed = torch.Generator().manual_seed(0)
+    normal = torch.randn(_COUNT, *shape, generator=fixed, dtype=torch.float64, device="cpu")
+    directions = normal / normal.norm(dim=-1, keepdim=True)
+    yield "free", 30 * normal
+    yield "ball", 0.01 * directions
+    yield "sphere", directions
+    yield "positive", 30 * (normal.abs() + 0.01)
+    yield "unit", normal.sigmoid()
+    yield "bits", (normal > 0).double()
+    yield "simplex", normal.softmax(-1)
+    yield "choice", torch.nn.functional.one_hot(normal.argmax(-1), shape[-1]).double()
+    yield "near", normal
+    yield "whole", (3 * normal).round()
+    yield "counts", (3 * normal).round().abs()
+    # Where there is a bound, it lies between two of these steps away from the origin.
+    reach = torch.logspace(-2, 2, _COUNT, dtype=torch.float64, device="cpu").reshape(-1, *[1] * len(shape))
+    ones = torch.ones_like(normal)
+    yield from (("bound", reach * way) for way in (directions, ones, -ones))
+
+
+def _asked(support: Constraint, points: Tensor) -> Tensor:
+    try:
+        return inside(support, points)
+    except (RuntimeError, ValueError):
+        return torch.zeros(len(points), dtype=torch.bool)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, Constraint) and isinstance(b, Constraint):
+        return same_support(a, b)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    if isinstance(a, Tensor) or isinstance(b, Tensor):
+        # Without values, as while a model is checked before there is memory for it, the shapes are compared.
+        a, b = torch.as_tensor(a), torch.as_tensor(b)
+        return a.shape == b.shape and (a.is_meta or b.is_meta or bool((a == b).all()))
+    return bool(a == b)
