@@ -157,7 +157,13 @@ def curves(
 
 
 def draw(
-    found: Sequence[Curve], *, behind: Sequence[Curve] = (), log: bool = False, x: str = "step"
+    found: Sequence[Curve],
+    *,
+    behind: Sequence[Curve] = (),
+    log: bool = False,
+    x: str = "step",
+    runs: Sequence[str] = (),
+    most_of: bool = False,
 ) -> "Figure":
     """Curves as a matplotlib figure, a panel for each metric.
 
@@ -166,6 +172,8 @@ def draw(
         behind: further curves, faint and without a place in the legend: what was averaged.
         log: logarithmic in the values, in the panels where all of them are positive.
         x: ``step`` or ``epoch``.
+        runs: names of all runs, each of which has a colour; by default those that have curves.
+        most_of: leave values out of view that dwarf the rest, as the first steps of a run may.
 
     Raises:
         UsageError: ``x`` is neither of these.
@@ -175,7 +183,7 @@ def draw(
     if x not in ("step", "epoch"):
         raise UsageError(f"curves over {x!r}", hint="over step or epoch")
     metrics = list(dict.fromkeys(curve.metric for curve in found))
-    runs = list(dict.fromkeys(curve.run for curve in found))
+    runs = list(runs) or list(dict.fromkeys(curve.run for curve in found))
     across = min(2, len(metrics))
     down = -(-len(metrics) // across)
     figure = Figure(figsize=(5.4 * across + 0.4, 3.3 * down + 0.5), layout="constrained", dpi=120)
@@ -185,7 +193,10 @@ def draw(
             for curve in some:
                 if curve.metric == metric:
                     _line(panel, curve, runs, x=x, faint=faint)
-        _dress(panel, metric, x, log=log, values=[v for c in found if c.metric == metric for v in c.values])
+        values = [v for c in found if c.metric == metric for v in c.values]
+        _dress(panel, metric, x, log=log, values=values)
+        if most_of:
+            panel.set_ylim(*_range(values))
     for panel in panels[len(metrics) :]:
         panel.remove()
     lines: dict[str, Any] = {}
@@ -196,7 +207,8 @@ def draw(
         list(lines.values()),
         list(lines),
         loc="outside upper left",
-        ncols=min(len(lines), 2 * across),
+        # A letter of this size is a thirteenth of an inch wide.
+        ncols=max(1, min(len(lines), int(figure.get_figwidth() / (0.6 + max(map(len, lines)) / 13)))),
         frameon=False,
         fontsize=9,
     )
@@ -236,6 +248,18 @@ def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[fl
     panel.grid(color="#8888", linewidth=0.4, alpha=0.35)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelbottom=True)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Lowest and highest value to show; a fiftieth at either end lies outside where it is far from the rest."""
+    ordered = sorted(values)
+    low, high = ordered[0], ordered[-1]
+    inner_low, inner_high = ordered[len(ordered) // 50], ordered[-1 - len(ordered) // 50]
+    middle = (inner_high - inner_low) or abs(inner_high) or 1.0
+    low = inner_low if inner_low - low > middle else low
+    high = inner_high if high - inner_high > middle else high
+    pad = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - pad, high + pad
 
 
 def _curve(run: str, rows: Sequence[dict[str, Any]], metric: str, split: str) -> Curve | None:

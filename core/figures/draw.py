@@ -14,9 +14,20 @@ from genmod.figures.tiles import tiles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["INK", "QUIET", "Groups", "bare", "groups_of", "montage", "scatter", "show_tiles"]
+__all__ = [
+    "COLOURS",
+    "INK",
+    "LINE",
+    "QUIET",
+    "Groups",
+    "bare",
+    "groups_of",
+    "montage",
+    "scatter",
+    "show_tiles",
+]
 
-INK, QUIET = "#1b1b1f", "#66666b"
+INK, QUIET, LINE = "#1b1b1f", "#66666b", "#c8c8cc"
 PAPER = 250
 
 # Petroff's ten, made to be told apart by people who see colours differently.
@@ -189,8 +200,8 @@ def bare(axes: "Axes", title: str = "", note: str = "") -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color("#c8c8cc")
-    axes.tick_params(labelsize=8, labelcolor=QUIET, color="#c8c8cc")
+        axes.spines[side].set_color(LINE)
+    axes.tick_params(labelsize=8, labelcolor=QUIET, color=LINE)
     if not note:
         axes.set_title(title, loc="left", fontsize=12, color=INK, fontweight="bold")
         return

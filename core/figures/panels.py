@@ -24,7 +24,7 @@ from genmod.figures.walks import activity, latent_scale
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MAKERS", "Drawer"]
+__all__ = ["MAKERS", "Drawer", "activity_bars"]
 
 Drawer = Callable[["Axes"], None]
 
@@ -238,24 +238,23 @@ def _kl(scene: Scene) -> Drawer:
         raise UndefinedError("these latents are one variable; there is nothing to compare")
     order = amounts.argsort(descending=True)
     scene.arrays |= {"kl": amounts, "order": order}
-    shown = order[:_MOST_BARS].tolist()
+    return lambda axes: activity_bars(axes, amounts, measure)
+
+
+def activity_bars(axes: "Axes", amounts: Tensor, measure: str) -> None:
+    """What each variable says of the data, ``(V,)``, the largest first."""
+    shown = amounts.argsort(descending=True)[:_MOST_BARS].tolist()
     active = int((amounts > 0.01).sum())
-
-    def drawer(axes: "Axes") -> None:
-        places = list(range(len(shown)))
-        axes.bar(places, amounts[shown].tolist(), color=COLOURS[0], edgecolor=INK, linewidth=0.5, width=0.8)
-        every = max(1, -(-len(shown) // 20))
-        axes.set_xticks(
-            places[::every], [f"z{d}" for d in shown[::every]], rotation=90 if len(shown) > 12 else 0
-        )
-        axes.set_ylabel(measure, color=QUIET, fontsize=9)
-        total = f"{float(amounts.sum()):.2f} nats in all" if "KL" in measure else "no divergence by dimension"
-        more = f"; the {len(shown)} largest of {len(amounts)}" if len(shown) < len(amounts) else ""
-        bare(axes, "What each dimension says", f"{total}; {active} of {len(amounts)} above 0.01{more}")
-        # Few bars are not to be broad ones.
-        axes.set_xlim(-0.7, max(len(shown), 6) - 0.3)
-
-    return drawer
+    places = list(range(len(shown)))
+    axes.bar(places, amounts[shown].tolist(), color=COLOURS[0], edgecolor=INK, linewidth=0.5, width=0.8)
+    every = max(1, -(-len(shown) // 20))
+    axes.set_xticks(places[::every], [f"z{d}" for d in shown[::every]], rotation=90 if len(shown) > 12 else 0)
+    axes.set_ylabel(measure, color=QUIET, fontsize=9)
+    total = f"{float(amounts.sum()):.2f} nats in all" if "KL" in measure else "no divergence by dimension"
+    more = f"; the {len(shown)} largest of {len(amounts)}" if len(shown) < len(amounts) else ""
+    bare(axes, "What each dimension says", f"{total}; {active} of {len(amounts)} above 0.01{more}")
+    # Few bars are not to be broad ones.
+    axes.set_xlim(-0.7, max(len(shown), 6) - 0.3)
 
 
 # Traversals

@@ -139,10 +139,10 @@ class Painter:
         """What single dimensions of the latents change."""
         return self._or_why(self._traversals)
 
-    def activity(self) -> tuple[list[float], str]:
+    def activity(self) -> tuple[Tensor, str]:
         """What each dimension of the latents says about the data, and what that number is."""
         amounts, measure = self._amounts
-        return amounts.tolist(), measure
+        return amounts.float().cpu(), measure
 
     def codes(self) -> tuple[Tensor, Batch]:
         """Codes of examples, ``(N, *latent_shape)``, and these."""

@@ -17,18 +17,14 @@ from genmod.figures.curves import Curve, read_curves
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.summary import Summary, summarize
 from genmod.options.text import option_text
-from genmod.report.charts import Bars, bars
+from genmod.report.charts import Chart, codes_chart, dimensions_chart
 from genmod.report.commands import build_command, train_command
 from genmod.report.galleries import TILES, Gallery, Painter
 from genmod.report.images import most_pixels
-from genmod.report.scatter import Scatter, scatter
 from genmod.system.device import pick_device
 from genmod.system.environment import environment, versions
 
 __all__ = ["ModelPage", "look_at"]
-
-_ACTIVE = 0.01
-"""Nats of mean KL above which a dimension is counted as active."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +60,8 @@ class ModelPage:
     worst: Gallery
     interpolations: Gallery
     traversals: Gallery
-    codes: Scatter | None
-    dimensions: Bars | None
+    codes: Chart | None
+    dimensions: Chart | None
     commands: tuple[str, ...]
     facts: Mapping[str, str]
     problems: Mapping[str, str]
@@ -121,13 +117,11 @@ def look_at(
             problems[name] = str(error)
             return None
 
-    def dimensions() -> Bars:
-        amounts, measure = painter.activity()
-        return bars(amounts, measure, _ACTIVE if "KL" in measure else None)
+    def dimensions() -> Chart:
+        return dimensions_chart(*painter.activity(), f"dimensions {directory}")
 
-    def codes() -> Scatter:
-        latents, batch = painter.codes()
-        return scatter(latents, batch, data)
+    def codes() -> Chart:
+        return codes_chart(model, *painter.codes(), f"codes {directory}")
 
     def told(what: str, place: int) -> None:
         if on_progress is not None:

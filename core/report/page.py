@@ -14,7 +14,7 @@ from genmod.evaluation.runner import MetricName, make_metrics
 from genmod.experiments.compare import Difference, differences
 from genmod.model.assembly import open_dataset
 from genmod.options.text import option_text
-from genmod.report.charts import Chart, chart
+from genmod.report.charts import Chart, curves_chart
 from genmod.report.model_page import ModelPage, look_at
 from genmod.spec import ModelSpec
 
@@ -93,7 +93,7 @@ def _open(place: Path, spec: ModelSpec, settings: Mapping[str, Any], root: Path 
 
 
 def render(pages: Sequence[ModelPage], places: Sequence[Path], *, split: str, seed: int) -> str:
-    """The document: every text in it is escaped."""
+    """The document: every text in it is escaped, those of drawings by matplotlib."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -115,7 +115,7 @@ def render(pages: Sequence[ModelPage], places: Sequence[Path], *, split: str, se
             settings=_differing(places),
             numbers=_numbers(pages),
             differences=_differences(pages),
-            charts=_charts(pages),
+            curves=_curves(pages),
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             version=versions().get("genmod-torch", "unknown"),
             files=_FILES,
@@ -161,13 +161,9 @@ def _differences(pages: Sequence[ModelPage]) -> list[Difference]:
     return differences({page.name: page.evaluation for page in pages})
 
 
-def _charts(pages: Sequence[ModelPage]) -> list[Chart]:
-    runs = [page.name for page in pages]
+def _curves(pages: Sequence[ModelPage]) -> Chart | None:
     found = [curve for page in pages for curve in page.curves]
-    return [
-        chart([curve for curve in found if curve.metric == metric], runs)
-        for metric in dict.fromkeys(curve.metric for curve in found)
-    ]
+    return curves_chart(found, [page.name for page in pages]) if found else None
 
 
 def measured(value: float, error: float) -> tuple[str, str]:

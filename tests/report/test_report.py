@@ -14,19 +14,18 @@ import genmod
 from genmod import Batch, DataInfo
 from genmod.errors import FileError, UsageError
 from genmod.figures.curves import Curve
-from genmod.model.assembly import blueprint, open_dataset
+from genmod.model.assembly import assemble, blueprint, open_dataset
 from genmod.model.build import compose
 from genmod.options.schema import Text
 from genmod.report import report
-from genmod.report.charts import bars, chart, nice_ticks
+from genmod.report.charts import codes_chart, curves_chart, dimensions_chart
 from genmod.report.commands import build_command, train_command
 from genmod.report.images import most_pixels, of_pixels, pixels_of
-from genmod.report.scatter import scatter
 
 EVIL = "<script>alert('x')</script>"
 SMALL = {"encoder": "mlp", "settings": {"encoder.hidden": [16]}, "latent": 3}
 VOID = {"meta", "link", "img", "br", "input", "hr"}
-SVG_EMPTY = {"line", "path", "rect", "circle"}
+SVG_EMPTY = {"g", "image", "path", "rect", "use"}
 
 
 class Strict(HTMLParser):
@@ -248,65 +247,65 @@ def test_pixels_are_the_data():
     assert (shown.width, shown.height) == (5 * 30, 2 * 30)
 
 
-def test_lines_go_where_the_values_are():
-    curve = Curve("r", "loss", "train", (0, 10), (0.0, 1.0), (4.0, 2.0))
-    drawn = chart([curve], ["r"])
-    (x0, y0), (x1, y1) = (map(float, point.split(",")) for point in drawn.lines[0].points.split())
-    ticks = {text: place for place, text in drawn.y}
-    assert ticks["4"] == pytest.approx(y0, abs=0.1)
-    assert ticks["2"] == pytest.approx(y1, abs=0.1)
-    assert (x0, x1) == (drawn.left, drawn.right)
-    assert not drawn.cut
+def texts_of(chart):
+    return re.findall(r"<text[^>]*>([^<]*)</text>", chart.svg)
 
 
 def test_a_single_validation_is_seen(tmp_path):
-    """A line through one point would be invisible."""
-    model = genmod.build(**SMALL)
-    genmod.train(model, directory=tmp_path / "m", steps=6, device="cpu", log_every=2)
-    text = report(tmp_path / "m", device="cpu")
-    checked(text)
-    assert text.count('<circle class="dot s1"') == text.count('<polyline class="line s0"') == 4
+    """A line through one point would be invisible; markers are drawn by use."""
+    one = Curve("r", "loss", "validation", (6,), (1.0,), (4.0,))
+    assert curves_chart([one], ["r"]).svg.count("<use") > curves_chart(
+        [Curve("r", "loss", "train", (6,), (1.0,), (4.0,))], ["r"]
+    ).svg.count("<use")
 
 
 def test_first_steps_do_not_dwarf_the_rest():
     values = (1e6, *(2.0 - i / 100 for i in range(99)))
-    drawn = chart([Curve("r", "loss", "train", tuple(range(100)), (0.0,) * 100, values)], ["r"])
-    assert drawn.cut
-    assert max(float(text.replace(",", "")) for _, text in drawn.y) <= 3
+    drawn = curves_chart([Curve("r", "loss", "train", tuple(range(100)), (0.0,) * 100, values)], ["r"])
+    numbers = [float(text) for text in texts_of(drawn) if re.fullmatch(r"[\d.]+", text)]
+    assert "1e6" not in texts_of(drawn)
+    assert max(n for n in numbers if n not in (20, 40, 60, 80, 100)) <= 3
+
+
+def test_a_run_has_its_colour_whether_or_not_others_have_curves():
+    curve = Curve("b", "loss", "validation", (0, 1), (0.0, 1.0), (1.0, 2.0))
+    assert "var(--s1)" in curves_chart([curve], ["a", "b"]).svg
+    assert "var(--s2)" in curves_chart([curve], ["a", "c", "b"]).svg
 
 
 def test_bars_are_sorted_and_counted():
-    drawn = bars([0.001, 3.0, 1.0], "mean KL in nats", 0.01)
-    assert [text for *_, text in drawn.places] == ["z1: 3", "z2: 1", "z0: 0.001"]
-    heights = [height for _, _, height, _ in drawn.places]
-    assert heights[1] / heights[0] == pytest.approx(1 / 3)
-    assert drawn.note == "2 of 3 are above 0.01."
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (-45.3, -29.9), (1e-6, 3e-6), (0, 123456)])
-def test_ticks_are_round_and_inside(low, high):
-    ticks = nice_ticks(low, high, 6)
-    assert 3 <= len(ticks) <= 8
-    assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in ticks)
+    drawn = dimensions_chart(torch.tensor([0.001, 3.0, 1.0]), "mean KL in nats", "m")
+    assert [text for text in texts_of(drawn) if text.startswith("z")] == ["z1", "z2", "z0"]
+    assert any("2 of 3 above 0.01" in text for text in texts_of(drawn))
+    assert (
+        'aria-label="mean KL in nats of 3 latent dimensions; the largest: z1 3, z2 1, z0 0.001"' in drawn.svg
+    )
 
 
 def test_two_numbers_are_drawn_as_they_are():
+    spec = compose("vae", components={"encoder": "mlp", "decoder": "gaussian"}, latent=2)
+    model = assemble(spec, DataInfo((1, 2, 2), classes=("a", "<b>$x")))
     latents = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     batch = Batch(torch.zeros(3, 1, 2, 2), labels=torch.tensor([0, 1, 1]))
-    drawn = scatter(latents, batch, DataInfo((1, 2, 2), classes=("a", "b")))
-    (x0, y0, _), (x1, y1, _), (x2, y2, _) = drawn.points
-    assert y0 == y1
-    assert x0 == x2
-    assert (y0 - y2) == pytest.approx(2 * (x1 - x0), abs=0.4)
-    assert [group for _, _, group in drawn.points] == [0, 1, 1]
-    assert drawn.classes == ("a", "b")
+    drawn = codes_chart(model, latents, batch, "m")
+    group = drawn.svg.partition("PathCollection")[2] or drawn.svg
+    marks = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="fill: var\((--c\d)\)', group)
+    places = {(float(x), float(y)): colour for x, y, colour in marks[:3]}
+    assert sorted(places.values()) == ["--c0", "--c1", "--c1"]
+    (first,) = (place for place, colour in places.items() if colour == "--c0")
+    across = next(place for place in places if place != first and place[1] == pytest.approx(first[1]))
+    up = next(place for place in places if place != first and place[0] == pytest.approx(first[0]))
+    assert first[1] - up[1] == pytest.approx(2 * (across[0] - first[0]), rel=1e-3)
+    assert "Codes of 2 numbers of 3 examples, coloured by class." in drawn.note
 
 
-def test_more_classes_than_colours_share_them():
-    batch = Batch(torch.zeros(40, 1), labels=torch.arange(40))
-    drawn = scatter(torch.randn(40, 5), batch, DataInfo((1,), classes=tuple(map(str, range(40)))))
-    assert {group for _, _, group in drawn.points} == set(range(10))
-    assert drawn.classes[0] == "0 … 3"
+def test_drawings_are_in_the_colours_of_the_page_and_share_no_ids():
+    amounts = torch.tensor([0.5, 0.25])
+    one, two = (dimensions_chart(amounts, "mean KL in nats", key).svg for key in ("a", "b"))
+    for svg in (one, two):
+        assert not re.findall(r"#[0-9a-f]{6}\b", svg)
+        assert "http" not in svg
+    assert not set(re.findall(r' id="([^"]*)"', one)) & set(re.findall(r' id="([^"]*)"', two))
 
 
 @pytest.mark.parametrize(
