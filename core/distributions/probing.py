@@ -60,8 +60,11 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
     if type(a) is type(b) and not isinstance(a, independent):
         return all(_equal(value, vars(b).get(key)) for key, value in vars(a).items())
     shape = shape or (2,) * a.event_dim
-    both = isinstance(a, independent) and isinstance(b, independent)
-    if both and a.reinterpreted_batch_ndims == b.reinterpreted_batch_ndims:
+    if (
+        isinstance(a, independent)
+        and isinstance(b, independent)
+        and a.reinterpreted_batch_ndims == b.reinterpreted_batch_ndims
+    ):
         return same_support(a.base_constraint, b.base_constraint, shape)
     shared = any(bool((_asked(a, points) & _asked(b, points)).any()) for _, points in probes(shape, a, b))
     return shared and disagreement(a, b, shape) is None

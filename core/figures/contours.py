@@ -25,7 +25,7 @@ Contours = tuple[Tensor, Tensor, Tensor, list[float]]
 def contours(scene: Scene, plane: Plane) -> Contours | None:
     """Where 50 % and 90 % of the prior lie: its density where that is in the plane, else that of projected draws."""
     draws = plane.points[1]
-    if len(draws) < 10 or scene.space in ("sphere", "choice", "bits"):
+    if len(draws) < 10 or scene.space.kind in ("sphere", "choice", "bits"):
         return None
     both = torch.cat([draws, plane.points[0]]).double()
     low, high = (draws.double().quantile(q, dim=0) for q in (0.001, 0.999))

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from matplotlib.contour import QuadContourSet
 from PIL import Image
 
 import genmod
@@ -141,3 +142,12 @@ def test_no_temperature_where_latents_are_not_normal(recipe):
     model = genmod.build(recipe, encoder="mlp")
     with pytest.raises(UndefinedError, match="have no temperature"):
         sample_grid(model, 2, temperature=0.5)
+
+
+@pytest.mark.parametrize(("recipe", "count"), [("vae", 1), ("s-vae", 0), ("categorical-vae", 0)])
+def test_contours_of_the_prior_are_drawn_where_it_has_a_density_in_the_plane(recipe, count):
+    latent = [1, 2] if recipe == "categorical-vae" else 2
+    model = genmod.build(recipe, encoder="mlp", latent=latent)
+    figure = latents_figure(model, split_of((1, 8, 8)), panels=["scatter"]).figure
+    sets = [each for each in figure.axes[0].collections if isinstance(each, QuadContourSet)]
+    assert len(sets) == count
