@@ -12,7 +12,7 @@ from torch.distributions import (
     Normal,
 )
 
-from genmod.distributions.kl import name_of
+from genmod.distributions import name_of
 from genmod.distributions.normal import LogScaleNormal
 from genmod.errors import UndefinedError
 

@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.distributions.kl import known_kl
+from genmod.distributions import known_kl
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc

@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from genmod.distributions.kl import by_part, by_variable, name_of
+from genmod.distributions import by_part, by_variable, name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 

@@ -14,8 +14,8 @@ from torch.distributions import (
     Normal,
 )
 
+from genmod.distributions import by_part, by_variable, name_of
 from genmod.distributions.gradients import through_draws
-from genmod.distributions.kl import by_part, by_variable, name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schema import Doc

@@ -6,7 +6,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from genmod.distributions.kl import by_variable, name_of
+from genmod.distributions import by_variable, name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schema import Doc

@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-from genmod.distributions.kl import name_of
+from genmod.distributions import name_of
 from genmod.errors import UndefinedError
 from genmod.interfaces.divergence import Divergence
 from genmod.options.schedule import Schedule
