@@ -9,9 +9,9 @@ import torch
 
 from genmod.data.dataset import Dataset, Split, SplitName
 from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.metric import Metric
 from genmod.evaluation.row import Evaluation, Row, Undefined
 from genmod.evaluation.subject import Subject
-from genmod.interfaces.metric import Metric
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import Text, validate
 from genmod.registry.lookup import current_registry

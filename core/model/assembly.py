@@ -256,7 +256,7 @@ def _check_shapes(model: LatentVariableModel) -> None:
     if model.data.missing:
         Marginal(likelihood, 0.0)
     if model.prior.has_density:
-        p: Distribution = model.prior_given(_some_context(model))
+        p: Distribution = model.prior(_some_context(model))
         _expect(f"prior {names['prior']!r} has event", p.event_shape, latent)
         model.divergence.check(q, p)
     model.train()

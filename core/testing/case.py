@@ -246,7 +246,7 @@ class _Told(Prior):
         # Every entry differs from zero, so that every weight has a gradient.
         self.register_buffer("context", torch.linspace(0.5, 1.5, _CONTEXT), persistent=False)
 
-    def forward(self) -> Distribution:
+    def forward(self, context: Tensor | None = None) -> Distribution:
         return self.prior(self.context)  # type: ignore[no-any-return]
 
 

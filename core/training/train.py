@@ -10,7 +10,7 @@ from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import save, start_over
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError, UsageError
-from genmod.model.latent_variable import GenerativeModel
+from genmod.interfaces.model import GenerativeModel
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.distributed import Team

@@ -1,21 +1,19 @@
 """The evidence lower bound and its weighted forms."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
+from genmod import GivenModel
 from genmod.errors import UsageError
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.objective import Objective, Terms
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc
 from genmod.system.parallel import batch_mean
-
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["ELBO"]
 
@@ -92,7 +90,7 @@ class ELBO(Objective):
         self.free_bits_group = free_bits_group
         self.samples = samples
 
-    def check(self, model: "LatentVariableModel") -> None:
+    def check(self, model: GivenModel) -> None:
         if not model.divergence.needs_prior:
             raise UsageError(
                 "objective 'elbo' needs a divergence, and this model has none",
@@ -104,7 +102,7 @@ class ELBO(Objective):
                 q = model.posterior(torch.empty(1, *model.encoder.feature_shape))
                 self._groups(model.divergence, q, p, torch.empty(1, 1, *model.latent_shape))
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
         if self.samples == 1:
             # The common case without a dimension of one, which costs a pass over the pictures.

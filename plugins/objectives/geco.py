@@ -1,20 +1,18 @@
 """The rate, minimised as far as a given distortion allows."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
+from genmod import GivenModel
 from genmod.distributions.gradients import with_gradient_of
 from genmod.errors import UsageError
 from genmod.interfaces.objective import Objective, Terms
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Doc
 from genmod.system.parallel import batch_mean
-
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["GECO"]
 
@@ -68,7 +66,7 @@ class GECO(Objective):
         for name in ("log_multiplier", "mean_excess", "excess", "parts"):
             self.register_buffer(name, torch.tensor(0.0))
 
-    def check(self, model: "LatentVariableModel") -> None:
+    def check(self, model: GivenModel) -> None:
         if not model.divergence.needs_prior:
             raise UsageError(
                 "objective 'geco' minimises a divergence, and this model has none",
@@ -77,7 +75,7 @@ class GECO(Objective):
         with torch.device("meta"):
             model.prior()
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
         z = q.rsample((self.samples,))
         distortion = -model.decode(z).log_prob(x).mean(0)

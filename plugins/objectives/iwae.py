@@ -1,16 +1,14 @@
 """The importance-weighted bound."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor
 
+from genmod import GivenModel
 from genmod.interfaces.objective import Objective, Terms
 from genmod.options.schema import Doc
 from genmod.plugins.objectives._draws import log_mean_exp, weigh
-
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["IWAE"]
 
@@ -39,7 +37,7 @@ class IWAE(Objective):
         super().__init__()
         self.samples = samples
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
         draws = weigh(model, x, q, q.rsample((self.samples,)))
         bound = log_mean_exp(draws.log_weights, 0)

@@ -1,17 +1,15 @@
 """The ELBO with the gradient through the draws alone."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor
 
+from genmod import GivenModel
 from genmod.errors import UsageError
 from genmod.interfaces.objective import Objective, Terms
 from genmod.options.schema import Doc
 from genmod.plugins.objectives._draws import weigh
-
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["StickingTheLanding"]
 
@@ -51,7 +49,7 @@ class StickingTheLanding(Objective):
             )
         self.samples = samples
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
         draws = weigh(model, x, q, q.rsample((1,)), path_only=True)
         return Terms(-draws.log_weights.mean(), draws.values())

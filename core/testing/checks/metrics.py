@@ -9,10 +9,10 @@ import torch
 
 from genmod.data.dataset import Batch, DataInfo, Factor, Split, TensorSplit
 from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.metric import Metric
 from genmod.evaluation.row import Row, Undefined
 from genmod.evaluation.runner import measure
 from genmod.evaluation.subject import Subject
-from genmod.interfaces.metric import Metric
 from genmod.model.assembly import assemble
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
