@@ -14,6 +14,7 @@ from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.network import Network
 from genmod.interfaces.posterior import Posterior
+from genmod.spec import ModelSpec
 
 __all__ = ["GivenModel"]
 
@@ -32,6 +33,10 @@ class GivenModel(Protocol):
         >>> elbo(genmod.build(encoder="mlp", latent=2), torch.zeros(3, 1, 8, 8)).shape
         torch.Size([3])
     """
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The names and options that it was assembled from."""
 
     @property
     def data(self) -> DataInfo:

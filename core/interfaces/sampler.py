@@ -11,7 +11,6 @@ from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import SplitName
 from genmod.spec import ComponentSpec
-from genmod.system.tensors import fingerprint
 
 __all__ = ["Codes", "Origin", "Sampler", "Source"]
 

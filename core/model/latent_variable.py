@@ -22,6 +22,7 @@ from genmod.interfaces.prior import Prior
 from genmod.interfaces.sampler import Source
 from genmod.model.conditioned import Given, log_weights
 from genmod.model.sampling import WithSampler
+from genmod.model.summary import summarize
 from genmod.spec import ModelSpec
 from genmod.system.random import seeded
 
@@ -252,8 +253,6 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             )
 
     def _repr_html_(self) -> str:
-        from genmod.model.summary import summarize
-
         return summarize(self)._repr_html_()
 
     def _told(self, context: Tensor | None, batch: torch.Size) -> Tensor:

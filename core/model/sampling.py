@@ -5,9 +5,9 @@ from typing import get_args
 
 from torch import nn
 
-from genmod.bundle.model import fingerprint
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.sampler import Origin, Sampler, Source
+from genmod.system.tensors import fingerprint
 
 __all__ = ["WithSampler"]
 

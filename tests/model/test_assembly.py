@@ -19,7 +19,8 @@ from genmod import (
     compose,
 )
 from genmod.interfaces.encoder import Encoder
-from genmod.model.assembly import assemble, blueprint, open_dataset, resolve
+from genmod.model.assembly import assemble, blueprint, open_dataset
+from genmod.model.resolve import resolve
 from genmod.options.schema import options_of
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided

@@ -5,7 +5,8 @@ import tomllib
 import torch
 
 from genmod.errors import DataError, GenmodError
-from genmod.model.assembly import assemble, blueprint, open_dataset, resolve
+from genmod.model.assembly import assemble, blueprint, open_dataset
+from genmod.model.resolve import resolve
 from genmod.spec import ModelSpec
 from genmod.testing.case import Case
 from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
