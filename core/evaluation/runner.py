@@ -17,7 +17,7 @@ from genmod.options.schema import Text, validate
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
 
-__all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics"]
+__all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics", "subject_of"]
 
 MetricName = str | Mapping[str, Any]
 """``elbo``, ``fid[pixel]``, or a table ``{"name": "elbo", "samples": 100}``."""
@@ -59,13 +59,23 @@ def evaluate(
         ['elbo', 'rate', 'distortion', 'bits_per_dim']
     """
     names = [metrics] if isinstance(metrics, str | Mapping) else list(metrics)
-    if isinstance(data, Dataset):
-        subject = Subject(
-            model, data.split(split), train=partial(data.split, "train"), seed=seed, on_progress=on_progress
-        )
-    else:
-        subject = Subject(model, data, seed=seed, on_progress=on_progress)
+    subject = subject_of(model, data, split=split, seed=seed, on_progress=on_progress)
     return measure(make_metrics(names), subject)
+
+
+def subject_of(
+    model: LatentVariableModel,
+    data: Split | Dataset,
+    *,
+    split: SplitName = "test",
+    seed: int = 0,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Subject:
+    """What is measured, of the arguments of :func:`evaluate`."""
+    if not isinstance(data, Dataset):
+        return Subject(model, data, seed=seed, on_progress=on_progress)
+    train = partial(data.split, "train")
+    return Subject(model, data.split(split), train=train, seed=seed, on_progress=on_progress)
 
 
 def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
@@ -142,7 +152,3 @@ def parse_metrics(texts: Iterable[str]) -> list[str]:
         ['elbo', 'fid[pixel]', 'nll']
     """
     return [name.strip() for text in texts for name in re.split(r",(?![^\[]*\])", text) if name.strip()]
-
-
-def _label(metric: Metric) -> str:
-    return str(vars(metric).get("_genmod_label", type(metric).__name__))

@@ -5,16 +5,17 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod.interfaces.given import GivenModel
+from genmod.interfaces.prepared import Prepared
 
 __all__ = ["Prior"]
 
 
-class Prior(nn.Module, ABC):
+class Prior(Prepared, ABC):
     """A distribution ``p(z)``, fixed or learned.
 
     ``context (B, size) or None → Distribution`` with ``event_shape latent_shape`` and ``batch_shape ()``, or ``(B,)``
@@ -35,9 +36,6 @@ class Prior(nn.Module, ABC):
     wants_context: bool = False
     """Whether it depends on the context of a conditional model. Its constructor is then given, after
     ``latent_shape``, the length of a context, 0 of a model that is not conditional."""
-
-    examples_wanted: int = 0
-    """How many training examples :meth:`prepare` is to be given; it is not called where there are none."""
 
     def __init__(self, latent_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -64,15 +62,4 @@ class Prior(nn.Module, ABC):
 
     def bind(self, model: GivenModel) -> None:
         """Called once when the model is complete, for a prior that is made of other parts of it."""
-        return
-
-    def prepare(self, examples: Tensor) -> None:
-        """Called when a run begins, not when it is resumed, with training examples chosen at random.
-
-        What is taken from them belongs into parameters or buffers, which are saved with the model.
-
-        Args:
-            examples: :attr:`examples_wanted` of them, or all where there are fewer, stored as the dataset has them,
-                ``(n, *data.shape)``.
-        """
         return

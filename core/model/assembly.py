@@ -30,9 +30,7 @@ def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None
     Raises:
         UsageError: an unknown name or wrong options.
     """
-    if registry is not None or "dataset" not in spec.resolved:
-        spec = resolve_kinds(spec, ("dataset",), registry=registry)
-    found = spec.resolved["dataset"]
+    found = resolve_kinds(spec, ("dataset",), registry=registry).resolved["dataset"]
     dataset: Dataset = found.cls(default_root(root), **deepcopy(dict(found.options)))
     return dataset
 

@@ -177,7 +177,7 @@ def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> N
     Raises:
         UsageError: the latents lie elsewhere, or depend on the conditions of a conditional model.
     """
-    if model.prior.wants_context:
+    if model.latents_need_context:
         raise UsageError(
             f"latents depend on the conditions in this model (prior {model.spec.components['prior'].name!r}), "
             "and a sampler knows none",

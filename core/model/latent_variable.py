@@ -93,6 +93,11 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             return None
         return self.conditions.of(batch).to(self.device, self.dtype)
 
+    @property
+    def latents_need_context(self) -> bool:
+        """Whether latents can be drawn only for given conditions: the model is conditional, and its prior depends on them."""
+        return self.conditions is not None and self.prior.wants_context
+
     def given(self, context: Tensor | None) -> GivenModel:
         """The model given ``context (B, size)``, as :meth:`context` or ``conditions.chosen`` make it."""
         return self if context is None else Given(self, context)

@@ -16,9 +16,8 @@ __all__ = ["resolve", "resolve_kinds"]
 def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
     """Every name looked up, every option validated and filled in, and where each component comes from.
 
-    What was found stays with the specification (:attr:`ModelSpec.resolved`), and one that is resolved comes back as it
-    is, unless a registry is named. An encoder's mirror is not known until the encoder is built, so a network that was
-    not named stays out.
+    What was found stays with the specification (:attr:`ModelSpec.resolved`) and is not looked up again, unless a registry
+    is named. An encoder's mirror is not known until the encoder is built, so a network that was not named stays out.
 
     Raises:
         UsageError: a part is not chosen, a name is unknown, options are wrong: all of them in one error.
@@ -27,10 +26,8 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
     Example:
         >>> from genmod import compose
         >>> resolve(compose(latent=2)).resolved["objective"].options["beta"]
-        Schedule(...)
+        Schedule.parse(1.0)
     """
-    if spec.resolved and registry is None:
-        return spec
     missing = [
         kind for kind in (*MODEL_KINDS, "dataset") if kind not in spec.components and kind != "network"
     ]
@@ -43,13 +40,17 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
 
 
 def resolve_kinds(spec: ModelSpec, kinds: Sequence[str], *, registry: Registry | None = None) -> ModelSpec:
-    """The components of some kinds resolved; what is known of the others stays.
+    """The components of some kinds resolved, as :func:`resolve` does it; what is known of the others stays.
 
     Raises:
         UsageError: a name is unknown, or options are wrong.
         PluginError: the plugin that provides a component is missing or broken.
     """
-    registry = registry or current_registry()
+    if registry is None:
+        kinds = [kind for kind in kinds if kind not in spec.resolved]
+        registry = current_registry()
+    if not kinds:
+        return spec
     found = {kind: find_recorded(registry, kind, spec.components[kind]) for kind in kinds}
     classes = {kind: provided.load() for kind, provided in found.items()}
     values = validate_many(

@@ -19,7 +19,6 @@ from genmod.options.schema import validate
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
 from genmod.system.random import seeded
-from genmod.testing.check import NotApplicable
 from genmod.testing.inputs import (
     DATA_SHAPES,
     FEATURE_SHAPES,
@@ -32,7 +31,7 @@ from genmod.testing.inputs import (
 from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
 from genmod.testing.supports import same_support
 
-__all__ = ["BATCH", "Case", "Trial", "jostle", "mean_of", "whole"]
+__all__ = ["BATCH", "Case", "NotApplicable", "Trial", "jostle", "mean_of", "whole"]
 
 BATCH = 4
 
@@ -54,6 +53,10 @@ _FEATURES = (7,)
 
 _CONTEXT = 3
 """Length of the condition that a prior is told that wants one."""
+
+
+class NotApplicable(Exception):
+    """A law that does not concern this component; the message says why."""
 
 
 @dataclass(frozen=True)

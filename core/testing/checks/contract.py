@@ -11,8 +11,8 @@ from genmod.options.schema import REQUIRED, options_of, to_json, validate
 from genmod.registry.component import KINDS
 from genmod.registry.provided import resolve
 from genmod.spec import MODEL_KINDS
-from genmod.testing.case import Case
-from genmod.testing.check import NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import check_for, expect
 
 __all__: list[str] = []
 

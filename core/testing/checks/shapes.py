@@ -6,8 +6,8 @@ import torch
 from torch.distributions import Distribution
 
 from genmod.errors import UndefinedError, UsageError
-from genmod.testing.case import BATCH, Case, mean_of
-from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
+from genmod.testing.case import BATCH, Case, NotApplicable, mean_of
+from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.inputs import examples
 from genmod.testing.supports import disagreement
 
