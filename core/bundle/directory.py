@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from genmod.errors import FileError
+from genmod.errors import DataError, FileError
 from genmod.model.resolve import resolve_kinds
 from genmod.spec import ModelSpec
 from genmod.system.files import (
@@ -145,7 +145,6 @@ class ModelDirectory:
     @cached_property
     def _spec_and_data(self) -> tuple[ModelSpec, "DataInfo"]:
         from genmod.data.dataset import DataInfo
-        from genmod.errors import DataError
 
         if not self.path.exists():
             raise FileError(

@@ -10,6 +10,7 @@ from torch import Tensor
 from genmod.data.dataset import Dataset, Split
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
+from genmod.model.assembly import open_dataset
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
@@ -78,8 +79,6 @@ def fit_sampler(
     made.to(model.device, model.dtype)
     _check_support(made, model, part.name)
     if data is None:
-        from genmod.model.assembly import open_dataset
-
         data = open_dataset(model.spec, root)
     if data.info.shape != model.data.shape:
         raise UsageError(

@@ -6,8 +6,9 @@ from typing import Any
 
 from genmod.errors import UsageError
 from genmod.options.schema import to_json, validate_many
-from genmod.registry.lookup import Provided, Registry, current_registry
+from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded, migrated
+from genmod.registry.provided import Provided
 from genmod.spec import MODEL_KINDS, ComponentSpec, ModelSpec, Resolved
 
 __all__ = ["resolve", "resolve_kinds"]

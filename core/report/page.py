@@ -17,6 +17,7 @@ from genmod.model.assembly import open_dataset
 from genmod.options.text import option_text
 from genmod.report.charts import Chart, chart
 from genmod.report.model_page import ModelPage, look_at
+from genmod.system.environment import versions
 
 __all__ = ["measured", "render", "report"]
 
@@ -105,8 +106,6 @@ def render(pages: Sequence[ModelPage], places: Sequence[ModelDirectory], *, spli
     template = environment.from_string(
         files("genmod.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )
-    from genmod.system.environment import versions
-
     return (
         template.render(
             pages=pages,

@@ -11,6 +11,7 @@ from genmod.bundle.model import save, start_over
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.model import GenerativeModel
+from genmod.model.assembly import open_dataset
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.distributed import Team
@@ -74,8 +75,6 @@ def train(
             f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(TrainSettings.names())}"
         )
     if data is None:
-        from genmod.model.assembly import open_dataset
-
         data = open_dataset(model.spec, root)
     if data.info.shape != model.data.shape:
         raise UsageError(
