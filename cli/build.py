@@ -105,8 +105,10 @@ def build(
 
     from genmod.bundle.model import save
     from genmod.model.assembly import assemble, blueprint, open_dataset
+    from genmod.model.resolve import resolve
     from genmod.model.summary import summarize
 
+    spec = resolve(spec)
     info = open_dataset(spec, data_root).info
     model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
     summary = summarize(model)

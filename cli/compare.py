@@ -15,6 +15,7 @@ from genmod.cli.outputs import DataRoot, Device, Seed, SplitOption
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
+    from genmod.bundle.directory import ModelDirectory
     from genmod.experiments.compare import Difference
 
 __all__ = ["compare"]
@@ -63,7 +64,8 @@ def compare(
       genmod compare sweep/* --metric elbo,active-units --format markdown
       genmod compare ae vae --metric mse --pictures gaps.png
     """
-    from genmod.bundle.directory import differing, flattened, read_spec
+    from genmod.bundle.differences import differing, flattened
+    from genmod.bundle.directory import ModelDirectory
     from genmod.experiments.compare import differences
 
     directories = list(dict.fromkeys(directories))
@@ -76,14 +78,15 @@ def compare(
         from genmod.cli.outputs import check_out
 
         check_out(pictures, overwrite=overwrite)
-    settings = [flattened(directory) for directory in directories]
-    paths = differing([read_spec(directory)[0] for directory in directories]) + sorted(
+    places = [ModelDirectory(directory) for directory in directories]
+    settings = [flattened(place) for place in places]
+    paths = differing([place.read_spec()[0] for place in places]) + sorted(
         path
         for path in {path for each in settings for path in each}
         if path.startswith("train.") and len({repr(each.get(path)) for each in settings}) > 1
     )
     found = measure_all(
-        directories, metric or [], set_ or [], split=split, seed=seed, device=device, root=data_root
+        places, metric or [], set_ or [], split=split, seed=seed, device=device, root=data_root
     )
     names = list(dict.fromkeys(row.name for evaluation in found.values() for row in evaluation.rows))
     rows: list[dict[str, Any]] = []
@@ -103,14 +106,16 @@ def compare(
         for name, reason in evaluation.undefined.items():
             console.note(f"{directory}: no {name}: {reason}")
     if pictures is not None:
-        _draw(directories, pictures, seed=seed, device=device, root=data_root)
+        _draw(places, pictures, seed=seed, device=device, root=data_root)
 
 
-def _draw(directories: Sequence[Path], out: Path, *, seed: int, device: str, root: Path | None) -> None:
+def _draw(
+    places: "Sequence[ModelDirectory]", out: Path, *, seed: int, device: str, root: Path | None
+) -> None:
     from genmod.cli.outputs import open_data, open_model
     from genmod.figures import side_by_side
 
-    models = {str(directory): open_model(directory, device) for directory in directories}
+    models = {str(place.path): open_model(place, device) for place in places}
     splits = {name: open_data(model, {}, root).split("test") for name, model in models.items()}
     side_by_side(models, splits, seed=seed).savefig(out)
     console.print_text(str(out))

@@ -55,10 +55,11 @@ def fit_sampler(
       genmod fit-sampler ae --sampler flow
       genmod train && genmod fit-sampler --sampler vae
     """
-    from genmod.bundle.directory import read_spec
+    from genmod.bundle.directory import ModelDirectory
     from genmod.bundle.sampler import check_no_sampler, has_sampler
 
-    spec, _ = read_spec(directory)
+    there = ModelDirectory(directory)
+    spec = there.with_dataset()
     question = f"{directory} has a sampler already. Replace it?"
     overwrite = overwrite or (not json and has_sampler(directory) and console.agreed(question))
     check_no_sampler(directory, overwrite=overwrite)
@@ -72,7 +73,7 @@ def fit_sampler(
     dataset = open_dataset(
         spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}), data_root
     )
-    model = open_model(directory, device)
+    model = open_model(there, device)
     with StepProgress() as progress:
         made = fit(
             model,
@@ -82,7 +83,7 @@ def fit_sampler(
             seed=seed,
             on_progress=progress,
         )
-    place = save_sampler(made, directory, overwrite=overwrite)
+    place = save_sampler(made, there, overwrite=overwrite)
     origin = read_origin(directory)
     if json:
         console.print_json({"directory": str(directory), **origin.to_json()})

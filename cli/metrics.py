@@ -13,6 +13,7 @@ from genmod.defaults import METRIC
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
+    from genmod.bundle.directory import ModelDirectory
     from genmod.evaluation import Evaluation
 
 __all__ = ["MetricSet", "Metrics", "details", "measure_all", "number"]
@@ -42,7 +43,7 @@ MetricSet = Annotated[
 
 
 def measure_all(
-    directories: Sequence[Path],
+    directories: "Sequence[Path | ModelDirectory]",
     metrics: Sequence[str],
     settings: Sequence[str],
     *,
@@ -59,13 +60,13 @@ def measure_all(
         UsageError: an unknown metric or option.
         FileError: a directory holds no model.
     """
-    from genmod.bundle.directory import read_spec
-    from genmod.evaluation import evaluate
-    from genmod.evaluation.runner import make_metrics, parse_metrics
+    from genmod.bundle.directory import ModelDirectory
+    from genmod.evaluation.runner import make_metrics, measure, parse_metrics, subject_of
 
     data, tables = _tables(parse_metrics(metrics or [METRIC]), settings)
-    make_metrics(tables)
-    specs = [read_spec(directory)[0] for directory in directories]
+    made = make_metrics(tables)
+    places = [ModelDirectory.of(directory) for directory in directories]
+    specs = [place.read_spec()[0] for place in places]
     kinds = {(spec.components["dataset"].name, str(spec.components["dataset"].options)) for spec in specs}
     if len(kinds) > 1:
         console.warning("these models were built for different data; their numbers cannot be compared")
@@ -73,21 +74,16 @@ def measure_all(
     from genmod.cli.progress import StepProgress
 
     found = {}
-    for directory in directories:
-        model = open_model(directory, device)
-        if len(directories) > 1:
-            console.note(f"measuring {directory}")
+    for place in places:
+        model = open_model(place, device)
+        if len(places) > 1:
+            console.note(f"measuring {place.path}")
         with StepProgress() as progress:
-            found[directory] = evaluate(
-                model,
-                open_data(model, data, root),
-                tables,
-                split=split,
-                seed=seed,
-                on_progress=progress,
-            )
-        for text in found[directory].warnings:
-            console.warning(f"{directory}: {text}" if len(directories) > 1 else text)
+            dataset = open_data(model, data, root)
+            subject = subject_of(model, dataset, split=split, seed=seed, on_progress=progress)
+            found[place.path] = measure(made, subject)
+        for text in found[place.path].warnings:
+            console.warning(f"{place.path}: {text}" if len(places) > 1 else text)
     return found
 
 

@@ -12,6 +12,7 @@ from genmod.cli.completion import model_directories, option_names
 from genmod.errors import DataError, FileError, UsageError
 
 if TYPE_CHECKING:
+    from genmod.bundle.directory import ModelDirectory
     from genmod.data.dataset import Dataset, Split
     from genmod.figures import Picture
     from genmod.model.latent_variable import LatentVariableModel
@@ -115,20 +116,21 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
         )
 
 
-def open_model(directory: Path, device: str) -> "LatentVariableModel":
+def open_model(directory: "Path | ModelDirectory", device: str) -> "LatentVariableModel":
     """The model in a directory, on a device; warns where nothing says that it was trained."""
-    from genmod.bundle.directory import ModelDirectory, read_spec
+    from genmod.bundle.directory import ModelDirectory
     from genmod.bundle.model import load
     from genmod.system.device import pick_device
 
-    read_spec(directory)
+    place = ModelDirectory.of(directory)
+    place.read_spec()
     where = pick_device(device)
-    if not ModelDirectory(directory).is_trained:
+    if not place.is_trained:
         console.warning(
-            f"{directory} records no training run; if its weights are still random, first: "
-            f"genmod train {shlex.quote(str(directory))}"
+            f"{place.path} records no training run; if its weights are still random, first: "
+            f"genmod train {shlex.quote(str(place.path))}"
         )
-    return load(directory, device=str(where))
+    return load(place, device=str(where))
 
 
 def open_split(

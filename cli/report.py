@@ -60,10 +60,11 @@ def report(
     places = list(dict.fromkeys(directories or [Path("model")]))
     path = out or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
 
-    from genmod.bundle.directory import ModelDirectory, read_spec
+    from genmod.bundle.directory import ModelDirectory
 
-    for place in places:
-        read_spec(place)
+    models = [ModelDirectory(place) for place in places]
+    for model in models:
+        model.read_spec()
     _check(path, overwrite=overwrite)
 
     from genmod.cli.progress import StepProgress
@@ -71,15 +72,15 @@ def report(
     from genmod.report import report as make
     from genmod.system.files import write_bytes
 
-    for place in places:
-        if not ModelDirectory(place).is_trained:
+    for model in models:
+        if not model.is_trained:
             console.warning(
-                f"{place} records no training run; if its weights are still random, first: "
-                f"genmod train {shlex.quote(str(place))}"
+                f"{model.path} records no training run; if its weights are still random, first: "
+                f"genmod train {shlex.quote(str(model.path))}"
             )
     with StepProgress() as progress:
         page = make(
-            places,
+            models,
             parse_metrics(metric or []),
             split=split,
             seed=seed,

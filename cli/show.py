@@ -13,7 +13,7 @@ from genmod.cli.completion import component_names, kinds
 from genmod.registry.component import KINDS
 
 if TYPE_CHECKING:
-    from genmod.registry.lookup import Provided
+    from genmod.registry.provided import Provided
 
 __all__ = ["show"]
 

@@ -230,7 +230,7 @@ def train(
         from genmod.training.replay import replay as repeat
 
         for place in places:
-            console.print_text(repeat(place, source.open(place)))
+            console.print_text(repeat(place, source.open(ModelDirectory(place))))
         return
     reports, failed = train_all(
         places, source, overrides, resume=resume, overwrite=overwrite, quiet=json, dashboard=dashboard

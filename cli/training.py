@@ -9,6 +9,7 @@ from genmod.cli import console
 from genmod.errors import GenmodError
 
 if TYPE_CHECKING:
+    from genmod.bundle.directory import ModelDirectory
     from genmod.data.dataset import Dataset
     from genmod.evaluation import Evaluation
     from genmod.model.latent_variable import LatentVariableModel
@@ -31,12 +32,13 @@ class Data:
     options: Mapping[str, Any]
     root: Path | None
 
-    def open(self, directory: Path) -> "Dataset":
+    def open(self, place: "ModelDirectory") -> "Dataset":
         """The data for the model in a directory; nothing is read yet."""
-        from genmod.bundle.directory import read_spec
         from genmod.model.assembly import open_dataset
 
-        spec, _ = read_spec(directory)
+        if self.name is None and not self.options:
+            return open_dataset(place.with_dataset(), self.root)
+        spec, _ = place.read_spec()
         if self.name is not None:
             spec = spec.with_component("dataset", self.name)
         return open_dataset(
@@ -93,23 +95,26 @@ def train_all(
     Raises:
         GenmodError: what went wrong with the only one; the run was interrupted.
     """
+    from genmod.bundle.directory import ModelDirectory
     from genmod.bundle.model import load
     from genmod.system.parallel import local
     from genmod.training.distributed import Team, process_group
     from genmod.training.signals import Interrupted
 
-    for directory in directories:
-        source.open(directory)
+    places = [ModelDirectory(directory) for directory in directories]
+    datasets = [source.open(place) for place in places]
     reports, failed = [], 0
     with process_group(overrides.get("device", "auto")) as device:
         together = {"device": device} if Team().size > 1 else {}
-        for number, directory in enumerate(directories, 1):
+        for number, place in enumerate(places, 1):
+            directory = place.path
             if len(directories) > 1 and Team().leads:
                 console.note(f"model {number} of {len(directories)}: {directory}")
             try:
-                model, result, dataset = _train(
-                    directory,
-                    source,
+                dataset = datasets.pop(0)
+                model, result = _train(
+                    place,
+                    dataset,
                     {**overrides, **together},
                     resume=resume,
                     overwrite=overwrite,
@@ -124,7 +129,7 @@ def train_all(
                 continue
             if together:
                 # The weights may be spread over the processes.
-                model = load(directory)
+                model = load(place)
             if Team().leads:
                 with local():
                     reports.append(_report(directory, model, result, dataset, quiet=quiet))
@@ -132,15 +137,14 @@ def train_all(
 
 
 def _train(
-    directory: Path,
-    source: Data,
+    place: "ModelDirectory",
+    dataset: "Dataset",
     overrides: Mapping[str, Any],
     *,
     resume: bool,
     overwrite: bool,
     dashboard: bool,
-) -> "tuple[LatentVariableModel, TrainResult, Dataset]":
-    from genmod.bundle.directory import read_spec
+) -> "tuple[LatentVariableModel, TrainResult]":
     from genmod.bundle.model import load
     from genmod.cli.dashboard import Dashboard
     from genmod.cli.progress import TrainingProgress
@@ -152,16 +156,15 @@ def _train(
     if not team.leads:
         # One process fetches what has to be fetched; the others find it.
         team.wait()
-    dataset = source.open(directory)
     dataset.split("train")
     if team.leads:
         team.wait()
     seed = overrides.get("seed", 0)
-    model = assemble(*read_spec(directory), seed=seed) if overwrite else load(directory, weights="last")
+    model = assemble(*place.read_spec(), seed=seed) if overwrite else load(place, weights="last")
     how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, **overrides}
     with Dashboard() if dashboard and console.animated() else TrainingProgress() as progress:
-        result = train(model, dataset, directory=directory, on_event=progress, **how)
-    return model, result, dataset
+        result = train(model, dataset, directory=place, on_event=progress, **how)
+    return model, result
 
 
 def _report(

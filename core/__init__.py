@@ -13,12 +13,22 @@ if TYPE_CHECKING:
     from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit
     from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
     from genmod.errors import DataError, FileError, GenmodError, PluginError, UndefinedError, UsageError
-    from genmod.evaluation import Evaluation, Row, Subject, Undefined, bits_per_dim, evaluate, mean_row
+    from genmod.evaluation import (
+        Evaluation,
+        Metric,
+        Row,
+        Subject,
+        Undefined,
+        bits_per_dim,
+        evaluate,
+        mean_row,
+    )
     from genmod.interfaces.decoder import Decoder
     from genmod.interfaces.divergence import Divergence
     from genmod.interfaces.encoder import Encoder
     from genmod.interfaces.features import Features
-    from genmod.interfaces.metric import Metric
+    from genmod.interfaces.given import GivenModel
+    from genmod.interfaces.model import GenerativeModel
     from genmod.interfaces.network import Network
     from genmod.interfaces.objective import Objective, Terms
     from genmod.interfaces.posterior import Posterior
@@ -28,7 +38,7 @@ if TYPE_CHECKING:
     from genmod.model.assembly import assemble, open_dataset
     from genmod.model.build import build, compose
     from genmod.model.fit_sampler import fit_sampler
-    from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
     from genmod.options.schedule import Schedule
     from genmod.options.schema import Activation, Doc
     from genmod.spec import ComponentSpec, ModelSpec
@@ -55,6 +65,7 @@ __all__ = [
     "FileError",
     "GenerativeModel",
     "GenmodError",
+    "GivenModel",
     "LatentVariableModel",
     "LogScaleNormal",
     "Metric",
@@ -100,12 +111,13 @@ _public_name, __dir__ = names_on_demand(
         "data.dataset": "Batch DataInfo Dataset Factor Split SplitName TensorSplit",
         "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
         "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
-        "evaluation": "Evaluation Row Subject Undefined bits_per_dim evaluate mean_row",
+        "evaluation": "Evaluation Metric Row Subject Undefined bits_per_dim evaluate mean_row",
         "interfaces.decoder": "Decoder",
         "interfaces.divergence": "Divergence",
         "interfaces.encoder": "Encoder",
         "interfaces.features": "Features",
-        "interfaces.metric": "Metric",
+        "interfaces.given": "GivenModel",
+        "interfaces.model": "GenerativeModel",
         "interfaces.network": "Network",
         "interfaces.objective": "Objective Terms",
         "interfaces.posterior": "Posterior",
@@ -115,7 +127,7 @@ _public_name, __dir__ = names_on_demand(
         "model.assembly": "assemble open_dataset",
         "model.build": "build compose",
         "model.fit_sampler": "fit_sampler",
-        "model.latent_variable": "GenerativeModel LatentVariableModel",
+        "model.latent_variable": "LatentVariableModel",
         "options.schedule": "Schedule",
         "options.schema": "Activation Doc",
         "spec": "ComponentSpec ModelSpec",

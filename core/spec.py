@@ -10,7 +10,7 @@ from genmod.errors import FileError, UsageError
 from genmod.options.text import option_text
 from genmod.system.html import html_table
 
-__all__ = ["MODEL_KINDS", "SPEC_KINDS", "ComponentSpec", "ModelSpec", "parse_setting"]
+__all__ = ["MODEL_KINDS", "SPEC_KINDS", "ComponentSpec", "ModelSpec", "Resolved", "parse_setting"]
 
 MODEL_KINDS = ("encoder", "posterior", "prior", "decoder", "network", "divergence", "objective")
 """The kinds that every composed model has one of."""
@@ -58,6 +58,19 @@ class ComponentSpec:
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """What a name and its options mean.
+
+    Args:
+        cls: the class of the component.
+        options: its validated options, all of them; who makes a component of it takes a copy, for schedules move.
+    """
+
+    cls: type[Any]
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Names and options of all parts of a model.
 
@@ -78,6 +91,9 @@ class ModelSpec:
     latent: tuple[int, ...] = (16,)
     recipe: str = ""
     condition: tuple[str, ...] = ()
+    resolved: Mapping[str, Resolved] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What :func:`genmod.model.resolve.resolve` found for each kind, kept so that it is done once; empty before that,
+    and after something was replaced."""
 
     @classmethod
     def from_table(
@@ -185,6 +201,8 @@ class ModelSpec:
         Raises:
             UsageError: a path that names no part of this model, each listed.
         """
+        if not settings:
+            return self
         components = dict(self.components)
         wrong = []
         for path, value in settings.items():
@@ -200,6 +218,12 @@ class ModelSpec:
                 hint=f"write KIND.OPTION=VALUE, where KIND is one of: {', '.join(components)}",
             )
         return replace(self, components=components)
+
+    def with_resolved(self, resolved: Mapping[str, Resolved]) -> Self:
+        """The same with what its components were resolved to."""
+        new = replace(self)
+        object.__setattr__(new, "resolved", resolved)
+        return new
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``model.json``."""

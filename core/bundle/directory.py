@@ -5,14 +5,16 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from genmod.errors import FileError
+from genmod.errors import DataError, FileError
+from genmod.model.resolve import resolve_kinds
 from genmod.spec import ModelSpec
 from genmod.system.files import (
     OWN_SUFFIXES,
@@ -31,7 +33,7 @@ from genmod.system.tensors import FORMAT
 if TYPE_CHECKING:
     from genmod.data.dataset import DataInfo
 
-__all__ = ["ModelDirectory", "differing", "flattened", "read_spec"]
+__all__ = ["ModelDirectory", "read_spec"]
 
 _DESCRIPTION, _RECORD, _ROWS = "model.json", "run.json", "metrics.jsonl"
 _WEIGHTS = {"best": "model.safetensors", "last": "last.safetensors"}
@@ -56,6 +58,11 @@ class ModelDirectory:
     """
 
     path: Path
+
+    @classmethod
+    def of(cls, directory: "Path | str | ModelDirectory") -> "ModelDirectory":
+        """The directory at a path; one that is given comes back, so that what it has read is not read again."""
+        return directory if isinstance(directory, ModelDirectory) else cls(Path(directory))
 
     @property
     def description(self) -> Path:
@@ -99,7 +106,7 @@ class ModelDirectory:
     def is_model(self) -> bool:
         """Whether genmod wrote it: other programs, too, write files of the name ``model.json``."""
         try:
-            plain = parse_json(read_text(self.description, "model description", links=False), _DESCRIPTION)
+            plain = self._content
         except FileError:
             return False
         return isinstance(plain, dict) and type(plain.get("format")) is int and "components" in plain
@@ -109,14 +116,35 @@ class ModelDirectory:
         """Whether training has begun."""
         return self.record.exists() and self.is_model
 
+    @cached_property
+    def _content(self) -> Any:
+        return parse_json(
+            read_text(self.description, "model description", links=False), str(self.description)
+        )
+
     def read_spec(self) -> tuple[ModelSpec, "DataInfo"]:
-        """The specification and the description of the data.
+        """The specification and the description of the data; they are read once.
 
         Raises:
             FileError: there is none, or it is damaged; says what is wrong with which file.
         """
+        return self._spec_and_data
+
+    def with_dataset(self) -> ModelSpec:
+        """The specification, its dataset resolved; that is done once.
+
+        Raises:
+            UsageError: an unknown dataset or wrong options.
+            FileError: there is no model, or it is damaged.
+        """
+        spec, data = self.read_spec()
+        spec = resolve_kinds(spec, ("dataset",))
+        vars(self)["_spec_and_data"] = spec, data
+        return spec
+
+    @cached_property
+    def _spec_and_data(self) -> tuple[ModelSpec, "DataInfo"]:
         from genmod.data.dataset import DataInfo
-        from genmod.errors import DataError
 
         if not self.path.exists():
             raise FileError(
@@ -127,7 +155,7 @@ class ModelDirectory:
             raise FileError(
                 f"{self.path} has no {_DESCRIPTION}", hint=f"make a model: genmod build -o {self.path}"
             )
-        plain = parse_json(read_text(path, "model description", links=False), str(path))
+        plain = self._content
         if not isinstance(plain, dict) or "format" not in plain:
             raise FileError(f"{path} is damaged or not a genmod model: it has no format number")
         if plain["format"] != FORMAT:
@@ -148,6 +176,8 @@ class ModelDirectory:
             FileError: it cannot be written.
         """
         write_json(self.description, {"format": FORMAT, **spec.to_json(), "data": data.to_json()})
+        for read in ("_content", "_spec_and_data"):
+            vars(self).pop(read, None)
 
     def read_record(self) -> dict[str, Any]:
         """How the run was started and how it stands; empty where none was begun.
@@ -307,26 +337,3 @@ def _finite(value: Any) -> float | int | None:
 def read_spec(directory: Path | str) -> tuple[ModelSpec, "DataInfo"]:
     """The specification and the data description of a model directory; see :meth:`ModelDirectory.read_spec`."""
     return ModelDirectory(Path(directory)).read_spec()
-
-
-def differing(specs: Sequence[ModelSpec]) -> list[str]:
-    """The paths in which specifications differ, and so what tells them apart."""
-    flat = [dict(_flatten(spec)) for spec in specs]
-    paths = list(dict.fromkeys(path for each in flat for path in each))
-    return [path for path in paths if len({repr(each.get(path)) for each in flat}) > 1]
-
-
-def flattened(directory: Path) -> dict[str, Any]:
-    """Everything that is set about the model and the run of a directory, by path."""
-    spec, _ = read_spec(directory)
-    flat = dict(_flatten(spec))
-    settings = ModelDirectory(directory).read_record().get("settings", {})
-    return flat | {f"train.{name}": value for name, value in settings.items()}
-
-
-def _flatten(spec: ModelSpec) -> Iterator[tuple[str, Any]]:
-    yield "latent", list(spec.latent) if len(spec.latent) > 1 else spec.latent[0]
-    for kind, part in spec.components.items():
-        yield kind, part.name
-        for name, value in part.options.items():
-            yield f"{kind}.{name}", value

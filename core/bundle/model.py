@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from genmod.bundle.directory import ModelDirectory, read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.errors import UndefinedError
 from genmod.system.files import remove_own, staged_directory, write_json
 from genmod.system.tensors import checksum, is_double, read_tensors, write_tensors
@@ -105,7 +105,10 @@ def _sampler_of(model: "GenerativeModel") -> "Sampler | None":
 
 
 def load(
-    directory: Path | str, *, weights: Literal["best", "last"] = "best", device: str = "cpu"
+    directory: Path | str | ModelDirectory,
+    *,
+    weights: Literal["best", "last"] = "best",
+    device: str = "cpu",
 ) -> "LatentVariableModel":
     """The model in a directory, in evaluation mode.
 
@@ -126,11 +129,9 @@ def load(
     from genmod.nn.weights import weights_follow
     from genmod.registry.lookup import current_registry
 
-    directory = Path(directory)
-    spec, data = read_spec(directory)
+    place = ModelDirectory.of(directory)
     with weights_follow():
-        model = assemble(spec, data)
-    place = ModelDirectory(directory)
+        model = assemble(*place.read_spec())
     path = place.weights(weights)
     if weights == "last" and not path.exists():
         path = place.weights("best")
@@ -138,11 +139,11 @@ def load(
         model = model.double()
     tensors = read_tensors(path, model.state_dict())
     model.load_state_dict(tensors)
-    if has_sampler(directory):
+    if has_sampler(place.path):
         model.attach_sampler(
             partial(
                 read_sampler,
-                directory.absolute(),
+                place.path.absolute(),
                 weights=checksum(tensors),
                 latent_shape=model.latent_shape,
                 device=device,

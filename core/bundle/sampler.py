@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from genmod.bundle.directory import ModelDirectory, read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.defaults import SAMPLER
 from genmod.errors import FileError, GenmodError, UndefinedError, UsageError
 from genmod.interfaces.sampler import Origin, Sampler
@@ -41,7 +41,9 @@ def check_no_sampler(directory: Path, *, overwrite: bool) -> None:
         )
 
 
-def save_sampler(sampler: Sampler, directory: Path | str, *, overwrite: bool = False) -> Path:
+def save_sampler(
+    sampler: Sampler, directory: Path | str | ModelDirectory, *, overwrite: bool = False
+) -> Path:
     """Write a fitted sampler into the directory of its model, in one step.
 
     Args:
@@ -56,13 +58,13 @@ def save_sampler(sampler: Sampler, directory: Path | str, *, overwrite: bool = F
         UsageError: it was not fitted by :func:`genmod.fit_sampler`.
         FileError: there is a sampler, or no model; or it cannot be written.
     """
-    directory = Path(directory)
-    read_spec(directory)
-    check_no_sampler(directory, overwrite=overwrite)
-    with ModelDirectory(directory).alone():
-        check_no_sampler(directory, overwrite=overwrite)
-        write_sampler(sampler, directory)
-    return ModelDirectory(directory).sampler
+    place = ModelDirectory.of(directory)
+    place.read_spec()
+    check_no_sampler(place.path, overwrite=overwrite)
+    with place.alone():
+        check_no_sampler(place.path, overwrite=overwrite)
+        write_sampler(sampler, place.path)
+    return place.sampler
 
 
 def write_sampler(sampler: Sampler, directory: Path) -> None:

@@ -1,21 +1,16 @@
-"""Conditions: what a model is told of an example beside its values, and the model once it has been told."""
+"""Conditions: what a model is given of an example beside its values."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
 from genmod.data.dataset import Batch, DataInfo
 from genmod.defaults import LABELLED
 from genmod.errors import DataError, UsageError
 
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
-
-__all__ = ["Conditions", "Given", "joined", "joined_shape"]
+__all__ = ["Conditions", "joined", "joined_shape"]
 
 
 def joined(x: Tensor, context: Tensor) -> Tensor:
@@ -151,30 +146,3 @@ class Conditions:
             for column, values in zip(columns, self.values.values(), strict=True)
         ]
         return torch.cat(vectors, 1).to(torch.get_default_dtype())
-
-
-class Given:
-    """A conditional model that has been told the conditions of a batch; objectives and pictures work on it as on a model.
-
-    Args:
-        model: the model.
-        context: the conditions, ``(B, size)``; draws of any shape ``(*samples, B, *latent_shape)`` can be decoded.
-    """
-
-    def __init__(self, model: "LatentVariableModel", context: Tensor) -> None:
-        self._model, self._context = model, context
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def encode(self, x: Tensor) -> Distribution:
-        return self._model.encode(x, self._context)
-
-    def decode(self, z: Tensor) -> Distribution:
-        return self._model.decode(z, self._context)
-
-    def prior(self) -> Distribution:
-        return self._model.prior_given(self._context)
-
-    def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
-        return type(self._model).log_weights(self, x, samples)  # type: ignore[arg-type]

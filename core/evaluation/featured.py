@@ -17,7 +17,8 @@ from genmod.interfaces.features import Features
 from genmod.interfaces.sampler import Source
 from genmod.options.schema import Doc, Text, validate
 from genmod.options.text import parse_call
-from genmod.registry.lookup import Provided, current_registry
+from genmod.registry.lookup import current_registry
+from genmod.registry.provided import Provided
 from genmod.system.random import seed_for, seeded
 from genmod.system.tensors import fingerprint
 

@@ -10,16 +10,16 @@ import torch
 from genmod.data.dataset import Dataset, Split, SplitName
 from genmod.defaults import METRIC
 from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.metric import Metric
 from genmod.evaluation.row import Evaluation, Row, Undefined
 from genmod.evaluation.subject import Subject
-from genmod.interfaces.metric import Metric
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import Text, validate
 from genmod.options.text import split_texts
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
 
-__all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics"]
+__all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics", "subject_of"]
 
 MetricName = str | Mapping[str, Any]
 """``elbo``, ``fid[pixel]``, or a table ``{"name": "elbo", "samples": 100}``."""
@@ -61,13 +61,23 @@ def evaluate(
         ['elbo', 'rate', 'distortion', 'bits_per_dim']
     """
     names = [metrics] if isinstance(metrics, str | Mapping) else list(metrics)
-    if isinstance(data, Dataset):
-        subject = Subject(
-            model, data.split(split), train=partial(data.split, "train"), seed=seed, on_progress=on_progress
-        )
-    else:
-        subject = Subject(model, data, seed=seed, on_progress=on_progress)
+    subject = subject_of(model, data, split=split, seed=seed, on_progress=on_progress)
     return measure(make_metrics(names), subject)
+
+
+def subject_of(
+    model: LatentVariableModel,
+    data: Split | Dataset,
+    *,
+    split: SplitName = "test",
+    seed: int = 0,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Subject:
+    """What is measured, of the arguments of :func:`evaluate`."""
+    if not isinstance(data, Dataset):
+        return Subject(model, data, seed=seed, on_progress=on_progress)
+    train = partial(data.split, "train")
+    return Subject(model, data.split(split), train=train, seed=seed, on_progress=on_progress)
 
 
 def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
@@ -144,7 +154,3 @@ def parse_metrics(texts: Iterable[str]) -> list[str]:
         ['elbo', 'fid[pixel]', 'nll']
     """
     return [name for text in texts for name in split_texts(text) if name]
-
-
-def _label(metric: Metric) -> str:
-    return str(vars(metric).get("_genmod_label", type(metric).__name__))

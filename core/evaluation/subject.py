@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genmod.data.dataset import Batch, Split
 from genmod.errors import UndefinedError
+from genmod.interfaces.given import GivenModel
 from genmod.interfaces.sampler import Source
 from genmod.model.encode import CHUNK, Coded, encode_split, observed_batches
 from genmod.model.latent_variable import LatentVariableModel
@@ -84,7 +85,7 @@ class Subject:
 
     def batches(
         self, stream: str, part: Part = "split", *, limit: int | None = None, size: int = CHUNK
-    ) -> Iterator[tuple[LatentVariableModel, Tensor, Batch]]:
+    ) -> Iterator[tuple[GivenModel, Tensor, Batch]]:
         """The examples of a part in order, batch by batch, drawing from ``stream`` while one is worked on.
 
         Args:
@@ -94,7 +95,7 @@ class Subject:
             size: examples at a time; another size draws other numbers.
 
         Yields:
-            The model, which has been told the conditions of the batch where it is conditional; observations
+            The model, given the conditions of the batch where it is conditional; observations
             ``x (B, *data.shape)`` on its device; the batch as it is stored.
         """
         stream = f"evaluation/{stream}"

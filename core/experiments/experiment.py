@@ -11,6 +11,7 @@ from genmod.errors import UsageError
 from genmod.model.build import compose
 from genmod.registry.lookup import current_registry
 from genmod.spec import SPEC_KINDS, ModelSpec
+from genmod.system.files import read_text
 from genmod.training.settings import TrainSettings
 
 __all__ = ["Reproduction", "Trial"]
@@ -83,8 +84,6 @@ class Reproduction:
         """
         path = Path(name)
         if path.suffix == ".toml":
-            from genmod.system.files import read_text
-
             return cls.from_toml(path.stem, read_text(path, "experiment"), quick=quick)
         found = current_registry().find("reproduction", name)
         return cls.from_toml(found.component.name, found.text(), quick=quick)

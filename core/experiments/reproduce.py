@@ -121,7 +121,7 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
     Raises:
         FileError: the directory holds it; says what differs.
     """
-    from genmod.model.assembly import resolve
+    from genmod.model.resolve import resolve
 
     if not ModelDirectory(place).is_trained:
         return

@@ -14,6 +14,7 @@ from genmod.errors import UsageError
 from genmod.model.build import compose
 from genmod.options.schema import Text
 from genmod.spec import SPEC_KINDS, ModelSpec
+from genmod.system.files import read_text
 from genmod.training.settings import TrainSettings
 
 __all__ = ["Point", "base_spec", "points", "run_point", "split_values", "train_or_go_on"]
@@ -164,8 +165,6 @@ def base_spec(recipe: str | None, file: Path | None) -> tuple[ModelSpec, dict[st
     if file is None:
         return compose(recipe), {}
     import tomllib
-
-    from genmod.system.files import read_text
 
     try:
         table = tomllib.loads(read_text(file, "sweep"))

@@ -116,7 +116,7 @@ def _draws(model: LatentVariableModel, seed: int) -> dict[str, str]:
     count = max(8, min(_MOST_DRAWS, _MOST_NUMBERS // math.prod(model.latent_shape)))
     try:
         sizes = [] if model.conditions is None else [len(v) for v in model.conditions.values.values()]
-        if not (model.prior.wants_context and model.sampler_for(None) is None):
+        if not (model.latents_need_context and model.sampler_for(None) is None):
             return {"": packed(draw(model, count, [0] * len(sizes), seed=seed))}
         if math.prod(sizes) > _MOST_CONDITIONS:
             return {}

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genmod.bundle.directory import ModelDirectory, read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.errors import UndefinedError, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def metrics_of(directory: Path | str) -> tuple[str, ...]:
 
 
 def read_curves(
-    directories: Iterable[Path | str], metrics: Sequence[str] = (), *, smooth: int = 1
+    directories: Iterable[Path | str | ModelDirectory], metrics: Sequence[str] = (), *, smooth: int = 1
 ) -> list[Curve]:
     """Every curve of some metrics of some runs: run by run, metric by metric, training before validation.
 
@@ -76,15 +76,15 @@ def read_curves(
     if smooth < 1:
         raise UsageError(f"means of {smooth} rows were asked for; give a whole number from 1")
     found = []
-    for place in map(Path, directories):
-        read_spec(place)
-        rows = ModelDirectory(place).read_rows()
+    for place in map(ModelDirectory.of, directories):
+        place.read_spec()
+        rows = place.read_rows()
         if not rows:
             raise UndefinedError(
-                f"{place} has no metrics: nothing was trained there",
-                hint=f"train it first: genmod train {place}",
+                f"{place.path} has no metrics: nothing was trained there",
+                hint=f"train it first: genmod train {place.path}",
             )
-        found.append((str(place), rows))
+        found.append((str(place.path), rows))
     known = list(dict.fromkeys(name for _, rows in found for row in rows for name in row))
     known = [name for name in known if name not in _NOT_METRICS]
     for name in metrics:

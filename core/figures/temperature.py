@@ -65,7 +65,7 @@ def tempered(
     if temperature == 1:
         return z
     sampler = model.sampler_for(source)
-    p = model.prior_given(context) if sampler is None else sampler()
+    p = model.prior(context) if sampler is None else sampler()
     base = p
     while isinstance(base, Independent):
         base = base.base_dist

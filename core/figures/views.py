@@ -10,6 +10,7 @@ from genmod.data.dataset import Batch, Split
 from genmod.errors import UsageError
 from genmod.figures.picture import Picture
 from genmod.figures.temperature import origin_of_latents, tempered
+from genmod.interfaces.given import GivenModel
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.random import seed_for, seeded
@@ -104,7 +105,7 @@ def _pieces(context: Tensor | None, n: int) -> Sequence[Tensor | None]:
     return [None] * -(-n // _BATCH) if context is None else torch.split(context, _BATCH)
 
 
-def _centre(model: LatentVariableModel, x: Tensor) -> Tensor:
+def _centre(model: GivenModel, x: Tensor) -> Tensor:
     q = model.encode(x)
     try:
         mean: Tensor = q.mean

@@ -4,7 +4,8 @@ from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.features import Features
-from genmod.interfaces.metric import Metric
+from genmod.interfaces.given import GivenModel
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
 from genmod.interfaces.posterior import Posterior
@@ -17,7 +18,8 @@ __all__ = [
     "Divergence",
     "Encoder",
     "Features",
-    "Metric",
+    "GenerativeModel",
+    "GivenModel",
     "Network",
     "Objective",
     "Posterior",

@@ -4,16 +4,17 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import DataInfo
+from genmod.interfaces.prepared import Prepared
 
 __all__ = ["Decoder"]
 
 
-class Decoder(nn.Module, ABC):
+class Decoder(Prepared, ABC):
     """A likelihood ``p(x|z)``, given the output of a network.
 
     ``parameters (*batch, *parameter_shape) → Distribution`` with ``batch_shape batch`` and ``event_shape
@@ -37,9 +38,6 @@ class Decoder(nn.Module, ABC):
 
     parameter_shape: tuple[int, ...]
     """Shape of the network's output for one example; set by the constructor."""
-
-    examples_wanted: int = 0
-    """How many training examples :meth:`prepare` is to be given; it is not called where there are none."""
 
     def __init__(self, data: DataInfo) -> None:
         super().__init__()
@@ -80,17 +78,6 @@ class Decoder(nn.Module, ABC):
             A note on the evaluation of generative models (Theis et al., 2015), arXiv:1511.01844
         """
         return x + (self.cell or 0.0) * (torch.rand_like(x) - 0.5)
-
-    def prepare(self, examples: Tensor) -> None:
-        """Called when a run begins, not when it is resumed, with training examples chosen at random.
-
-        What is taken from them belongs into parameters or buffers, which are saved with the model.
-
-        Args:
-            examples: :attr:`examples_wanted` of them, or all where there are fewer, stored as the dataset has them,
-                ``(n, *data.shape)``.
-        """
-        return
 
     @abstractmethod
     def forward(self, parameters: Tensor) -> Distribution:

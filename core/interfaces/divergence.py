@@ -58,9 +58,11 @@ class Divergence(nn.Module, ABC):
         """
         return
 
-    def prepare(self, dataset_size: int) -> None:
-        """Called when training begins, with the number of training examples; what depends on it is a buffer."""
-        return
+    def set_dataset_size(self, dataset_size: int) -> None:
+        """Called when a run begins or is resumed, with the number of training examples; what depends on it is a buffer."""
+        # The name that this had before, in plugins that have it still.
+        if (prepare := getattr(self, "prepare", None)) is not None:
+            prepare(dataset_size)
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         """The parts of :meth:`forward` that belong to each latent, ``(B, *latent_shape)``, nats.

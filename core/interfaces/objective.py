@@ -3,12 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+from genmod.interfaces.given import GivenModel
 
 __all__ = ["Objective", "Terms"]
 
@@ -47,10 +45,10 @@ class Objective(nn.Module, ABC):
     """Whether posterior, prior and likelihood must all have densities."""
 
     @abstractmethod
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         """Loss and named terms of the observations ``x (B, *data_shape)``, as made by the decoder's ``observe``."""
 
-    def groups(self, model: "LatentVariableModel") -> Mapping[str, Iterable[nn.Parameter]]:
+    def groups(self, model: GivenModel) -> Mapping[str, Iterable[nn.Parameter]]:
         """Parameters by group; each group has its own optimizer, and its own loss where :class:`Terms` gives several."""
         return {"model": model.parameters()}
 
@@ -58,7 +56,7 @@ class Objective(nn.Module, ABC):
         """Called by the trainer after each of its steps, for what moves with them; such state is a buffer."""
         return
 
-    def check(self, model: "LatentVariableModel") -> None:
+    def check(self, model: GivenModel) -> None:
         """Called once when the model is complete, before anything is trained.
 
         Raises:

@@ -1,23 +1,25 @@
 """Priors: the distribution of latents before any data are seen."""
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+from genmod.interfaces.given import GivenModel
+from genmod.interfaces.prepared import Prepared
 
 __all__ = ["Prior"]
 
 
-class Prior(nn.Module, ABC):
+class Prior(Prepared, ABC):
     """A distribution ``p(z)``, fixed or learned.
 
-    ``() → Distribution`` with ``batch_shape ()`` and ``event_shape latent_shape``; of a conditional model,
-    ``context (B, size) → Distribution`` with ``batch_shape (B,)``, see :attr:`wants_context`.
+    ``context (B, size) or None → Distribution`` with ``event_shape latent_shape`` and ``batch_shape ()``, or ``(B,)``
+    of a prior that depends on the context, see :attr:`wants_context`.
 
     The laws: draws lie in :attr:`support`, the density is normalised over it and agrees with the draws.
 
@@ -32,36 +34,32 @@ class Prior(nn.Module, ABC):
     """Whether ``log p(z)`` exists; a model whose prior has none cannot be sampled."""
 
     wants_context: bool = False
-    """Whether it depends on the conditions of a conditional model: its constructor then takes, after
-    ``latent_shape``, the length of their vector, 0 where there are none, and ``forward`` takes the vectors,
-    ``(*batch, size) → batch_shape batch``, or None."""
-
-    examples_wanted: int = 0
-    """How many training examples :meth:`prepare` is to be given; it is not called where there are none."""
+    """Whether it depends on the context of a conditional model. Its constructor is then given, after
+    ``latent_shape``, the length of a context, 0 of a model that is not conditional."""
 
     def __init__(self, latent_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.latent_shape = latent_shape
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let a ``forward(self)`` without a context, as priors had it before, be called with one."""
+        super().__init_subclass__(**kwargs)
+        forward = cls.__dict__.get("forward")
+        if forward is not None and len(inspect.signature(forward).parameters) == 1:
+            cls.forward = functools.wraps(forward)(lambda self, context=None: forward(self))  # type: ignore[method-assign]
+
     @abstractmethod
-    def forward(self) -> Distribution:
-        """``p(z)``, ``batch_shape ()``, ``event_shape latent_shape``.
+    def forward(self, context: Tensor | None = None) -> Distribution:
+        """``p(z)``, ``event_shape latent_shape``.
+
+        Args:
+            context: what a conditional model was given of each example, ``(*batch, size)``; only a prior that depends
+                on it has ``batch_shape batch``, every other ``()``.
 
         Raises:
             UndefinedError: there is no distribution; the hint says what to do instead.
         """
 
-    def bind(self, model: "LatentVariableModel") -> None:
+    def bind(self, model: GivenModel) -> None:
         """Called once when the model is complete, for a prior that is made of other parts of it."""
-        return
-
-    def prepare(self, examples: Tensor) -> None:
-        """Called when a run begins, not when it is resumed, with training examples chosen at random.
-
-        What is taken from them belongs into parameters or buffers, which are saved with the model.
-
-        Args:
-            examples: :attr:`examples_wanted` of them, or all where there are fewer, stored as the dataset has them,
-                ``(n, *data.shape)``.
-        """
         return

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from genmod.system.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from genmod.interfaces.model import GenerativeModel
     from genmod.model.assembly import open_dataset
     from genmod.model.build import build, compose
     from genmod.model.fit_sampler import fit_sampler
-    from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = [
     "GenerativeModel",

@@ -1,8 +1,8 @@
 """From a specification to a model: every fit is checked before anything is allocated."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -11,54 +11,19 @@ from torch.distributions.constraints import Constraint
 
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
-from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECIPE, RECONSTRUCTION
+from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECONSTRUCTION
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.probing import same_support
 from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.options.schema import to_json, validate_many
-from genmod.registry.lookup import Provided, Registry, current_registry, use_registry
-from genmod.registry.migration import find_recorded, migrated
-from genmod.spec import MODEL_KINDS, ComponentSpec, ModelSpec
+from genmod.model.resolve import resolve, resolve_kinds
+from genmod.registry.lookup import Registry, current_registry, use_registry
+from genmod.spec import ModelSpec
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["assemble", "blueprint", "check_traits", "open_dataset", "resolve", "unvalidated"]
+__all__ = ["assemble", "blueprint", "check_traits", "open_dataset", "unvalidated"]
 
 _MAX_PARAMETERS = 20_000_000_000
-
-
-def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
-    """Every name looked up, every option validated and filled in, and where each component comes from.
-
-    An encoder's mirror is not known until the encoder is built, so a network that was not named stays out.
-
-    Raises:
-        UsageError: a part is not chosen, a name is unknown, options are wrong: all of them in one error.
-        PluginError: the plugin that provides a component is missing or broken.
-    """
-    registry = registry or current_registry()
-    missing = [
-        kind for kind in (*MODEL_KINDS, "dataset") if kind not in spec.components and kind != "network"
-    ]
-    if missing:
-        raise UsageError(
-            f"no {', '.join(missing)} chosen",
-            hint=f"start from a recipe, which has all parts: genmod build {RECIPE}",
-        )
-    found = {kind: find_recorded(registry, kind, part) for kind, part in spec.components.items()}
-    classes = {kind: provided.load() for kind, provided in found.items()}
-    values = validate_many(
-        {kind: (classes[kind], migrated(found[kind], spec.components[kind])) for kind in found},
-        labels={kind: f"{kind} {part.name}" for kind, part in spec.components.items()},
-    )
-    components = {kind: _resolved(found[kind], to_json(classes[kind], values[kind])) for kind in found}
-    return replace(spec, components=components)
-
-
-def _resolved(provided: Provided, options: Mapping[str, Any]) -> ComponentSpec:
-    component = provided.component
-    name = component.name if provided.builtin else provided.qualified
-    return ComponentSpec(name, options, provided.distribution, provided.version, component.revision)
 
 
 def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None = None) -> Dataset:
@@ -67,12 +32,8 @@ def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None
     Raises:
         UsageError: an unknown name or wrong options.
     """
-    registry = registry or current_registry()
-    part = spec.components["dataset"]
-    provided = find_recorded(registry, "dataset", part)
-    cls = provided.load()
-    values = validate_many({"dataset": (cls, migrated(provided, part))})["dataset"]
-    dataset: Dataset = cls(default_root(root), **values)
+    found = resolve_kinds(spec, ("dataset",), registry=registry).resolved["dataset"]
+    dataset: Dataset = found.cls(default_root(root), **deepcopy(dict(found.options)))
     return dataset
 
 
@@ -91,10 +52,9 @@ def assemble(
         UsageError: parts that do not fit each other or the data; nothing has been allocated then.
         PluginError: a plugin is missing or broken.
     """
-    registry = registry or current_registry()
     spec = blueprint(spec, data, registry=registry).spec
-    with seeded(seed_for(seed, "weights")), use_registry(registry):
-        return _construct(spec, data, registry)
+    with seeded(seed_for(seed, "weights")), use_registry(registry or current_registry()):
+        return _construct(spec, data)
 
 
 def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = None) -> LatentVariableModel:
@@ -103,10 +63,9 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
     Raises:
         UsageError: as :func:`assemble`.
     """
-    registry = registry or current_registry()
     spec = resolve(spec, registry=registry)
-    with torch.device("meta"), unvalidated(), use_registry(registry):
-        model = _construct(spec, data, registry)
+    with torch.device("meta"), unvalidated(), use_registry(registry or current_registry()):
+        model = _construct(spec, data)
         check_traits(model)
         _check_shapes(model)
         context = _some_context(model)
@@ -130,13 +89,11 @@ def unvalidated() -> Iterator[None]:
         Distribution.set_default_validate_args(before)
 
 
-def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVariableModel:
+def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
     def make(kind: str, *wiring: Any) -> Any:
-        part = spec.components[kind]
-        cls = registry.find(kind, part.name).load()
-        values = validate_many({kind: (cls, part.options)})[kind]
+        part, found = spec.components[kind], spec.resolved[kind]
         try:
-            return cls(*wiring, **values)
+            return found.cls(*wiring, **deepcopy(dict(found.options)))
         except GenmodError:
             raise
         except Exception as error:
@@ -158,11 +115,11 @@ def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVar
     shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
     encoder = make("encoder", joined_shape(shape, told))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
-    wants_context = registry.find("prior", spec.components["prior"].name).load().wants_context
+    wants_context = spec.resolved["prior"].cls.wants_context
     prior = make("prior", posterior.latent_shape, *([told] if wants_context else []))
     decoder = make("decoder", data)
     if "network" not in spec.components:
-        spec = _with_mirror(spec, encoder, registry)
+        spec = _with_mirror(spec, encoder)
     network = make("network", joined_shape(posterior.latent_shape, told), decoder.parameter_shape)
     model = LatentVariableModel(
         spec,
@@ -180,14 +137,14 @@ def _construct(spec: ModelSpec, data: DataInfo, registry: Registry) -> LatentVar
     return model
 
 
-def _with_mirror(spec: ModelSpec, encoder: Any, registry: Registry) -> ModelSpec:
+def _with_mirror(spec: ModelSpec, encoder: Any) -> ModelSpec:
     mirror = encoder.mirror()
     if mirror is None:
         raise UsageError(
             f"encoder {spec.components['encoder'].name!r} has no mirror image to decode with",
-            hint=f"name one with --network: {', '.join(registry.names('network'))}",
+            hint=f"name one with --network: {', '.join(current_registry().names('network'))}",
         )
-    return resolve(spec.with_component("network", mirror), registry=registry)
+    return resolve_kinds(spec.with_component("network", mirror).with_resolved(spec.resolved), ("network",))
 
 
 def check_traits(model: LatentVariableModel) -> None:
@@ -258,7 +215,7 @@ def _check_shapes(model: LatentVariableModel) -> None:
     if model.data.missing:
         Marginal(likelihood, 0.0)
     if model.prior.has_density:
-        p: Distribution = model.prior_given(_some_context(model))
+        p: Distribution = model.prior(_some_context(model))
         _expect(f"prior {names['prior']!r} has event", p.event_shape, latent)
         model.divergence.check(q, p)
     model.train()

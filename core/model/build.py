@@ -104,6 +104,7 @@ def build(
         (2,)
     """
     from genmod.model.assembly import assemble, open_dataset
+    from genmod.model.resolve import resolve
 
     unknown = sorted(set(components) - set(SPEC_KINDS))
     if unknown:
@@ -113,5 +114,7 @@ def build(
         )
     if data is not None:
         components["dataset"] = data
-    spec = compose(recipe, components=components, latent=latent, settings=settings, condition=condition)
+    spec = resolve(
+        compose(recipe, components=components, latent=latent, settings=settings, condition=condition)
+    )
     return assemble(spec, open_dataset(spec, root).info, seed=seed)

@@ -190,7 +190,7 @@ class _Checks:
         self.refused: dict[str, GenmodError | None] = {}
         with _without_memory():
             self.q = model.posterior(model.encoder(torch.empty(2, *model.encoder.data_shape)))
-            self.p = model.prior_given(None) if model.prior.has_density else None
+            self.p = model.prior(None) if model.prior.has_density else None
 
     def __call__(self, divergence: tuple[str, Any], objective: tuple[str, Any]) -> tuple[str, str]:
         """Why it is refused, and a hint; both empty where it is not."""

@@ -12,6 +12,7 @@ from genmod.defaults import REAL_LATENTS, SAMPLER
 from genmod.distributions.probing import lies_within
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
+from genmod.model.assembly import open_dataset
 from genmod.model.encode import CHUNK, Coded, encode_split
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schema import to_json, validate
@@ -79,8 +80,6 @@ def fit_sampler(
     made.to(model.device, model.dtype)
     _check_support(made, model, part.name)
     if data is None:
-        from genmod.model.assembly import open_dataset
-
         data = open_dataset(model.spec, root)
     if data.info.shape != model.data.shape:
         raise UsageError(
@@ -134,7 +133,7 @@ def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> N
     Raises:
         UsageError: the latents lie elsewhere, or depend on the conditions of a conditional model.
     """
-    if model.prior.wants_context:
+    if model.latents_need_context:
         raise UsageError(
             f"latents depend on the conditions in this model (prior {model.spec.components['prior'].name!r}), "
             "and a sampler knows none",

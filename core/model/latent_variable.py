@@ -1,14 +1,12 @@
-"""Models: what the trainer, the evaluator and the command line work on."""
+"""The latent-variable model that is composed of named components."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod.data.conditions import Conditions, Given, joined
+from genmod.data.conditions import Conditions, joined
 from genmod.data.dataset import Batch, DataInfo
 from genmod.data.missing import marked, stand_in
 from genmod.defaults import NORMAL_LATENTS, USUAL
@@ -18,75 +16,20 @@ from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
+from genmod.interfaces.given import GivenModel
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
-from genmod.interfaces.sampler import Source, WithSampler
-from genmod.options.schedule import Schedule
+from genmod.interfaces.sampler import Source
+from genmod.model.conditioned import Given, log_weights
+from genmod.model.sampling import WithSampler
+from genmod.model.summary import summarize
 from genmod.spec import ModelSpec
 from genmod.system.random import seeded
 
-__all__ = ["GenerativeModel", "LatentVariableModel"]
-
-
-class GenerativeModel(nn.Module, ABC):
-    """Anything that can be trained on data and asked for more of them.
-
-    Args:
-        spec: the names and options that it was assembled from.
-        data: shape and range of the data.
-    """
-
-    def __init__(self, spec: ModelSpec, data: DataInfo) -> None:
-        super().__init__()
-        self.spec = spec
-        self.data = data
-        self.autocast_dtype: torch.dtype | None = None
-
-    @abstractmethod
-    def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
-        """Loss and named terms of stored examples, ``x (B, *data.shape)``, given what :meth:`context` makes of them."""
-
-    def context(self, batch: Batch) -> Tensor | None:
-        """What the model is told of examples beside their values, ``(B, size)``; nothing unless it is conditional."""
-        return None
-
-    @abstractmethod
-    def sample(
-        self, n: int, *, seed: int | None = None, noise: bool = False, condition: str | None = None
-    ) -> Tensor:
-        """``n`` new examples, ``(n, *data.shape)`` float.
-
-        Args:
-            n: how many.
-            seed: draws the same ones again; None draws from the global random state.
-            noise: draw from the likelihood too, rather than show its mean.
-            condition: what a conditional model is told, ``7`` or ``shape=square,scale=2``; all values in turn
-                where it is not said.
-        """
-
-    def groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Parameters by group; each group is moved by its own optimizer."""
-        return {"model": self.parameters()}
-
-    def schedules(self) -> Iterator[tuple[str, Schedule]]:
-        """Every schedule among the options of its parts, by dotted path such as ``objective.beta``."""
-        for path, part in self.named_modules():
-            for name, value in vars(part).items():
-                if isinstance(value, Schedule):
-                    yield f"{path}.{name}", value
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The precision of the parameters, which data are brought to."""
-        floats = (p.dtype for p in self.parameters() if p.is_floating_point())
-        return next(floats, torch.get_default_dtype())
+__all__ = ["LatentVariableModel"]
 
 
 class LatentVariableModel(WithSampler, GenerativeModel):
@@ -158,13 +101,14 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             return None
         return self.conditions.of(batch).to(self.device, self.dtype)
 
-    def given(self, context: Tensor | None) -> "LatentVariableModel":
-        """The model once it has been told ``context (B, size)``, as :meth:`context` or ``conditions.chosen`` make it."""
-        return self if context is None else cast("LatentVariableModel", Given(self, context))
+    @property
+    def latents_need_context(self) -> bool:
+        """Whether latents can be drawn only for given conditions: the model is conditional, and its prior depends on them."""
+        return self.conditions is not None and self.prior.wants_context
 
-    def prior_given(self, context: Tensor | None) -> Distribution:
-        """``p(z)``, or ``p(z|context)`` where the prior depends on it, then of ``batch_shape (B,)``."""
-        return self.prior(context) if self.prior.wants_context else self.prior()  # type: ignore[no-any-return]
+    def given(self, context: Tensor | None) -> GivenModel:
+        """The model given ``context (B, size)``, as :meth:`context` or ``conditions.chosen`` make it."""
+        return self if context is None else Given(self, context)
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
         """``q(z|x)`` of observations ``x (B, *data.shape)``; stored integers are scaled first.
@@ -274,7 +218,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         sampler = self.sampler_for(source)
         if sampler is not None:
             return sampler().sample((n,)).to(self.device, self.dtype)
-        p = self.prior_given(context)
+        p: Distribution = self.prior(context)
         return p.sample() if p.batch_shape else p.sample((n,))
 
     def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
@@ -292,11 +236,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         Raises:
             UndefinedError: a part of the model has no density.
         """
-        self.require_densities("log-weights")
-        q = self.encode(x)
-        z = q.rsample((samples,))
-        weights: Tensor = self.decode(z).log_prob(x) + self.prior().log_prob(z) - q.log_prob(z)
-        return weights
+        return log_weights(self, x, samples)
 
     def missing_densities(self) -> str:
         """Why this model bounds no ``log p(x)``, or nothing where it does."""
@@ -326,8 +266,6 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             )
 
     def _repr_html_(self) -> str:
-        from genmod.model.summary import summarize
-
         return summarize(self)._repr_html_()
 
     def _told(self, context: Tensor | None, batch: torch.Size) -> Tensor:

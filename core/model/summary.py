@@ -2,18 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from genmod.options.schema import differences, to_json, validate
+from torch import nn
+
+from genmod.interfaces.given import GivenModel
+from genmod.model.resolve import resolve
+from genmod.options.schema import differences, to_json
 from genmod.options.text import option_text
-from genmod.registry.lookup import Registry, current_registry
-from genmod.spec import SPEC_KINDS
+from genmod.registry.lookup import Registry
+from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.html import html_table
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["Part", "Stage", "Summary", "summarize"]
 
@@ -101,7 +100,7 @@ class Summary:
         return " → ".join(f"{stage.made_by} {'×'.join(map(str, stage.shape))}" for stage in self.stages)
 
 
-def summarize(model: "LatentVariableModel", *, registry: Registry | None = None) -> Summary:
+def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary:
     """The parts, shapes and sizes of a model; one on the ``meta`` device does too.
 
     Args:
@@ -119,7 +118,7 @@ def summarize(model: "LatentVariableModel", *, registry: Registry | None = None)
         >>> [(part.kind, part.changed) for part in summary.parts if part.changed]
         [('decoder', {'binarize': 'dynamic'}), ('objective', {'beta': 4.0})]
     """
-    registry = registry or current_registry()
+    spec = resolve(model.spec, registry=registry)
     stages = (
         Stage("x", "data", model.data.shape),
         Stage("features", "encoder", model.encoder.feature_shape),
@@ -127,21 +126,20 @@ def summarize(model: "LatentVariableModel", *, registry: Registry | None = None)
         Stage("parameters", "network", model.decoder.parameter_shape),
         Stage("x", "decoder", model.data.shape),
     )
-    parts = tuple(_part(model, kind, registry) for kind in SPEC_KINDS if kind in model.spec.components)
+    parts = tuple(_part(model, kind, spec) for kind in SPEC_KINDS if kind in spec.components)
     condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
     return Summary(model.spec.recipe, parts, stages, _count([model]), condition)
 
 
-def _part(model: "LatentVariableModel", kind: str, registry: Registry) -> Part:
-    spec = model.spec.components[kind]
-    component = registry.find(kind, spec.name).load()
-    changed = to_json(component, differences(component, validate(component, spec.options, kind)))
+def _part(model: GivenModel, kind: str, spec: ModelSpec) -> Part:
+    part, found = spec.components[kind], spec.resolved[kind]
+    changed = to_json(found.cls, differences(found.cls, found.options))
     module: nn.Module | None = getattr(model, kind, None)
     parameters = _count([module] if module is not None else [])
-    return Part(kind, spec.name, spec.provider, spec.version, dict(spec.options), changed, parameters)
+    return Part(kind, part.name, part.provider, part.version, dict(part.options), changed, parameters)
 
 
-def _count(modules: "Iterable[nn.Module]") -> int:
+def _count(modules: Iterable[nn.Module]) -> int:
     return sum(p.numel() for module in modules for p in module.parameters() if p.requires_grad)
 
 

@@ -35,7 +35,7 @@ KINDS: dict[str, str] = {
     "objective": "genmod.interfaces.objective:Objective",
     "dataset": "genmod.data.dataset:Dataset",
     "sampler": "genmod.interfaces.sampler:Sampler",
-    "metric": "genmod.interfaces.metric:Metric",
+    "metric": "genmod.evaluation.metric:Metric",
     "features": "genmod.interfaces.features:Features",
     "tracker": "genmod.interfaces.tracker:Tracker",
     "recipe": "",

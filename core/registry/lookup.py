@@ -30,8 +30,6 @@ from genmod.registry.discovery import (
     own_plugins,
 )
 from genmod.registry.errors import (
-    MissingPluginError,
-    UnknownComponentError,
     check_kind,
     not_given,
     not_provided,
@@ -43,15 +41,7 @@ from genmod.registry.file_plugin import is_local, local_plugin
 from genmod.registry.loader import LOADING, PluginStatus, cause, load_plugin, unloaded
 from genmod.registry.provided import Provided
 
-__all__ = [
-    "MissingPluginError",
-    "PluginStatus",
-    "Provided",
-    "Registry",
-    "UnknownComponentError",
-    "current_registry",
-    "use_registry",
-]
+__all__ = ["Registry", "current_registry", "use_registry"]
 
 
 class Registry:

@@ -5,9 +5,10 @@ from typing import Any
 
 from genmod.errors import PluginError
 from genmod.registry.discovery import DISTRIBUTION_NAME, VERSION, installed, normalised
+from genmod.registry.errors import MissingPluginError, UnknownComponentError
 from genmod.registry.file_plugin import is_local
 from genmod.registry.loader import cause
-from genmod.registry.lookup import MissingPluginError, Registry, UnknownComponentError
+from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
 from genmod.spec import ComponentSpec
 

@@ -10,7 +10,7 @@ from genmod.registry.component import KINDS, Component
 from genmod.registry.discovery import installed
 from genmod.registry.loader import cause, quiet
 
-__all__ = ["Provided", "resolve"]
+__all__ = ["Provided", "import_target"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Provided:
         self._check_requirements()
         try:
             with quiet():
-                base = resolve(base_target)
-                found = resolve(self.component.target)
+                base = import_target(base_target)
+                found = import_target(self.component.target)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -127,7 +127,7 @@ class Provided:
         )
 
 
-def resolve(target: str) -> Any:
+def import_target(target: str) -> Any:
     """What a target ``"package.module:Class"`` names; this imports it."""
     module, _, attribute = target.partition(":")
     return functools.reduce(getattr, attribute.split("."), importlib.import_module(module))

@@ -9,12 +9,12 @@ from typing import Any
 from genmod.data.dataset import DataInfo
 from genmod.defaults import RECIPE
 from genmod.errors import GenmodError
-from genmod.model.assembly import blueprint, resolve
+from genmod.model.assembly import blueprint
 from genmod.model.build import compose
-from genmod.options.schema import differences, to_json, validate
+from genmod.model.resolve import resolve
+from genmod.options.schema import differences
 from genmod.options.text import option_text
-from genmod.registry.lookup import current_registry
-from genmod.spec import ComponentSpec, ModelSpec
+from genmod.spec import ModelSpec
 from genmod.training.settings import TrainSettings
 
 __all__ = ["build_command", "train_command"]
@@ -79,7 +79,7 @@ def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
     named = {kind: part.name for kind, part in parts.items() if start.components[kind].name != part.name}
     settings: dict[str, Any] = {}
     for kind, part in parts.items():
-        usual = _defaults(kind, part) if kind in named else start.components[kind].options
+        usual = _defaults(spec, kind) if kind in named else start.components[kind].options
         settings |= {f"{kind}.{k}": v for k, v in part.options.items() if k not in usual or usual[k] != v}
     network = spec.components.get("network")
     if network is not None and not _same(_again(spec, data, named, settings), spec, ("network",)):
@@ -95,11 +95,11 @@ def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
     ]
 
 
-def _defaults(kind: str, part: ComponentSpec) -> Mapping[str, Any]:
+def _defaults(spec: ModelSpec, kind: str) -> Mapping[str, Any]:
     """The options of a component that are at their defaults."""
-    component = current_registry().find(kind, part.name).load()
-    changed = to_json(component, differences(component, validate(component, part.options, kind)))
-    return {name: value for name, value in part.options.items() if name not in changed}
+    found = resolve(spec).resolved[kind]
+    changed = differences(found.cls, found.options)
+    return {name: value for name, value in spec.components[kind].options.items() if name not in changed}
 
 
 def _again(

@@ -68,7 +68,7 @@ class ModelPage:
 
 
 def look_at(
-    directory: Path,
+    place: ModelDirectory,
     dataset: Dataset,
     metrics: Sequence[MetricName],
     *,
@@ -81,7 +81,7 @@ def look_at(
     """Measure a model and make its pictures.
 
     Args:
-        directory: of the model.
+        place: of the model.
         dataset: its data.
         metrics: beside the ELBO and its parts.
         split: what is measured and shown.
@@ -90,9 +90,9 @@ def look_at(
         models: how many share the page, and so its size.
         on_progress: called with what is being done, how much of it is done, and of how much.
     """
-    place = ModelDirectory(directory)
+    directory = place.path
     _, data = place.read_spec()
-    model = load(directory, device=str(pick_device(device)))
+    model = load(place, device=str(pick_device(device)))
     examples = dataset.split(split)
     if len(examples) == 0:
         raise DataError(f"the {split} split has no examples")
@@ -142,7 +142,7 @@ def look_at(
         record=record,
         settings={k: option_text(v) for k, v in (record.get("settings") or {}).items()},
         evaluation=evaluation,
-        curves=_curves(directory),
+        curves=_curves(place),
         codes=attempt("codes", codes),
         dimensions=attempt("dimensions", dimensions),
         commands=_commands(model, directory, record, split, seed, metrics),
@@ -154,9 +154,9 @@ def look_at(
     return page
 
 
-def _curves(directory: Path) -> tuple[Curve, ...]:
+def _curves(place: ModelDirectory) -> tuple[Curve, ...]:
     try:
-        return tuple(read_curves([directory]))
+        return tuple(read_curves([place]))
     except UndefinedError:
         return ()
 

@@ -7,7 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.directory import flattened, read_spec
+from genmod.bundle.differences import flattened
+from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import DataError, UsageError
 from genmod.evaluation.runner import MetricName, make_metrics
@@ -16,13 +17,13 @@ from genmod.model.assembly import open_dataset
 from genmod.options.text import option_text
 from genmod.report.charts import Chart, curves_chart
 from genmod.report.model_page import ModelPage, look_at
-from genmod.spec import ModelSpec
+from genmod.system.environment import versions
 
 __all__ = ["measured", "render", "report"]
 
 
 def report(
-    directories: Sequence[Path | str] | Path | str,
+    directories: Sequence[Path | str | ModelDirectory] | Path | str | ModelDirectory,
     metrics: Sequence[MetricName] = (),
     *,
     split: SplitName = "test",
@@ -56,18 +57,19 @@ def report(
         >>> page.startswith("<!DOCTYPE html>"), "not trained" in page
         (True, True)
     """
-    places = [Path(each) for each in ([directories] if isinstance(directories, str | Path) else directories)]
-    places = list(dict.fromkeys(places))
+    alone = isinstance(directories, str | Path | ModelDirectory)
+    places = list(dict.fromkeys(map(ModelDirectory.of, [directories] if alone else directories)))
     if not places:
         raise UsageError("no model to write about", hint="give the directory of one")
     # What cannot be is told before anything is computed.
     make_metrics(metrics)
-    specs = [read_spec(place)[0] for place in places]
+    for place in places:
+        place.read_spec()
     pages = []
-    for place, spec in zip(places, specs, strict=True):
+    for place in places:
         page = look_at(
             place,
-            _open(place, spec, settings or {}, root),
+            _open(place, settings or {}, root),
             metrics,
             split=split,
             seed=seed,
@@ -79,20 +81,20 @@ def report(
     return render(pages, places, split=split, seed=seed)
 
 
-def _open(place: Path, spec: ModelSpec, settings: Mapping[str, Any], root: Path | None) -> Dataset:
-    dataset = open_dataset(spec.with_options(settings), root)
-    _, data = read_spec(place)
+def _open(place: ModelDirectory, settings: Mapping[str, Any], root: Path | None) -> Dataset:
+    spec, data = place.read_spec()
+    dataset = open_dataset(spec.with_options(settings) if settings else place.with_dataset(), root)
     if (dataset.info.shape, dataset.info.levels) != (data.shape, data.levels):
         raise DataError(
-            f"the model in {place} was built for examples of shape {data.shape}, these data have {dataset.info.shape}"
+            f"the model in {place.path} was built for examples of shape {data.shape}, these data have {dataset.info.shape}"
             if dataset.info.shape != data.shape
-            else f"the model in {place} was built for {data.levels} levels, these data have {dataset.info.levels}",
+            else f"the model in {place.path} was built for {data.levels} levels, these data have {dataset.info.levels}",
             hint="choose data of the same kind: -s dataset.OPTION=VALUE",
         )
     return dataset
 
 
-def render(pages: Sequence[ModelPage], places: Sequence[Path], *, split: str, seed: int) -> str:
+def render(pages: Sequence[ModelPage], places: Sequence[ModelDirectory], *, split: str, seed: int) -> str:
     """The document: every text in it is escaped, those of drawings by matplotlib."""
     import jinja2
 
@@ -104,8 +106,6 @@ def render(pages: Sequence[ModelPage], places: Sequence[Path], *, split: str, se
     template = environment.from_string(
         files("genmod.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
     )
-    from genmod.system.environment import versions
-
     return (
         template.render(
             pages=pages,
@@ -131,7 +131,7 @@ _FILES = {
 }
 
 
-def _differing(places: Sequence[Path]) -> list[tuple[str, list[str]]]:
+def _differing(places: Sequence[ModelDirectory]) -> list[tuple[str, list[str]]]:
     """What is not the same in all models and runs: its path, and its value in each."""
     each = [flattened(place) for place in places]
     paths = dict.fromkeys(path for values in each for path in values)

@@ -11,8 +11,8 @@ In a test of a plugin::
 Without pytest: ``genmod check genmod-mypkg``, or :func:`run_checks`.
 """
 
-from genmod.testing.case import Case
-from genmod.testing.check import CHECKS, Check, CheckFailed, NotApplicable
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import CHECKS, Check, CheckFailed
 from genmod.testing.parametrize import parametrize_with_checks
 from genmod.testing.runner import Outcome, Report, run_checks
 

@@ -20,7 +20,6 @@ from genmod.options.schema import validate
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
 from genmod.system.random import seeded
-from genmod.testing.check import NotApplicable
 from genmod.testing.inputs import (
     DATA_SHAPES,
     FEATURE_SHAPES,
@@ -32,7 +31,7 @@ from genmod.testing.inputs import (
 )
 from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
 
-__all__ = ["BATCH", "Case", "Trial", "jostle", "mean_of", "whole"]
+__all__ = ["BATCH", "Case", "NotApplicable", "Trial", "jostle", "mean_of", "whole"]
 
 BATCH = 4
 
@@ -54,6 +53,10 @@ _FEATURES = (7,)
 
 _CONTEXT = 3
 """Length of the condition that a prior is told that wants one."""
+
+
+class NotApplicable(Exception):
+    """A law that does not concern this component; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -246,7 +249,7 @@ class _Told(Prior):
         # Every entry differs from zero, so that every weight has a gradient.
         self.register_buffer("context", torch.linspace(0.5, 1.5, _CONTEXT), persistent=False)
 
-    def forward(self) -> Distribution:
+    def forward(self, context: Tensor | None = None) -> Distribution:
         return self.prior(self.context)  # type: ignore[no-any-return]
 
 

@@ -1,7 +1,7 @@
 """What a check is, and the list of all of them.
 
 A check is a small function ``check_<law>(case)``. It returns where the law holds, raises :class:`CheckFailed` with
-the numbers where it does not, and :class:`NotApplicable` with the reason where the component declares that the
+the numbers where it does not, and :class:`genmod.testing.NotApplicable` with the reason where the component declares that the
 law does not concern it. Kinds say which components are asked at all; traits decide the rest, names never do.
 """
 
@@ -12,21 +12,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-__all__ = ["CHECKS", "Check", "CheckFailed", "NotApplicable", "check_for", "expect", "expect_close"]
+from genmod.testing.case import Case
+
+__all__ = ["CHECKS", "Check", "CheckFailed", "check_for", "expect", "expect_close"]
 
 
 Needs = Literal["record", "class", "options"]
 
-Law = Callable[[Any], None]
-"""What is called with a case; that of a check is :class:`genmod.testing.case.Case`, which knows the outcomes below."""
-
 
 class CheckFailed(AssertionError):
     """A law does not hold; the message has the numbers."""
-
-
-class NotApplicable(Exception):
-    """A law that does not concern this component; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Check:
         needs: what must be right before it can run: the record alone, the class, or its options too.
     """
 
-    function: Law
+    function: Callable[[Case], None]
     kinds: tuple[str, ...]
     remedy: str
     slow: bool = False
@@ -65,10 +60,10 @@ CHECKS: list[Check] = []
 
 def check_for(
     *kinds: str, remedy: str, slow: bool = False, once: bool = False, needs: Needs = "options"
-) -> Callable[[Law], Law]:
+) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
     """Register a function as a check of these kinds; the function stays as it is."""
 
-    def register(function: Law) -> Law:
+    def register(function: Callable[[Case], None]) -> Callable[[Case], None]:
         CHECKS.append(Check(function, kinds, remedy, slow, once, needs))
         return function
 

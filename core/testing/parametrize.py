@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from genmod.registry.lookup import current_registry, use_registry
-from genmod.testing.case import Case
-from genmod.testing.check import Check, NotApplicable
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import Check
 from genmod.testing.runner import check_expectations, checks_of, expected_of, perform, with_options
 from genmod.testing.selection import Target, select
 

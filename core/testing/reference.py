@@ -20,6 +20,7 @@ from genmod.distributions.normal import LogScaleNormal, diagonal_normal
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
+from genmod.interfaces.given import GivenModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
 from genmod.interfaces.posterior import Posterior
@@ -102,7 +103,7 @@ class ReferencePrior(Prior):
         self.support: Constraint = constraints.independent(constraints.real, len(latent_shape))
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> Distribution:
+    def forward(self, context: Tensor | None = None) -> Distribution:
         return diagonal_normal(self.zeros, self.zeros, len(self.latent_shape))
 
 
@@ -155,7 +156,7 @@ class ReferenceNothing(Divergence):
 
 @final
 class _Unused(Objective):
-    def forward(self, model: LatentVariableModel, x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         raise NotImplementedError("this model is not trained")
 
 

@@ -12,8 +12,8 @@ from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import MODEL_KINDS
 from genmod.system.random import seeded
 from genmod.testing import checks  # noqa: F401 - importing it fills the list
-from genmod.testing.case import Case
-from genmod.testing.check import CHECKS, Check, CheckFailed, NotApplicable
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import CHECKS, Check, CheckFailed
 from genmod.testing.inputs import variants
 from genmod.testing.selection import Target, select
 

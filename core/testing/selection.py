@@ -7,7 +7,7 @@ from genmod.errors import PluginError, UsageError
 from genmod.registry.component import KINDS, Component
 from genmod.registry.discovery import OWN_DISTRIBUTION, normalised
 from genmod.registry.lookup import Registry
-from genmod.registry.provided import Provided, resolve
+from genmod.registry.provided import Provided, import_target
 from genmod.testing.case import Case
 
 __all__ = ["Target", "select"]
@@ -40,7 +40,9 @@ def select(
 
 def _cases(target: Target, registry: Registry, root: Path | None) -> list[Case]:
     if isinstance(target, type):
-        kind = next((k for k, base in KINDS.items() if base and issubclass(target, resolve(base))), None)
+        kind = next(
+            (k for k, base in KINDS.items() if base and issubclass(target, import_target(base))), None
+        )
         if kind is None:
             raise UsageError(
                 f"{target.__name__} is no component: it is derived from none of their abstract classes",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError
-from genmod.model.latent_variable import GenerativeModel
+from genmod.interfaces.model import GenerativeModel
+from genmod.model.latent_variable import LatentVariableModel
+from genmod.system.files import write_bytes
 from genmod.system.parallel import local
 
 if TYPE_CHECKING:
@@ -109,8 +111,6 @@ class Film:
 
         from genmod.figures.grid import grid
         from genmod.figures.views import choose_examples, reconstruction_grid, sample_grid
-        from genmod.model.latent_variable import LatentVariableModel
-        from genmod.system.files import write_bytes
 
         if not isinstance(self.model, LatentVariableModel):
             self.folder = None
@@ -140,7 +140,6 @@ class Film:
         from PIL import Image
 
         from genmod.figures.picture import moving
-        from genmod.system.files import write_bytes
 
         frames = []
         for path in sorted(folder.glob("epoch-*.png")):

@@ -1,19 +1,18 @@
-"""What parts of a model are told of the training data before the first step."""
+"""What parts of a model are given of the training data before the first step."""
 
 import torch
 from torch import nn
 
 from genmod.data.dataset import Split
-from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
-from genmod.interfaces.prior import Prior
+from genmod.interfaces.prepared import Prepared
 from genmod.system.random import seed_for
 
-__all__ = ["prepare"]
+__all__ = ["prepare_parts"]
 
 
-def prepare(model: nn.Module, split: Split, seed: int, *, resumed: bool) -> None:
-    """Tell every divergence how many examples there are, and give priors and decoders those that they want.
+def prepare_parts(model: nn.Module, split: Split, seed: int, *, resumed: bool) -> None:
+    """Say to every divergence how many examples there are, and give priors and decoders those that they want.
 
     Args:
         model: whose parts.
@@ -23,8 +22,8 @@ def prepare(model: nn.Module, split: Split, seed: int, *, resumed: bool) -> None
     """
     for part in model.modules():
         if isinstance(part, Divergence):
-            part.prepare(len(split))
-        if isinstance(part, Prior | Decoder) and part.examples_wanted and not resumed:
+            part.set_dataset_size(len(split))
+        if isinstance(part, Prepared) and part.examples_wanted and not resumed:
             generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
             chosen = torch.randperm(len(split), generator=generator)[: part.examples_wanted]
             part.prepare(split.__getitems__(sorted(chosen.tolist())).x)

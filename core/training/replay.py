@@ -8,8 +8,8 @@ from torch import Tensor
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError
+from genmod.interfaces.model import GenerativeModel
 from genmod.model.assembly import assemble
-from genmod.model.latent_variable import GenerativeModel
 from genmod.nn.weights import weights_follow
 from genmod.options.schedule import Clock
 from genmod.system.random import reseed, seed_for, seeded

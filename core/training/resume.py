@@ -7,7 +7,7 @@ from typing import Any
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
 from genmod.errors import FileError, UsageError
-from genmod.model.latent_variable import GenerativeModel
+from genmod.interfaces.model import GenerativeModel
 from genmod.system.device import pick_device
 from genmod.training.checkpoint import Checkpoint, newest
 from genmod.training.record import surroundings

@@ -10,7 +10,8 @@ from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import save, start_over
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError, UsageError
-from genmod.model.latent_variable import GenerativeModel
+from genmod.interfaces.model import GenerativeModel
+from genmod.model.assembly import open_dataset
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.distributed import Team
@@ -26,7 +27,7 @@ def train(
     model: GenerativeModel,
     data: Dataset | None = None,
     *,
-    directory: Path | str | None = None,
+    directory: Path | str | ModelDirectory | None = None,
     resume: bool = False,
     overwrite: bool = False,
     settings: TrainSettings | None = None,
@@ -74,23 +75,22 @@ def train(
             f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(TrainSettings.names())}"
         )
     if data is None:
-        from genmod.model.assembly import open_dataset
-
         data = open_dataset(model.spec, root)
     if data.info.shape != model.data.shape:
         raise UsageError(
             f"the model was built for examples of shape {model.data.shape}, these data have {data.info.shape}",
             hint="build a model for these data: genmod build --data NAME",
         )
-    place = Path(directory) if directory is not None else None
+    there = ModelDirectory.of(directory) if directory is not None else None
+    place = there.path if there is not None else None
     found = None
     chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
     tell = on_event or (lambda event: None)
     if resume and overwrite:
         raise UsageError("resume goes on with a run, overwrite starts over; give one of them")
     team = Team()
-    if not resume and place is not None:
-        _claim(model, place, team, overwrite=overwrite)
+    if not resume and there is not None:
+        _claim(model, there, team, overwrite=overwrite)
     with _alone(place), StopSignals() as stop:
         if resume:
             found, chosen = resuming.find(
@@ -98,8 +98,8 @@ def train(
             )
         with seeded(seed_for(chosen.seed, "run")):
             run = Run(model, data, chosen, place, found, tell, stop)
-            if overwrite and place is not None:
-                _start_over(model, place, team, tell)
+            if overwrite and there is not None:
+                _start_over(model, there, team, tell)
             result = run.go()
             if place is not None and team.leads:
                 ModelDirectory(place).forget_before()
@@ -119,12 +119,14 @@ def _alone(directory: Path | None) -> Iterator[None]:
         yield
 
 
-def _start_over(model: GenerativeModel, directory: Path, team: Team, tell: Callable[[Event], None]) -> None:
+def _start_over(
+    model: GenerativeModel, place: ModelDirectory, team: Team, tell: Callable[[Event], None]
+) -> None:
     """The fresh model in place of the one that was trained before; the other processes wait."""
     problem = None
     if team.leads:
         try:
-            before = start_over(model, ModelDirectory(directory))
+            before = start_over(model, place)
             if before is not None:
                 text = f"the model that was there is in {before} until this run has finished"
                 tell(Event("warning", 0, 0, 0.0, text=text))
@@ -135,12 +137,12 @@ def _start_over(model: GenerativeModel, directory: Path, team: Team, tell: Calla
         raise problem
 
 
-def _claim(model: GenerativeModel, directory: Path, team: Team, *, overwrite: bool) -> None:
+def _claim(model: GenerativeModel, place: ModelDirectory, team: Team, *, overwrite: bool) -> None:
     """Make sure that the directory is a model's, and that no trained one is lost; all processes agree."""
     problem = None
     if team.leads:
         try:
-            _claim_alone(model, ModelDirectory(directory), overwrite)
+            _claim_alone(model, place, overwrite)
         except FileError as error:
             problem = error
     problem = team.from_leader(problem)

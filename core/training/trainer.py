@@ -13,8 +13,8 @@ from torch import Tensor
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Objective, Terms
-from genmod.model.latent_variable import GenerativeModel
 from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
@@ -29,7 +29,7 @@ from genmod.training.events import Event, TrainResult
 from genmod.training.film import Film
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
-from genmod.training.prepare import prepare
+from genmod.training.prepare import prepare_parts
 from genmod.training.record import Record
 from genmod.training.replay import trace
 from genmod.training.settings import TrainSettings
@@ -81,7 +81,7 @@ class Run:
             settings, batch_size=self.batches.batch_size, accumulate=1
         ).run_length(len(train_split))
         self.objectives = [part for part in model.modules() if isinstance(part, Objective)]
-        prepare(model, train_split, settings.seed, resumed=found is not None)
+        prepare_parts(model, train_split, settings.seed, resumed=found is not None)
         self.schedules = dict(model.schedules())
         for name, schedule in self.schedules.items():
             schedule.check(self.total, self.per_epoch, name)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 
 from genmod.data.dataset import Split
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Terms
-from genmod.model.latent_variable import GenerativeModel
 from genmod.system.parallel import local
 from genmod.system.random import seed_for, seeded
 from genmod.training.distributed import Team

@@ -79,7 +79,7 @@ class TotalCorrelation(Divergence):
         self.sampling: Sampling = sampling
         self.register_buffer("dataset_size", torch.tensor(0))
 
-    def prepare(self, dataset_size: int) -> None:
+    def set_dataset_size(self, dataset_size: int) -> None:
         self.dataset_size.fill_(dataset_size)
 
     def check(self, q: Distribution, p: Distribution) -> None:

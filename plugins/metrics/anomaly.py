@@ -14,7 +14,7 @@ from genmod import (
     DataError,
     DataInfo,
     Doc,
-    LatentVariableModel,
+    GivenModel,
     Metric,
     Row,
     Subject,
@@ -165,7 +165,7 @@ class Anomaly(Metric):
                 found.append(self._score(told, x, kind).cpu().double())
         return torch.cat(found)
 
-    def _score(self, model: LatentVariableModel, x: Tensor, kind: _Score) -> Tensor:
+    def _score(self, model: GivenModel, x: Tensor, kind: _Score) -> Tensor:
         q = model.encode(x)
         draws = [q.sample() for _ in range(self.samples)]
         distortion = -torch.stack([model.decode(z).log_prob(x) for z in draws]).mean(0)

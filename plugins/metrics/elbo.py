@@ -8,7 +8,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import kl_divergence
 
-from genmod import Doc, LatentVariableModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
+from genmod import Doc, GivenModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
 from genmod.evaluation import no_bits, spread
 
 __all__ = ["Elbo"]
@@ -70,7 +70,7 @@ class Elbo(Metric):
             else:
                 yield Undefined(name, reason or without_bits)
 
-    def _terms(self, model: LatentVariableModel, x: Tensor, *, bound: bool) -> dict[str, Tensor]:
+    def _terms(self, model: GivenModel, x: Tensor, *, bound: bool) -> dict[str, Tensor]:
         """``(B,)`` each: distortion, and rate and ELBO where all parts have densities."""
         q = model.encode(x)
         # One draw at a time keeps memory at that of a training step.

@@ -47,7 +47,7 @@ class Exact(Metric):
         if model.missing_densities():
             raise UndefinedError(f"the model has no likelihood: {model.missing_densities()}")
         first = subject.split.__getitems__([0])
-        latents = _exact(model.prior_given(model.context(first)))
+        latents = _exact(model.prior(model.context(first)))
         if getattr(latents.support, "is_discrete", False):
             yield from self._enumerated(subject, states(latents.support, model.latent_shape))
         else:
@@ -78,7 +78,7 @@ class Exact(Metric):
         def estimate(
             x: Tensor, context: Tensor | None, tell: Callable[[int], None]
         ) -> Mapping[str, Estimate]:
-            prior = _exact(model.prior_given(context))
+            prior = _exact(model.prior(context))
             found = log_marginal(model, prior, z, x, context, _MEMORY)
             return {"exact": Estimate(found, settings=settings)}
 

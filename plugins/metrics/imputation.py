@@ -8,7 +8,7 @@ import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from genmod import Doc, LatentVariableModel, Metric, Row, Subject, Undefined, UndefinedError
+from genmod import Doc, GivenModel, Metric, Row, Subject, Undefined, UndefinedError
 from genmod.evaluation import Part
 
 __all__ = ["Imputation"]
@@ -102,7 +102,7 @@ class Imputation(Metric):
         shape = (len(x), 1, *x.shape[2:]) if is_image else x.shape
         return (torch.rand(shape, device=x.device) < self.share).expand_as(x) & ~x.isnan()
 
-    def _weighed(self, model: LatentVariableModel, x: Tensor, hidden: Tensor, start: Tensor) -> Tensor:
+    def _weighed(self, model: GivenModel, x: Tensor, hidden: Tensor, start: Tensor) -> Tensor:
         """``Σ_k w_k E[x|z_k]``, ``w ∝ p(x_seen|z_k) p(z_k) / q(z_k|x_seen)``; all weights alike without densities."""
         seen = torch.where(hidden, math.nan, x)
         q = model.encode(seen)
@@ -120,7 +120,7 @@ class Imputation(Metric):
             mean = mean + share * (likelihood.mean - mean)
         return mean
 
-    def _alternated(self, model: LatentVariableModel, x: Tensor, hidden: Tensor, start: Tensor) -> Tensor:
+    def _alternated(self, model: GivenModel, x: Tensor, hidden: Tensor, start: Tensor) -> Tensor:
         """The mean of ``E[x|z]`` over the second half of a chain of latents and hidden values."""
         noisy = not model.missing_densities()
         filled, total = torch.where(hidden, start, x), torch.zeros_like(x)

@@ -3,15 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.distributions import Distribution
 
+from genmod import GivenModel
 from genmod.distributions import through_draws
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["Draws", "log_mean_exp", "weigh"]
 
@@ -42,9 +39,7 @@ class Draws:
         return {"elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
 
 
-def weigh(
-    model: "LatentVariableModel", x: Tensor, q: Distribution, z: Tensor, *, path_only: bool = False
-) -> Draws:
+def weigh(model: GivenModel, x: Tensor, q: Distribution, z: Tensor, *, path_only: bool = False) -> Draws:
     """The log-densities of draws.
 
     Args:

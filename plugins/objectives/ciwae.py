@@ -1,15 +1,12 @@
 """ELBO and importance-weighted bound, mixed."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from genmod import Doc, Objective, Schedule, Terms
+from genmod import Doc, GivenModel, Objective, Schedule, Terms
 from genmod.plugins.objectives._draws import log_mean_exp, weigh
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["CIWAE"]
 
@@ -44,7 +41,7 @@ class CIWAE(Objective):
         self.beta = Schedule.parse(beta)
         self.samples = samples
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
         draws = weigh(model, x, q, q.rsample((self.samples,)))
         tight, values = log_mean_exp(draws.log_weights, 0), draws.values()

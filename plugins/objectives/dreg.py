@@ -1,16 +1,13 @@
 """The importance-weighted bound with the doubly reparametrised gradient."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, Objective, Terms
+from genmod import Doc, GivenModel, Objective, Terms
 from genmod.distributions import with_gradient_of
 from genmod.plugins.objectives._draws import log_mean_exp, weigh
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["DReG"]
 
@@ -43,7 +40,7 @@ class DReG(Objective):
         super().__init__()
         self.samples = samples
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
         z = q.rsample((self.samples,))
         draws = weigh(model, x, q, z, path_only=True)

@@ -1,17 +1,14 @@
 """The evidence lower bound and its weighted forms."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod import Divergence, Doc, Objective, Schedule, Terms, UsageError
+from genmod import Divergence, Doc, GivenModel, Objective, Schedule, Terms, UsageError
 from genmod.system import batch_mean
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["ELBO"]
 
@@ -88,7 +85,7 @@ class ELBO(Objective):
         self.free_bits_group = free_bits_group
         self.samples = samples
 
-    def check(self, model: "LatentVariableModel") -> None:
+    def check(self, model: GivenModel) -> None:
         if not model.divergence.needs_prior:
             raise UsageError(
                 "objective 'elbo' needs a divergence, and this model has none",
@@ -100,7 +97,7 @@ class ELBO(Objective):
                 q = model.posterior(torch.empty(1, *model.encoder.feature_shape))
                 self._groups(model.divergence, q, p, torch.empty(1, 1, *model.latent_shape))
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
         if self.samples == 1:
             # The common case without a dimension of one, which costs a pass over the pictures.

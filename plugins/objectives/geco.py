@@ -1,17 +1,14 @@
 """The rate, minimised as far as a given distortion allows."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 import torch
 from annotated_types import Ge, Gt, Lt
 from torch import Tensor
 
-from genmod import Doc, Objective, Schedule, Terms, UsageError
+from genmod import Doc, GivenModel, Objective, Schedule, Terms, UsageError
 from genmod.distributions import with_gradient_of
 from genmod.system import batch_mean
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["GECO"]
 
@@ -65,7 +62,7 @@ class GECO(Objective):
         for name in ("log_multiplier", "mean_excess", "excess", "parts"):
             self.register_buffer(name, torch.tensor(0.0))
 
-    def check(self, model: "LatentVariableModel") -> None:
+    def check(self, model: GivenModel) -> None:
         if not model.divergence.needs_prior:
             raise UsageError(
                 "objective 'geco' minimises a divergence, and this model has none",
@@ -74,7 +71,7 @@ class GECO(Objective):
         with torch.device("meta"):
             model.prior()
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
         z = q.rsample((self.samples,))
         distortion = -model.decode(z).log_prob(x).mean(0)

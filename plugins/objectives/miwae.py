@@ -1,15 +1,12 @@
 """The mean of several importance-weighted bounds."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, Objective, Terms
+from genmod import Doc, GivenModel, Objective, Terms
 from genmod.plugins.objectives._draws import log_mean_exp, weigh
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["MIWAE"]
 
@@ -42,7 +39,7 @@ class MIWAE(Objective):
         self.estimates = estimates
         self.samples = samples
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
         draws = weigh(model, x, q, q.rsample((self.estimates, self.samples)))
         # Dimensions: estimate, draw, example.

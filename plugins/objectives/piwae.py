@@ -1,16 +1,13 @@
 """Partially importance-weighted: one bound for the encoder, a tighter one for the decoder."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from genmod import Doc, Objective, Terms
+from genmod import Doc, GivenModel, Objective, Terms
 from genmod.plugins.objectives._draws import log_mean_exp, weigh
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["PIWAE"]
 
@@ -46,12 +43,12 @@ class PIWAE(Objective):
         self.estimates = estimates
         self.samples = samples
 
-    def groups(self, model: "LatentVariableModel") -> Mapping[str, Iterable[nn.Parameter]]:
+    def groups(self, model: GivenModel) -> Mapping[str, Iterable[nn.Parameter]]:
         inference = [*model.encoder.parameters(), *model.posterior.parameters()]
         theirs = {id(parameter) for parameter in inference}
         return {"generative": [p for p in model.parameters() if id(p) not in theirs], "inference": inference}
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
         draws = weigh(model, x, q, q.rsample((self.estimates, self.samples)))
         # Dimensions: estimate, draw, example.

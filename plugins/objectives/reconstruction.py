@@ -1,16 +1,13 @@
 """Reconstruction, with what keeps an autoencoder without a divergence from learning the identity."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 import torch
 from annotated_types import Ge, Lt
 from torch import Tensor
 
-from genmod import Doc, Objective, Terms
+from genmod import Doc, GivenModel, Objective, Terms
 from genmod.plugins.objectives._penalties import corrupt, squared_jacobian
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["Reconstruction"]
 
@@ -74,7 +71,7 @@ class Reconstruction(Objective):
         self.noise = noise
         self.mask = mask
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         seen = corrupt(x, noise=self.noise, mask=self.mask)
         # Penalties on derivatives need a graph in validation too.
         with torch.set_grad_enabled(torch.is_grad_enabled() or self._differentiates):

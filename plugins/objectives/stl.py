@@ -1,15 +1,12 @@
 """The ELBO with the gradient through the draws alone."""
 
-from typing import TYPE_CHECKING, Annotated, final
+from typing import Annotated, final
 
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, Objective, Terms, UsageError
+from genmod import Doc, GivenModel, Objective, Terms, UsageError
 from genmod.plugins.objectives._draws import weigh
-
-if TYPE_CHECKING:
-    from genmod import LatentVariableModel
 
 __all__ = ["StickingTheLanding"]
 
@@ -49,7 +46,7 @@ class StickingTheLanding(Objective):
             )
         self.samples = samples
 
-    def forward(self, model: "LatentVariableModel", x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
         draws = weigh(model, x, q, q.rsample((1,)), path_only=True)
         return Terms(-draws.log_weights.mean(), draws.values())

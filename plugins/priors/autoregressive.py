@@ -71,7 +71,7 @@ class AutoregressivePrior(Prior):
         last: Any = layers[-2]
         nn.init.zeros_(last.weight)
 
-    def forward(self) -> "Chain":
+    def forward(self, context: Tensor | None = None) -> "Chain":
         return Chain(self.layers, self.latent_shape, next(self.layers.parameters()))
 
 

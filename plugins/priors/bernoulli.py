@@ -42,5 +42,5 @@ class BernoulliPrior(Prior):
         self.support = constraints.independent(constraints.boolean, len(latent_shape))
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> Independent:
+    def forward(self, context: Tensor | None = None) -> Independent:
         return Independent(Bit(self.zeros + self.logit, 1.0), len(self.latent_shape), validate_args=False)

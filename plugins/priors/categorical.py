@@ -37,5 +37,5 @@ class CategoricalPrior(Prior):
         self.support = stacked(constraints.one_hot, latent_shape)
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> OneHot:
+    def forward(self, context: Tensor | None = None) -> OneHot:
         return OneHot(self.zeros, 1.0, len(self.latent_shape))

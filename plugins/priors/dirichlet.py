@@ -49,7 +49,7 @@ class DirichletPrior(Prior):
         self.support = stacked(constraints.simplex, latent_shape)
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> Distribution:
+    def forward(self, context: Tensor | None = None) -> Distribution:
         base = Dirichlet(self.zeros + self.concentration, validate_args=False)
         extra = len(self.latent_shape) - 1
         return Independent(base, extra, validate_args=False) if extra else base

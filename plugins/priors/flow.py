@@ -57,6 +57,6 @@ class FlowPrior(Prior):
         self.networks = NeuralMaps(kind, n, 0, transforms, hidden)
         self.register_buffer("zeros", torch.zeros(n), persistent=False)
 
-    def forward(self) -> Transported:
+    def forward(self, context: Tensor | None = None) -> Transported:
         base = diagonal_normal(self.zeros, self.zeros, 1)
         return Transported(base, self.networks.maps(None), self.latent_shape)

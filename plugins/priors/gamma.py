@@ -43,6 +43,6 @@ class GammaPrior(Prior):
         self.concentration, self.rate = concentration, rate
         self.register_buffer("ones", torch.ones(latent_shape), persistent=False)
 
-    def forward(self) -> Independent:
+    def forward(self, context: Tensor | None = None) -> Independent:
         base = Gamma(self.concentration * self.ones, self.rate * self.ones, validate_args=False)
         return Independent(base, len(self.latent_shape), validate_args=False)

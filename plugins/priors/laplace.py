@@ -33,6 +33,6 @@ class LaplacePrior(Prior):
         self.support = constraints.independent(constraints.real, len(latent_shape))
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> Independent:
+    def forward(self, context: Tensor | None = None) -> Independent:
         base = Laplace(self.zeros, self.zeros + 1, validate_args=False)
         return Independent(base, len(self.latent_shape), validate_args=False)

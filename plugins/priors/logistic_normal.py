@@ -54,6 +54,6 @@ class LogisticNormalPrior(Prior):
         self.register_buffer("basis", contrasts(k), persistent=False)
         self.register_buffer("zeros", torch.zeros(*latent_shape[:-1], k - 1), persistent=False)
 
-    def forward(self) -> LogisticNormal:
+    def forward(self, context: Tensor | None = None) -> LogisticNormal:
         log_scale = self.zeros + self.log_scale
         return LogisticNormal(self.zeros, log_scale, self.basis, len(self.latent_shape))

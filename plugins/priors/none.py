@@ -2,6 +2,8 @@
 
 from typing import NoReturn, final
 
+from torch import Tensor
+
 from genmod.errors import UndefinedError
 from genmod.interfaces.prior import Prior
 
@@ -27,7 +29,7 @@ class NoPrior(Prior):
     support = None
     has_density = False
 
-    def forward(self) -> NoReturn:
+    def forward(self, context: Tensor | None = None) -> NoReturn:
         raise UndefinedError(
             "this model has no prior, so there is nothing to draw latents from: it was built with --prior none",
             hint="fit a distribution to its codes and draw from that: genmod fit-sampler --sampler gmm\n"

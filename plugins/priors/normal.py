@@ -33,5 +33,5 @@ class NormalPrior(Prior):
         self.support = constraints.independent(constraints.real, len(latent_shape))
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> Independent:
+    def forward(self, context: Tensor | None = None) -> Independent:
         return standard_normal(self.zeros, len(self.latent_shape))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, final
 
 from annotated_types import MinLen
-from torch import nn
+from torch import Tensor, nn
 
 from genmod.errors import UsageError
 from genmod.interfaces.prior import Prior
@@ -48,7 +48,7 @@ class ProductPrior(Prior):
         self.parts = nn.ModuleList(made)
         self.support = Beside([(part.support, part.latent_shape) for part in made])
 
-    def forward(self) -> Product:
+    def forward(self, context: Tensor | None = None) -> Product:
         return Product([part() for part in self.parts])
 
 

@@ -44,6 +44,6 @@ class RelaxedBernoulliPrior(Prior):
         self.support = constraints.independent(constraints.unit_interval, len(latent_shape))
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> Independent:
+    def forward(self, context: Tensor | None = None) -> Independent:
         base = RelaxedBit(self.zeros + self.logit, self.temperature)
         return Independent(base, len(self.latent_shape), validate_args=False)

@@ -45,5 +45,5 @@ class RelaxedCategoricalPrior(Prior):
         self.support = stacked(constraints.simplex, latent_shape)
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> RelaxedOneHot:
+    def forward(self, context: Tensor | None = None) -> RelaxedOneHot:
         return RelaxedOneHot(self.zeros, self.temperature, len(self.latent_shape))

@@ -98,5 +98,5 @@ class UniformSpherePrior(Prior):
         super().__init__(latent_shape)
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> UniformSphere:
+    def forward(self, context: Tensor | None = None) -> UniformSphere:
         return UniformSphere(self.zeros)

@@ -1,7 +1,7 @@
 """Mixture of the posteriors of pseudo-inputs as a prior."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
 from annotated_types import Ge
@@ -9,12 +9,10 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 from torch.distributions.constraints import Constraint
 
+from genmod import GivenModel
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.prior import Prior
 from genmod.options.schema import Doc
-
-if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["DistributionMixture", "VampPrior"]
 
@@ -136,7 +134,7 @@ class VampPrior(Prior):
         self.pseudo = nn.ParameterList()
         self._model: tuple[Any, ...] = ()
 
-    def bind(self, model: "LatentVariableModel") -> None:
+    def bind(self, model: GivenModel) -> None:
         if not model.posterior.has_density:
             raise UsageError(
                 "prior 'vamp' is a mixture of posteriors, and this model's has no density",
@@ -200,7 +198,7 @@ class VampPrior(Prior):
         held.copy_(x)
         self.prepared.fill_(True)
 
-    def forward(self) -> DistributionMixture:
+    def forward(self, context: Tensor | None = None) -> DistributionMixture:
         inputs = self.inputs
         logits = inputs.new_zeros(self.components) if self.logits is None else self.logits
         return DistributionMixture(logits, self._model[0].encode(inputs))

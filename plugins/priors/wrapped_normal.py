@@ -52,5 +52,5 @@ class WrappedNormalPrior(Prior):
         self.support = PoincareBall(curvature)
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> WrappedNormal:
+    def forward(self, context: Tensor | None = None) -> WrappedNormal:
         return WrappedNormal(self.zeros, self.zeros + self.log_scale, self.curvature)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import genmod
-from genmod.bundle.directory import differing, flattened
+from genmod.bundle.differences import differing, flattened
 from genmod.errors import UsageError
 from genmod.experiments.sweep import Point, base_spec, points, run_point, split_values
 from genmod.model.build import compose

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genmod.testing.check import NotApplicable
+from genmod.testing.case import NotApplicable
 
 
 def trial_of(case, batch=4):

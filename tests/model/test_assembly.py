@@ -19,7 +19,8 @@ from genmod import (
     compose,
 )
 from genmod.interfaces.encoder import Encoder
-from genmod.model.assembly import assemble, blueprint, open_dataset, resolve
+from genmod.model.assembly import assemble, blueprint, open_dataset
+from genmod.model.resolve import resolve
 from genmod.options.schema import options_of
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
@@ -331,6 +332,25 @@ def test_supports_must_agree(extended):
     model = assemble(spec.with_component("prior", "simplex-prior"), GREY, registry=extended)
     assert model.terms(torch.rand(2, 1, 8, 8)).total.isfinite()
     assert model.spec.components["prior"].name == "genmod-test/simplex-prior"
+
+
+def test_a_prior_whose_forward_takes_no_context_is_called_with_one(extended):
+    """As plugins have it that were written when only some priors were given the context."""
+    prior, context = SimplexPrior((3,)), torch.rand(5, 2)
+    assert prior(context).batch_shape == prior().batch_shape == prior(context=context).batch_shape == ()
+
+    class Scaled(SimplexPrior):
+        def forward(self):
+            p = super().forward()
+            return Dirichlet(2 * p.concentration, validate_args=False)
+
+    assert torch.equal(Scaled((3,))(context).concentration, torch.full((3,), 2.0))
+    parts = {"prior": "cauchy-prior", "divergence": "kl-mc", "decoder": "gaussian"}
+    spec = compose(components=parts, condition="label", registry=extended)
+    model = assemble(spec, DataInfo((1, 8, 8), levels=256, classes=("a", "b")), registry=extended)
+    context = model.conditions.chosen("a", 2)
+    assert model.terms(torch.rand(2, 1, 8, 8), context).total.isfinite()
+    assert model.latents(3, model.conditions.chosen("b", 3)).shape == (3, 16)
 
 
 def test_kl_without_a_closed_form_names_the_pair_and_the_way_out(extended):

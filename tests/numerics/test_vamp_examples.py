@@ -8,7 +8,7 @@ import torch
 
 from genmod import Batch, DataInfo, Dataset, TensorSplit, UsageError, build, compose, load, save, train
 from genmod.model.assembly import assemble
-from genmod.training.prepare import prepare
+from genmod.training.prepare import prepare_parts
 from genmod.training.signals import Interrupted
 
 INFO = DataInfo((1, 4, 4), levels=17)
@@ -51,18 +51,18 @@ def go(model, **more):
 @pytest.mark.parametrize("inputs", ["data", "examples"])
 def test_they_are_examples_when_training_begins(inputs):
     model = vamp(inputs)
-    prepare(model, DATA.split("train"), 5, resumed=False)
+    prepare_parts(model, DATA.split("train"), 5, resumed=False)
     chosen = places(model.prior.inputs, 0.021 if inputs == "data" else 0.0)
     assert len(set(chosen)) == 6
     other = vamp(inputs, seed=1)
-    prepare(other, DATA.split("train"), 6, resumed=False)
+    prepare_parts(other, DATA.split("train"), 6, resumed=False)
     assert places(other.prior.inputs, 0.021) != chosen
 
 
 def test_examples_stay_what_they_are_and_others_move():
     for inputs in ("data", "examples"):
         model, start = vamp(inputs), vamp(inputs)
-        prepare(start, DATA.split("train"), 5, resumed=False)
+        prepare_parts(start, DATA.split("train"), 5, resumed=False)
         go(model, lr=0.1)
         same = torch.equal(model.prior.inputs, start.prior.inputs)
         assert same == (inputs == "examples")
@@ -70,7 +70,7 @@ def test_examples_stay_what_they_are_and_others_move():
 
 def test_density_is_the_mean_of_the_posteriors_of_the_examples():
     model = vamp("examples").eval()
-    prepare(model, DATA.split("train"), 5, resumed=False)
+    prepare_parts(model, DATA.split("train"), 5, resumed=False)
     z = torch.randn(7, 3)
     chosen = VALUES[places(model.prior.inputs, 0.0)]
     each = torch.stack([model.encode(x[None]).log_prob(z) for x in chosen])

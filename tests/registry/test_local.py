@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from genmod.errors import FileError, PluginError, UsageError
-from genmod.registry.lookup import MissingPluginError, Registry
+from genmod.registry.errors import MissingPluginError
+from genmod.registry.lookup import Registry
 
 SOURCE = """
 from genmod import Component, hookimpl

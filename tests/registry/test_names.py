@@ -6,7 +6,8 @@ import pytest
 
 from genmod.errors import PluginError, UsageError
 from genmod.registry.component import KINDS
-from genmod.registry.lookup import MissingPluginError, Registry, UnknownComponentError
+from genmod.registry.errors import MissingPluginError, UnknownComponentError
+from genmod.registry.lookup import Registry
 
 
 def third_party(registry, kind):

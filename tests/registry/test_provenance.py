@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from genmod.errors import PluginError
-from genmod.registry.lookup import MissingPluginError, Registry, UnknownComponentError
+from genmod.registry.errors import MissingPluginError, UnknownComponentError
+from genmod.registry.lookup import Registry
 from genmod.registry.migration import find_recorded, migrated
 from genmod.spec import ComponentSpec
 

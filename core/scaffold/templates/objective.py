@@ -5,7 +5,7 @@ from typing import Annotated, final
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, LatentVariableModel, Objective, Schedule, Terms
+from genmod import Doc, GivenModel, Objective, Schedule, Terms
 
 __all__ = ["TemplateObjective"]
 
@@ -27,7 +27,7 @@ class TemplateObjective(Objective):
         super().__init__()
         self.weight = Schedule.parse(weight)
 
-    def forward(self, model: LatentVariableModel, x: Tensor) -> Terms:
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()
         z = q.rsample((1,))
         distortion = -model.decode(z).log_prob(x)[0]

@@ -3,7 +3,7 @@
 from typing import final
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
 from genmod import Prior, bounded_log_scale, diagonal_normal
@@ -24,5 +24,5 @@ class TemplatePrior(Prior):
         self.loc = nn.Parameter(torch.zeros(latent_shape))
         self.log_scale = nn.Parameter(torch.zeros(latent_shape))
 
-    def forward(self) -> Independent:
+    def forward(self, context: Tensor | None = None) -> Independent:
         return diagonal_normal(self.loc, bounded_log_scale(self.log_scale), len(self.latent_shape))

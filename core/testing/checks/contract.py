@@ -9,10 +9,10 @@ import sys
 from genmod.errors import GenmodError
 from genmod.options.schema import REQUIRED, options_of, to_json, validate
 from genmod.registry.component import KINDS
-from genmod.registry.provided import resolve
+from genmod.registry.provided import import_target
 from genmod.spec import MODEL_KINDS
-from genmod.testing.case import Case
-from genmod.testing.check import NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import check_for, expect
 
 __all__: list[str] = []
 
@@ -93,7 +93,7 @@ def check_summary(case: Case) -> None:
 )
 def check_class(case: Case) -> None:
     """The target is a complete class of its kind."""
-    base = resolve(KINDS[case.kind])
+    base = import_target(KINDS[case.kind])
     cls = case.cls  # what is wrong with a target is in the error
     expect(issubclass(cls, base), f"{cls.__name__} is not a subclass of {base.__name__}")
     missing = sorted(getattr(cls, "__abstractmethods__", ()))

@@ -12,8 +12,8 @@ from torch import Tensor
 from genmod.data.dataset import Batch, DataInfo, Dataset, Split, SplitName, default_root
 from genmod.errors import DataError
 from genmod.options.schema import validate
-from genmod.testing.case import Case
-from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.checks.modules import random_state_untouched
 
 __all__: list[str] = []

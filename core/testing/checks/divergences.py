@@ -10,8 +10,8 @@ from torch.distributions import Distribution, kl_divergence
 from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.divergence import Divergence
-from genmod.testing.case import Case, whole
-from genmod.testing.check import NotApplicable, check_for, expect, expect_close
+from genmod.testing.case import Case, NotApplicable, whole
+from genmod.testing.check import check_for, expect, expect_close
 
 __all__: list[str] = []
 

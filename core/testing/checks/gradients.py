@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from genmod.system.random import reseed
-from genmod.testing.case import Case, jostle
-from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable, jostle
+from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.quadrature import grid
 
 __all__: list[str] = []

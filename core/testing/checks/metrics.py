@@ -10,16 +10,16 @@ import torch
 from genmod.data.dataset import Batch, DataInfo, Factor, Split, TensorSplit
 from genmod.defaults import AUTOENCODER, DATASET, RECIPE, SMALL
 from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.metric import Metric
 from genmod.evaluation.row import Row, Undefined
 from genmod.evaluation.runner import measure
 from genmod.evaluation.subject import Subject
-from genmod.interfaces.metric import Metric
 from genmod.model.assembly import assemble
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.random import reseed, seeded
-from genmod.testing.case import Case
-from genmod.testing.check import NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import check_for, expect
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.inputs import examples
 from genmod.testing.reference import DATA, reference_model

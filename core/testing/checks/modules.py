@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from genmod.system.random import reseed
-from genmod.testing.case import BATCH, Case, Trial, whole
-from genmod.testing.check import NotApplicable, check_for, expect, expect_close
+from genmod.testing.case import BATCH, Case, NotApplicable, Trial, whole
+from genmod.testing.check import check_for, expect, expect_close
 
 __all__ = ["random_state_untouched"]
 

@@ -11,8 +11,8 @@ from genmod.interfaces.objective import Terms
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schedule import Clock, Schedule
 from genmod.options.schema import options_of, validate
-from genmod.testing.case import Case
-from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect, expect_close
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import CheckFailed, check_for, expect, expect_close
 from genmod.testing.reference import (
     DATA,
     ReferenceKL,

@@ -6,10 +6,11 @@ import torch
 
 from genmod.defaults import RECIPE
 from genmod.errors import DataError, GenmodError
-from genmod.model.assembly import assemble, blueprint, open_dataset, resolve
+from genmod.model.assembly import assemble, blueprint, open_dataset
+from genmod.model.resolve import resolve
 from genmod.spec import ModelSpec
-from genmod.testing.case import Case
-from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.inputs import examples
 
 __all__: list[str] = []

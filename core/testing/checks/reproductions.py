@@ -8,8 +8,8 @@ from genmod.evaluation.runner import make_metrics
 from genmod.experiments import Reproduction
 from genmod.model.assembly import blueprint, open_dataset
 from genmod.registry.lookup import use_registry
-from genmod.testing.case import Case
-from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import CheckFailed, check_for, expect
 
 __all__: list[str] = []
 

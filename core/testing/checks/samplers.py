@@ -10,8 +10,8 @@ from torch.distributions import Distribution
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Sampler
 from genmod.system.random import reseed, seeded
-from genmod.testing.case import Case, mean_of
-from genmod.testing.check import NotApplicable, check_for, expect, expect_close
+from genmod.testing.case import Case, NotApplicable, mean_of
+from genmod.testing.check import check_for, expect, expect_close
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.fits import COVARIANCE, MEAN, fitted, known_codes, new
 from genmod.testing.inputs import LATENT_SHAPES

@@ -7,8 +7,8 @@ from torch.distributions import Distribution
 
 from genmod.distributions.probing import disagreement
 from genmod.errors import UndefinedError, UsageError
-from genmod.testing.case import BATCH, Case, mean_of
-from genmod.testing.check import CheckFailed, NotApplicable, check_for, expect
+from genmod.testing.case import BATCH, Case, NotApplicable, mean_of
+from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.inputs import examples
 
 __all__: list[str] = []

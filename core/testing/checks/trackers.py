@@ -12,8 +12,8 @@ from typing import Any
 from genmod.defaults import RECIPE
 from genmod.interfaces.tracker import Tracker
 from genmod.options.schema import validate
-from genmod.testing.case import Case
-from genmod.testing.check import NotApplicable, check_for, expect
+from genmod.testing.case import Case, NotApplicable
+from genmod.testing.check import check_for, expect
 
 __all__: list[str] = []
 

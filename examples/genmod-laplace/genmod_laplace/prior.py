@@ -47,6 +47,6 @@ class AsymmetricLaplacePrior(Prior):
         self.support = constraints.independent(constraints.real, len(latent_shape))
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
-    def forward(self) -> Independent:
+    def forward(self, context: Tensor | None = None) -> Independent:
         distribution = AsymmetricLaplace(self.zeros, self.zeros + self.log_scale, self.quantile)
         return Independent(distribution, len(self.latent_shape), validate_args=False)

@@ -60,9 +60,9 @@ def test_the_mean_is_saved_and_not_taken_anew(tmp_path):
         def split(self, name):
             return TensorSplit(Batch(1 - super().split(name).batch.x))
 
-    from genmod.training.prepare import prepare
+    from genmod.training.prepare import prepare_parts
 
-    prepare(again, Others(tmp_path).split("train"), 0, resumed=True)
+    prepare_parts(again, Others(tmp_path).split("train"), 0, resumed=True)
     assert torch.equal(again.decoder.offset, kept)
-    prepare(again, Others(tmp_path).split("train"), 0, resumed=False)
+    prepare_parts(again, Others(tmp_path).split("train"), 0, resumed=False)
     assert not torch.equal(again.decoder.offset, kept)

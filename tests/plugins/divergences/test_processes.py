@@ -42,7 +42,7 @@ given, standard = Given(validate_args=False), diagonal_normal(zeros, zeros, 1)
 parts = {"mmd": MMD(), "sw": SlicedWasserstein(), "dip-i": DipI(kl=0), "dip-ii": DipII(kl=0), "hsic": HSIC(kl=0)}
 for sampling in ("exact", "weighted", "stratified"):
     parts[sampling] = TotalCorrelation(sampling=sampling)
-    parts[sampling].prepare(20)
+    parts[sampling].set_dataset_size(20)
 found = {}
 for name, part in parts.items():
     weight = torch.ones(3, dtype=torch.float64, requires_grad=True)

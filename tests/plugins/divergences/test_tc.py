@@ -29,11 +29,11 @@ def test_against_the_exact_aggregate_posterior(posterior, prior):
     q, p = posterior(batch=500), prior()
     z = q.sample((1,))
     part = TotalCorrelation()
-    part.prepare(500)
+    part.set_dataset_size(500)
     for found, expected in zip(part.terms(q, p, z), exact_terms(q, z[0]), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
     part = TotalCorrelation(alpha=0.5, beta=4.0, gamma=2.0)
-    part.prepare(500)
+    part.set_dataset_size(500)
     information, correlation, dimensions = exact_terms(q, z[0])
     expected = 0.5 * information + 4 * correlation + 2 * dimensions
     np.testing.assert_allclose(part(q, p, z), expected, rtol=1e-9)
@@ -46,7 +46,7 @@ def test_equal_weights_give_the_kl(sampling, size, posterior, prior):
     q, p = posterior(batch=6), prior()
     z = q.sample((3,))
     part = TotalCorrelation(alpha=2.0, beta=2.0, gamma=2.0, sampling=sampling)
-    part.prepare(size)
+    part.set_dataset_size(size)
     torch.testing.assert_close(part(q, p, z), 2 * (q.log_prob(z) - p.log_prob(z)).mean(0))
 
 
@@ -85,7 +85,7 @@ def test_weight_enters_the_joint_density_once(posterior, prior):
     z = q.sample((1,))
     for sampling, off in (("exact", 0.0), ("weighted", np.log(4))):
         part = TotalCorrelation(sampling=sampling)
-        part.prepare(4)
+        part.set_dataset_size(4)
         information, correlation, _ = part.terms(q, p, z)
         np.testing.assert_allclose(information, off, atol=1e-12)
         np.testing.assert_allclose(correlation, 3 * off, atol=1e-12)
@@ -97,7 +97,7 @@ def test_small_batches_are_near_the_truth_on_average(posterior, prior):
     q, p = posterior(batch=500, latents=2), prior(latents=2)
     z = q.sample((1,))
     part = TotalCorrelation()
-    part.prepare(500)
+    part.set_dataset_size(500)
     exact = torch.stack(part.terms(q, p, z)).mean(1)
     found = []
     for _ in range(200):
@@ -111,7 +111,7 @@ def test_small_batches_are_near_the_truth_on_average(posterior, prior):
 def test_gradient_is_that_of_differences(sampling, posterior, prior):
     p, noise = prior(), torch.randn(2, 4, 3, dtype=torch.float64)
     part = TotalCorrelation(sampling=sampling)
-    part.prepare(20)
+    part.set_dataset_size(20)
     base = posterior().base_dist
 
     def value(loc, log_scale):
@@ -123,7 +123,7 @@ def test_gradient_is_that_of_differences(sampling, posterior, prior):
 
 def test_size_of_the_dataset_is_saved(posterior, prior):
     part, other = TotalCorrelation(), TotalCorrelation()
-    part.prepare(1234)
+    part.set_dataset_size(1234)
     other.load_state_dict(part.state_dict())
     assert other.dataset_size.item() == 1234
 
@@ -132,7 +132,7 @@ def test_size_of_the_dataset_is_saved(posterior, prior):
 def test_batch_of_one_example(sampling, posterior, prior):
     part = TotalCorrelation(sampling=sampling)
     for size in (0, 100):
-        part.prepare(size)
+        part.set_dataset_size(size)
         q = posterior(batch=1)
         assert part(q, prior(), q.sample((2,))).isfinite().all()
 

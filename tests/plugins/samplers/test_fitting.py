@@ -147,6 +147,15 @@ def test_latents_that_are_not_real_numbers(parts):
     assert "prior" in raised.value.hint
 
 
+def test_a_prior_that_could_depend_on_conditions_is_no_obstacle_where_there_are_none():
+    model = genmod.build(encoder="mlp", latent=2, prior="mixture", divergence="kl-mc")
+    genmod.fit_sampler(model, sampler="gaussian")
+    assert model.latents(4).shape == (4, 2)
+    given = genmod.build(encoder="mlp", latent=2, prior="mixture", divergence="kl-mc", condition="label")
+    with pytest.raises(UsageError, match="latents depend on the conditions"):
+        genmod.fit_sampler(given, sampler="gaussian")
+
+
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("sampler", QUICK, ids=name_of)
 def test_it_comes_back_from_disk(autoencoder, sampler, double, tmp_path):

@@ -47,7 +47,7 @@ def test_missing_values_and_conditions_against_scipy():
     for i in range(60):
         context = functional.one_hot(labels[i : i + 1], 3).double()
         with torch.no_grad():
-            prior = model.prior_given(context).base_dist
+            prior = model.prior(context).base_dist
             both = [model.network(torch.cat([z[None], context], 1))[0] for z in torch.eye(3, 2).double()]
             scale = model.decode(torch.zeros(1, 2).double(), context).likelihood.base_dist.stddev[0]
         weight = torch.stack([both[0] - both[2], both[1] - both[2]], 1)

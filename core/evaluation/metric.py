@@ -2,11 +2,10 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-if TYPE_CHECKING:
-    from genmod.evaluation.row import Row, Undefined
-    from genmod.evaluation.subject import Subject
+from genmod.evaluation.row import Row, Undefined
+from genmod.evaluation.subject import Subject
 
 __all__ = ["Metric"]
 
@@ -27,7 +26,7 @@ class Metric(ABC):
     """The option that ``--metric 'NAME[VALUE]'`` sets, where there is one."""
 
     @abstractmethod
-    def measure(self, subject: "Subject") -> "Iterator[Row | Undefined]":
+    def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         """The numbers of a model on its data.
 
         Raises:

@@ -1,0 +1,33 @@
+"""What is set about models and their runs, by path, and in what they differ."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from genmod.bundle.directory import ModelDirectory
+from genmod.spec import ModelSpec
+
+__all__ = ["differing", "flattened"]
+
+
+def differing(specs: Sequence[ModelSpec]) -> list[str]:
+    """The paths in which specifications differ, and so what tells them apart."""
+    flat = [dict(_flatten(spec)) for spec in specs]
+    paths = list(dict.fromkeys(path for each in flat for path in each))
+    return [path for path in paths if len({repr(each.get(path)) for each in flat}) > 1]
+
+
+def flattened(directory: Path | ModelDirectory) -> dict[str, Any]:
+    """Everything that is set about the model and the run of a directory, by path."""
+    place = ModelDirectory.of(directory)
+    flat = dict(_flatten(place.read_spec()[0]))
+    settings = place.read_record().get("settings", {})
+    return flat | {f"train.{name}": value for name, value in settings.items()}
+
+
+def _flatten(spec: ModelSpec) -> Iterator[tuple[str, Any]]:
+    yield "latent", list(spec.latent) if len(spec.latent) > 1 else spec.latent[0]
+    for kind, part in spec.components.items():
+        yield kind, part.name
+        for name, value in part.options.items():
+            yield f"{kind}.{name}", value

@@ -1,0 +1,51 @@
+"""A conditional model with its context."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from genmod.interfaces.given import GivenModel
+
+__all__ = ["Given", "log_weights"]
+
+
+class Given:
+    """A conditional model that was given its context; objectives, metrics and figures use it as they do a model.
+
+    Args:
+        model: the model.
+        context: the conditions, ``(B, size)``; draws of any shape ``(*samples, B, *latent_shape)`` can be decoded.
+    """
+
+    def __init__(self, model: GivenModel, context: Tensor) -> None:
+        self._model, self._context = model, context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
+        return self._model.encode(x, self._context if context is None else context)
+
+    def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
+        return self._model.decode(z, self._context if context is None else context)
+
+    def prior(self, context: Tensor | None = None) -> Distribution:
+        return self._model.prior(self._context if context is None else context)
+
+    def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
+        return log_weights(self, x, samples)
+
+
+def log_weights(model: GivenModel, x: Tensor, samples: int) -> Tensor:
+    """``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``.
+
+    ``x (B, *data.shape) → (samples, B)``, nats.
+
+    Raises:
+        UndefinedError: a part of the model has no density.
+    """
+    model.require_densities("log-weights")
+    q = model.encode(x)
+    z = q.rsample((samples,))
+    return model.decode(z).log_prob(x) + model.prior().log_prob(z) - q.log_prob(z)
