@@ -2,5 +2,6 @@
 
 from genmod.options.schedule import Schedule
 from genmod.options.schema import Activation, Doc, Text, validate
+from genmod.options.text import parse_call
 
-__all__ = ["Activation", "Doc", "Schedule", "Text", "validate"]
+__all__ = ["Activation", "Doc", "Schedule", "Text", "parse_call", "validate"]

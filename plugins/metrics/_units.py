@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod import Subject, UndefinedError
-from genmod.distributions.kl import by_variable, known_kl, parts_of
-from genmod.distributions.support import Space
+from genmod.distributions import Space, by_variable, known_kl, parts_of
 
 __all__ = ["Rates", "rates_by_unit"]
 

@@ -8,7 +8,7 @@ from annotated_types import Gt
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
-from genmod.distributions.support import Unit
+from genmod.distributions import Unit
 from genmod.plugins.metrics._resampling import resamples
 
 __all__ = ["ActiveUnits", "Spread", "spread_of_means"]

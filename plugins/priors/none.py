@@ -2,8 +2,7 @@
 
 from typing import NoReturn, final
 
-from genmod.errors import UndefinedError
-from genmod.interfaces.prior import Prior
+from genmod import Prior, UndefinedError
 
 __all__ = ["NoPrior"]
 

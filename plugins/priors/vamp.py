@@ -9,12 +9,10 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 from torch.distributions.constraints import Constraint
 
-from genmod.errors import UndefinedError, UsageError
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior, UndefinedError, UsageError
 
 if TYPE_CHECKING:
-    from genmod.model.latent_variable import LatentVariableModel
+    from genmod import LatentVariableModel
 
 __all__ = ["DistributionMixture", "VampPrior"]
 
