@@ -58,7 +58,7 @@ def fit_sampler(
     from genmod.bundle.directory import read_spec
     from genmod.bundle.sampler import check_no_sampler, has_sampler
 
-    spec, _ = read_spec(directory)
+    spec, info = read_spec(directory)
     question = f"{directory} has a sampler already. Replace it?"
     overwrite = overwrite or (not json and has_sampler(directory) and console.agreed(question))
     check_no_sampler(directory, overwrite=overwrite)
@@ -70,7 +70,9 @@ def fit_sampler(
     from genmod.model.fit_sampler import fit_sampler as fit
 
     dataset = open_dataset(
-        spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}), data_root
+        spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}),
+        data_root,
+        info=info,
     )
     model = open_model(directory, device)
     with StepProgress() as progress:

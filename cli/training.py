@@ -36,12 +36,11 @@ class Data:
         from genmod.bundle.directory import read_spec
         from genmod.model.assembly import open_dataset
 
-        spec, _ = read_spec(directory)
+        spec, info = read_spec(directory)
         if self.name is not None:
             spec = spec.with_component("dataset", self.name)
-        return open_dataset(
-            spec.with_options({f"dataset.{key}": value for key, value in self.options.items()}), self.root
-        )
+        options = {f"dataset.{key}": value for key, value in self.options.items()}
+        return open_dataset(spec.with_options(options), self.root, info=info)
 
 
 def settings_of(settings: Sequence[str]) -> dict[str, dict[str, Any]]:

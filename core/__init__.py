@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from genmod.model.assembly import assemble, open_dataset
     from genmod.model.build import build, compose
     from genmod.model.fit_sampler import fit_sampler
-    from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
+    from genmod.model.generative import GenerativeModel
+    from genmod.model.latent_variable import LatentVariableModel
     from genmod.options.schedule import Schedule
     from genmod.options.schema import Activation, Doc
     from genmod.spec import ComponentSpec, ModelSpec
@@ -115,7 +116,8 @@ _public_name, __dir__ = names_on_demand(
         "model.assembly": "assemble open_dataset",
         "model.build": "build compose",
         "model.fit_sampler": "fit_sampler",
-        "model.latent_variable": "GenerativeModel LatentVariableModel",
+        "model.generative": "GenerativeModel",
+        "model.latent_variable": "LatentVariableModel",
         "options.schedule": "Schedule",
         "options.schema": "Activation Doc",
         "spec": "ComponentSpec ModelSpec",

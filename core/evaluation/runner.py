@@ -18,6 +18,7 @@ from genmod.options.schema import Text, validate
 from genmod.options.text import split_texts
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
+from genmod.system.failures import named_failures
 
 __all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics"]
 
@@ -52,6 +53,7 @@ def evaluate(
 
     Raises:
         UsageError: an unknown name or wrong options.
+        DataError: data that do not suit the model.
         PluginError: a plugin is missing or broken.
 
     Example:
@@ -61,13 +63,15 @@ def evaluate(
         ['elbo', 'rate', 'distortion', 'bits_per_dim']
     """
     names = [metrics] if isinstance(metrics, str | Mapping) else list(metrics)
+    data = model.suited(data)
     if isinstance(data, Dataset):
         subject = Subject(
             model, data.split(split), train=partial(data.split, "train"), seed=seed, on_progress=on_progress
         )
     else:
         subject = Subject(model, data, seed=seed, on_progress=on_progress)
-    return measure(make_metrics(names), subject)
+    with named_failures():
+        return measure(make_metrics(names), subject)
 
 
 def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from genmod.model.assembly import open_dataset
     from genmod.model.build import build, compose
     from genmod.model.fit_sampler import fit_sampler
-    from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
+    from genmod.model.generative import GenerativeModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = [
     "GenerativeModel",
@@ -22,7 +23,8 @@ __all__ = [
 __getattr__, __dir__ = names_on_demand(
     __name__,
     {
-        "latent_variable": "GenerativeModel LatentVariableModel",
+        "generative": "GenerativeModel",
+        "latent_variable": "LatentVariableModel",
         "assembly": "open_dataset",
         "build": "build compose",
         "fit_sampler": "fit_sampler",

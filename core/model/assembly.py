@@ -11,6 +11,7 @@ from torch.distributions.constraints import Constraint
 
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
+from genmod.data.suited import suited
 from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECIPE, RECONSTRUCTION
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.probing import same_support
@@ -61,11 +62,20 @@ def _resolved(provided: Provided, options: Mapping[str, Any]) -> ComponentSpec:
     return ComponentSpec(name, options, provided.distribution, provided.version, component.revision)
 
 
-def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None = None) -> Dataset:
+def open_dataset(
+    spec: ModelSpec, root: Any = None, *, info: DataInfo | None = None, registry: Registry | None = None
+) -> Dataset:
     """The dataset that a specification names.
+
+    Args:
+        spec: names and options.
+        root: folder with data files.
+        info: what a model was built for; the data are then brought to that, see :func:`genmod.data.suited.suited`.
+        registry: where names are looked up; the current one by default.
 
     Raises:
         UsageError: an unknown name or wrong options.
+        DataError: the data do not suit the model.
     """
     registry = registry or current_registry()
     part = spec.components["dataset"]
@@ -73,7 +83,10 @@ def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None
     cls = provided.load()
     values = validate_many({"dataset": (cls, migrated(provided, part))})["dataset"]
     dataset: Dataset = cls(default_root(root), **values)
-    return dataset
+    if info is None:
+        return dataset
+    dataset.known = info
+    return suited(dataset, info, spec.condition)
 
 
 def assemble(

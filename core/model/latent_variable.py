@@ -1,7 +1,7 @@
-"""Models: what the trainer, the evaluator and the command line work on."""
+"""The latent-variable model, composed of named components."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 import torch
@@ -23,70 +23,16 @@ from genmod.interfaces.objective import Objective, Terms
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.interfaces.sampler import Source, WithSampler
-from genmod.options.schedule import Schedule
+from genmod.model.generative import GenerativeModel
 from genmod.spec import ModelSpec
+from genmod.system.failures import named_failures
+from genmod.system.memory import in_pieces
 from genmod.system.random import seeded
 
 __all__ = ["GenerativeModel", "LatentVariableModel"]
 
-
-class GenerativeModel(nn.Module, ABC):
-    """Anything that can be trained on data and asked for more of them.
-
-    Args:
-        spec: the names and options that it was assembled from.
-        data: shape and range of the data.
-    """
-
-    def __init__(self, spec: ModelSpec, data: DataInfo) -> None:
-        super().__init__()
-        self.spec = spec
-        self.data = data
-        self.autocast_dtype: torch.dtype | None = None
-
-    @abstractmethod
-    def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
-        """Loss and named terms of stored examples, ``x (B, *data.shape)``, given what :meth:`context` makes of them."""
-
-    def context(self, batch: Batch) -> Tensor | None:
-        """What the model is told of examples beside their values, ``(B, size)``; nothing unless it is conditional."""
-        return None
-
-    @abstractmethod
-    def sample(
-        self, n: int, *, seed: int | None = None, noise: bool = False, condition: str | None = None
-    ) -> Tensor:
-        """``n`` new examples, ``(n, *data.shape)`` float.
-
-        Args:
-            n: how many.
-            seed: draws the same ones again; None draws from the global random state.
-            noise: draw from the likelihood too, rather than show its mean.
-            condition: what a conditional model is told, ``7`` or ``shape=square,scale=2``; all values in turn
-                where it is not said.
-        """
-
-    def groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Parameters by group; each group is moved by its own optimizer."""
-        return {"model": self.parameters()}
-
-    def schedules(self) -> Iterator[tuple[str, Schedule]]:
-        """Every schedule among the options of its parts, by dotted path such as ``objective.beta``."""
-        for path, part in self.named_modules():
-            for name, value in vars(part).items():
-                if isinstance(value, Schedule):
-                    yield f"{path}.{name}", value
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The precision of the parameters, which data are brought to."""
-        floats = (p.dtype for p in self.parameters() if p.is_floating_point())
-        return next(floats, torch.get_default_dtype())
+_AT_ONCE = 2**27
+"""Parameters of likelihoods that are drawn from at a time."""
 
 
 class LatentVariableModel(WithSampler, GenerativeModel):
@@ -189,7 +135,10 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             values = marked(values, self._stand_in)
         if self.conditions is not None:
             values = joined(values, self._told(context, values.shape[:1]))
-        return self.posterior(self._through(self.encoder, values))  # type: ignore[no-any-return]
+        features = self._through(self.encoder, values)
+        # That of a model in half precision takes what is; no other has weights of less than the features.
+        own = next((p.dtype for p in self.posterior.parameters()), features.dtype)
+        return self.posterior(features.to(own))  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         """``p(x|z)`` of latents ``z (*batch, *latent_shape)``.
@@ -242,11 +191,15 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             UsageError: the model is not conditional, or not on that.
         """
         if seed is not None:
-            with seeded(seed):
+            with seeded(seed), named_failures():
                 return self.sample(n, noise=noise, condition=condition, source=source)
         context = self.asked(condition, n)
-        pictures = self.decode(self.latents(n, context, source), context)
-        return pictures.sample() if noise else pictures.mean
+        z = self.latents(n, context, source)
+        most = max(1, _AT_ONCE // math.prod(self.decoder.parameter_shape)) if n else 1
+        told = [None] * -(-n // most) if context is None else context.split(most)
+        pictures = (self.decode(part, each) for part, each in zip(z.split(most), told, strict=False))
+        made = [each.sample() if noise else each.mean for each in pictures]
+        return torch.cat(made) if len(made) != 1 else made[0]
 
     def asked(self, condition: str | None, n: int) -> Tensor | None:
         """The context of ``n`` examples that are asked for, ``(n, size)``; nothing of a model that is not conditional.
@@ -344,8 +297,8 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         """What a network makes of ``x``, in single precision at least."""
         # Only networks may run in low precision: densities and divergences lose whole nats there.
         if self.autocast_dtype is None:
-            found: Tensor = network(x)
+            found = in_pieces(network, x)
         else:
             with torch.autocast(self.device.type, self.autocast_dtype):
-                found = network(x)
+                found = in_pieces(network, x)
         return found.float() if found.dtype.itemsize < 4 else found

@@ -97,6 +97,7 @@ def look_at(
     place = ModelDirectory(directory)
     _, data = place.read_spec()
     model = load(directory, device=str(pick_device(device)))
+    dataset = model.suited(dataset)
     examples = dataset.split(split)
     if len(examples) == 0:
         raise DataError(f"the {split} split has no examples")
@@ -127,7 +128,7 @@ def look_at(
 
     def codes() -> Scatter:
         latents, batch = painter.codes()
-        return scatter(latents, batch, data)
+        return scatter(latents, batch, dataset.info)
 
     def told(what: str, place: int) -> None:
         if on_progress is not None:

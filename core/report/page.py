@@ -9,7 +9,7 @@ from typing import Any
 
 from genmod.bundle.directory import flattened, read_spec
 from genmod.data.dataset import Dataset, SplitName
-from genmod.errors import DataError, UsageError
+from genmod.errors import UsageError
 from genmod.evaluation.runner import MetricName, make_metrics
 from genmod.experiments.compare import Difference, differences
 from genmod.model.assembly import open_dataset
@@ -80,16 +80,7 @@ def report(
 
 
 def _open(place: Path, spec: ModelSpec, settings: Mapping[str, Any], root: Path | None) -> Dataset:
-    dataset = open_dataset(spec.with_options(settings), root)
-    _, data = read_spec(place)
-    if (dataset.info.shape, dataset.info.levels) != (data.shape, data.levels):
-        raise DataError(
-            f"the model in {place} was built for examples of shape {data.shape}, these data have {dataset.info.shape}"
-            if dataset.info.shape != data.shape
-            else f"the model in {place} was built for {data.levels} levels, these data have {dataset.info.levels}",
-            hint="choose data of the same kind: -s dataset.OPTION=VALUE",
-        )
-    return dataset
+    return open_dataset(spec.with_options(settings), root, info=read_spec(place)[1])
 
 
 def render(pages: Sequence[ModelPage], places: Sequence[Path], *, split: str, seed: int) -> str:

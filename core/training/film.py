@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError
-from genmod.model.latent_variable import GenerativeModel
+from genmod.model.generative import GenerativeModel
 from genmod.system.parallel import local
 
 if TYPE_CHECKING:

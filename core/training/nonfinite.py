@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod.errors import GenmodError
-from genmod.model.latent_variable import GenerativeModel
+from genmod.model.generative import GenerativeModel
 from genmod.training.sharding import local_part
 
 __all__ = ["NonFiniteError", "all_finite", "first_non_finite", "non_finite"]

@@ -9,7 +9,7 @@ from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError
 from genmod.model.assembly import assemble
-from genmod.model.latent_variable import GenerativeModel
+from genmod.model.generative import GenerativeModel
 from genmod.nn.weights import weights_follow
 from genmod.options.schedule import Clock
 from genmod.system.random import reseed, seed_for, seeded
@@ -71,7 +71,7 @@ def replay(directory: Path, data: Dataset) -> str:
         raise FileError(f"what was kept in {place.stopped_step} is damaged: {error} is missing") from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
-    batch = data.split("train").__getitems__(indices)
+    batch = model.suited(data).split("train").__getitems__(indices)
     x, context = batch.x, model.context(batch)
     with seeded(0):
         if settings.augment:

@@ -10,7 +10,8 @@ from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import save, start_over
 from genmod.data.dataset import Dataset
 from genmod.errors import FileError, UsageError
-from genmod.model.latent_variable import GenerativeModel
+from genmod.model.generative import GenerativeModel
+from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.distributed import Team
@@ -76,12 +77,8 @@ def train(
     if data is None:
         from genmod.model.assembly import open_dataset
 
-        data = open_dataset(model.spec, root)
-    if data.info.shape != model.data.shape:
-        raise UsageError(
-            f"the model was built for examples of shape {model.data.shape}, these data have {data.info.shape}",
-            hint="build a model for these data: genmod build --data NAME",
-        )
+        data = open_dataset(model.spec, root, info=model.data)
+    data = model.suited(data)
     place = Path(directory) if directory is not None else None
     found = None
     chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
@@ -96,7 +93,7 @@ def train(
             found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
-        with seeded(seed_for(chosen.seed, "run")):
+        with seeded(seed_for(chosen.seed, "run")), named_failures():
             run = Run(model, data, chosen, place, found, tell, stop)
             if overwrite and place is not None:
                 _start_over(model, place, team, tell)

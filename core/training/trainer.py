@@ -14,7 +14,7 @@ from torch import Tensor
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.interfaces.objective import Objective, Terms
-from genmod.model.latent_variable import GenerativeModel
+from genmod.model.generative import GenerativeModel
 from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device

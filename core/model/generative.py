@@ -1,0 +1,82 @@
+"""Anything that can be trained on data and asked for more of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from genmod.data.dataset import Batch, DataInfo
+from genmod.data.suited import Data, suited
+from genmod.interfaces.objective import Terms
+from genmod.options.schedule import Schedule
+from genmod.spec import ModelSpec
+
+__all__ = ["GenerativeModel"]
+
+
+class GenerativeModel(nn.Module, ABC):
+    """What the trainer, the evaluator and the command line work on.
+
+    Args:
+        spec: the names and options that it was assembled from.
+        data: shape and range of the data.
+    """
+
+    def __init__(self, spec: ModelSpec, data: DataInfo) -> None:
+        super().__init__()
+        self.spec = spec
+        self.data = data
+        self.autocast_dtype: torch.dtype | None = None
+
+    @abstractmethod
+    def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
+        """Loss and named terms of stored examples, ``x (B, *data.shape)``, given what :meth:`context` makes of them."""
+
+    def context(self, batch: Batch) -> Tensor | None:
+        """What the model is told of examples beside their values, ``(B, size)``; nothing unless it is conditional."""
+        return None
+
+    @abstractmethod
+    def sample(
+        self, n: int, *, seed: int | None = None, noise: bool = False, condition: str | None = None
+    ) -> Tensor:
+        """``n`` new examples, ``(n, *data.shape)`` float.
+
+        Args:
+            n: how many.
+            seed: draws the same ones again; None draws from the global random state.
+            noise: draw from the likelihood too, rather than show its mean.
+            condition: what a conditional model is told, ``7`` or ``shape=square,scale=2``; all values in turn
+                where it is not said.
+        """
+
+    def groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
+        """Parameters by group; each group is moved by its own optimizer."""
+        return {"model": self.parameters()}
+
+    def schedules(self) -> Iterator[tuple[str, Schedule]]:
+        """Every schedule among the options of its parts, by dotted path such as ``objective.beta``."""
+        for path, part in self.named_modules():
+            for name, value in vars(part).items():
+                if isinstance(value, Schedule):
+                    yield f"{path}.{name}", value
+
+    def suited(self, data: Data) -> Data:
+        """A dataset or a split in this model's terms, by :func:`genmod.data.suited.suited`.
+
+        Raises:
+            DataError: it is of another kind than the model was built for.
+        """
+        return suited(data, self.data, self.spec.condition)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of the parameters, which data are brought to."""
+        floats = (p.dtype for p in self.parameters() if p.is_floating_point())
+        return next(floats, torch.get_default_dtype())
