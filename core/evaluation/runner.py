@@ -18,6 +18,7 @@ from genmod.options.schema import Text, validate
 from genmod.options.text import split_texts
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
+from genmod.system.failures import named_failures
 
 __all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics", "subject_of"]
 
@@ -52,6 +53,7 @@ def evaluate(
 
     Raises:
         UsageError: an unknown name or wrong options.
+        DataError: data that do not suit the model.
         PluginError: a plugin is missing or broken.
 
     Example:
@@ -73,7 +75,12 @@ def subject_of(
     seed: int = 0,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Subject:
-    """What is measured, of the arguments of :func:`evaluate`."""
+    """What is measured, of the arguments of :func:`evaluate`.
+
+    Raises:
+        DataError: data that do not suit the model.
+    """
+    data = model.suited(data)
     if not isinstance(data, Dataset):
         return Subject(model, data, seed=seed, on_progress=on_progress)
     train = partial(data.split, "train")
@@ -94,7 +101,7 @@ def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
     try:
         for label, metric in metrics.items():
             try:
-                with torch.no_grad():
+                with torch.no_grad(), named_failures():
                     for found in metric.measure(subject):
                         if isinstance(found, Undefined):
                             undefined[found.name] = found.reason

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from genmod.data.dataset import Batch
+from genmod.data.dataset import Batch, DataInfo
 from genmod.figures.curves import COLOURS, Curve, draw
 from genmod.figures.draw import COLOURS as GROUP_COLOURS
 from genmod.figures.draw import INK, LINE, QUIET, bare, groups_of, scatter
@@ -64,11 +64,12 @@ def curves_chart(found: Sequence[Curve], runs: Sequence[str]) -> Chart:
     return Chart(_svg(figure, f"curves over steps: {ends}", "curves"), note)
 
 
-def codes_chart(model: LatentVariableModel, latents: Tensor, batch: Batch, key: str) -> Chart:
+def codes_chart(model: LatentVariableModel, data: DataInfo, latents: Tensor, batch: Batch, key: str) -> Chart:
     """Codes on a plane, coloured by class or by the first factor.
 
     Args:
         model: says what space they lie in.
+        data: names the classes and factors of the examples.
         latents: ``(N, *latent_shape)``.
         batch: the examples.
         key: names the drawing among those of the page.
@@ -77,7 +78,7 @@ def codes_chart(model: LatentVariableModel, latents: Tensor, batch: Batch, key: 
         UndefinedError: a code is not finite.
     """
     plane = on_plane([latents], space=model.space.kind)
-    groups = groups_of(batch, model.data)
+    groups = groups_of(batch, data)
     size = latents[0].numel()
     how = f", {plane.method}," if plane.method else ""
     note = (

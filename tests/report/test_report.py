@@ -287,7 +287,7 @@ def test_two_numbers_are_drawn_as_they_are():
     model = assemble(spec, DataInfo((1, 2, 2), classes=("a", "<b>$x")))
     latents = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     batch = Batch(torch.zeros(3, 1, 2, 2), labels=torch.tensor([0, 1, 1]))
-    drawn = codes_chart(model, latents, batch, "m")
+    drawn = codes_chart(model, model.data, latents, batch, "m")
     group = drawn.svg.partition("PathCollection")[2] or drawn.svg
     marks = re.findall(r'<use [^>]*x="([\d.]+)" y="([\d.]+)" style="fill: var\((--c\d)\)', group)
     places = {(float(x), float(y)): colour for x, y, colour in marks[:3]}
