@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from genmod.bundle.model import load, save
     from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit
     from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
-    from genmod.errors import DataError, FileError, GenmodError, PluginError, UndefinedError, UsageError
+    from genmod.errors import (
+        DataError,
+        DataWarning,
+        FileError,
+        GenmodError,
+        PluginError,
+        UndefinedError,
+        UsageError,
+    )
     from genmod.evaluation import (
         Evaluation,
         Metric,
@@ -53,6 +61,7 @@ __all__ = [
     "ComponentSpec",
     "DataError",
     "DataInfo",
+    "DataWarning",
     "Dataset",
     "Decoder",
     "Divergence",
@@ -110,7 +119,7 @@ _public_name, __dir__ = names_on_demand(
         "bundle.model": "load save",
         "data.dataset": "Batch DataInfo Dataset Factor Split SplitName TensorSplit",
         "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
-        "errors": "DataError FileError GenmodError PluginError UndefinedError UsageError",
+        "errors": "DataError DataWarning FileError GenmodError PluginError UndefinedError UsageError",
         "evaluation": "Evaluation Metric Row Subject Undefined bits_per_dim evaluate mean_row",
         "interfaces.decoder": "Decoder",
         "interfaces.divergence": "Divergence",

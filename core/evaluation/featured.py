@@ -17,6 +17,7 @@ from genmod.interfaces.features import Features
 from genmod.interfaces.sampler import Source
 from genmod.options.schema import Doc, Text, validate
 from genmod.options.text import parse_call
+from genmod.registry.lookup import current_registry
 from genmod.registry.provided import Provided
 from genmod.system.memory import in_pieces
 from genmod.system.random import seed_for, seeded

@@ -13,8 +13,7 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, SplitName, TensorSplit
-from genmod.errors import DataWarning
+from genmod import Batch, DataError, DataInfo, Dataset, DataWarning, Doc, Factor, SplitName, TensorSplit
 from genmod.plugins.datasets._array_files import (
     arranged,
     array_names,
