@@ -27,7 +27,7 @@ from genmod.testing.inputs import (
     LATENT_SHAPES,
     PARAMETER_SHAPES,
     examples,
-    points_in,
+    points_or_draws,
 )
 from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
 
@@ -164,11 +164,11 @@ class Case:
             case "posterior":
                 inputs = (noise(*wiring[0]),)
                 if part.has_density:
-                    inputs += (_points(part.support, part(inputs[0]), (batch,), fixed),)
+                    inputs += (points_or_draws(part.support, part(inputs[0]), (batch,), fixed),)
             case "prior":
                 if not part.has_density:
                     raise NotApplicable("it declares has_density = False")
-                inputs = (_points(part.support, part(), (batch,), fixed),)
+                inputs = (points_or_draws(part.support, part(), (batch,), fixed),)
             case "decoder":
                 inputs = (noise(*part.parameter_shape), part.observe(examples(wiring[0], batch, fixed)))
             case "divergence":
@@ -342,13 +342,3 @@ def jostle(part: Any) -> None:
     for parameter in part.parameters() if isinstance(part, nn.Module) else ():
         if parameter.is_floating_point() and not parameter.is_meta:
             parameter.add_(0.1 * torch.randn_like(parameter))
-
-
-def _points(
-    support: Any, distribution: Distribution, batch: tuple[int, ...], fixed: torch.Generator
-) -> Tensor:
-    shape = (*batch, *distribution.event_shape)
-    points = points_in(support, shape, fixed)
-    if points is None:
-        points = distribution.sample(batch if not distribution.batch_shape else ())
-    return points

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import transform_to
+from torch.distributions import Distribution, transform_to
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import DataInfo
@@ -20,6 +20,7 @@ __all__ = [
     "PARAMETER_SHAPES",
     "examples",
     "points_in",
+    "points_or_draws",
     "tiny_infos",
     "variants",
 ]
@@ -121,3 +122,14 @@ def variants(cls: Any, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _closed(form: Form) -> tuple[Any, ...]:
     return form.choices if form.kind == "choice" else (False, True) if form.kind == "bool" else ()
+
+
+def points_or_draws(
+    support: Constraint | None,
+    distribution: Distribution,
+    batch: tuple[int, ...],
+    generator: torch.Generator,
+) -> Tensor:
+    """Points of a support, ``(*batch, *event_shape)``; draws where torch knows no way to it from real numbers."""
+    points = points_in(support, (*batch, *distribution.event_shape), generator)
+    return distribution.sample(batch if not distribution.batch_shape else ()) if points is None else points
