@@ -49,6 +49,17 @@ def test_all_kinds_together_make_a_model(installed):
     assert report.ok, report.failed
 
 
+def test_imports_of_older_packages_still_work(installed, tmp_path):
+    registry = installed("made-before", ["features"])
+    file = tmp_path / "genmod-made-before" / "genmod_made_before" / "features.py"
+    text = file.read_text()
+    assert text.count("from genmod import DataInfo, Features\n") == 1
+    file.write_text(
+        text.replace("import DataInfo, Features\n", "import DataInfo\nfrom genmod.features import Features\n")
+    )
+    assert registry.find("features", "made-before").load().__name__ == "MadeBeforeFeatures"
+
+
 def test_readme_has_the_two_commands():
     readme = plugin_files("thing", ["decoder"])["README.md"]
     commands = [line.removeprefix("$ ") for line in readme.splitlines() if line.startswith("$ ")]
