@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, constraints
 from torch.distributions.constraints import Constraint
 
-from genmod.data.dataset import DataInfo
-from genmod.distributions.normal import bounded_log_scale
+from genmod import DataInfo, bounded_log_scale
 from genmod.plugins.decoders._levels import Levels
 from genmod.plugins.decoders.discretized_logistic import DiscretizedLogistic
 

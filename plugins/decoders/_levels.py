@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
-from genmod.data.dataset import DataInfo
+from genmod import DataInfo
 
 __all__ = ["LevelDistribution", "Levels"]
 

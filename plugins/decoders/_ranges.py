@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from genmod.data.dataset import DataInfo
-from genmod.errors import UsageError
+from genmod import DataInfo, UsageError
 
 __all__ = [
     "cells_of_unit_interval",

@@ -7,8 +7,7 @@ import torch
 from annotated_types import Gt
 from torch import Tensor, nn
 
-from genmod.distributions.normal import bounded_log_scale
-from genmod.options.schema import Doc
+from genmod import Doc, bounded_log_scale
 
 __all__ = ["LogScale", "Scale"]
 

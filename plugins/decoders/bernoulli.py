@@ -6,10 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.errors import UsageError
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, UsageError
 from genmod.plugins.decoders._binary_values import BinaryValues
 
 __all__ = ["BernoulliDecoder"]

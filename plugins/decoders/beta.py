@@ -6,10 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Beta, Independent, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.distributions.normal import bounded_log_scale
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, bounded_log_scale
 from genmod.plugins.decoders._ranges import (
     cells_of_unit_interval,
     require_dequantizable,

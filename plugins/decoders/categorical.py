@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical, Independent, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.interfaces.decoder import Decoder
+from genmod import DataInfo, Decoder
 from genmod.plugins.decoders._levels import LevelDistribution, Levels
 from genmod.plugins.decoders._ranges import require_levels
 

@@ -10,11 +10,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 from torch.distributions.constraints import Constraint
 
-from genmod.data.dataset import DataInfo
-from genmod.errors import DataError, UsageError
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
-from genmod.registry.lookup import current_registry
+from genmod import DataError, DataInfo, Decoder, Doc, UsageError
+from genmod.registry import current_registry
 
 __all__ = ["Columns", "ColumnsDecoder"]
 

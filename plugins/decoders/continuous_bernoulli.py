@@ -7,9 +7,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints, register_kl
 
-from genmod.data.dataset import DataInfo
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc
 from genmod.plugins.decoders._ranges import (
     cells_of_unit_interval,
     require_dequantizable,

@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.distributions import Independent, constraints
 from torch.nn.functional import logsigmoid
 
-from genmod.data.dataset import DataInfo
-from genmod.interfaces.decoder import Decoder
+from genmod import DataInfo, Decoder
 from genmod.plugins.decoders._levels import LevelDistribution, Levels
 from genmod.plugins.decoders._ranges import require_levels
 from genmod.plugins.decoders._scales import LogScale, Scale

@@ -7,11 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, Independent, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.distributions.normal import bounded_log_scale
-from genmod.errors import UsageError
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, UsageError, bounded_log_scale
 from genmod.plugins.decoders._coupled_logistics import COLOURS, CoupledLogisticMixture
 from genmod.plugins.decoders._levels import LevelDistribution, Levels
 from genmod.plugins.decoders._ranges import require_levels

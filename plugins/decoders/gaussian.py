@@ -8,12 +8,9 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, LogScaleNormal, bounded_log_scale, diagonal_normal
 from genmod.plugins.decoders._ranges import require_dequantizable
-from genmod.system.parallel import batch_mean
+from genmod.system import batch_mean
 
 __all__ = ["GaussianDecoder"]
 

@@ -6,9 +6,7 @@ from typing import Annotated, final
 from torch import Tensor
 from torch.distributions import Independent, Laplace, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc
 from genmod.plugins.decoders._ranges import require_dequantizable
 from genmod.plugins.decoders._scales import LogScale, Scale
 

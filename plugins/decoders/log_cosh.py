@@ -8,9 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import softplus
 
-from genmod.data.dataset import DataInfo
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc
 
 __all__ = ["LogCosh", "LogCoshDecoder"]
 

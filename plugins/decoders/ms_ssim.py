@@ -9,10 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 from torch.nn.functional import avg_pool2d, conv2d
 
-from genmod.data.dataset import DataInfo
-from genmod.errors import UsageError
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, UsageError
 
 __all__ = ["MsSsim", "MsSsimDecoder", "ms_ssim"]
 

@@ -7,10 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import softplus
 
-from genmod.data.dataset import DataInfo
-from genmod.distributions.normal import bounded_log_scale
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, bounded_log_scale
 from genmod.plugins.decoders._ranges import require_counts
 from genmod.plugins.decoders.poisson import bounded_log_rate
 

@@ -10,10 +10,7 @@ from annotated_types import Ge, Gt, MinLen
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.errors import UsageError
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, UsageError
 from genmod.plugins.encoders._backbone import Backbone, intermediate, load_weights, torchvision_model
 
 __all__ = ["Perceptual", "PerceptualDecoder"]

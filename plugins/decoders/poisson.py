@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.distributions.normal import bounded_log_scale
-from genmod.interfaces.decoder import Decoder
+from genmod import DataInfo, Decoder, bounded_log_scale
 from genmod.plugins.decoders._ranges import require_counts
 
 __all__ = ["LogRatePoisson", "PoissonDecoder", "bounded_log_rate"]

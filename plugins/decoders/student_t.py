@@ -8,10 +8,7 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
-from genmod.data.dataset import DataInfo
-from genmod.distributions.normal import bounded_log_scale
-from genmod.interfaces.decoder import Decoder
-from genmod.options.schema import Doc
+from genmod import DataInfo, Decoder, Doc, bounded_log_scale
 from genmod.plugins.decoders._ranges import require_dequantizable
 from genmod.plugins.decoders._scales import LogScale, Scale
 

@@ -12,9 +12,8 @@ from torch.distributions import (
     Normal,
 )
 
+from genmod import LogScaleNormal, UndefinedError
 from genmod.distributions import name_of
-from genmod.distributions.normal import LogScaleNormal
-from genmod.errors import UndefinedError
 
 __all__ = ["Moments", "both_normal", "normal_moments"]
 
@@ -45,7 +44,7 @@ def normal_moments(distribution: Distribution) -> Moments | None:
 
     Example:
         >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> normal_moments(diagonal_normal(torch.zeros(3, 2), torch.ones(3, 2), 1)).scale.shape
         torch.Size([3, 2])
     """

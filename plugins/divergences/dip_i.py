@@ -6,12 +6,9 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
+from genmod import Divergence, Doc, Schedule, UndefinedError
 from genmod.distributions import known_kl, name_of
-from genmod.errors import UndefinedError
-from genmod.interfaces.divergence import Divergence
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
-from genmod.system.parallel import batch_mean
+from genmod.system import batch_mean
 
 __all__ = ["DipI", "covariance_of_means", "penalty", "require_moments"]
 
@@ -35,7 +32,7 @@ class DipI(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> p = diagonal_normal(torch.zeros(2), torch.zeros(2), 1)
         >>> q = diagonal_normal(torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), torch.zeros(2, 2), 1)
         >>> DipI(off_diagonal=1, diagonal=1, kl=0)(q, p, q.sample((1,)))

@@ -6,14 +6,11 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from genmod import Divergence, Doc, Schedule, UndefinedError
 from genmod.distributions import known_kl, name_of
-from genmod.errors import UndefinedError
-from genmod.interfaces.divergence import Divergence
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
 from genmod.plugins.divergences.dip_i import covariance_of_means, penalty, require_moments
 from genmod.plugins.posteriors.delta import Delta
-from genmod.system.parallel import batch_mean
+from genmod.system import batch_mean
 
 __all__ = ["DipII"]
 
@@ -37,7 +34,7 @@ class DipII(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> p = diagonal_normal(torch.zeros(2), torch.zeros(2), 1)
         >>> q = diagonal_normal(torch.zeros(3, 2), torch.zeros(3, 2), 1)
         >>> DipII()(q, p, q.sample((1,)))

@@ -7,11 +7,9 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.distributions import Distribution
 
+from genmod import Divergence, Doc, Schedule
 from genmod.distributions import known_kl
-from genmod.interfaces.divergence import Divergence
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
-from genmod.system.parallel import gather_batch
+from genmod.system import gather_batch
 
 __all__ = ["HSIC"]
 
@@ -35,7 +33,7 @@ class HSIC(Divergence):
         Information Constraints on Auto-Encoding Variational Bayes (Lopez et al., 2018), arXiv:1805.08672
 
     Example:
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(4, 2), torch.zeros(4, 2), 1)
         >>> HSIC()(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((5,))).shape
         torch.Size([4])

@@ -6,10 +6,8 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from genmod import Divergence, Doc, UndefinedError
 from genmod.distributions import by_variable, name_of
-from genmod.errors import UndefinedError
-from genmod.interfaces.divergence import Divergence
-from genmod.options.schema import Doc
 from genmod.plugins.divergences.reverse_kl import reverse_kl
 
 __all__ = ["Jeffreys"]
@@ -31,7 +29,7 @@ class Jeffreys(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> Jeffreys()(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
         tensor([2., 2., 2.])

@@ -5,9 +5,8 @@ from typing import final
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
+from genmod import Divergence, UndefinedError
 from genmod.distributions import by_part, by_variable, name_of
-from genmod.errors import UndefinedError
-from genmod.interfaces.divergence import Divergence
 
 __all__ = ["KL"]
 
@@ -28,7 +27,7 @@ class KL(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> p = diagonal_normal(torch.zeros(2), torch.zeros(2), 1)
         >>> KL()(q, p, torch.zeros(1, 3, 2))

@@ -14,11 +14,8 @@ from torch.distributions import (
     Normal,
 )
 
-from genmod.distributions import by_part, by_variable, name_of
-from genmod.distributions.gradients import through_draws
-from genmod.errors import UndefinedError
-from genmod.interfaces.divergence import Divergence
-from genmod.options.schema import Doc
+from genmod import Divergence, Doc, UndefinedError
+from genmod.distributions import by_part, by_variable, name_of, through_draws
 
 __all__ = ["MonteCarloKL"]
 
@@ -45,7 +42,7 @@ class MonteCarloKL(Divergence):
         UndefinedError: antithetic draws of a posterior that is not symmetric.
 
     Example:
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> MonteCarloKL()(q, q, q.sample((1,)))
         tensor([0., 0., 0.])

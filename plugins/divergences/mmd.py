@@ -7,11 +7,10 @@ from annotated_types import Ge, Gt, MinLen
 from torch import Tensor
 from torch.distributions import Distribution
 
+from genmod import Divergence, Doc, Schedule
 from genmod.distributions import known_kl
-from genmod.interfaces.divergence import Divergence, check_draws, draws_of
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
-from genmod.system.parallel import gather_batch
+from genmod.interfaces.divergence import check_draws, draws_of
+from genmod.system import gather_batch
 
 __all__ = ["MMD"]
 
@@ -39,7 +38,7 @@ class MMD(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q, p = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1), diagonal_normal(torch.zeros(2), torch.zeros(2), 1)
         >>> MMD(kernel="rbf")(q, p, q.sample((5,))).shape
         torch.Size([3])

@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.interfaces.divergence import Divergence
+from genmod import Divergence
 
 __all__ = ["NoDivergence"]
 
@@ -22,7 +22,7 @@ class NoDivergence(Divergence):
 
     Example:
         >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> NoDivergence()(q, q, q.mean[None])
         tensor([0., 0., 0.])

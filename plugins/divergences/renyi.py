@@ -7,8 +7,7 @@ from annotated_types import Gt, Le
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.interfaces.divergence import Divergence
-from genmod.options.schema import Doc
+from genmod import Divergence, Doc
 from genmod.plugins.divergences._normals import Moments, both_normal
 
 __all__ = ["Renyi"]
@@ -31,7 +30,7 @@ class Renyi(Divergence):
         UndefinedError: posterior and prior are not both normal.
 
     Example:
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> Renyi(alpha=0.5)(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
         tensor([0.5000, 0.5000, 0.5000])

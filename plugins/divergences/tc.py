@@ -7,12 +7,9 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from genmod import Divergence, Doc, Schedule, UndefinedError
 from genmod.distributions import name_of
-from genmod.errors import UndefinedError
-from genmod.interfaces.divergence import Divergence
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
-from genmod.system.parallel import gather_batch
+from genmod.system import gather_batch
 
 __all__ = ["TotalCorrelation", "log_sampling_weights"]
 
@@ -47,7 +44,7 @@ class TotalCorrelation(Divergence):
         UndefinedError: the latents of posterior or prior are not independent of each other.
 
     Example:
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> TotalCorrelation()(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((5,))).shape
         torch.Size([3])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.interfaces.divergence import Divergence
+from genmod import Divergence
 from genmod.plugins.divergences._normals import Moments, both_normal
 
 __all__ = ["Wasserstein2"]
@@ -28,7 +28,7 @@ class Wasserstein2(Divergence):
         UndefinedError: posterior and prior are not both normal.
 
     Example:
-        >>> from genmod.distributions.normal import diagonal_normal
+        >>> from genmod import diagonal_normal
         >>> q = diagonal_normal(torch.ones(3, 2), torch.zeros(3, 2), 1)
         >>> Wasserstein2()(q, diagonal_normal(torch.zeros(2), torch.zeros(2), 1), q.sample((1,)))
         tensor([2., 2., 2.])

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 from torch.nn.functional import softplus
 
-from genmod.distributions.gradients import with_gradient_of
+from genmod.distributions import with_gradient_of
 
 __all__ = ["Bit", "RelaxedBit"]
 

@@ -10,12 +10,11 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence, register_kl
 from torch.distributions.constraints import Constraint
 
+from genmod import UsageError
 from genmod.distributions import register_kl_by_part
-from genmod.errors import UsageError
-from genmod.options import parse_call
-from genmod.options.schema import Text, validate
+from genmod.options import Text, parse_call, validate
 from genmod.plugins.posteriors._transported import Drawn
-from genmod.registry.lookup import current_registry
+from genmod.registry import current_registry
 
 __all__ = ["Beside", "Product", "make_parts"]
 

@@ -9,8 +9,8 @@ from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
 from torch.nn.functional import one_hot
 
+from genmod import UsageError
 from genmod.distributions import register_kl_by_variable
-from genmod.errors import UsageError
 
 __all__ = ["OneHot", "RelaxedOneHot", "require_classes", "stacked"]
 

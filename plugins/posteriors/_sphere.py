@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.errors import UsageError
+from genmod import UsageError
 
 __all__ = ["around", "log_area", "require_vector", "unit_sphere"]
 

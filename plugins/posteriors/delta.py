@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 
-from genmod.errors import UndefinedError
-from genmod.interfaces.posterior import Posterior
+from genmod import Posterior, UndefinedError
 
 __all__ = ["Delta", "DeltaPosterior"]
 

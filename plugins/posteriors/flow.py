@@ -9,10 +9,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from genmod.distributions.normal import bounded_log_scale, diagonal_normal
-from genmod.errors import UsageError
-from genmod.interfaces.posterior import Posterior
-from genmod.options.schema import Doc
+from genmod import Doc, Posterior, UsageError, bounded_log_scale, diagonal_normal
 from genmod.plugins.posteriors._maps import Affine, Householder, Planar, Radial
 from genmod.plugins.posteriors._neural_maps import NeuralKind, NeuralMaps
 from genmod.plugins.posteriors._transported import Map, Transported

@@ -6,8 +6,7 @@ from typing import final
 from torch import Tensor, nn
 from torch.distributions import Independent, Laplace, constraints
 
-from genmod.distributions.normal import bounded_log_scale
-from genmod.interfaces.posterior import Posterior
+from genmod import Posterior, bounded_log_scale
 
 __all__ = ["LaplacePosterior"]
 

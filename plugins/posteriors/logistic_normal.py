@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, kl_divergence, register_kl
 from torch.distributions.constraints import Constraint
 
-from genmod.distributions.normal import bounded_log_scale, diagonal_normal
-from genmod.interfaces.posterior import Posterior
+from genmod import Posterior, bounded_log_scale, diagonal_normal
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["LogisticNormal", "LogisticNormalPosterior", "contrasts"]

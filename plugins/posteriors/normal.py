@@ -6,8 +6,7 @@ from typing import final
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
-from genmod.distributions.normal import bounded_log_scale, diagonal_normal
-from genmod.interfaces.posterior import Posterior
+from genmod import Posterior, bounded_log_scale, diagonal_normal
 
 __all__ = ["NormalPosterior"]
 

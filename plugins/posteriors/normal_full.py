@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
 
-from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
-from genmod.interfaces.posterior import Posterior
+from genmod import LogScaleNormal, Posterior, bounded_log_scale, diagonal_normal
 
 __all__ = ["CorrelatedNormal", "NormalFullPosterior"]
 

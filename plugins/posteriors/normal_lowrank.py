@@ -8,9 +8,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
 
-from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
-from genmod.interfaces.posterior import Posterior
-from genmod.options.schema import Doc
+from genmod import Doc, LogScaleNormal, Posterior, bounded_log_scale, diagonal_normal
 
 __all__ = ["LowRankNormal", "NormalLowRankPosterior"]
 

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Dirichlet, Distribution, constraints
 from torch.nn.functional import normalize
 
-from genmod.distributions.normal import bounded_log_scale
-from genmod.interfaces.posterior import Posterior
+from genmod import Posterior, bounded_log_scale
 from genmod.plugins.posteriors._sphere import around, log_area, require_vector, unit_sphere
 
 __all__ = ["PowerSpherical", "PowerSphericalPosterior"]

@@ -6,8 +6,7 @@ from typing import Annotated, final
 from annotated_types import MinLen
 from torch import Tensor, nn
 
-from genmod.interfaces.posterior import Posterior
-from genmod.options.schema import Doc
+from genmod import Doc, Posterior
 from genmod.plugins.posteriors._side_by_side import Beside, Product, make_parts
 
 __all__ = ["ProductPosterior"]

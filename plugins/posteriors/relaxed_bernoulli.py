@@ -7,9 +7,7 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
-from genmod.interfaces.posterior import Posterior
-from genmod.options.schedule import Schedule
-from genmod.options.schema import Doc
+from genmod import Doc, Posterior, Schedule
 from genmod.plugins.posteriors._bits import Bit, RelaxedBit
 
 __all__ = ["RelaxedBernoulliPosterior"]

@@ -8,9 +8,7 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod.distributions.normal import bounded_log_scale, diagonal_normal
-from genmod.interfaces.posterior import Posterior
-from genmod.options.schema import Doc
+from genmod import Doc, Posterior, bounded_log_scale, diagonal_normal
 from genmod.plugins.posteriors._ball import PoincareBall, distance_and_log, exp_from, log_stretch
 from genmod.plugins.posteriors._sphere import require_vector
 

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, constraints
 from torch.nn import functional
 
-from genmod.errors import UsageError
-from genmod.interfaces.prior import Prior
-from genmod.nn.layers import activation as activation_of
-from genmod.options.schema import Activation, Doc
+from genmod import Activation, Doc, Prior, UsageError
+from genmod.nn import activation as activation_of
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["AutoregressivePrior", "Chain"]

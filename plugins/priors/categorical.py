@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.interfaces.prior import Prior
+from genmod import Prior
 from genmod.plugins.posteriors._simplex import OneHot, require_classes, stacked
 
 __all__ = ["CategoricalPrior"]

@@ -8,11 +8,8 @@ from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
-from genmod.distributions.normal import bounded_log_scale, diagonal_normal
-from genmod.errors import UndefinedError, UsageError
-from genmod.interfaces.prior import Prior
-from genmod.nn.layers import mlp
-from genmod.options.schema import Activation, Doc
+from genmod import Activation, Doc, Prior, UndefinedError, UsageError, bounded_log_scale, diagonal_normal
+from genmod.nn import mlp
 
 __all__ = ["ConditionalPrior"]
 

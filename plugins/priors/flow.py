@@ -9,9 +9,7 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.distributions.normal import diagonal_normal
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior, diagonal_normal
 from genmod.plugins.posteriors._neural_maps import NeuralMaps
 from genmod.plugins.posteriors._transported import Transported
 

@@ -7,8 +7,7 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import Gamma, Independent, constraints
 
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior
 
 __all__ = ["GammaPrior"]
 

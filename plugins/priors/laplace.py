@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Laplace, constraints
 
-from genmod.interfaces.prior import Prior
+from genmod import Prior
 
 __all__ = ["LaplacePrior"]
 

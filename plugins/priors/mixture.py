@@ -7,9 +7,7 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, constraints
 
-from genmod.distributions.normal import bounded_log_scale, diagonal_normal
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior, bounded_log_scale, diagonal_normal
 
 __all__ = ["MixturePrior"]
 

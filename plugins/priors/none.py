@@ -4,8 +4,7 @@ from typing import NoReturn, final
 
 from torch import Tensor
 
-from genmod.errors import UndefinedError
-from genmod.interfaces.prior import Prior
+from genmod import Prior, UndefinedError
 
 __all__ = ["NoPrior"]
 

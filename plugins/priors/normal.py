@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, constraints
 
-from genmod.distributions.normal import standard_normal
-from genmod.interfaces.prior import Prior
+from genmod import Prior
+from genmod.distributions import standard_normal
 
 __all__ = ["NormalPrior"]
 

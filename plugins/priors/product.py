@@ -6,9 +6,7 @@ from typing import Annotated, Any, final
 from annotated_types import MinLen
 from torch import Tensor, nn
 
-from genmod.errors import UsageError
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior, UsageError
 from genmod.plugins.posteriors._side_by_side import Beside, Product, make_parts
 
 __all__ = ["ProductPrior"]

@@ -8,8 +8,7 @@ from annotated_types import Gt, Lt
 from torch import Tensor
 from torch.distributions import Independent, constraints
 
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior
 from genmod.plugins.posteriors._bits import RelaxedBit
 
 __all__ = ["RelaxedBernoulliPrior"]

@@ -7,8 +7,7 @@ from annotated_types import Gt
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior
 from genmod.plugins.posteriors._simplex import RelaxedOneHot, require_classes, stacked
 
 __all__ = ["RelaxedCategoricalPrior"]

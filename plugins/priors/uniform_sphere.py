@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, register_kl
 from torch.nn.functional import normalize
 
-from genmod.interfaces.prior import Prior
+from genmod import Prior
 from genmod.plugins.posteriors._sphere import log_area, require_vector, unit_sphere
 from genmod.plugins.posteriors.power_spherical import PowerSpherical
 from genmod.plugins.posteriors.vmf import VonMisesFisher

@@ -9,10 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution
 from torch.distributions.constraints import Constraint
 
-from genmod import GivenModel
-from genmod.errors import UndefinedError, UsageError
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, GivenModel, Prior, UndefinedError, UsageError
 
 __all__ = ["DistributionMixture", "VampPrior"]
 

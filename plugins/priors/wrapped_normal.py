@@ -7,8 +7,7 @@ import torch
 from annotated_types import Gt
 from torch import Tensor
 
-from genmod.interfaces.prior import Prior
-from genmod.options.schema import Doc
+from genmod import Doc, Prior
 from genmod.plugins.posteriors._ball import PoincareBall
 from genmod.plugins.posteriors._sphere import require_vector
 from genmod.plugins.posteriors.wrapped_normal import WrappedNormal
