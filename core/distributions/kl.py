@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
+from genmod.defaults import NORMAL_LATENTS
 from genmod.errors import UndefinedError
 
 __all__ = [
@@ -83,7 +84,7 @@ def variables_of(q: Distribution, p: Distribution) -> Pair:
         raise UndefinedError(
             f"the latents of {name_of(q)} and {name_of(p)} are not known to be independent of each other, so that a"
             " divergence between these does not fall apart into single latents",
-            hint="choose --posterior normal --prior normal; in a plugin that has these types, say how they fall apart,"
+            hint=f"choose {NORMAL_LATENTS}; in a plugin that has these types, say how they fall apart,"
             f" beside register_kl: @register_kl_by_variable({types})",
         )
     pair: Pair = found(q, p)

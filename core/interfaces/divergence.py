@@ -3,14 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod.defaults import ESTIMATED_KL, NORMAL_LATENTS, USUAL
+from genmod.defaults import NORMAL_LATENTS, USUAL
 from genmod.errors import UndefinedError
 
-__all__ = ["Divergence", "check_draws", "draws_of"]
+__all__ = ["Divergence"]
 
 
 class Divergence(nn.Module, ABC):
@@ -84,33 +83,3 @@ class Divergence(nn.Module, ABC):
         Latents of one kind are one part.
         """
         return self(q, p, z)[:, None]  # type: ignore[no-any-return]
-
-
-def draws_of(p: Distribution, z: Tensor) -> Tensor:
-    """As many draws of a prior as there are of a posterior, ``z (K, B, *latent_shape)``, with their gradient.
-
-    Example:
-        >>> import torch
-        >>> from genmod.distributions.normal import diagonal_normal
-        >>> draws_of(diagonal_normal(torch.zeros(2), torch.zeros(2), 1), torch.zeros(5, 3, 2)).shape
-        torch.Size([5, 3, 2])
-    """
-    shape = z.shape[:1] if p.batch_shape else z.shape[:2]
-    return p.rsample(shape) if p.has_rsample else p.sample(shape)
-
-
-def check_draws(q: Distribution, p: Distribution) -> None:
-    """Refuse a divergence that sees a prior by its draws alone, where the prior is learned and they have no gradient.
-
-    Draws nothing: it is asked before there are values.
-
-    Raises:
-        UndefinedError: the prior would never learn; the hint says which divergence teaches it.
-    """
-    if p.has_rsample:
-        return
-    if p.log_prob(torch.empty(1, *q.batch_shape, *q.event_shape)).requires_grad:
-        raise UndefinedError(
-            f"the prior, a {type(p).__name__}, is learned, but its draws cannot be differentiated",
-            hint=f"choose a divergence that uses its density ({ESTIMATED_KL}), or a prior that is not learned",
-        )

@@ -9,7 +9,7 @@ from torch.distributions import Distribution
 
 from genmod import Divergence, Doc, Schedule
 from genmod.distributions import known_kl
-from genmod.interfaces.divergence import check_draws, draws_of
+from genmod.plugins.divergences._draws import check_draws, draws_of
 from genmod.system import gather_batch
 
 __all__ = ["SlicedWasserstein"]

@@ -127,7 +127,8 @@ def private_imports(root):
     """What components import that is neither public nor of their own package, by file."""
     rooms, found = public_rooms(root), {}
     for path in sorted(path for folder in COMPONENTS for path in (root / folder).rglob("*.py")):
-        for node in ast.walk(tree_of(path)):
+        examples = re.findall(r">>> (from genmod.*)", path.read_text(encoding="utf-8"))
+        for node in [*ast.walk(tree_of(path)), *ast.parse("\n".join(examples)).body]:
             if isinstance(node, ast.Import):
                 names = [a.name for a in node.names if within(a.name, ["genmod"]) and a.name not in rooms]
             elif isinstance(node, ast.ImportFrom) and within(node.module or "", ["genmod"]):
@@ -140,12 +141,18 @@ def private_imports(root):
     return {path: names for path, names in found.items() if names}
 
 
+def test_components_import_public_rooms_alone():
+    assert len(public_rooms(ROOT)) <= 8
+    assert private_imports(ROOT) == {}
+
+
 def test_a_component_that_imports_more_is_found(tmp_path):
     shutil.copytree(ROOT / "core", tmp_path / "core", ignore=shutil.ignore_patterns("__pycache__"))
     planted = {
         "plugins/encoders/deep.py": "from genmod.nn.layers import mlp",
         "plugins/encoders/late.py": "def f():\n    from genmod.nn import _ACTIVATIONS",
         "plugins/encoders/whole.py": "import genmod.model.assembly",
+        "plugins/encoders/shown.py": 'def f():\n    """\n    >>> from genmod.model.build import build\n    """',
         "core/scaffold/templates/encoder.py": "from genmod.plugins.encoders.mlp import MlpEncoder",
         "examples/genmod-laplace/prior.py": "from genmod.interfaces.prior import Prior",
     }
