@@ -8,13 +8,14 @@ import errno
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from genmod.cli import console
-from genmod.errors import GenmodError
+from genmod.errors import DataWarning, GenmodError
 
 if TYPE_CHECKING:
     from genmod.registry.discovery import Found
@@ -40,6 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str]) -> int:
     console.configure(console.Settings(debug=os.environ.get("GENMOD_DEBUG", "0") not in ("", "0")))
+    others = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, DataWarning):
+            console.warning(str(message))
+        else:
+            others(message, category, *where)
+
+    warnings.showwarning = show  # type: ignore[assignment]
     try:
         from genmod.cli.app import run
 
@@ -67,6 +77,9 @@ def _report(error: Any) -> int:
         else:
             console.error(what)
         return int(getattr(error, "exit_code", 130))
+    from genmod.system.failures import named
+
+    error = named(error) or error
     if isinstance(error, GenmodError):
         console.error(error.message, error.hint)
         return error.exit_code

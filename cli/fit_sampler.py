@@ -59,7 +59,7 @@ def fit_sampler(
     from genmod.bundle.sampler import check_no_sampler, has_sampler
 
     there = ModelDirectory(directory)
-    spec = there.with_dataset()
+    spec, info = there.with_dataset(), there.read_spec()[1]
     question = f"{directory} has a sampler already. Replace it?"
     overwrite = overwrite or (not json and has_sampler(directory) and console.agreed(question))
     check_no_sampler(directory, overwrite=overwrite)
@@ -71,7 +71,9 @@ def fit_sampler(
     from genmod.model.fit_sampler import fit_sampler as fit
 
     dataset = open_dataset(
-        spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}), data_root
+        spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}),
+        data_root,
+        info=info,
     )
     model = open_model(there, device)
     with StepProgress() as progress:

@@ -9,7 +9,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import model_directories, option_names
-from genmod.errors import DataError, FileError, UsageError
+from genmod.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
@@ -166,18 +166,7 @@ def open_data(model: "LatentVariableModel", values: Mapping[str, Any], root: Pat
     """
     from genmod.model.assembly import open_dataset
 
-    dataset = open_dataset(model.spec.with_options(values), root)
-    if (dataset.info.shape, dataset.info.levels) != (model.data.shape, model.data.levels):
-        raise DataError(
-            f"the model was built for examples of shape {model.data.shape} and {_levels(model.data.levels)}; "
-            f"these data have shape {dataset.info.shape} and {_levels(dataset.info.levels)}",
-            hint="choose data of the same kind, or build a model for these",
-        )
-    return dataset
-
-
-def _levels(levels: int | None) -> str:
-    return "continuous values" if levels is None else f"{levels} levels"
+    return open_dataset(model.spec.with_options(values), root, info=model.data)
 
 
 def write(picture: "Picture", out: Path | None, directory: Path, name: str, *, seed: int) -> None:

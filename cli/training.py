@@ -37,13 +37,12 @@ class Data:
         from genmod.model.assembly import open_dataset
 
         if self.name is None and not self.options:
-            return open_dataset(place.with_dataset(), self.root)
-        spec, _ = place.read_spec()
+            return open_dataset(place.with_dataset(), self.root, info=place.read_spec()[1])
+        spec, info = place.read_spec()
         if self.name is not None:
             spec = spec.with_component("dataset", self.name)
-        return open_dataset(
-            spec.with_options({f"dataset.{key}": value for key, value in self.options.items()}), self.root
-        )
+        options = {f"dataset.{key}": value for key, value in self.options.items()}
+        return open_dataset(spec.with_options(options), self.root, info=info)
 
 
 def settings_of(settings: Sequence[str]) -> dict[str, dict[str, Any]]:

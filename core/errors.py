@@ -7,7 +7,15 @@ allowed, its ``hint`` what to type next. The command line prints both without a 
 
 from typing import Any
 
-__all__ = ["DataError", "FileError", "GenmodError", "PluginError", "UndefinedError", "UsageError"]
+__all__ = [
+    "DataError",
+    "DataWarning",
+    "FileError",
+    "GenmodError",
+    "PluginError",
+    "UndefinedError",
+    "UsageError",
+]
 
 
 class GenmodError(Exception):
@@ -51,6 +59,10 @@ class UndefinedError(UsageError):
 
 class DataError(UsageError):
     """Data that is missing, unreadable, or does not have the shape or range that was declared."""
+
+
+class DataWarning(UserWarning):
+    """Data that are read in a way which may not be what is wanted."""
 
 
 class FileError(UsageError):

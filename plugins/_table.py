@@ -12,6 +12,7 @@ def table(
     *rows: tuple[str, str, str],
     aliases: Mapping[str, str] = {},
     requires: Mapping[str, str] = {},
+    revisions: Mapping[str, int] = {},
 ) -> tuple[Component, ...]:
     """The components of one folder: that of ``gated-mlp`` is in ``gated_mlp.py``.
 
@@ -20,6 +21,7 @@ def table(
         rows: name, class and summary of each.
         aliases: another name for some.
         requires: a distribution that some need.
+        revisions: of the options of some that have changed their meaning.
 
     Example:
         >>> table("encoder", ("gated-mlp", "GatedMlpEncoder", "gated linear layers"))[0].target
@@ -34,6 +36,7 @@ def table(
             summary,
             aliases=(aliases[name],) if name in aliases else (),
             requires=(requires[name],) if name in requires else (),
+            revision=revisions.get(name, 1),
         )
         for name, cls, summary in rows
     )

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from genmod.bundle.directory import ModelDirectory
 from genmod.errors import UndefinedError
 from genmod.system.files import remove_own, staged_directory, write_json
-from genmod.system.tensors import checksum, is_double, read_tensors, write_tensors
+from genmod.system.tensors import checksum, precision_of, read_tensors, write_tensors
 
 if TYPE_CHECKING:
+    from genmod.interfaces.model import GenerativeModel
     from genmod.interfaces.sampler import Sampler
-    from genmod.model.latent_variable import GenerativeModel, LatentVariableModel
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["load", "save", "start_over"]
 
@@ -135,8 +136,7 @@ def load(
     path = place.weights(weights)
     if weights == "last" and not path.exists():
         path = place.weights("best")
-    if is_double(path):
-        model = model.double()
+    model = model.to(precision_of(path))
     tensors = read_tensors(path, model.state_dict())
     model.load_state_dict(tensors)
     if has_sampler(place.path):

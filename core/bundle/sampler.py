@@ -13,7 +13,7 @@ from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded, migrated
 from genmod.system.files import own_path, parse_json, read_text, remove_own, write_json
 from genmod.system.random import seeded
-from genmod.system.tensors import checksum, is_double, read_tensors, write_tensors
+from genmod.system.tensors import checksum, precision_of, read_tensors, write_tensors
 
 __all__ = ["check_no_sampler", "has_sampler", "read_origin", "read_sampler", "save_sampler", "write_sampler"]
 
@@ -169,8 +169,7 @@ def read_sampler(
             made.reserve(origin.count)
     except (MemoryError, RuntimeError) as error:
         raise FileError(f"{path} is damaged: {error}", hint=_fit_line(directory, name)) from None
-    if is_double(path):
-        made = made.double()
+    made = made.to(precision_of(path))
     try:
         tensors = read_tensors(path, made.state_dict())
         if checksum(tensors) != state:

@@ -64,10 +64,12 @@ class DataInfo:
         counts: whether values are whole numbers from 0 on, stored as they are.
         classes: names of the classes where examples are labelled.
         factors: ground-truth factors where they are known.
+        shift: what was subtracted from each column of a standardised table; empty where nothing was.
+        scale: what each column was divided by then.
 
     Raises:
-        DataError: an empty shape, ``low`` not below ``high``, fewer than two levels, levels without bounds, or
-            counts that have levels or do not begin at 0.
+        DataError: an empty shape, ``low`` not below ``high``, fewer than two levels, levels without bounds,
+            counts that have levels or do not begin at 0, or statistics that are not one for each column.
 
     Example:
         >>> info = DataInfo((1, 8, 8), levels=17)
@@ -85,6 +87,8 @@ class DataInfo:
     factors: tuple[Factor, ...] = ()
     counts: bool = False
     missing: bool = False
+    shift: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1 or self.size > _MAX_SIZE:
@@ -101,6 +105,15 @@ class DataInfo:
             raise DataError(
                 f"counts from {self.low:g} with levels={self.levels}; they begin at 0 and have no levels"
             )
+        if self.scale or self.shift:
+            columns = {len(self.shift), len(self.scale)}
+            if len(self.shape) != 1 or columns != {self.shape[0]}:
+                raise DataError(
+                    f"{len(self.shift)} shifts and {len(self.scale)} scales of examples of shape {self.shape}; "
+                    "a table has one of each for each column"
+                )
+            if not all(map(math.isfinite, (*self.shift, *self.scale))) or min(self.scale) <= 0:
+                raise DataError("shifts and scales must be finite, and scales above 0")
 
     @property
     def size(self) -> int:
@@ -135,6 +148,23 @@ class DataInfo:
         values = stored.to(dtype or torch.get_default_dtype()) / (self.levels - 1)
         return values if (self.low, self.high) == (0, 1) else self.low + values * (self.high - self.low)
 
+    def original(self, values: Tensor) -> Tensor:
+        """Values in the units that the data had before they were standardised: ``shift + scale · values``.
+
+        In double precision, which large numbers that differ little need; other data are given back as they are.
+
+        Args:
+            values: of any shape whose last dimensions are :attr:`shape`.
+
+        Example:
+            >>> DataInfo((2,), -math.inf, math.inf, shift=(1.7e9, 0.0), scale=(30.0, 1.0)).original(torch.ones(1, 2))
+            tensor([[1.7000e+09, 1.0000e+00]], dtype=torch.float64)
+        """
+        if not self.scale:
+            return values
+        shift, scale = (torch.tensor(each, dtype=torch.float64) for each in (self.shift, self.scale))
+        return shift + scale * values.detach().cpu().double()
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, with infinities as the texts "-inf" and "inf", which JSON lacks."""
         plain = asdict(self)
@@ -163,6 +193,8 @@ class DataInfo:
                 ),
                 counts=bool(plain.get("counts", False)),
                 missing=bool(plain.get("missing", False)),
+                shift=tuple(map(float, plain.get("shift", ()))),
+                scale=tuple(map(float, plain.get("scale", ()))),
             )
         except DataError as error:
             raise DataError(f"the description of the data is damaged: {error.message}") from error
@@ -175,7 +207,7 @@ class Batch:
     """Examples as they are stored, first dimension ``B`` throughout.
 
     Args:
-        x: the examples, ``(B, *shape)``, ``uint8`` or float.
+        x: the examples, ``(B, *shape)``, whole numbers or floats.
         labels: class numbers, ``(B,)`` ``int64``, or None.
         factors: values of the ground-truth factors, ``(B, number of factors)`` ``int64``, or None.
     """
@@ -208,6 +240,9 @@ class Batch:
 class Split(ABC):
     """A part of a dataset that can be fetched batch by batch."""
 
+    info: DataInfo | None = None
+    """What its examples are, which gives their classes and factors names; None where only the dataset knows."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -231,6 +266,7 @@ class TensorSplit(Split):
     """
 
     batch: Batch
+    info: DataInfo | None = None
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -255,6 +291,9 @@ class Dataset(ABC):
     Raises:
         DataError: files are missing or unreadable; the hint says where to put which file.
     """
+
+    known: DataInfo | None = None
+    """What a model was built for that these data are opened for: it settles what would be found in files otherwise."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

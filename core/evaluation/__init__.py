@@ -14,10 +14,9 @@ from genmod.evaluation.metric import Metric
 from genmod.evaluation.neighbours import distances_by_rows, nearest, squared_distances
 from genmod.evaluation.row import Evaluation, Row, Undefined, bits_per_dim, mean_row, no_bits, spread
 from genmod.evaluation.runner import evaluate
-from genmod.evaluation.subject import CHUNK, Coded, Part, Subject
+from genmod.evaluation.subject import Coded, Part, Subject
 
 __all__ = [
-    "CHUNK",
     "Coded",
     "Compared",
     "Evaluation",

@@ -12,13 +12,14 @@ from torch import Tensor
 from genmod.data.dataset import Split
 from genmod.defaults import FEATURES
 from genmod.errors import UndefinedError, UsageError
-from genmod.evaluation.subject import CHUNK, Subject
+from genmod.evaluation.subject import Subject
 from genmod.interfaces.features import Features
 from genmod.interfaces.sampler import Source
 from genmod.options.schema import Doc, Text, validate
 from genmod.options.text import parse_call
 from genmod.registry.lookup import current_registry
 from genmod.registry.provided import Provided
+from genmod.system.memory import in_pieces
 from genmod.system.random import seed_for, seeded
 from genmod.system.tensors import fingerprint
 
@@ -79,7 +80,7 @@ class Featured:
     def of_split(self, n: int) -> Tensor:
         """Of the first ``n`` examples of the split, ``(n, D)``."""
         count = min(n, len(self._subject.split))
-        chunks = [self._chunk_once(start) for start in range(0, count, CHUNK)]
+        chunks = [self._chunk_once(start) for start in range(0, count, self._subject.size)]
         return torch.cat(chunks)[:n]
 
     def of_training(self, n: int | None = None) -> tuple[Tensor, Tensor]:
@@ -95,8 +96,8 @@ class Featured:
         split = self._subject.of("train")
         places = _chosen(self._subject, len(split), n)
         parts: list[Tensor] = []
-        for some in places.split(CHUNK):
-            self._subject.progress("features of training data", len(parts) * CHUNK, len(places))
+        for some in places.split(self._subject.size):
+            self._subject.progress("features of training data", len(parts) * self._subject.size, len(places))
             parts.append(self._of(self._values(split, some.tolist())))
         return torch.cat(parts), places
 
@@ -106,22 +107,24 @@ class Featured:
         Raises:
             UndefinedError: the model generates none.
         """
-        return torch.cat([self._generated_once(i, noise, source) for i in range(-(-n // CHUNK))])[:n]
+        pieces = range(-(-n // self._subject.size))
+        return torch.cat([self._generated_once(i, noise, source) for i in pieces])[:n]
 
     def _values(self, split: Split, places: list[int]) -> Tensor:
         return self._subject.model.data.values(split.__getitems__(places).x, torch.float32)
 
     def _chunk(self, start: int) -> Tensor:
         split = self._subject.split
-        return self._of(self._values(split, list(range(start, min(start + CHUNK, len(split))))))
+        return self._of(self._values(split, list(range(start, min(start + self._subject.size, len(split))))))
 
     def _generated(self, index: int, noise: bool, source: Source | None) -> Tensor:
-        made = self._subject.generated((index + 1) * CHUNK, noise=noise, source=source)
-        return self._of(made[index * CHUNK :].float())
+        size = self._subject.size
+        made = self._subject.generated((index + 1) * size, noise=noise, source=source)
+        return self._of(made[index * size :].float())
 
     def _of(self, x: Tensor) -> Tensor:
         with torch.no_grad():
-            found: Tensor = self.features(x.to(self._subject.model.device)).cpu()
+            found = in_pieces(self.features, x.to(self._subject.model.device)).cpu()
         if not found.isfinite().all():
             raise UndefinedError(f"features {self.name} of some examples are not finite")
         return found

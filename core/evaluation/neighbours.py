@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo, Split
 from genmod.errors import UsageError
+from genmod.model.pieces import held
 
 __all__ = ["distances_by_rows", "nearest", "nearest_example", "squared_distances"]
 
@@ -112,11 +113,12 @@ def nearest_example(queries: Tensor, split: Split, data: DataInfo, *, limit: int
 
     width = torch.ones(data.size, dtype=torch.float64)
     if not data.is_image:
-        some = values(0, 10_000)
+        some = values(0, held(10_000, data))
         variance = (some - some.nanmean(0)).square().nanmean(0)
         width = torch.where(variance > 1e-12, variance, 1.0).sqrt()
     scaled = queries.cpu().flatten(1).double() / width
-    pieces = (values(start, start + _ROWS) / width for start in range(0, count, _ROWS))
+    size = held(_ROWS, data)
+    pieces = (values(start, start + size) / width for start in range(0, count, size))
     squares, places = _best((_mean_squares(scaled, piece) for piece in pieces), 1)
     return squares[:, 0].sqrt(), places[:, 0]
 

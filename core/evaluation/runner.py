@@ -18,6 +18,7 @@ from genmod.options.schema import Text, validate
 from genmod.options.text import split_texts
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
+from genmod.system.failures import named_failures
 
 __all__ = ["MetricName", "evaluate", "make_metrics", "measure", "parse_metrics", "subject_of"]
 
@@ -52,6 +53,7 @@ def evaluate(
 
     Raises:
         UsageError: an unknown name or wrong options.
+        DataError: data that do not suit the model.
         PluginError: a plugin is missing or broken.
 
     Example:
@@ -62,7 +64,8 @@ def evaluate(
     """
     names = [metrics] if isinstance(metrics, str | Mapping) else list(metrics)
     subject = subject_of(model, data, split=split, seed=seed, on_progress=on_progress)
-    return measure(make_metrics(names), subject)
+    with named_failures():
+        return measure(make_metrics(names), subject)
 
 
 def subject_of(
@@ -74,6 +77,7 @@ def subject_of(
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Subject:
     """What is measured, of the arguments of :func:`evaluate`."""
+    data = model.suited(data)
     if not isinstance(data, Dataset):
         return Subject(model, data, seed=seed, on_progress=on_progress)
     train = partial(data.split, "train")

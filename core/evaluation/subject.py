@@ -12,11 +12,12 @@ from genmod.data.dataset import Batch, Split
 from genmod.errors import UndefinedError
 from genmod.interfaces.given import GivenModel
 from genmod.interfaces.sampler import Source
-from genmod.model.encode import CHUNK, Coded, encode_split, observed_batches
+from genmod.model.encode import Coded, encode_split, observed_batches
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import examples_at_once
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["CHUNK", "Coded", "Part", "Subject"]
+__all__ = ["Coded", "Part", "Subject"]
 
 Part = Literal["split", "train"]
 """The split that is measured, or the training split, to which things are fitted."""
@@ -46,7 +47,11 @@ class Subject:
         on_progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.model = model
-        self.split = split
+        self.split = model.suited(split)
+        self.data = self.split.info or model.data
+        """What the examples are, with the names of classes and factors that the model does not know after its own."""
+        self.size = examples_at_once(model)
+        """Examples at a time; the draws are seeded for each of these pieces."""
         self.seed = seed
         self.warnings: list[str] = []
         self._train = train
@@ -65,7 +70,7 @@ class Subject:
             return self.split
         if self._train is None:
             raise UndefinedError("it needs training data, and none were given")
-        return self._train()
+        return self.model.suited(self._train())
 
     def warn(self, text: str) -> None:
         """Say what makes a number less certain than it looks; once."""
@@ -84,7 +89,7 @@ class Subject:
             yield
 
     def batches(
-        self, stream: str, part: Part = "split", *, limit: int | None = None, size: int = CHUNK
+        self, stream: str, part: Part = "split", *, limit: int | None = None, size: int | None = None
     ) -> Iterator[tuple[GivenModel, Tensor, Batch]]:
         """The examples of a part in order, batch by batch, drawing from ``stream`` while one is worked on.
 
@@ -92,7 +97,7 @@ class Subject:
             stream: of binarisation and of all that is drawn inside the loop.
             part: which split.
             limit: only as many of the first examples.
-            size: examples at a time; another size draws other numbers.
+            size: examples at a time, by default :attr:`size`; another size draws other numbers.
 
         Yields:
             The model, given the conditions of the batch where it is conditional; observations
@@ -106,8 +111,8 @@ class Subject:
         split = self.of(part)
         count = len(split) if limit is None else min(limit, len(split))
         pieces = [
-            self.model.data.values(split.__getitems__(range(start, min(start + CHUNK, count))).x)
-            for start in range(0, count, CHUNK)
+            self.model.data.values(split.__getitems__(range(start, min(start + self.size, count))).x)
+            for start in range(0, count, self.size)
         ]
         return torch.cat(pieces)
 
@@ -129,8 +134,8 @@ class Subject:
             UndefinedError: the model has no prior, no sampler.
         """
         chunks = []
-        for index in range(-(-n // CHUNK)):
-            self.progress("drawing examples", index * CHUNK, n)
+        for index in range(-(-n // self.size)):
+            self.progress("drawing examples", index * self.size, n)
             chunks.append(self._chunk_once(index, noise, source))
         return torch.cat(chunks)[:n]
 
@@ -138,12 +143,12 @@ class Subject:
         return encode_split(self.model, self.of(part), stream="evaluation/codes", seed=self.seed)
 
     def _chunk(self, index: int, noise: bool, source: Source | None) -> Tensor:
-        start = index * CHUNK
+        start = index * self.size
         with torch.no_grad(), self.drawing("generated", start):
             context = None
             if self.model.conditions is not None:
-                indices = [i % len(self.split) for i in range(start, start + CHUNK)]
+                indices = [i % len(self.split) for i in range(start, start + self.size)]
                 context = self.model.context(self.split.__getitems__(indices))
-            z = self.model.latents(CHUNK, context, source)
+            z = self.model.latents(self.size, context, source)
             likelihood = self.model.decode(z, context)
             return (likelihood.sample() if noise else likelihood.mean).cpu()

@@ -14,6 +14,7 @@ from genmod.figures import activity, choose_examples, codes, prior_draws
 from genmod.figures.plane import principal_axes
 from genmod.figures.views import evaluating
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import held
 
 __all__ = ["context_of", "draw", "packed", "scene"]
 
@@ -80,7 +81,8 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
     """
     size = math.prod(model.latent_shape)
     space = model.space
-    count = max(50, min(_EXAMPLES, _NUMBERS // size))
+    count = held(max(50, min(_EXAMPLES, _NUMBERS // size)), model.data)
+    split = None if split is None else model.suited(split)
     batch = None if split is None else choose_examples(split, count, seed=seed)
     if batch is None:
         told = model.asked(None, count)
@@ -119,7 +121,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         "codes": packed(z),
         "start": int((z - z.mean(0)).square().sum(1).argmin()),
         "examples": batch is not None,
-        "colours": [] if batch is None else _colours(model.data, batch),
+        "colours": [] if batch is None or split is None else _colours(split.info or model.data, batch),
         "maps": _maps(z, active, model.latent_shape),
         "conditions": []
         if model.conditions is None

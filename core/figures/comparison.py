@@ -22,6 +22,7 @@ from genmod.figures.views import (
     random_decodings,
 )
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import held
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -84,8 +85,8 @@ def side_by_side(
 def _column(
     part: "SubFigure", name: str, model: LatentVariableModel, split: Split, number: int, seed: int
 ) -> None:
-    half = min(number, len(split) // 2)
-    both = choose_examples(split, half + min(5000, len(split) - half), seed=seed)
+    split, half = model.suited(split), min(held(number, model.data), len(split) // 2)
+    both = choose_examples(split, half + min(held(5000, model.data), len(split) - half), seed=seed)
     batch, reference = both[slice(0, half)], both[slice(half, None)]
     context = model.context(batch)
     z = encode_centres(model, observed(model, batch.x, seed=seed), context=context, seed=seed)
@@ -98,7 +99,7 @@ def _column(
 
     part.suptitle(name, fontsize=16, fontweight="bold", color=INK, ha="left", x=0.02)
     upper, middle, lower = part.subplots(3, 1, height_ratios=[4.6, 1.0, 3.2])
-    scatter(upper, codes, groups_of(batch, model.data))
+    scatter(upper, codes, groups_of(batch, split.info or model.data))
     upper.plot(*path.T.tolist(), color="white", lw=3.6, zorder=6)
     upper.plot(*path.T.tolist(), color=INK, lw=1.4, marker="o", ms=3.5, mfc="white", zorder=7)
     upper.scatter(*circles.T.tolist(), s=42, facecolors="none", edgecolors="white", linewidths=2.6, zorder=7)

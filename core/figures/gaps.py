@@ -11,6 +11,7 @@ from genmod.evaluation.neighbours import nearest
 from genmod.figures.views import decode_means
 from genmod.figures.walks import slerp
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import held
 from genmod.system.random import seed_for, seeded
 
 __all__ = ["Gap", "distance_to", "emptiest_path", "gap", "ratio_of_means", "region", "straight"]
@@ -122,15 +123,13 @@ def gap(
     if told is not None:
         first = (t < 0.5).to(told.device)[None, :, None]
         along = torch.where(first, told[:pairs, None], told[pairs:, None])
-    at = distance_to(values, decode_means(model, z, context=told))
-    between = distance_to(values, decode_means(model, ways, context=along).flatten(0, 1))
-    between = between.reshape(pairs, steps).mean(1)
+    at = _distances(model, z, told, values)
+    along = None if along is None else along.flatten(0, 1)
+    between = _distances(model, ways.flatten(0, 1), along, values).reshape(pairs, steps).mean(1)
     points, kept = region(model, latents, len(z), seed=seed)
     around = (math.nan, math.nan)
     if len(points):
-        around = ratio_of_means(
-            distance_to(values, decode_means(model, points, context=None if told is None else told[kept])), at
-        )
+        around = ratio_of_means(_distances(model, points, None if told is None else told[kept], values), at)
     ratio, error = ratio_of_means(between, at)
     return Gap(ratio, error, *around, float(at.mean()), pairs, len(values))
 
@@ -222,3 +221,11 @@ def ratio_of_means(over: Tensor, under: Tensor) -> tuple[float, float]:
     ratio = a.mean() / b.mean()
     spread = (a.var() / len(a) / a.mean().square() + b.var() / len(b) / b.mean().square()).sqrt()
     return float(ratio), float(ratio * spread)
+
+
+def _distances(model: LatentVariableModel, z: Tensor, context: Tensor | None, values: Tensor) -> Tensor:
+    """How far what latents ``(N, *latent_shape)`` decode to is from the nearest of ``values (M, D)``, ``(N,)``."""
+    size = held(len(z), model.data)
+    told = [None] * -(-len(z) // size) if context is None else context.split(size)
+    pairs = zip(z.split(size), told, strict=True)
+    return torch.cat([distance_to(values, decode_means(model, part, context=each)) for part, each in pairs])

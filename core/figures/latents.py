@@ -21,6 +21,7 @@ from genmod.figures.views import (
     observed,
 )
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import held
 from genmod.system.files import write_bytes
 
 if TYPE_CHECKING:
@@ -127,19 +128,21 @@ def latents_figure(
         raise UsageError(
             f"the latents of {min(number, len(split))} examples were to be drawn; it takes 16 or more"
         )
-    encoded = min(number, len(split) if reference is not None else max(len(split) // 2, len(split) - 5000))
+    split, most = model.suited(split), held(5000, model.data)
+    encoded = len(split) if reference is not None else max(len(split) // 2, len(split) - most)
+    encoded = min(held(number, model.data), encoded)
     batch = choose_examples(split, encoded, seed=seed)
     if reference is None:
-        everything = choose_examples(split, encoded + 5000, seed=seed)
+        everything = choose_examples(split, encoded + most, seed=seed)
         compared = everything[slice(encoded, None)]
     else:
-        compared = choose_examples(reference, 5000, seed=seed)
+        compared = choose_examples(model.suited(reference), most, seed=seed)
     scene = Scene(
         model,
         observed(model, batch.x, seed=seed),
         model.context(batch),
         compared.x,
-        groups_of(batch, model.data, colour_by),
+        groups_of(batch, split.info or model.data, colour_by),
         projection,
         seed,
     )

@@ -105,9 +105,11 @@ class Picture:
         )
 
     def arrays(self) -> dict[str, Tensor]:
-        """Everything in it by name: ``images``, ``latents`` where there are any, and the extra ones."""
+        """Everything in it by name: ``images``, in the units of the data as they were before they were standardised,
+        ``latents`` where there are any, and the extra ones.
+        """
         latents = {} if self.latents is None else {"latents": self.latents}
-        named = {"images": self.images, **latents, **self.extra}
+        named = {"images": self.data.original(self.images), **latents, **self.extra}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
 
     def frames(self, *, scale: int | None = None) -> list["Image"]:

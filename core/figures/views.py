@@ -7,12 +7,14 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, Split
+from genmod.data.suited import check_values
 from genmod.errors import UsageError
 from genmod.figures.picture import Picture
 from genmod.figures.temperature import origin_of_latents, tempered
 from genmod.interfaces.given import GivenModel
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import examples_at_once
 from genmod.system.random import seed_for, seeded
 
 __all__ = [
@@ -27,8 +29,6 @@ __all__ = [
     "reconstruction_grid",
     "sample_grid",
 ]
-
-_BATCH = 500
 
 
 @contextmanager
@@ -64,7 +64,11 @@ def observed(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
     """Stored examples as the model is shown them, on its device: binary images where its decoder makes them.
 
     ``x (N, *data.shape)`` → ``(N, *data.shape)`` float.
+
+    Raises:
+        DataError: examples of another kind than the model was built for.
     """
+    check_values(x, model.data)
     with evaluating(model, seed):
         return model.observe(x.to(model.device))
 
@@ -96,13 +100,17 @@ def encode_centres(
 ) -> Tensor:
     """:func:`codes` of observations ``x (N, *data.shape)``, which are not made binary once more."""
     with evaluating(model, seed):
-        parts = zip(torch.split(x, _BATCH), _pieces(context, len(x)), strict=True)
+        parts = zip(*_pieces(model, x, context), strict=True)
         return torch.cat([_centre(model.given(told), part) for part, told in parts])
 
 
-def _pieces(context: Tensor | None, n: int) -> Sequence[Tensor | None]:
-    """The context of each batch of ``n`` examples."""
-    return [None] * -(-n // _BATCH) if context is None else torch.split(context, _BATCH)
+def _pieces(
+    model: LatentVariableModel, x: Tensor, context: Tensor | None
+) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
+    """Examples or latents as many as are worked on at a time, and their contexts."""
+    size = examples_at_once(model)
+    parts = torch.split(x, size)
+    return parts, [None] * len(parts) if context is None else torch.split(context, size)
 
 
 def _centre(model: GivenModel, x: Tensor) -> Tensor:
@@ -137,9 +145,9 @@ def decode_means(model: LatentVariableModel, z: Tensor, *, context: Tensor | Non
     """The mean of ``p(x|z)``: ``z (*batch, *latent_shape), context (*batch, size) → (*batch, *data.shape)``."""
     batch = z.shape[: z.dim() - len(model.latent_shape)]
     with evaluating(model, 0):
-        parts = torch.split(z.to(model.device).reshape(-1, *model.latent_shape), _BATCH)
         told = None if context is None else context.reshape(-1, context.shape[-1])
-        pairs = zip(parts, _pieces(told, batch.numel()), strict=True)
+        flat = z.to(model.device).reshape(-1, *model.latent_shape)
+        pairs = zip(*_pieces(model, flat, told), strict=True)
         means = [model.given(context).decode(part).mean for part, context in pairs]
         return torch.cat(means).reshape(*batch, *model.data.shape)
 
@@ -184,7 +192,7 @@ def sample_grid(
     context = model.asked(condition, n)
     with evaluating(model, seed):
         z = tempered(model, model.latents(n, context, source), temperature, context=context, source=source)
-        pairs = zip(torch.split(z, _BATCH), _pieces(context, n), strict=True)
+        pairs = zip(*_pieces(model, z, context), strict=True)
         likelihoods = (model.given(told).decode(part) for part, told in pairs)
         images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
     title = (

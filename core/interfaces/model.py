@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from genmod.data.dataset import Batch, DataInfo
+from genmod.data.suited import Data, suited
 from genmod.interfaces.objective import Terms
 from genmod.options.schedule import Schedule
 from genmod.spec import ModelSpec
@@ -60,6 +61,14 @@ class GenerativeModel(nn.Module, ABC):
             for name, value in vars(part).items():
                 if isinstance(value, Schedule):
                     yield f"{path}.{name}", value
+
+    def suited(self, data: Data) -> Data:
+        """A dataset or a split in this model's terms, by :func:`genmod.data.suited.suited`.
+
+        Raises:
+            DataError: it is of another kind than the model was built for.
+        """
+        return suited(data, self.data, self.spec.condition)
 
     @property
     def device(self) -> torch.device:

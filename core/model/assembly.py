@@ -11,6 +11,7 @@ from torch.distributions.constraints import Constraint
 
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
+from genmod.data.suited import suited
 from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECONSTRUCTION
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.probing import same_support
@@ -26,15 +27,27 @@ __all__ = ["assemble", "blueprint", "check_traits", "open_dataset", "unvalidated
 _MAX_PARAMETERS = 20_000_000_000
 
 
-def open_dataset(spec: ModelSpec, root: Any = None, *, registry: Registry | None = None) -> Dataset:
+def open_dataset(
+    spec: ModelSpec, root: Any = None, *, info: DataInfo | None = None, registry: Registry | None = None
+) -> Dataset:
     """The dataset that a specification names.
+
+    Args:
+        spec: names and options.
+        root: folder with data files.
+        info: what a model was built for; the data are then brought to that, see :func:`genmod.data.suited.suited`.
+        registry: where names are looked up; the current one by default.
 
     Raises:
         UsageError: an unknown name or wrong options.
+        DataError: the data do not suit the model.
     """
     found = resolve_kinds(spec, ("dataset",), registry=registry).resolved["dataset"]
     dataset: Dataset = found.cls(default_root(root), **deepcopy(dict(found.options)))
-    return dataset
+    if info is None:
+        return dataset
+    dataset.known = info
+    return suited(dataset, info, spec.condition)
 
 
 def assemble(

@@ -9,13 +9,11 @@ from torch import Tensor
 from genmod.data.dataset import Batch, Split
 from genmod.errors import UsageError
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import examples_at_once
 from genmod.system.noise import drawn_on_cpu
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["CHUNK", "Coded", "encode_split", "observed_batches"]
-
-CHUNK = 500
-"""Examples at a time; a constant, because the draws are seeded for each chunk."""
+__all__ = ["Coded", "encode_split", "observed_batches"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def observed_batches(
     *,
     seed: int,
     limit: int | None = None,
-    size: int = CHUNK,
+    size: int | None = None,
 ) -> Iterator[tuple[LatentVariableModel, Tensor, Batch]]:
     """The examples of a split in order, batch by batch, drawing from ``stream`` while one is worked on.
 
@@ -54,12 +52,13 @@ def observed_batches(
         stream: of binarisation and of all that is drawn inside the loop.
         seed: of the stream.
         limit: only as many of the first examples.
-        size: examples at a time; another size draws other numbers.
+        size: examples at a time, by default :func:`examples_at_once`; another size draws other numbers.
 
     Yields:
         The model, given the conditions of the batch where it is conditional; observations ``x (B, *data.shape)`` on its
         device; the batch as it is stored.
     """
+    split, size = model.suited(split), size or examples_at_once(model)
     count = len(split) if limit is None else min(limit, len(split))
     for start in range(0, count, size):
         with seeded(seed_for(seed, stream, start)):

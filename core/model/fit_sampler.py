@@ -13,8 +13,9 @@ from genmod.distributions.probing import lies_within
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
 from genmod.model.assembly import open_dataset
-from genmod.model.encode import CHUNK, Coded, encode_split
+from genmod.model.encode import Coded, encode_split
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import MOST
 from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
@@ -60,6 +61,7 @@ def fit_sampler(
 
     Raises:
         UsageError: an unknown name, wrong options, or a model whose latents no sampler of this kind can draw.
+        DataError: data that do not suit the model.
         PluginError: a plugin is missing or broken.
 
     Example:
@@ -80,12 +82,8 @@ def fit_sampler(
     made.to(model.device, model.dtype)
     _check_support(made, model, part.name)
     if data is None:
-        data = open_dataset(model.spec, root)
-    if data.info.shape != model.data.shape:
-        raise UsageError(
-            f"the model was built for examples of shape {model.data.shape}, these data have {data.info.shape}",
-            hint="give data of that shape",
-        )
+        data = open_dataset(model.spec, root, info=model.data)
+    data = model.suited(data)
     tell = on_progress or (lambda what, done, of: None)
     coded = encode_split(model, data.split("train"), seed=seed, on_step=lambda n, of: tell("codes", n, of))
     train = _chosen(coded, codes, model)
@@ -95,7 +93,7 @@ def fit_sampler(
     if made.has_density:
         held = _chosen(encode_split(model, data.split("validation"), seed=seed, limit=_SCORED), codes, model)
         with torch.no_grad():
-            scores = [made().log_prob(each.to(model.device)).cpu() for each in held.split(CHUNK)]
+            scores = [made().log_prob(each.to(model.device)).cpu() for each in held.split(MOST)]
         density = float(torch.cat(scores).double().mean())
     component = provided.component
     made.origin = Origin(

@@ -1,5 +1,6 @@
 """The latent-variable model that is composed of named components."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -27,9 +28,14 @@ from genmod.model.conditioned import Given, log_weights
 from genmod.model.sampling import WithSampler
 from genmod.model.summary import summarize
 from genmod.spec import ModelSpec
+from genmod.system.failures import named_failures
+from genmod.system.memory import in_pieces
 from genmod.system.random import seeded
 
 __all__ = ["LatentVariableModel"]
+
+_AT_ONCE = 2**27
+"""Parameters of likelihoods that are drawn from at a time."""
 
 
 class LatentVariableModel(WithSampler, GenerativeModel):
@@ -133,7 +139,10 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             values = marked(values, self._stand_in)
         if self.conditions is not None:
             values = joined(values, self._told(context, values.shape[:1]))
-        return self.posterior(self._through(self.encoder, values))  # type: ignore[no-any-return]
+        features = self._through(self.encoder, values)
+        # That of a model in half precision takes what is; no other has weights of less than the features.
+        own = next((p.dtype for p in self.posterior.parameters()), features.dtype)
+        return self.posterior(features.to(own))  # type: ignore[no-any-return]
 
     def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         """``p(x|z)`` of latents ``z (*batch, *latent_shape)``.
@@ -186,11 +195,15 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             UsageError: the model is not conditional, or not on that.
         """
         if seed is not None:
-            with seeded(seed):
+            with seeded(seed), named_failures():
                 return self.sample(n, noise=noise, condition=condition, source=source)
         context = self.asked(condition, n)
-        pictures = self.decode(self.latents(n, context, source), context)
-        return pictures.sample() if noise else pictures.mean
+        z = self.latents(n, context, source)
+        most = max(1, _AT_ONCE // math.prod(self.decoder.parameter_shape)) if n else 1
+        told = [None] * -(-n // most) if context is None else context.split(most)
+        pictures = (self.decode(part, each) for part, each in zip(z.split(most), told, strict=False))
+        made = [each.sample() if noise else each.mean for each in pictures]
+        return torch.cat(made) if len(made) != 1 else made[0]
 
     def asked(self, condition: str | None, n: int) -> Tensor | None:
         """The context of ``n`` examples that are asked for, ``(n, size)``; nothing of a model that is not conditional.
@@ -282,8 +295,8 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         """What a network makes of ``x``, in single precision at least."""
         # Only networks may run in low precision: densities and divergences lose whole nats there.
         if self.autocast_dtype is None:
-            found: Tensor = network(x)
+            found = in_pieces(network, x)
         else:
             with torch.autocast(self.device.type, self.autocast_dtype):
-                found = network(x)
+                found = in_pieces(network, x)
         return found.float() if found.dtype.itemsize < 4 else found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from genmod.data.dataset import Batch
+from genmod.data.dataset import Batch, DataInfo
 from genmod.figures.curves import COLOURS, Curve, draw
 from genmod.figures.draw import COLOURS as GROUP_COLOURS
 from genmod.figures.draw import INK, LINE, QUIET, bare, groups_of, scatter
@@ -64,7 +64,9 @@ def curves_chart(found: Sequence[Curve], runs: Sequence[str]) -> Chart:
     return Chart(_svg(figure, f"curves over steps: {ends}", "curves"), note)
 
 
-def codes_chart(model: LatentVariableModel, latents: Tensor, batch: Batch, key: str) -> Chart:
+def codes_chart(
+    model: LatentVariableModel, latents: Tensor, batch: Batch, key: str, *, data: DataInfo
+) -> Chart:
     """Codes on a plane, coloured by class or by the first factor.
 
     Args:
@@ -72,12 +74,13 @@ def codes_chart(model: LatentVariableModel, latents: Tensor, batch: Batch, key: 
         latents: ``(N, *latent_shape)``.
         batch: the examples.
         key: names the drawing among those of the page.
+        data: has names for the classes and factors.
 
     Raises:
         UndefinedError: a code is not finite.
     """
     plane = on_plane([latents], space=model.space.kind)
-    groups = groups_of(batch, model.data)
+    groups = groups_of(batch, data)
     size = latents[0].numel()
     how = f", {plane.method}," if plane.method else ""
     note = (

@@ -21,6 +21,7 @@ from genmod.figures import (
     traversal,
 )
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import held
 from genmod.report.images import Shown, of_pixels, pixels_of
 from genmod.system.random import seed_for
 
@@ -157,7 +158,9 @@ class Painter:
 
     @cached_property
     def _many(self) -> tuple[Batch, Tensor | None]:
-        batch = self.split.__getitems__(indices_of(self.split, _FOR_ACTIVITY, self.seed))
+        batch = self.split.__getitems__(
+            indices_of(self.split, held(_FOR_ACTIVITY, self.model.data), self.seed)
+        )
         return batch, self.model.context(batch)
 
     @cached_property
@@ -190,8 +193,9 @@ class Painter:
 
     def _neighbours(self) -> Gallery:
         data, train = self.model.data, self.train()
-        made = sample_grid(self.model, _COMPARED, seed=self.seed).images.cpu()
-        real = data.values(self.split.__getitems__(indices_of(self.split, _COMPARED, self.seed)).x)
+        compared = held(_COMPARED, data)
+        made = sample_grid(self.model, compared, seed=self.seed).images.cpu()
+        real = data.values(self.split.__getitems__(indices_of(self.split, compared, self.seed)).x)
         limit = _LOOKED_AT if train.in_memory() is not None else _READ
         far, places = nearest_example(torch.cat([made.float(), real.float()]), train, data, limit=limit)
         distances, usual = far[: len(made)], far[len(made) :].median().item()
@@ -225,7 +229,7 @@ class Painter:
         pixels = self._pixels(picture.images.flatten(0, 1))
         cards = []
         for place, index in enumerate(chosen):
-            name = class_of(model.data, batch, place)
+            name = class_of(self.split.info or model.data, batch, place)
             alt = f"{self.name} example {index}{f' of class {name}' if name else ''}: {', '.join(picture.row_labels)}"
             shown = of_pixels(
                 pixels[[row * count + place for row in range(rows)]],

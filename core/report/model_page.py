@@ -93,6 +93,7 @@ def look_at(
     directory = place.path
     _, data = place.read_spec()
     model = load(place, device=str(pick_device(device)))
+    dataset = model.suited(dataset)
     examples = dataset.split(split)
     if len(examples) == 0:
         raise DataError(f"the {split} split has no examples")
@@ -121,7 +122,7 @@ def look_at(
         return dimensions_chart(*painter.activity(), f"dimensions {directory}")
 
     def codes() -> Chart:
-        return codes_chart(model, *painter.codes(), f"codes {directory}")
+        return codes_chart(model, *painter.codes(), f"codes {directory}", data=dataset.info)
 
     def told(what: str, place: int) -> None:
         if on_progress is not None:

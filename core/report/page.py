@@ -10,7 +10,7 @@ from typing import Any
 from genmod.bundle.differences import flattened
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset, SplitName
-from genmod.errors import DataError, UsageError
+from genmod.errors import UsageError
 from genmod.evaluation.runner import MetricName, make_metrics
 from genmod.experiments.compare import Difference, differences
 from genmod.model.assembly import open_dataset
@@ -83,15 +83,7 @@ def report(
 
 def _open(place: ModelDirectory, settings: Mapping[str, Any], root: Path | None) -> Dataset:
     spec, data = place.read_spec()
-    dataset = open_dataset(spec.with_options(settings) if settings else place.with_dataset(), root)
-    if (dataset.info.shape, dataset.info.levels) != (data.shape, data.levels):
-        raise DataError(
-            f"the model in {place.path} was built for examples of shape {data.shape}, these data have {dataset.info.shape}"
-            if dataset.info.shape != data.shape
-            else f"the model in {place.path} was built for {data.levels} levels, these data have {dataset.info.levels}",
-            hint="choose data of the same kind: -s dataset.OPTION=VALUE",
-        )
-    return dataset
+    return open_dataset(spec.with_options(settings) if settings else place.with_dataset(), root, info=data)
 
 
 def render(pages: Sequence[ModelPage], places: Sequence[ModelDirectory], *, split: str, seed: int) -> str:

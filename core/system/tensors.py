@@ -10,7 +10,7 @@ from genmod.errors import FileError
 from genmod.system.files import write_bytes
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor, dtype, nn
 
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "check_tensors",
     "checksum",
     "fingerprint",
-    "is_double",
+    "precision_of",
     "read_any_tensors",
     "read_tensors",
     "write_tensors",
@@ -112,17 +112,21 @@ def check_tensors(path: Path, tensors: Mapping[str, "Tensor"], expected: Mapping
             )
 
 
-def is_double(path: Path) -> bool:
-    """Whether a file holds numbers of double precision, as a model has after ``model.double()``."""
+def precision_of(path: Path) -> "dtype | None":
+    """The precision of the numbers in a file, as a model has it after ``model.double()``; the highest of several."""
+    import torch
+
     if not path.is_file():
-        return False
+        return None
     try:
         with path.open("rb") as stream:
             header = json.loads(stream.read(min(int.from_bytes(stream.read(8), "little"), _MAX_HEADER)))
-        return any(tensor.get("dtype") == "F64" for tensor in header.values())
+        found = {tensor.get("dtype") for tensor in header.values()}
     except (OSError, ValueError, AttributeError, RecursionError):
         # What is wrong with the file is said where it is read.
-        return False
+        return None
+    known = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+    return next((dtype for name, dtype in known.items() if name in found), None)
 
 
 def _note(content: bytes) -> dict[str, Any]:

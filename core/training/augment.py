@@ -60,8 +60,15 @@ class Augmentation:
         for place, index in enumerate(indices):
             torch.default_generator.manual_seed(seed_for(self._seed, f"augment/{step}", index))
             example = x[place]
-            for transform in self._transforms:
-                example = transform(example)
+            for text, transform in zip(self._texts, self._transforms, strict=True):
+                try:
+                    example = transform(example)
+                except (TypeError, ValueError, RuntimeError) as error:
+                    raise UsageError(
+                        f"--augment {text} does not work on examples that are {_kind(x[place])}: {error}",
+                        hint="choose transforms of values as they are stored, which are scaled later: random-crop, "
+                        "random-horizontal-flip, color-jitter; leave out normalize",
+                    ) from error
             if example.shape != x.shape[1:] or example.dtype != x.dtype:
                 raise self._unfit(
                     f"{_kind(x[place])} into {_kind(example)}", "crop to the size that the data have"

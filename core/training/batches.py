@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from multiprocessing import current_process, get_start_method
 from typing import Any
 
 import torch
@@ -9,12 +10,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genmod.data.dataset import Batch, Split, TensorSplit
-from genmod.errors import DataError, GenmodError
+from genmod.errors import DataError, GenmodError, UsageError
 from genmod.system.random import seed_for
 from genmod.training.augment import Augmentation
 from genmod.training.signals import STOP_SIGNALS
 
 __all__ = ["Batches"]
+
+
+_GUARD = "Put what the script does below the line: if __name__ == '__main__':"
 
 
 class Batches:
@@ -81,8 +85,10 @@ class Batches:
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise
+            guard = "" if get_start_method() == "fork" else f", or {_GUARD[0].lower()}{_GUARD[1:]}"
             raise DataError(
-                f"a process that reads data has died: {error}", hint="it may lack memory: try fewer --workers"
+                f"a process that reads data has died: {error}",
+                hint=f"it may lack memory: try fewer --workers{guard}",
             ) from error
         if isinstance(read, GenmodError):
             raise read
@@ -97,6 +103,9 @@ class Batches:
         self._stream, self._next = iter(()), -1
 
     def _read_from(self, step: int) -> Iterator[Any]:
+        if self._workers and getattr(current_process(), "_inheriting", False):
+            # A worker that is spawned imports the script, and would train in its turn.
+            raise UsageError("training was begun by a process that only reads data", hint=_GUARD)
         loader: DataLoader[Any] = DataLoader(
             self._source,
             batch_sampler=_From(self._order, step),

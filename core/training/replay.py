@@ -71,7 +71,7 @@ def replay(directory: Path, data: Dataset) -> str:
         raise FileError(f"what was kept in {place.stopped_step} is damaged: {error} is missing") from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
-    batch = data.split("train").__getitems__(indices)
+    batch = model.suited(data).split("train").__getitems__(indices)
     x, context = batch.x, model.context(batch)
     with seeded(0):
         if settings.augment:

@@ -1,13 +1,16 @@
 """Going on with a run: from which checkpoint, and whether it is the same run."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
-from genmod.errors import FileError, UsageError
+from genmod.errors import FileError, GenmodError, UsageError
 from genmod.interfaces.model import GenerativeModel
+from genmod.model.resolve import resolve
+from genmod.spec import ModelSpec
 from genmod.system.device import pick_device
 from genmod.training.checkpoint import Checkpoint, newest
 from genmod.training.record import surroundings
@@ -89,7 +92,11 @@ def check_facts(checkpoint: Checkpoint, now: Mapping[str, Any]) -> None:
     Raises:
         UsageError: they differ; says in what.
     """
-    before = checkpoint.state.get("facts", {})
+    before = {**checkpoint.state.get("facts", {})}
+    with suppress(GenmodError):
+        # Options that components have got since then, or know by other names.
+        saved = ModelSpec.from_json(before.get("model"), where="the checkpoint")
+        before["model"] = resolve(saved).to_json()
     differences = [
         f"{path}: {old!r} in the run, {new!r} now"
         for part in ("model", "data")

@@ -12,6 +12,7 @@ from genmod.data.dataset import Dataset
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.assembly import open_dataset
+from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.distributed import Team
@@ -75,12 +76,8 @@ def train(
             f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(TrainSettings.names())}"
         )
     if data is None:
-        data = open_dataset(model.spec, root)
-    if data.info.shape != model.data.shape:
-        raise UsageError(
-            f"the model was built for examples of shape {model.data.shape}, these data have {data.info.shape}",
-            hint="build a model for these data: genmod build --data NAME",
-        )
+        data = open_dataset(model.spec, root, info=model.data)
+    data = model.suited(data)
     there = ModelDirectory.of(directory) if directory is not None else None
     place = there.path if there is not None else None
     found = None
@@ -96,7 +93,7 @@ def train(
             found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
-        with seeded(seed_for(chosen.seed, "run")):
+        with seeded(seed_for(chosen.seed, "run")), named_failures():
             run = Run(model, data, chosen, place, found, tell, stop)
             if overwrite and there is not None:
                 _start_over(model, there, team, tell)

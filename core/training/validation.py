@@ -7,15 +7,13 @@ import torch
 from genmod.data.dataset import Split
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Terms
+from genmod.model.pieces import examples_at_once
 from genmod.system.parallel import local
 from genmod.system.random import seed_for, seeded
 from genmod.training.distributed import Team
 from genmod.training.metrics import RunningMeans
 
 __all__ = ["validation_means"]
-
-_CHUNK = 500
-"""Examples at a time; a constant, so that the batch size of training does not change the noise."""
 
 
 @torch.no_grad()
@@ -38,14 +36,15 @@ def validation_means(
         seed: of the noise.
         team: the processes that take turns; None where each does all of it.
     """
-    starts = range(0, len(split), _CHUNK)
+    size = examples_at_once(model)
+    starts = range(0, len(split), size)
     mine = starts if team is None else starts[team.rank :: team.size]
     sums = {}
     was_training = model.training
     model.eval()
     with local():
         for start in mine:
-            batch = split.__getitems__(range(start, min(start + _CHUNK, len(split))))
+            batch = split.__getitems__(range(start, min(start + size, len(split))))
             means = RunningMeans()
             with seeded(seed_for(seed, "validation", start)):
                 context = model.context(batch)

@@ -15,4 +15,5 @@ COMPONENTS = table(
     ("npz", "Npz", "the arrays of your own .npz file"),
     ("sprites", "Sprites", "drawn shapes with known factors of variation"),
     aliases={"shards": "npy"},
+    revisions={"image-folder": 2, "npz": 2},
 )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genmod import DataError
 
-__all__ = ["arranged", "array_names", "read_arrays", "stored_counts", "stored_values"]
+__all__ = ["arranged", "array_names", "finite_values", "read_arrays", "stored_counts", "stored_values"]
 
 _CHANNELS = (1, 3, 4)
 _Source = tuple[Callable[[], IO[bytes]], int]
@@ -113,26 +113,52 @@ def stored_counts(name: str, x: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(x, dtype=np.int32)
 
 
-def stored_values(name: str, x: NDArray[Any]) -> NDArray[Any]:
+def stored_values(name: str, x: NDArray[Any], *, whole: bool = True) -> NDArray[Any]:
     """Values as a dataset holds them: bytes, or floats in single precision; any shape → the same shape.
+
+    Args:
+        name: what to call the array in errors.
+        x: the array.
+        whole: refuse a column of a table whose values differ by too little to be told apart in single precision.
 
     Raises:
         DataError: another type, or values that are not finite; says how many, and where the first is.
     """
     if x.dtype == np.bool_ or x.dtype == np.uint8:
         return np.ascontiguousarray(x, dtype=np.uint8)
+    values = finite_values(name, x, np.float32)
+    if whole and x.ndim == 2 and x.dtype.itemsize > 4 and len(x):
+        # As mean and deviation would be lost too, the range is looked at: 256 steps of single precision.
+        spread = x.max(0) - x.min(0)
+        lost = (spread > 0) & (np.abs(x).max(0) * 2.0**-24 > spread / 256)
+        if lost.any():
+            column = int(np.argmax(lost))
+            raise DataError(
+                f"single precision cannot tell the values of column {column} of {name} apart: they are "
+                f"{x[:, column].min():.10g} to {x[:, column].max():.10g}",
+                hint="bring them to mean 0 and deviation 1: -s dataset.standardize=true; or subtract what they share",
+            )
+    return values
+
+
+def finite_values(name: str, x: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Floats in a precision; any shape → the same shape.
+
+    Raises:
+        DataError: another type, or values that are not finite; says how many, and where the first is.
+    """
     if x.dtype.kind != "f":
         raise DataError(
             f"{name} has values of type {x.dtype}; allowed are uint8, bool and floats",
             hint="save images of values 0 to 255 as x.astype('uint8'), other numbers as x.astype('float32')",
         )
     with np.errstate(over="ignore"):
-        values = np.ascontiguousarray(x, dtype=np.float32)
+        values = np.ascontiguousarray(x, dtype=dtype)
     finite = np.isfinite(values)
     if not finite.all():
         first = tuple(int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
         raise DataError(
-            f"{name} has {int((~finite).sum())} values that are NaN, infinite or beyond single precision; "
+            f"{name} has {int((~finite).sum())} values that are NaN, infinite or beyond {np.dtype(dtype).name}; "
             f"the first is example {first[0]}, at {first[1:]}",
             hint="remove these examples, or say that NaN is a missing value: -s dataset.missing=true",
         )

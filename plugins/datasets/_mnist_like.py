@@ -54,10 +54,10 @@ class MnistLike(Dataset):
 
     def split(self, name: SplitName) -> TensorSplit:
         if name == "test":
-            return TensorSplit(self._read("t10k"))
+            return TensorSplit(self._read("t10k"), self.info)
         held_out = len(self._training) - self.validation
         parts = {"train": slice(0, held_out), "validation": slice(held_out, None)}
-        return TensorSplit(self._training[parts[name]])
+        return TensorSplit(self._training[parts[name]], self.info)
 
     @cached_property
     def _training(self) -> Batch:

@@ -2,6 +2,7 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from genmod import SplitName
 
-__all__ = ["mixed", "mixed_text", "shuffled", "split_of"]
+__all__ = ["dealt", "mixed", "mixed_text", "shuffled", "split_of"]
 
 
 def mixed(keys: NDArray[Any]) -> NDArray[np.uint64]:
@@ -46,6 +47,29 @@ def shuffled(n: int) -> NDArray[np.int64]:
         [2, 4, 1, 0, 3]
     """
     return np.argsort(mixed(np.arange(n)), kind="stable")
+
+
+def dealt(hashes: Sequence[int], held_out: Sequence[SplitName]) -> list[SplitName]:
+    """The split of each example: a tenth, at least one of three or more, for each that is held out, the rest for training.
+
+    In the order of the hashes the first are for validation and the last for testing, so that an example that is added moves
+    at most one other over each border.
+
+    Args:
+        hashes: of the examples, 64 bits each.
+        held_out: ``validation`` and ``test``, or one of them.
+
+    Example:
+        >>> dealt([5, 1, 9, 7], ["validation", "test"])
+        ['train', 'validation', 'test', 'train']
+    """
+    order = sorted(range(len(hashes)), key=lambda i: (hashes[i], i))
+    share = max(1, (len(order) + 5) // 10) if len(order) > len(held_out) else 0
+    chosen: list[SplitName] = ["train"] * len(order)
+    for split, places in (("validation", order[:share]), ("test", order[len(order) - share :])):
+        for place in places if split in held_out else ():
+            chosen[place] = split  # type: ignore[call-overload]
+    return chosen
 
 
 def split_of(h: int) -> SplitName:

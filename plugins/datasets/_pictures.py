@@ -1,6 +1,9 @@
 """Reading one picture safely."""
 
+import math
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,14 +11,17 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from genmod import DataError
 
-__all__ = ["SUFFIXES", "read_picture", "size_of"]
+__all__ = ["SUFFIXES", "brightest", "depth_of", "read_picture", "size_of"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MAX_PIXELS = 2**26
+_MAX_WHITE = 2**24 - 1
+"""Single precision tells no more whole numbers apart."""
 _TURNED = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+_KNOWN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "F")
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -37,30 +43,206 @@ def size_of(path: Path) -> tuple[int, int]:
         raise _unreadable(path, error) from error
 
 
-def read_picture(path: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+def depth_of(path: Path) -> int:
+    """Bits of each value of a picture that are kept: 8, 16 or 32; 0 of floating-point ones.
+
+    Raises:
+        DataError: it is no picture, or in colours that are not looked at, such as CMYK.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            _check_size(path, image)
+            _check_colours(path, image)
+            if image.mode == "F":
+                return 0
+            return (
+                8 if not _is_deep(image) else 32 if image.mode == "I" and "16" not in str(image.tile) else 16
+            )
+    except DataError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def brightest(path: Path) -> float:
+    """The largest value of a picture, as it is stored; 1 or less where floats lie in [0, 1], infinite where they do not.
+
+    Raises:
+        DataError: as :func:`read_picture`.
+    """
+    values, _, _ = _opened(path)
+    if values.dtype.kind == "f":
+        return float(values.max()) if values.min() >= 0 and values.max() <= 1 else math.inf
+    return float(values.max())
+
+
+def read_picture(
+    path: Path, channels: int, size: tuple[int, int], white: float | None = None
+) -> NDArray[Any]:
     """A picture, scaled to cover ``size`` and cut evenly at the edges.
 
     Args:
         path: the file.
         channels: 1 grey, 3 colour, 4 colour and opacity.
         size: height and width.
+        white: the value of white in what is given back; None for 8 bits, to which deeper pictures are reduced.
 
     Returns:
-        Array: ``(height, width, channels)``.
+        Array: ``(height, width, channels)``, ``uint8`` without ``white``; else whole numbers from 0 to ``white`` as ``int32``,
+        or what floats are of it as ``float32``.
 
     Raises:
-        DataError: it cannot be read, has floating-point pixels, or more than 67 million of them.
+        DataError: it cannot be read, is brighter than ``white``, or has more than 67 million pixels.
     """
     try:
         with Image.open(path, formats=_FORMATS) as image:
             _check_size(path, image)
-            upright = ImageOps.exif_transpose(image)
-            fitted = ImageOps.fit(_converted(upright, channels), (size[1], size[0]), Image.Resampling.BICUBIC)
-            return np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
+            if white is not None:
+                _check_colours(path, image)
+            if white in (None, 255) and not (white and (_is_deep(image) or image.mode == "F")):
+                upright = ImageOps.exif_transpose(image)
+                fitted = ImageOps.fit(
+                    _converted(upright, channels), (size[1], size[0]), Image.Resampling.BICUBIC
+                )
+                return np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
     except DataError:
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise _unreadable(path, error) from error
+    values, full, turn = _opened(path)
+    whole = values.dtype.kind != "f"
+    if white is None or white == math.inf:
+        white = 1.0
+    elif whole and full == 255 and white != 255:
+        values, full = values * (white / 255), white  # so bright are pictures of 8 bits among deeper ones
+    top = float(values[..., :3].max() if values.shape[2] > 2 else values[..., 0].max())
+    if top > white and (whole or white != 1.0):
+        raise DataError(
+            f"{path} has the value {top:g}, and white is {white:g}",
+            hint="say what is white, and build a model for these pictures: -s dataset.white=VALUE",
+        )
+    made = _with_channels(values.astype(np.float64), channels, white, full)
+    turned = [_upright(Image.fromarray(made[..., i].astype(np.float32)), turn) for i in range(channels)]
+    fitted_ = [ImageOps.fit(each, (size[1], size[0]), Image.Resampling.BICUBIC) for each in turned]
+    low, high = made.min(), made.max()
+    cut = np.stack([np.asarray(each, dtype=np.float64) for each in fitted_], 2).clip(low, high)
+    return np.rint(cut).astype(np.int32) if whole else (cut / white).astype(np.float32)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether there are more than 8 bits of each value, of which Pillow keeps 8 in colour pictures."""
+    most = [tile[3][1] for tile in image.tile if image.format == "PPM" and isinstance(tile[3], tuple)]
+    names = [_raw_mode(tile) for tile in image.tile]
+    return image.mode.startswith("I") or any(";16" in name for name in names) or any(m > 255 for m in most)
+
+
+def _opened(path: Path) -> tuple[NDArray[Any], float, int]:
+    """All values ``(height, width, 1 grey, 2 with opacity, 3 colour or 4)``, what opaque is, and the orientation tag."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            _check_size(path, image)
+            _check_colours(path, image)
+            turn = Image.Image.getexif(image).get(_ORIENTATION, 1)
+            values, full = _values(path, image)
+    except DataError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    values = values.reshape(*values.shape[:2], -1)
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise DataError(f"{path} has values that are NaN or infinite", hint="delete it, or repair it")
+    elif values.min() < 0 or values.max() > _MAX_WHITE:
+        raise DataError(
+            f"{path} has values from {values.min()} to {values.max()}; 0 to {_MAX_WHITE:,} are allowed",
+            hint="save the picture in floats, or the pictures as arrays for --data npz",
+        )
+    return values, full, turn
+
+
+def _values(path: Path, image: Image.Image) -> tuple[NDArray[Any], float]:
+    if image.mode == "F":
+        return np.asarray(image), 1.0
+    if not _is_deep(image):
+        alpha = image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+        grey = image.mode in ("1", "L", "LA", "La")
+        return np.asarray(
+            image.convert(("LA" if grey else "RGBA") if alpha else "L" if grey else "RGB")
+        ), 255.0
+    if image.format == "PPM":
+        if image.tile[0][0] != "ppm":
+            raise ValueError("deep pictures in plain text")
+        shape = (image.height, image.width, len(image.getbands()))
+        values = np.fromfile(path, ">u2", math.prod(shape), offset=image.tile[0][2]).reshape(shape)
+        return values.astype(np.uint16), 65535.0
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        # Some are in the other order of bytes, which numpy would keep.
+        return values.astype(values.dtype.newbyteorder("=")), 65535.0
+    return _deep_colours(path, image), 65535.0
+
+
+def _deep_colours(path: Path, image: Image.Image) -> NDArray[Any]:
+    """Colours of 16 bits, of which Pillow gives one byte: the first of each, or the second for those who ask for it."""
+    raw = _raw_mode(image.tile[0])
+    kind, _, order = raw.partition(";16")
+    if kind == "LA":
+        both = _decoded(path, "RGBA")
+        return both[..., ::2].astype(np.uint16) * 256 + both[..., 1::2]
+    big = order == "B" or (order == "N" and sys.byteorder == "big")
+    high, low = (
+        _decoded(path, f"{kind};16{'B' if big else 'L'}"),
+        _decoded(path, f"{kind};16{'L' if big else 'B'}"),
+    )
+    return high.astype(np.uint16) * 256 + low
+
+
+def _decoded(path: Path, raw: str) -> NDArray[Any]:
+    """The pixels of a picture, whose bytes are taken to be laid out in another way."""
+    with Image.open(path, formats=_FORMATS) as image:
+        image.tile = [
+            (*tile[:3], (raw, *tile[3][1:]) if isinstance(tile[3], tuple) else raw)  # type: ignore[misc]
+            for tile in image.tile
+        ]
+        return np.asarray(image)
+
+
+def _raw_mode(tile: Any) -> str:
+    return str(tile[3][0] if isinstance(tile[3], tuple) else tile[3])
+
+
+def _with_channels(values: NDArray[Any], channels: int, white: float, full: float) -> NDArray[Any]:
+    """Grey or colour, shown on white unless opacity is kept: ``(height, width, 1 to 4) → (height, width, channels)``."""
+    colours = values[..., :3] if values.shape[2] > 2 else values[..., :1]
+    opacity = values[..., -1:] / full if values.shape[2] in (2, 4) else np.ones_like(values[..., :1])
+    if channels < 4:
+        colours = colours * opacity + white * (1 - opacity)
+    if channels == 1 and colours.shape[2] == 3:
+        colours = colours @ np.array([[0.299], [0.587], [0.114]])
+    elif channels > 1:
+        colours = np.broadcast_to(colours, (*colours.shape[:2], 3))
+    return np.concatenate([colours, white * opacity], 2) if channels == 4 else colours
+
+
+def _upright(image: Image.Image, turn: int) -> Image.Image:
+    method = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(turn)
+    return image if method is None else image.transpose(method)
+
+
+def _check_colours(path: Path, image: Image.Image) -> None:
+    if image.mode not in _KNOWN and not image.mode.startswith("I"):
+        raise DataError(
+            f"{path} is in {image.mode}; allowed are grey and RGB, with or without opacity",
+            hint="convert it to RGB, with the colour profile that it was made for",
+        )
 
 
 def _check_size(path: Path, image: Image.Image) -> None:

@@ -63,10 +63,10 @@ class CIFAR10(Dataset):
 
     def split(self, name: SplitName) -> TensorSplit:
         if name == "test":
-            return TensorSplit(self._read(_TEST))
+            return TensorSplit(self._read(_TEST), self.info)
         held_out = len(self._training) - self.validation
         parts = {"train": slice(0, held_out), "validation": slice(held_out, None)}
-        return TensorSplit(self._training[parts[name]])
+        return TensorSplit(self._training[parts[name]], self.info)
 
     @cached_property
     def _training(self) -> Batch:

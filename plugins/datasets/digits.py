@@ -53,7 +53,7 @@ class Digits(Dataset):
         return DataInfo((1, 8, 8), levels=17, classes=classes)
 
     def split(self, name: SplitName) -> TensorSplit:
-        return TensorSplit(self._all[_PARTS[name]])
+        return TensorSplit(self._all[_PARTS[name]], self.info)
 
     @cached_property
     def _all(self) -> Batch:

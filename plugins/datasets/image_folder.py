@@ -1,19 +1,20 @@
 """Pictures in a folder."""
 
+import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, final
+from typing import Annotated, Any, Literal, TypeVar, final
 
 import torch
-from annotated_types import Interval
+from annotated_types import Gt, Interval
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
 from genmod.plugins.datasets._files import locate
-from genmod.plugins.datasets._order import mixed_text, split_of
-from genmod.plugins.datasets._pictures import SUFFIXES, read_picture, size_of
+from genmod.plugins.datasets._order import dealt, mixed_text, split_of
+from genmod.plugins.datasets._pictures import SUFFIXES, brightest, depth_of, read_picture, size_of
 
 __all__ = ["ImageFolder"]
 
@@ -35,15 +36,22 @@ class ImageFolder(Dataset):
     """Pictures in a folder and its subfolders: BMP, GIF, JPEG, PNG, PNM, TIFF and WebP.
 
     Folders named ``train``, ``validation`` (or ``val``, ``valid``) and ``test`` are the splits. Without them
-    eight tenths of the pictures are for training, one for validation and one for testing, by a hash of each
-    picture's path within the folder, so that pictures added later move no others; a split whose folder alone
-    is missing gets its tenth of ``train`` in the same way. Where every picture of a split lies in a
+    a tenth of the pictures is for validation, one for testing and the rest for training, of three or more pictures
+    one at least each: in the order of a hash of each picture's path within the folder, the first are for validation and
+    the last for testing. A picture that is added later moves at most one other into validation or out of it, and one
+    into testing or out of it. A split whose folder alone is missing gets its tenth of ``train`` in the same way. With
+    ``splits=hash``, as models of before have it, each picture's hash alone decides, so that no other ever moves, and small
+    folders may have none for validation or testing. Where every picture of a split lies in a
     subfolder, the first subfolder's name is its class.
 
     With a ``size`` pictures are scaled until they cover it and cut evenly at the edges; without one they must
     all be of one size. Orientation tags are obeyed, transparent parts shown on white unless there are four
-    channels, 16 bits reduced to 8, and of an animation the first picture is taken. Hidden files are passed
-    over, links are followed.
+    channels, and of an animation the first picture is taken. Hidden files are passed over, links are followed.
+
+    Pictures of 8 bits or less have 256 levels in [0, 1]. Deeper ones, grey or colour, keep their values: from 0 to ``white``,
+    which is the least of 255, 511, 1023, … that no picture exceeds unless it is given, and stands for 1. Floating-point
+    ones are continuous, in [0, 1] where all of them are there, or divided by ``white``, else unbounded. ``depth=8``, as
+    models of before have it, reduces whole numbers of 16 bits to 8. Pictures in CMYK and the like are refused.
 
     Up to 1 GiB of pixels are read at once, more batch by batch.
 
@@ -71,17 +79,64 @@ class ImageFolder(Dataset):
             _Pixels | tuple[_Pixels, _Pixels] | None, Doc("height and width in pixels, one number for both")
         ] = None,
         channels: Annotated[Literal[1, 3, 4], Doc("1 grey, 3 colour, 4 colour and opacity")] = 3,
+        white: Annotated[
+            float | None, Gt(0), Doc("value of white in pictures of more than 8 bits; found unless given")
+        ] = None,
+        depth: Annotated[Literal["all", "8"], Doc("bits that are kept: all, or 8")] = "all",
+        splits: Annotated[
+            Literal["exact", "hash"], Doc("shares of the splits: exact, or by chance")
+        ] = "exact",
     ) -> None:
         super().__init__(root)
         self.path = path
         self.size = (size, size) if isinstance(size, int) else size
         self.channels = channels
+        self.white = white
+        self.depth = depth
+        self.splits = splits
+
+    @staticmethod
+    def migrate(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:
+        """Models of revision 1 were trained on 8 bits, and on splits by hash alone."""
+        return {**options, "depth": "8", "splits": "hash"}
 
     @cached_property
     def info(self) -> DataInfo:
         height, width = self.size or self._common_size()
-        classes = sorted({label for part in self._files.values() for _, label in part if label})
-        return DataInfo((self.channels, height, width), levels=256, classes=tuple(classes))
+        classes = tuple(sorted({label for part in self._files.values() for _, label in part if label}))
+        shape, white = (self.channels, height, width), self._white[0]
+        if self._white[1]:
+            return DataInfo(shape, levels=256 if white is None else int(white) + 1, classes=classes)
+        bounds = (-math.inf, math.inf) if white == math.inf else (0.0, 1.0)
+        return DataInfo(shape, *bounds, classes=classes)
+
+    @cached_property
+    def _white(self) -> tuple[float | None, bool]:
+        """The value of white, None for 8 bits; and whether values are whole numbers."""
+        if self.depth == "8":
+            return None, True
+        files = [file for part in self._files.values() for file, _ in part]
+        depths = dict(zip(files, _in_threads(depth_of, files), strict=True))
+        floats = [file for file, depth in depths.items() if not depth]
+        if floats and len(floats) < len(files):
+            other = next(file for file, depth in depths.items() if depth)
+            raise DataError(
+                f"{floats[0]} has floating-point values and {other} has whole numbers",
+                hint="convert them to pictures of one kind",
+            )
+        if self.white is not None:
+            if not floats and not (float(self.white).is_integer() and 1 <= self.white < 2**24):
+                raise DataError(f"white is {self.white:g}; of whole numbers it is one from 1 to 16,777,215")
+            return float(self.white), not floats
+        if not floats and self.known is not None and self.known.levels is not None:
+            return self.known.levels - 1.0, True
+        deep = [file for file, depth in depths.items() if depth != 8]
+        most = (
+            max([255.0, *_in_threads(brightest, deep)]) if not floats else max(_in_threads(brightest, deep))
+        )
+        if floats:
+            return (math.inf if most > 1 else 1.0), False
+        return 2.0 ** math.ceil(math.log2(most + 1)) - 1, True
 
     def split(self, name: SplitName) -> "_PictureSplit":
         files = self._files[name]
@@ -91,7 +146,7 @@ class ImageFolder(Dataset):
                 f"{self._folder} has {total} pictures, none of which falls into the {name} split",
                 hint="add pictures, or sort them into folders train, validation and test",
             )
-        return _PictureSplit(files, self.info)
+        return _PictureSplit(files, self.info, self._white[0])
 
     @cached_property
     def _folder(self) -> Path:
@@ -112,9 +167,12 @@ class ImageFolder(Dataset):
             if folder is not None and split != "train":
                 parts[split] = _labelled(folder)
         shared = found["train"] or self._folder
-        for file, label in _labelled(shared):
-            split = split_of(mixed_text(file.relative_to(shared).as_posix()))
-            parts["train" if found[split] else split].append((file, label))
+        pictures = _labelled(shared)
+        hashes = [mixed_text(file.relative_to(shared).as_posix()) for file, _ in pictures]
+        wanting = [split for split in ("validation", "test") if not found[split]]  # type: ignore[index]
+        chosen = dealt(hashes, wanting) if self.splits == "exact" else [split_of(h) for h in hashes]  # type: ignore[arg-type]
+        for picture, split in zip(pictures, chosen, strict=True):
+            parts["train" if found[split] else split].append(picture)
         if not any(parts.values()):
             raise DataError(
                 f"{self._folder} has no pictures; names end in {', '.join(SUFFIXES)}",
@@ -140,9 +198,13 @@ class ImageFolder(Dataset):
 
 @final
 class _PictureSplit(Split):
-    def __init__(self, files: Sequence[tuple[Path, str]], info: DataInfo) -> None:
+    def __init__(self, files: Sequence[tuple[Path, str]], info: DataInfo, white: float | None) -> None:
         self.files = files
-        self.info = info
+        self.info: DataInfo = info
+        self.white = white
+        self.dtype = (
+            torch.float32 if info.levels is None else torch.uint8 if info.levels <= 256 else torch.int32
+        )
         numbers = {name: number for number, name in enumerate(info.classes)}
         labelled = all(label for _, label in files)
         self.labels = torch.tensor([numbers[label] for _, label in files]) if labelled else None
@@ -152,12 +214,12 @@ class _PictureSplit(Split):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         channels, height, width = self.info.shape
-        x = torch.empty(len(indices), channels, height, width, dtype=torch.uint8)
+        x = torch.empty(len(indices), channels, height, width, dtype=self.dtype)
         pixels = x.numpy()
 
         def read(place: int) -> DataError | None:
             try:
-                picture = read_picture(self.files[indices[place]][0], channels, (height, width))
+                picture = read_picture(self.files[indices[place]][0], channels, (height, width), self.white)
             except DataError as error:
                 return error
             pixels[place] = picture.transpose(2, 0, 1)
@@ -172,7 +234,8 @@ class _PictureSplit(Split):
         return Batch(x, labels=labels)
 
     def in_memory(self) -> Batch | None:
-        return self.__getitems__(range(len(self))) if len(self) * self.info.size <= _IN_MEMORY_BYTES else None
+        size = len(self) * self.info.size * self.dtype.itemsize
+        return self.__getitems__(range(len(self))) if size <= _IN_MEMORY_BYTES else None
 
 
 def _labelled(folder: Path) -> list[tuple[Path, str]]:

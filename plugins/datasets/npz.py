@@ -1,6 +1,7 @@
 """Arrays in a NumPy file."""
 
 import math
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,9 +14,11 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, SplitName, TensorSplit
+from genmod.errors import DataWarning
 from genmod.plugins.datasets._array_files import (
     arranged,
     array_names,
+    finite_values,
     read_arrays,
     stored_counts,
     stored_values,
@@ -54,6 +57,11 @@ class Npz(Dataset):
     continuous, in [0, 1] where all of them are there, else unbounded; with ``counts``, whole numbers from 0 on, of
     any type, are kept as they are. With ``missing``, NaN is a value that was not observed. Everything is held in memory.
 
+    Standardising is done in double precision. The mean and the deviation of each column belong to the model, which brings
+    other files to them; ``genmod.DataInfo.original`` gives values back in their own units. Columns of whole numbers from 0
+    to 255 are taken for classes and left as they are, unless they are named. ``file``, which models of before these
+    statistics were kept have, standardises each file by its own.
+
     Raises:
         DataError: the file is missing, damaged or too large; arrays are missing, do not fit each other, are
             of another type, or have values that are NaN, infinite or, of counts, not whole.
@@ -77,10 +85,10 @@ class Npz(Dataset):
             Doc("where the channels of images are; auto finds 1, 3 or 4 of them"),
         ] = "auto",
         standardize: Annotated[
-            bool,
+            bool | Literal["file"] | Sequence[Annotated[int, Ge(0)]],
             Doc(
-                "shift and scale each column of a table to mean 0 and standard deviation 1 in the training "
-                "split; likelihoods are then of the standardised values"
+                "shift and scale each column of a table, or those of these numbers, to mean 0 and standard "
+                "deviation 1 in the training split; likelihoods are then of the standardised values"
             ),
         ] = False,
         counts: Annotated[
@@ -97,7 +105,7 @@ class Npz(Dataset):
         super().__init__(root)
         self.path = path
         self.layout = layout
-        self.standardize = standardize
+        self.standardize = standardize if isinstance(standardize, bool | str) else tuple(standardize)
         self.counts = counts
         self.missing = missing
         self.factors = tuple(factors)
@@ -108,7 +116,12 @@ class Npz(Dataset):
         return self._loaded[0]
 
     def split(self, name: SplitName) -> TensorSplit:
-        return TensorSplit(self._loaded[1][name])
+        return TensorSplit(self._loaded[1][name], self.info)
+
+    @staticmethod
+    def migrate(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:
+        """Models of revision 1 do not know the statistics that they were trained with."""
+        return {**options, "standardize": "file"} if options.get("standardize") else options
 
     @cached_property
     def _loaded(self) -> tuple[DataInfo, dict[SplitName, Batch]]:
@@ -144,12 +157,13 @@ class Npz(Dataset):
             }
             _check_alike(parts)
             parts = _complete(parts)
+            shift, scale = (), ()
             if self.standardize:
-                parts = _standardized(parts)
+                parts, shift, scale = _standardized(parts, self.standardize)
         except DataError as error:
             raise DataError(f"{path}: {error.message}", hint=error.hint) from error
         levels = all(arrays[f"x{suffix}"].dtype.kind in "bu" for suffix in given.values())
-        info = _described(parts, levels, self.standardize, self.counts)
+        info = _described(parts, levels, bool(self.standardize), self.counts)
         if levels and self.missing and info.levels is not None:
             # Floats, unlike levels, can be NaN.
             parts = {split: replace(part, x=part.x / (info.levels - 1)) for split, part in parts.items()}
@@ -160,6 +174,8 @@ class Npz(Dataset):
                 Factor(name, len(found), tuple(map(str, found.tolist()))) for name, found in values.items()
             ),
             missing=self.missing,
+            shift=shift,
+            scale=scale,
         )
         return info, parts
 
@@ -178,9 +194,16 @@ class Npz(Dataset):
         if self.missing and x.dtype.kind == "f":
             seen = seen & ~np.isnan(x)
             x = np.where(seen, x, 0.0)
-        stored = stored_counts(name, x) if self.counts else stored_values(name, x)
+        if self.counts:
+            stored = stored_counts(name, x)
+        elif self.standardize and self.standardize != "file" and x.dtype.kind == "f" and x.ndim == 2:
+            stored = finite_values(name, x, np.float64)
+        else:
+            stored = stored_values(name, x, whole=self.known is None and not self.standardize)
         if self.missing:
-            stored = np.where(seen, stored, np.nan).astype(np.float32)
+            stored = np.where(seen, stored, np.nan).astype(
+                stored.dtype if stored.dtype.kind == "f" else np.float32
+            )
         return torch.from_numpy(stored)
 
 
@@ -258,17 +281,55 @@ def _complete(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
     return {**whole, "train": train[kept]}
 
 
-def _standardized(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
+def _standardized(
+    parts: Mapping[SplitName, Batch], which: bool | str | Sequence[int]
+) -> tuple[dict[SplitName, Batch], tuple[float, ...], tuple[float, ...]]:
+    """Tables with columns of mean 0 and deviation 1 in the training split, and what was subtracted and divided by.
+
+    Of ``file``, the latter are kept to the file.
+    """
     train = parts["train"].x
     if train.dim() != 2 or not train.is_floating_point():
         raise DataError(
             "only tables of floats, and not counts, can be standardised",
             hint="leave -s dataset.standardize out",
         )
-    mean = train.double().nanmean(0)
-    deviation = (train.double() - mean).square().nanmean(0).sqrt()
-    scale = deviation.where(deviation > 0, 1.0)
-    return {split: replace(part, x=((part.x - mean) / scale).float()) for split, part in parts.items()}
+    train = train.double()
+    mean = train.nanmean(0)
+    deviation = (train - mean).square().nanmean(0).sqrt()
+    if which == "file":
+        warnings.warn(
+            "the model does not know by which means and deviations its data were standardised; those of this file are "
+            "taken, so that other files are on other scales: build and train it again to keep them",
+            DataWarning,
+            stacklevel=2,
+        )
+        shift, scale = mean, deviation.where(deviation > 0, 1.0)
+    else:
+        chosen = _continuous(train) if which is True else _numbered(which, train.shape[1])  # type: ignore[arg-type]
+        # What rounding leaves of a column that does not vary is no deviation.
+        varies = deviation > 1e-12 * mean.abs()
+        shift = torch.where(chosen, mean.nan_to_num(), 0.0)
+        scale = torch.where(chosen & varies, deviation, 1.0)
+    made = {split: replace(part, x=((part.x - shift) / scale).float()) for split, part in parts.items()}
+    return (made, (), ()) if which == "file" else (made, tuple(shift.tolist()), tuple(scale.tolist()))
+
+
+def _continuous(x: torch.Tensor) -> torch.Tensor:
+    """Which columns are not of several whole numbers from 0 to 255, ``(N, columns) → (columns,)``."""
+    seen = ~x.isnan()
+    varies = (seen & (x != x.nan_to_num(torch.inf).amin(0))).any(0)
+    return ~varies | (seen & ((x != x.round()) | (x < 0) | (x > 255))).any(0)
+
+
+def _numbered(which: Sequence[int], columns: int) -> torch.Tensor:
+    if not which or max(which) >= columns:
+        raise DataError(
+            f"columns {', '.join(map(str, which)) or 'none'} are to be standardised; there are 0 to {columns - 1}"
+        )
+    chosen = torch.zeros(columns, dtype=torch.bool)
+    chosen[list(which)] = True
+    return chosen
 
 
 def _described(parts: Mapping[SplitName, Batch], levels: bool, standardized: bool, counts: bool) -> DataInfo:

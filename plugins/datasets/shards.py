@@ -78,7 +78,7 @@ class Shards(Dataset):
 
     def split(self, name: SplitName) -> "_Rows":
         files, places = self._parts[name]
-        return _Rows(files, places, self.in_memory)
+        return _Rows(files, places, self.in_memory, self.info)
 
     @cached_property
     def _parts(self) -> dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]]:
@@ -115,7 +115,10 @@ class Shards(Dataset):
 
 @final
 class _Rows(Split):
-    def __init__(self, files: list[RowFile], places: NDArray[np.int64] | None, most: int) -> None:
+    def __init__(
+        self, files: list[RowFile], places: NDArray[np.int64] | None, most: int, info: DataInfo
+    ) -> None:
+        self.info: DataInfo = info
         self._files, self._places, self._most = files, places, most
         self._ends = list(accumulate(map(len, files)))
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
 from genmod import Doc, Subject, UndefinedError
-from genmod.evaluation import CHUNK
 
 __all__ = ["Aggregate", "ExampleCount", "aggregate", "pairwise_log_prob"]
 
@@ -75,9 +74,9 @@ def aggregate(subject: Subject, stream: str, examples: int | None = None) -> Agg
     with subject.drawing(f"{stream}/choice"):
         chosen = torch.randperm(len(split))[: max(2, examples)].sort().values.tolist()
     posteriors, priors, draws, own = [], [], [], []
-    for start in range(0, len(chosen), CHUNK):
+    for start in range(0, len(chosen), subject.size):
         with torch.no_grad(), subject.drawing(stream, start):
-            batch = split.__getitems__(chosen[start : start + CHUNK])
+            batch = split.__getitems__(chosen[start : start + subject.size])
             x = model.observe(batch.x.to(model.device))
             told = model.given(model.context(batch))
             q = told.encode(x)

@@ -60,7 +60,7 @@ def factored(subject: Subject) -> Factored:
             "the data have no ground-truth factors: sprites have, and files with an array of them"
         )
     width = coded.factors.shape[1]
-    names = [factor.name for factor in subject.model.data.factors]
+    names = [factor.name for factor in subject.data.factors]
     if len(names) != width:
         names = [f"factor {i}" for i in range(width)]
     return Factored(coded.means.flatten(1).double().numpy(), coded.factors.numpy(), names)

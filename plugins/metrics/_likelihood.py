@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genmod import LatentVariableModel, Row, Subject, Undefined, UndefinedError, bits_per_dim, mean_row
-from genmod.evaluation import CHUNK, no_bits, spread
+from genmod.evaluation import no_bits, spread
 from genmod.system import drawn_on_cpu
 
 __all__ = ["Estimate", "Estimator", "dequantisation", "likelihood_rows"]
@@ -46,7 +46,7 @@ def likelihood_rows(
     estimator: Estimator,
     definition: str,
     *,
-    size: int = CHUNK,
+    size: int | None = None,
     limit: int | None = None,
 ) -> Iterator[Row | Undefined]:
     """``nll[label]`` and ``bits_per_dim[label]`` of each estimate.
@@ -59,7 +59,7 @@ def likelihood_rows(
         stream: of random numbers.
         estimator: makes the estimates of a batch.
         definition: of the negative log-likelihood, in one line.
-        size: examples at a time.
+        size: examples at a time, at most.
         limit: only as many of the first examples.
 
     Raises:
@@ -68,6 +68,7 @@ def likelihood_rows(
     model = subject.model
     if model.missing_densities():
         raise UndefinedError(f"the model has no likelihood: {model.missing_densities()}")
+    size = min(size or subject.size, subject.size)
     of_data: Estimates = {}
     of_cells: Estimates = {} if _spreads(model) else of_data
     count = min(len(subject.split), limit or len(subject.split))

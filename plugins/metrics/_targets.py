@@ -21,7 +21,7 @@ def targets(coded: Coded, subject: Subject) -> Mapping[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     if coded.factors is not None:
-        found = {factor.name: coded.factors[:, i] for i, factor in enumerate(subject.model.data.factors)}
+        found = {factor.name: coded.factors[:, i] for i, factor in enumerate(subject.data.factors)}
     labels = coded.labels
     if labels is not None and not any(torch.equal(labels, column) for column in found.values()):
         found = {"label": labels, **found}

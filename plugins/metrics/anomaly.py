@@ -24,7 +24,6 @@ from genmod import (
     compose,
     open_dataset,
 )
-from genmod.evaluation import CHUNK
 from genmod.plugins.metrics._auroc import auroc
 from genmod.registry import current_registry
 
@@ -156,10 +155,10 @@ class Anomaly(Metric):
     ) -> Tensor:
         """Nats of each of n examples, ``(n,)`` float64, high where they are unlikely."""
         found = []
-        for start in range(0, n, CHUNK):
+        for start in range(0, n, subject.size):
             subject.progress(stream, start, n)
             with torch.no_grad(), subject.drawing(stream, start):
-                batch = fetch(range(start, min(start + CHUNK, n)))
+                batch = fetch(range(start, min(start + subject.size, n)))
                 x = subject.model.observe(batch.x.to(subject.model.device))
                 told = subject.model.given(subject.model.context(batch))
                 found.append(self._score(told, x, kind).cpu().double())
@@ -198,7 +197,7 @@ def _with_value(subject: Subject, name: str, value: str) -> Tensor:
     Raises:
         UndefinedError: there is no such property or value, or all examples have it, or none.
     """
-    coded, info = subject.codes(), subject.model.data
+    coded, info = subject.codes(), subject.data
     names = {factor.name: factor.values or tuple(map(str, range(factor.size))) for factor in info.factors}
     columns = {} if coded.factors is None else dict(zip(names, coded.factors.unbind(1), strict=True))
     if coded.labels is not None and "label" not in columns:

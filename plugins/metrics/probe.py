@@ -58,7 +58,7 @@ class Probe(Metric):
         z, y = (z - centre) / scale, (y - centre) / scale
         numbers = {
             factor.name: values
-            for factor in subject.model.data.factors
+            for factor in subject.data.factors
             if (values := _numbers(factor.values)) is not None
         }
         for name, target in known.items():

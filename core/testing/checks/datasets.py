@@ -67,13 +67,15 @@ def _digest(split: Split) -> str:
 
 @check_for(
     "dataset",
-    remedy="store uint8 with levels, or float32 without, and declare low, high and levels as they are",
+    remedy="store uint8 with levels, int32 with more than 256, float32 without, and declare low, high and levels as they are",
 )
 def check_examples(case: Case) -> None:
     """Examples have the declared shape, type and range."""
     dataset = _open(case)
     info = dataset.info
-    wanted = {torch.uint8} if info.levels is not None else {torch.float32}
+    wanted = {torch.float32} if info.levels is None else {torch.uint8}
+    if (info.levels or 0) > 256:
+        wanted = {torch.int16, torch.int32}
     if info.counts:
         wanted |= {torch.uint8, torch.int16, torch.int32, torch.int64}
     for name in _SPLITS:

@@ -60,23 +60,51 @@ def test_deeper_folders_belong_to_the_first(tmp_path, pictures):
     assert ImageFolder(tmp_path, path=tmp_path).info.classes == ("a", "c")
 
 
+def by_hash(root, path):
+    """As models of before have it."""
+    return ImageFolder(root, path=path, splits="hash")
+
+
 def test_pictures_added_later_move_no_others(tmp_path, pictures):
     pictures(tmp_path / "one", 80)
-    before = {split: set(names(ImageFolder(tmp_path, path=tmp_path / "one"), split)) for split in SPLITS}
+    before = {split: set(names(by_hash(tmp_path, tmp_path / "one"), split)) for split in SPLITS}
     assert min(map(len, before.values())) > 0
     pictures(tmp_path / "one", 160)
-    after = {split: set(names(ImageFolder(tmp_path, path=tmp_path / "one"), split)) for split in SPLITS}
+    after = {split: set(names(by_hash(tmp_path, tmp_path / "one"), split)) for split in SPLITS}
     assert all(before[split] <= after[split] for split in SPLITS)
     shutil.move(tmp_path / "one", tmp_path / "two")
-    moved = {split: set(names(ImageFolder(tmp_path, path=tmp_path / "two"), split)) for split in SPLITS}
+    moved = {split: set(names(by_hash(tmp_path, tmp_path / "two"), split)) for split in SPLITS}
     assert moved == after
 
 
 def test_splits_are_these_forever(tmp_path, pictures):
     pictures(tmp_path, 60)
-    data = ImageFolder(tmp_path, path=tmp_path)
+    data = by_hash(tmp_path, tmp_path)
     assert names(data, "validation") == VALIDATION
     assert names(data, "test") == TEST
+
+
+@pytest.mark.parametrize("n", [*range(3, 31), 47, 100])
+def test_shares_are_exact_and_never_empty(tmp_path, pictures, n):
+    pictures(tmp_path, n)
+    data = ImageFolder(tmp_path, path=tmp_path)
+    share = max(1, (n + 5) // 10)
+    assert [len(data.split(split)) for split in SPLITS] == [n - 2 * share, share, share]
+
+
+def test_pictures_added_later_move_few_others(tmp_path, pictures):
+    """One over each border, and none between validation and testing."""
+    before = None
+    for n in range(12, 60):
+        pictures(tmp_path, n)
+        data = ImageFolder(tmp_path, path=tmp_path)
+        now = {name: split for split in SPLITS for name in names(data, split)}
+        if before is not None:
+            moved = [(before[name], now[name]) for name in before if before[name] != now[name]]
+            assert sum("validation" in pair for pair in moved) <= 1
+            assert sum("test" in pair for pair in moved) <= 1
+            assert not any("train" not in pair for pair in moved)
+        before = now
 
 
 @pytest.mark.parametrize("validation", ["validation", "valid", "val"])
@@ -242,13 +270,6 @@ def test_every_format(tmp_path, suffix):
     files = [file for part in data._files.values() for file, _ in part]
     assert files == [path]
     assert data.info.shape == (1, 5, 6)
-
-
-def test_pixels_without_a_fixed_range_are_refused(tmp_path):
-    Image.fromarray(np.ones((4, 4), np.float32)).save(tmp_path / "a.tiff")
-    assert "floating-point" in refusal(lambda: read_picture(tmp_path / "a.tiff", 1, (4, 4)))
-    Image.fromarray(np.full((4, 4), 70_000, np.int32)).save(tmp_path / "b.tiff")
-    assert "0 to 65535" in refusal(lambda: read_picture(tmp_path / "b.tiff", 1, (4, 4)))
 
 
 def test_batches_equal_pillows_pixels(tmp_path, pictures):

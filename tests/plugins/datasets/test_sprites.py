@@ -161,3 +161,11 @@ def test_dsprites_is_large_and_cheap_to_open():
 def test_too_many_images_are_refused():
     with pytest.raises(DataError, match="at most 10,000,000"):
         Sprites(ROOT, scales=64, rotations=360, positions=256)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scales": 1, "rotations": 1, "positions": 1}, {"scales": 2, "rotations": 1, "positions": 1}]
+)
+def test_few_images_leave_no_split_empty(options):
+    sprites = Sprites(ROOT, **options)
+    assert min(len(sprites.split(name)) for name in ("train", "validation", "test")) > 0

@@ -1,0 +1,52 @@
+"""Failures of torch that have a way out, as errors that say it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from genmod.errors import GenmodError, UsageError
+
+__all__ = ["OutOfMemoryError", "named", "named_failures"]
+
+_NO_MEMORY = ("can't allocate memory", "out of memory", "unable to allocate")
+
+
+class OutOfMemoryError(GenmodError, MemoryError):
+    """There is less memory than the work takes."""
+
+
+def named(error: BaseException) -> GenmodError | None:
+    """An error with a way out in place of one of torch or numpy; None of others.
+
+    Example:
+        >>> named(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")).message
+        'there is not enough memory: CUDA out of memory. Tried to allocate 2 GiB'
+    """
+    if isinstance(error, GenmodError) or not isinstance(error, MemoryError | RuntimeError | ValueError):
+        return None
+    text = str(error)
+    first = text.partition("\n")[0].partition(". GPU ")[0]
+    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _NO_MEMORY):
+        return OutOfMemoryError(
+            f"there is not enough memory{f': {first}' if first else ''}",
+            hint="work on fewer examples at a time: genmod train --batch-size N, or --accumulate N for batches of the same "
+            "size; or build a smaller model, or choose another --device",
+        )
+    if "Expected more than 1 value per channel" in text:
+        return UsageError(
+            "batch normalisation needs two or more examples at a time in training, and there is one",
+            hint="train with a larger --batch-size or a smaller --accumulate, or build with another norm: "
+            "-s encoder.norm=group",
+        )
+    return None
+
+
+@contextmanager
+def named_failures() -> Iterator[None]:
+    """Inside, what fails for want of memory, or for a batch of one, says so and what can be done."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, ValueError) as error:
+        found = named(error)
+        if found is None:
+            raise
+        raise found from error

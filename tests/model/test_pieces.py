@@ -1,0 +1,89 @@
+"""Work in pieces: memory is bounded, whatever the size of the examples, and the pieces change no number."""
+
+import pytest
+import torch
+
+from genmod import Batch, DataInfo, TensorSplit, build, evaluate
+from genmod.figures import latents_figure, sample_grid
+from genmod.model.assembly import assemble, open_dataset
+from genmod.model.build import compose
+from genmod.model.encode import encode_split
+from genmod.model.pieces import examples_at_once, held
+from genmod.system import memory
+from genmod.system.memory import in_pieces, rows_that_fit
+from genmod.training.validation import validation_means
+
+METRICS = ["elbo", "nll[10]", "aggregate-kl", "anomaly", "mse"]
+
+
+def numbers(model):
+    """What evaluation, validation, figures and samples say of a model of digits."""
+    data = open_dataset(model.spec)
+    split = TensorSplit(data.split("train").batch[slice(0, 520)], data.info)
+    rows = {row.name: row.value for row in evaluate(model, split, METRICS).rows}
+    loss = validation_means(model, model.terms, split, seed=0, team=None)
+    drawn = {
+        "sample": model.sample(520, seed=0),
+        "noise": model.sample(520, seed=0, noise=True),
+        "grid": sample_grid(model, 520, seed=0, noise=True).images,
+        "codes": encode_split(model, split).draws,
+        "figure": latents_figure(model, split, panels=["kl"], number=300).arrays["codes"],
+    }
+    return {**rows, **loss}, drawn
+
+
+@pytest.mark.parametrize("recipe", ["vae", "cvae"])
+@pytest.mark.parametrize("rows", [13, 499])
+def test_the_same_seed_gives_the_same_numbers_in_pieces_of_any_size(recipe, rows, monkeypatch):
+    model = build(recipe, encoder={"name": "mlp", "hidden": [16]}, latent=3).eval()
+    whole, drawn = numbers(model)
+    monkeypatch.setattr(memory, "rows_that_fit", lambda network, x: rows)
+    pieces, again = numbers(model)
+    assert pieces == pytest.approx(whole, rel=1e-5, abs=1e-5)
+    for name in drawn:
+        torch.testing.assert_close(again[name], drawn[name], rtol=1e-4, atol=1e-5)
+
+
+def test_small_examples_are_worked_on_as_before():
+    """Of the sizes that everybody uses 500 are between two seeds, as ever."""
+    for shape in ((1, 8, 8), (1, 28, 28), (3, 32, 32), (20,)):
+        spec = compose("vae", components={"encoder": {"name": "mlp", "hidden": [4]}, "decoder": "gaussian"})
+        info = DataInfo(shape, levels=256)
+        assert examples_at_once(assemble(spec, info)) == 500
+        assert held(5000, info) == 5000
+
+
+@pytest.mark.parametrize(("side", "decoder"), [(128, "gaussian"), (512, "gaussian"), (128, "categorical")])
+def test_large_pictures_take_little_memory(side, decoder):
+    info = DataInfo((3, side, side), levels=256)
+    components = {"encoder": {"name": "conv", "channels": [8] * 5}, "decoder": decoder}
+    model = assemble(compose("vae", components=components, latent=2), info).eval()
+    n = max(2, 2**21 // info.size) if decoder == "categorical" else 2 * 2**22 // info.size
+    split = TensorSplit(Batch(torch.randint(256, (n, *info.shape), dtype=torch.uint8)), info)
+    with memory._Sizes() as noted:
+        evaluate(model, split, "elbo[1]")
+        if decoder == "gaussian":
+            validation_means(model, model.terms, split, seed=0, team=None)
+            sample_grid(model, 4)
+    assert max(noted.sizes) <= (2**30 if decoder == "categorical" else 2**25 + 2**20)
+
+
+def test_how_many_rows_fit_is_a_matter_of_memory(monkeypatch):
+    network = torch.nn.Linear(1000, 1000).eval()
+    x = torch.zeros(4, 1000)
+    monkeypatch.setattr(memory, "_BYTES", {"cpu": 160_000})
+    with torch.no_grad():
+        assert rows_that_fit(network, x) == 10
+        sizes = []
+        network.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
+        in_pieces(network, torch.zeros(25, 1000))
+    assert sizes == [10, 10, 5]
+
+
+def test_training_is_all_at_once(monkeypatch):
+    monkeypatch.setattr(memory, "rows_that_fit", lambda network, x: 1)
+    network, sizes = torch.nn.Linear(2, 2), []
+    network.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
+    in_pieces(network.train(), torch.zeros(5, 2))
+    in_pieces(network.eval(), torch.zeros(5, 2))  # with gradients
+    assert sizes == [5, 5]
