@@ -23,7 +23,7 @@ __all__ = [
 __getattr__, __dir__ = names_on_demand(
     __name__,
     {
-        "latent_variable": "LatentVariableModel",
+        "latent_variable": "GenerativeModel LatentVariableModel",
         "assembly": "open_dataset",
         "build": "build compose",
         "fit_sampler": "fit_sampler",

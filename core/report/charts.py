@@ -65,7 +65,7 @@ def curves_chart(found: Sequence[Curve], runs: Sequence[str]) -> Chart:
 
 
 def codes_chart(
-    model: LatentVariableModel, latents: Tensor, batch: Batch, key: str, *, data: DataInfo
+    model: LatentVariableModel, latents: Tensor, batch: Batch, key: str, *, data: DataInfo | None = None
 ) -> Chart:
     """Codes on a plane, coloured by class or by the first factor.
 
@@ -74,13 +74,13 @@ def codes_chart(
         latents: ``(N, *latent_shape)``.
         batch: the examples.
         key: names the drawing among those of the page.
-        data: has names for the classes and factors.
+        data: has names for the classes and factors; what the model was built for unless given.
 
     Raises:
         UndefinedError: a code is not finite.
     """
     plane = on_plane([latents], space=model.space.kind)
-    groups = groups_of(batch, data)
+    groups = groups_of(batch, data or model.data)
     size = latents[0].numel()
     how = f", {plane.method}," if plane.method else ""
     note = (
