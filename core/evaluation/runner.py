@@ -64,7 +64,8 @@ def evaluate(
     """
     names = [metrics] if isinstance(metrics, str | Mapping) else list(metrics)
     subject = subject_of(model, data, split=split, seed=seed, on_progress=on_progress)
-    return measure(make_metrics(names), subject)
+    with named_failures():
+        return measure(make_metrics(names), subject)
 
 
 def subject_of(
