@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmod.data.dataset import Batch, Split
 from genmod.errors import UsageError
+from genmod.interfaces.given import GivenModel
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
 from genmod.system.noise import drawn_on_cpu
@@ -43,7 +44,7 @@ def observed_batches(
     seed: int,
     limit: int | None = None,
     size: int | None = None,
-) -> Iterator[tuple[LatentVariableModel, Tensor, Batch]]:
+) -> Iterator[tuple[GivenModel, Tensor, Batch]]:
     """The examples of a split in order, batch by batch, drawing from ``stream`` while one is worked on.
 
     Args:

@@ -128,19 +128,19 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
     )
     parts = tuple(_part(model, kind, spec) for kind in SPEC_KINDS if kind in spec.components)
     condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
-    return Summary(model.spec.recipe, parts, stages, _count([model]), condition)
+    return Summary(model.spec.recipe, parts, stages, _count(model.parameters()), condition)
 
 
 def _part(model: GivenModel, kind: str, spec: ModelSpec) -> Part:
     part, found = spec.components[kind], spec.resolved[kind]
     changed = to_json(found.cls, differences(found.cls, found.options))
     module: nn.Module | None = getattr(model, kind, None)
-    parameters = _count([module] if module is not None else [])
+    parameters = _count(module.parameters() if module is not None else ())
     return Part(kind, part.name, part.provider, part.version, dict(part.options), changed, parameters)
 
 
-def _count(modules: Iterable[nn.Module]) -> int:
-    return sum(p.numel() for module in modules for p in module.parameters() if p.requires_grad)
+def _count(parameters: Iterable[nn.Parameter]) -> int:
+    return sum(p.numel() for p in parameters if p.requires_grad)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -73,7 +73,6 @@ def codes_chart(model: LatentVariableModel, data: DataInfo, latents: Tensor, bat
         latents: ``(N, *latent_shape)``.
         batch: the examples.
         key: names the drawing among those of the page.
-        data: has names for the classes and factors; what the model was built for unless given.
 
     Raises:
         UndefinedError: a code is not finite.

@@ -57,8 +57,8 @@ def report(
         >>> page.startswith("<!DOCTYPE html>"), "not trained" in page
         (True, True)
     """
-    alone = isinstance(directories, str | Path | ModelDirectory)
-    places = list(dict.fromkeys(map(ModelDirectory.of, [directories] if alone else directories)))
+    given = [directories] if isinstance(directories, str | Path | ModelDirectory) else directories
+    places = list(dict.fromkeys(map(ModelDirectory.of, given)))
     if not places:
         raise UsageError("no model to write about", hint="give the directory of one")
     # What cannot be is told before anything is computed.

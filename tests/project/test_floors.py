@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TREES = {"core": "genmod", "plugins": "genmod.plugins", "cli": "genmod.cli"}
 FLOORS = (
-    "errors",
+    "errors defaults",
     "system",
     "options data distributions",
     "spec nn",
@@ -19,7 +19,7 @@ FLOORS = (
     "figures",
     "training explorer",
     "experiments",
-    "plugins testing report scaffold",
+    "plugins testing report scaffold features",
     "cli __main__",
 )
 """The rooms, the lowest first. A room imports those on floors below it, never one above or beside it."""
