@@ -309,7 +309,8 @@ class DependsOnValues(TemplateEncoder):
         return features if bool(features.sum() > -1e9) else -features
 
 
-@caught_by("check_device")
+# Whether torch.export looks at values with it depends on the version of torch.
+@caught_by("check_device", "check_export")
 class Validates(TemplateDecoder):
     def forward(self, parameters):
         return Independent(Laplace(parameters, self.scale, validate_args=True), len(self.data.shape))
