@@ -16,7 +16,7 @@ _SECONDS_TO_STOP = 60.0
 def launch(arguments: Sequence[str], processes: int) -> int:
     """Run ``genmod ARGUMENTS`` in so many processes that find each other, and give the exit code.
 
-    Signals are passed on, but for those that are ignored. Where one process fails, the others are stopped.
+    Signals are passed on. Where one process fails, the others are stopped.
     """
     threads = max(1, (os.cpu_count() or 1) // processes)
     common = {
@@ -41,9 +41,7 @@ def launch(arguments: Sequence[str], processes: int) -> int:
                 child.send_signal(signum)
 
     before = {
-        signum: signal.signal(signum, pass_on)
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-        if signal.getsignal(signum) is not signal.SIG_IGN
+        signum: signal.signal(signum, pass_on) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
     }
     try:
         return _wait(children)

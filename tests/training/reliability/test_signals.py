@@ -171,6 +171,19 @@ def test_only_the_second_ctrl_c_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_what_a_shell_lets_its_background_jobs_ignore_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.received is None
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.received == signal.SIGTERM
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_another_thread_trains_without_handlers():
     before = [signal.getsignal(number) for number in STOP_SIGNALS]
     results = []
