@@ -175,7 +175,7 @@ def train(
     """Train a model in its directory.
 
     Weights, metrics and checkpoints go into the directory; the weights kept are those of the lowest
-    validation loss. Ctrl-C finishes the step and saves; --resume goes on from there, bit for bit.
+    validation loss. Ctrl-C finishes the step and saves; --resume goes on from there.
 
     Examples:
       genmod train

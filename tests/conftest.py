@@ -1,6 +1,7 @@
 """What all tests share: pinned randomness, one thread, and none of the user's own settings."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -12,6 +13,10 @@ for _name in [
 ]:
     del os.environ[_name]
 
+# One thread, here, in the threads of a server, and in every process that a test starts: the small tensors of the tests
+# gain nothing from more, tests that run side by side lose, and sums are rounded alike on any number of cores.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 
 def pytest_collection_modifyitems(items):
     """Files that take minutes go first: one that is begun last would keep the other processes waiting."""
@@ -19,6 +24,21 @@ def pytest_collection_modifyitems(items):
     items.sort(
         key=lambda item: next((i for i, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))
     )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_as_in_a_terminal():
+    """Signals do what they do in a terminal, also where the tests are a job in the background or under ``nohup``."""
+    ignored = [
+        number
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGCHLD")
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture(autouse=True)
@@ -29,8 +49,6 @@ def _pinned_seed():
         return
     import torch
 
-    # The small tensors of the tests gain nothing from more threads, and tests that run side by side lose.
-    torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -34,6 +35,15 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+def _processor() -> str:
+    """Its model: libraries of linear algebra choose by it in which order they add, and so how sums are rounded."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
 def environment(device: str) -> dict[str, Any]:
     """The facts that can change the bits of a result."""
     import torch
@@ -41,6 +51,7 @@ def environment(device: str) -> dict[str, Any]:
     return {
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
+        "processor": _processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,

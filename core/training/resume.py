@@ -21,7 +21,7 @@ __all__ = ["check_facts", "facts", "find"]
 _FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device", "trackers", "film_every"}
 """Settings that change no weight, or only by rounding, and so may differ."""
 
-_SAME_BITS = ("torch", "device", "cpu_capability", "threads", "processes")
+_SAME_BITS = ("torch", "device", "processor", "cpu_capability", "threads", "processes")
 """Surroundings that must be the same for a run to go on bit for bit."""
 
 _LOOKED_AT = 64
@@ -80,7 +80,7 @@ def find(
     chosen = TrainSettings.from_json({**(settings or saved).to_json(), **overrides})
     _same(saved.to_json(), chosen.to_json(), checkpoint)
     now = surroundings(str(pick_device(chosen.device)))
-    changed = [f"{k}: {before.get(k)} → {now[k]}" for k in _SAME_BITS if before.get(k) != now[k]]
+    changed = [f"{k}: {before[k]} → {now[k]}" for k in _SAME_BITS if k in before and before[k] != now[k]]
     if changed:
         warn(f"the run goes on, but not bit for bit, because this differs: {'; '.join(changed)}")
     return checkpoint, chosen

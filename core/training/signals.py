@@ -35,7 +35,8 @@ class Interrupted(KeyboardInterrupt):
 class StopSignals:
     """Inside, SIGINT, SIGTERM and SIGUSR1 only set :attr:`received`; a second SIGINT interrupts at once.
 
-    Only the main thread can do so; in another one, signals do what they did before.
+    A signal that is ignored stays ignored: a shell starts jobs in the background so, and Ctrl-C is not meant for
+    them. Only the main thread can do so; in another one, signals do what they did before.
     """
 
     def __init__(self) -> None:
@@ -45,7 +46,8 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for signum in STOP_SIGNALS:
-                self._before[signum] = signal.signal(signum, self._note)
+                if signal.getsignal(signum) not in (signal.SIG_IGN, None):
+                    self._before[signum] = signal.signal(signum, self._note)
         return self
 
     def __exit__(

@@ -39,8 +39,8 @@ def train(
     """Train a model; it ends with the weights of the lowest validation loss, in evaluation mode.
 
     All randomness is a function of (seed, stream, step), and the caller's random state is left as it was. With
-    a directory, a run that was stopped or killed at any moment goes on from its last checkpoint, bit for bit,
-    with ``resume``.
+    a directory, a run that was stopped or killed at any moment goes on from its last checkpoint with ``resume``,
+    as if it had not been.
 
     Args:
         model: trained in place.

@@ -97,12 +97,12 @@ def test_it_serves_until_it_is_told_to_stop(genmod, built, sign, code):
         try:
             url = running.stdout.readline().strip()
             assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{20,}", url)
-            with urllib.request.urlopen(url, timeout=30) as answer:
+            with urllib.request.urlopen(url) as answer:
                 page = answer.read().decode()
             assert "my model" in page
             assert str(Path.cwd()) not in page
             running.send_signal(sign)
-            out, err = running.communicate(timeout=30)
+            out, err = running.communicate()
         finally:
             running.kill()
     assert running.returncode == code

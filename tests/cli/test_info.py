@@ -10,7 +10,8 @@ def test_versions_and_devices(genmod):
     done = genmod("info", "--json")
     assert done.code == 0
     document = json.loads(done.out)
-    assert document["versions"]["torch"] == torch.__version__.partition("+")[0]
+    # One may name the build, as in 2.13.0+cpu, where the other does not.
+    assert document["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
     assert document["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert document["devices"][0].startswith("cpu (")
     assert document["plugins"]["ok"] >= 1

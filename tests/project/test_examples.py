@@ -1,6 +1,5 @@
 """Every script of examples/, run at a tiny size."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,10 +25,8 @@ def test_script(name, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
         cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

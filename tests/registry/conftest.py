@@ -77,7 +77,6 @@ def python(site, tmp_path):
             env={**environment, **(environ or {})},
             capture_output=True,
             text=True,
-            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

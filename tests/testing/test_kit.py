@@ -195,7 +195,7 @@ def test_parametrized(tmp_path):
         "--tb=short",
         "test_mine.py",
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
     failed = [line.split(" - ")[0] for line in lines if line.startswith("FAILED")]
     assert failed == [

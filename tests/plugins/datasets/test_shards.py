@@ -90,8 +90,7 @@ def test_damaged_files_are_refused(tmp_path, x):
 
 
 LIMITED = """
-import resource, sys, torch
-torch.set_num_threads(1)
+import resource, sys
 import genmod
 from pathlib import Path
 from genmod.model.assembly import assemble

@@ -11,14 +11,10 @@ import os
 import sys
 import traceback
 
-import torch
-
 import genmod
 from genmod.bundle.directory import read_spec
 from genmod.errors import GenmodError
 from genmod.model.assembly import open_dataset
-
-torch.set_num_threads(1)
 
 
 def train(directory, *, resume=False, settings=None):
