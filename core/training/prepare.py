@@ -15,16 +15,21 @@ __all__ = ["prepare"]
 def prepare(model: nn.Module, split: Split, seed: int, *, resumed: bool) -> None:
     """Tell every divergence how many examples there are, and give priors and decoders those that they want.
 
+    A decoder that is made of others hands their share on to them.
+
     Args:
         model: whose parts.
         split: the training examples.
         seed: the same one gives the same examples.
         resumed: whether a run goes on: they then have what they were given at its start.
     """
+    decoders = [part for part in model.modules() if isinstance(part, Decoder)]
+    inner = {id(part) for whole in decoders for part in whole.modules() if part is not whole}
     for part in model.modules():
         if isinstance(part, Divergence):
             part.prepare(len(split))
-        if isinstance(part, Prior | Decoder) and part.examples_wanted and not resumed:
+        wanting = isinstance(part, Prior | Decoder) and id(part) not in inner
+        if wanting and part.examples_wanted and not resumed:
             generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
             chosen = torch.randperm(len(split), generator=generator)[: part.examples_wanted]
             part.prepare(split.__getitems__(sorted(chosen.tolist())).x)
