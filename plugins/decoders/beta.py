@@ -4,11 +4,11 @@ from typing import Annotated, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Beta, Independent, constraints
+from torch.distributions import Independent, constraints
 
 from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
-from genmod.distributions import bounded_log_scale
+from genmod.distributions import PreciseBeta, bounded_log_scale
 from genmod.options import Doc
 from genmod.plugins.decoders.ranges import (
     cells_of_unit_interval,
@@ -94,4 +94,4 @@ class BetaDecoder(Decoder):
     def forward(self, parameters: Tensor) -> Independent:
         dims = len(self.data.shape)
         a, b = (_FLOOR + bounded_log_scale(parameters).exp()).unbind(-dims - 1)
-        return Independent(Beta(a, b, validate_args=False), dims, validate_args=False)
+        return Independent(PreciseBeta(a, b, validate_args=False), dims, validate_args=False)

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent, constraints, register
 
 from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
+from genmod.log_gamma import precise
 from genmod.options import Doc
 from genmod.plugins.decoders.ranges import (
     cells_of_unit_interval,
@@ -123,7 +124,10 @@ class ContinuousBernoulli(Distribution):
 
 @register_kl(ContinuousBernoulli, ContinuousBernoulli)
 def _kl(q: ContinuousBernoulli, p: ContinuousBernoulli) -> Tensor:
-    return (q.logits - p.logits) * (q.mean - 0.5) + q.log_normalizer() - p.log_normalizer()
+    # Of large logits the three parts nearly cancel.
+    a, b = (ContinuousBernoulli(precise(each.logits)) for each in (q, p))
+    exact = (a.logits - b.logits) * (a.mean - 0.5) + a.log_normalizer() - b.log_normalizer()
+    return exact.to(q.logits.dtype)
 
 
 @final

@@ -4,7 +4,7 @@ import math
 from typing import Annotated, Literal, final
 
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
@@ -14,6 +14,7 @@ from genmod.distributions import LogScaleNormal, bounded_log_scale, diagonal_nor
 from genmod.options import Doc
 from genmod.parallel import batch_mean
 from genmod.plugins.decoders.ranges import require_dequantizable
+from genmod.plugins.decoders.scales import LARGEST, SMALLEST
 
 __all__ = ["GaussianDecoder"]
 
@@ -53,7 +54,8 @@ class GaussianDecoder(Decoder):
         data: DataInfo,
         *,
         scale: Annotated[
-            Annotated[float, Gt(0)] | Literal["learned", "per-dimension", "per-pixel", "optimal"],
+            Annotated[float, Ge(SMALLEST), Le(LARGEST)]
+            | Literal["learned", "per-dimension", "per-pixel", "optimal"],
             Doc("standard deviation around the mean: a fixed number, or how it is found"),
         ] = "learned",
         dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,

@@ -5,11 +5,11 @@ from typing import Annotated, Any, ClassVar, Literal, final
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
-from torch.nn.functional import softplus
 
 from genmod.dataset import DataInfo
 from genmod.decoder import Decoder
 from genmod.distributions import bounded_log_scale
+from genmod.log_gamma import factorial_excess, precise
 from genmod.options import Doc
 from genmod.plugins.decoders.poisson import bounded_log_rate
 from genmod.plugins.decoders.ranges import require_counts
@@ -28,6 +28,9 @@ class MeanNegativeBinomial(Distribution):
 
     ``log P(x) = log Γ(x + r)/(Γ(r) x!) - r log(1 + μ/r) - x log(1 + r/μ)``; variance ``μ + μ²/r``
 
+    Computed with ``n = x + r`` and S of :mod:`genmod.log_gamma`, so that nothing large cancels, as
+    ``log(r/n) + S(n) - S(r) - S(x) - r log(1 + (μ - x)/n) - x log(1 + r (x - μ)/(μ n))``.
+
     Args:
         log_mean: ``log μ``, any shape.
         log_inverse_dispersion: ``log r``, broadcast against it.
@@ -45,6 +48,7 @@ class MeanNegativeBinomial(Distribution):
 
     def __init__(self, log_mean: Tensor, log_inverse_dispersion: Tensor) -> None:
         self.log_mean, self.log_inverse_dispersion = torch.broadcast_tensors(log_mean, log_inverse_dispersion)
+        self._given = log_inverse_dispersion
         super().__init__(self.log_mean.shape, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "MeanNegativeBinomial":
@@ -53,11 +57,14 @@ class MeanNegativeBinomial(Distribution):
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
-        # Of large arguments the difference of the two has few digits left in single precision.
-        x, r = value.double(), self.log_inverse_dispersion.double().exp()
-        ways = (torch.lgamma(x + r) - torch.lgamma(r) - torch.lgamma(x + 1)).to(self.log_mean.dtype)
-        ratio = self.log_mean - self.log_inverse_dispersion
-        return ways - self.log_inverse_dispersion.exp() * softplus(ratio) - value * softplus(-ratio)
+        # As it was given: one dispersion for many values costs nothing.
+        small_r = self._given.exp()
+        ways = factorial_excess(value + small_r) - factorial_excess(small_r) - factorial_excess(value)
+        x, mean, r = precise(value), precise(self.log_mean).exp(), precise(self._given).exp()
+        apart = (x - mean) / (x + r)
+        ratio = torch.where(x > 0, r / mean * apart, 0.0)
+        far = r * torch.log1p(-apart) + x * torch.log1p(ratio)
+        return ways - torch.log1p(value / small_r) - far.to(self.log_mean.dtype)
 
     @property
     def mean(self) -> Tensor:

@@ -3,9 +3,9 @@
 from typing import final
 
 from torch import Tensor, nn
-from torch.distributions import Gamma, Independent, constraints
+from torch.distributions import Independent, constraints
 
-from genmod.distributions import bounded_log_scale
+from genmod.distributions import PreciseGamma, bounded_log_scale
 from genmod.layers import flat_size
 from genmod.posterior import Posterior
 
@@ -40,5 +40,5 @@ class GammaPosterior(Posterior):
     def forward(self, features: Tensor) -> Independent:
         parameters = bounded_log_scale(self.head(features.flatten(1))).exp()
         concentration, rate = parameters.unflatten(1, (2, *self.latent_shape)).unbind(1)
-        base = Gamma(_FLOOR + concentration, rate, validate_args=False)
+        base = PreciseGamma(_FLOOR + concentration, rate, validate_args=False)
         return Independent(base, len(self.latent_shape), validate_args=False)

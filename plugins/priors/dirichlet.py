@@ -5,8 +5,9 @@ from typing import Annotated, final
 import torch
 from annotated_types import Gt
 from torch import Tensor
-from torch.distributions import Dirichlet, Distribution, Independent, constraints
+from torch.distributions import Distribution, Independent, constraints
 
+from genmod.distributions import PreciseDirichlet
 from genmod.options import Doc
 from genmod.plugins.posteriors.simplex import require_classes, stacked
 from genmod.prior import Prior
@@ -50,6 +51,6 @@ class DirichletPrior(Prior):
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
     def forward(self) -> Distribution:
-        base = Dirichlet(self.zeros + self.concentration, validate_args=False)
+        base = PreciseDirichlet(self.zeros + self.concentration, validate_args=False)
         extra = len(self.latent_shape) - 1
         return Independent(base, extra, validate_args=False) if extra else base

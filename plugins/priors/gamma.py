@@ -5,8 +5,9 @@ from typing import Annotated, final
 import torch
 from annotated_types import Gt
 from torch import Tensor
-from torch.distributions import Gamma, Independent, constraints
+from torch.distributions import Independent, constraints
 
+from genmod.distributions import PreciseGamma
 from genmod.options import Doc
 from genmod.prior import Prior
 
@@ -44,5 +45,5 @@ class GammaPrior(Prior):
         self.register_buffer("ones", torch.ones(latent_shape), persistent=False)
 
     def forward(self) -> Independent:
-        base = Gamma(self.concentration * self.ones, self.rate * self.ones, validate_args=False)
+        base = PreciseGamma(self.concentration * self.ones, self.rate * self.ones, validate_args=False)
         return Independent(base, len(self.latent_shape), validate_args=False)
