@@ -5,11 +5,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Beta, Dirichlet, Distribution, Gamma, Independent, Normal, kl_divergence
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import lazy_property
 
-__all__ = ["LogScaleNormal", "StandardNormal", "bounded_log_scale", "diagonal_normal", "standard_normal"]
+from genmod.distributions.log_gamma import factorial_excess, precise
+
+__all__ = [
+    "LogScaleNormal",
+    "PreciseBeta",
+    "PreciseDirichlet",
+    "PreciseGamma",
+    "StandardNormal",
+    "bounded_log_scale",
+    "diagonal_normal",
+    "standard_normal",
+]
 
 LOG_SCALE_BOUND = 9.0
 """Scales lie between e⁻⁹ ≈ 1.2e-4 and e⁹ ≈ 8,100."""
@@ -134,3 +145,66 @@ def standard_normal(zeros: Tensor, event_dims: int) -> Independent:
         torch.Size([2])
     """
     return Independent(StandardNormal(zeros), event_dims, validate_args=False)
+
+
+def _in_double(cls: Any, p: Distribution) -> Any:
+    """One of torch's distributions with its parameters in double precision."""
+    return cls(*(precise(getattr(p, name)) for name in cls.arg_constraints), validate_args=False)
+
+
+class PreciseBeta(Beta):
+    """A beta distribution whose terms, large and near each other, are subtracted by hand.
+
+    ``log p(x) = log(ab/n) - log x(1 - x) + S(n) - S(a) - S(b) - a log(a/(n x)) - b log(b/(n (1 - x)))``, ``n = a + b``,
+    with S of :mod:`genmod.log_gamma`. At 0 and 1 it is that of the nearest number between.
+
+    Example:
+        >>> large = torch.tensor(4000.0)
+        >>> PreciseBeta(large, large).log_prob(torch.tensor(0.5))
+        tensor(4.2678)
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        a, b = self.concentration1, self.concentration0
+        n = a + b
+        ways = factorial_excess(n) - factorial_excess(a) - factorial_excess(b) + (a * b / n).log()
+        a, b, x = precise(a), precise(b), precise(value)
+        limits = torch.finfo(x.dtype)
+        x = x.clamp(limits.tiny, 1 - limits.eps / 2)
+        apart = (a - (a + b) * x) / (a + b)
+        far = a * torch.log1p(apart / x) + b * torch.log1p(-apart / (1 - x)) + (x * (1 - x)).log()
+        return ways - far.to(ways.dtype)
+
+
+class PreciseDirichlet(Dirichlet):
+    """A Dirichlet distribution whose constants, large and near each other, are subtracted in double precision.
+
+    Example:
+        >>> PreciseDirichlet(torch.full((4,), 1e4)).log_prob(torch.full((4,), 0.25))
+        tensor(15.9107)
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return _in_double(Dirichlet, self).log_prob(precise(value)).to(value.dtype)  # type: ignore[no-any-return]
+
+
+class PreciseGamma(Gamma):
+    """A gamma distribution whose constants, large and near each other, are subtracted in double precision.
+
+    Example:
+        >>> large = torch.tensor(8000.0)
+        >>> PreciseGamma(large, large).log_prob(torch.tensor(1.0))
+        tensor(3.5746)
+    """
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return _in_double(Gamma, self).log_prob(precise(value)).to(value.dtype)  # type: ignore[no-any-return]
+
+    def entropy(self) -> Tensor:
+        return _in_double(Gamma, self).entropy().to(self.rate.dtype)  # type: ignore[no-any-return]
+
+
+@register_kl(PreciseGamma, PreciseGamma)
+def _kl_gamma(q: PreciseGamma, p: PreciseGamma) -> Tensor:
+    exact = kl_divergence(_in_double(Gamma, q), _in_double(Gamma, p))
+    return exact.to(q.rate.dtype)

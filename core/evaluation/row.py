@@ -173,7 +173,9 @@ def no_bits(model: LatentVariableModel) -> str:
     if model.missing_densities():
         return model.missing_densities()
     if model.decoder.cell is None:
-        return "the data are continuous, so their code length depends on the unit of measurement"
+        return (
+            "the data are continuous to its decoder, so their code length depends on the unit of measurement"
+        )
     if model.data.missing:
         return "values are missing, so that examples have different numbers of them"
     return ""

@@ -21,7 +21,8 @@ class Decoder(Prepared, ABC):
     data.shape``; its ``mean`` is the picture shown of a reconstruction.
 
     The laws: the density is normalised over :attr:`support`, constants included; parameters of any finite
-    size give finite log-densities and gradients.
+    size give finite log-densities and gradients; where values are independent, a column of a table is observed and
+    scored as it would be alone.
 
     Args:
         data: shape and range of the data.
@@ -48,9 +49,9 @@ class Decoder(Prepared, ABC):
         """How wide an observed value is in units of the density, by which bits per dimension are counted.
 
         1 where ``p(x|z)`` is a probability, the step between two levels where it is a density of data with
-        levels, and None where the data are continuous: their code length depends on the unit.
+        levels or of counts, and None where the data are continuous: their code length depends on the unit.
         """
-        if self.support.is_discrete:
+        if self.support.is_discrete or self.data.counts:
             return 1.0
         return None if self.data.levels is None else (self.data.high - self.data.low) / (self.data.levels - 1)
 

@@ -82,7 +82,8 @@ class CoupledLogisticMixture(Distribution):
         total = self.log_weights
         for i, colour in enumerate(colours):
             total = total + self._parts(i, colours[:i]).log_prob(colour)
-        return total.logsumexp(-1).sum((-2, -1))
+        # Rounding alone would make it more than one.
+        return total.logsumexp(-1).clamp(max=0).sum((-2, -1))
 
     @property
     def mean(self) -> Tensor:

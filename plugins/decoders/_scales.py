@@ -4,15 +4,18 @@ import math
 from typing import Annotated, Literal, final
 
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 
 from genmod import Doc, bounded_log_scale
 
-__all__ = ["LogScale", "Scale"]
+__all__ = ["LARGEST", "SMALLEST", "LogScale", "Scale"]
+
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Beyond, a scale or its inverse is no number in single precision."""
 
 Scale = Annotated[
-    Annotated[float, Gt(0)] | Literal["learned", "per-dimension", "per-pixel"],
+    Annotated[float, Ge(SMALLEST), Le(LARGEST)] | Literal["learned", "per-dimension", "per-pixel"],
     Doc("width around the middle: a number, one trained number, one per dimension, or from the network"),
 ]
 

@@ -4,9 +4,10 @@ from typing import Annotated, final
 
 import torch
 from torch import Tensor
-from torch.distributions import Beta, Independent, constraints
+from torch.distributions import Independent, constraints
 
 from genmod import DataInfo, Decoder, Doc, bounded_log_scale
+from genmod.distributions import PreciseBeta
 from genmod.plugins.decoders._ranges import (
     cells_of_unit_interval,
     require_dequantizable,
@@ -91,4 +92,4 @@ class BetaDecoder(Decoder):
     def forward(self, parameters: Tensor) -> Independent:
         dims = len(self.data.shape)
         a, b = (_FLOOR + bounded_log_scale(parameters).exp()).unbind(-dims - 1)
-        return Independent(Beta(a, b, validate_args=False), dims, validate_args=False)
+        return Independent(PreciseBeta(a, b, validate_args=False), dims, validate_args=False)

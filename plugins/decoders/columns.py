@@ -1,5 +1,6 @@
 """A likelihood of its own for each column of a table."""
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -129,6 +130,8 @@ def _infos(entry: _Entry, data: DataInfo) -> Iterator[DataInfo]:
     """What the columns of an entry may hold, until a likelihood accepts one."""
     shape = (entry.count,)
     if entry.levels is not None:
+        if entry.levels == data.levels:
+            yield replace(data, shape=shape)
         yield DataInfo(shape, low=0.0, high=entry.levels - 1.0, levels=entry.levels)
         return
     yield replace(data, shape=shape)
@@ -165,7 +168,8 @@ class ColumnsDecoder(Decoder):
     an entry for each column, or for several in a row, ``gaussian*3,bernoulli,categorical:5,poisson``: the name of a
     decoder, after a colon the number of levels ``0, 1, 2, …``, after a star the number of columns; nothing after the
     star takes all that are left. Options of the decoders are at their defaults, and what they train, such as a scale,
-    is shared by the columns of an entry.
+    is shared by the columns of an entry. Each value is observed, spread and scored as by its decoder alone; bits per
+    dimension are those of probabilities and of densities together.
 
     Columns have the range of the data where their likelihood accepts it. In a table of real numbers, others then hold
     values from 0 to 1, 0 or 1, or counts, whichever their likelihood accepts first. A value that a column cannot hold
@@ -208,6 +212,9 @@ class ColumnsDecoder(Decoder):
         self.entries = _entries(columns, data.shape[0])
         self.parts = nn.ModuleList(_part(entry, data) for entry in self.entries)
         self.is_density = all(part.is_density for part in self._decoders)
+        spreading = [part.dequantize for part in self._decoders if not part.support.is_discrete]
+        self.dequantize = bool(spreading) and all(spreading)
+        self.examples_wanted = max(part.examples_wanted for part in self._decoders)
         self._supports = [_of_values(part.support) for part in self._decoders]
         self.support = constraints.independent(_common(self._supports), 1)
         self._shapes = [part.parameter_shape for part in self._decoders]
@@ -220,8 +227,16 @@ class ColumnsDecoder(Decoder):
 
     @property
     def cell(self) -> float | None:
+        """The geometric mean over the columns: bits per dimension then count the cell of each."""
         cells = {part.cell for part in self._decoders}
-        return cells.pop() if len(cells) == 1 else None
+        if len(cells) == 1:
+            return cells.pop()
+        logs = [
+            entry.count * math.log(part.cell)
+            for entry, part in zip(self.entries, self._decoders, strict=True)
+            if part.cell is not None
+        ]
+        return None if len(logs) < len(self.entries) else math.exp(sum(logs) / self.data.size)
 
     @property
     def observed(self) -> DataInfo:
@@ -231,8 +246,23 @@ class ColumnsDecoder(Decoder):
         low, high = min(info.low for info in seen), max(info.high for info in seen)
         return replace(self.data, low=low, high=high, levels=None, counts=False)
 
+    def _split(self, x: Tensor) -> tuple[Tensor, ...]:
+        """The columns of each entry."""
+        return x.split([entry.count for entry in self.entries], -1)
+
+    def prepare(self, examples: Tensor) -> None:
+        for part, piece in zip(self._decoders, self._split(self.data.values(examples)), strict=True):
+            if part.examples_wanted:
+                part.prepare(piece[: part.examples_wanted])
+
+    def dequantized(self, x: Tensor) -> Tensor:
+        pairs = zip(self._decoders, self._split(x), strict=True)
+        # A probability has no cells to spread its values over.
+        spread = [p.observe(piece) if p.support.is_discrete else p.dequantized(piece) for p, piece in pairs]
+        return torch.cat(spread, -1)
+
     def observe(self, x: Tensor) -> Tensor:
-        pieces = x.split([entry.count for entry in self.entries], -1)
+        pieces = self._split(x)
         seen = [part.observe(piece) for part, piece in zip(self._decoders, pieces, strict=True)]
         # Where values are missing, others stand in for them, which no column need be able to hold.
         if not (self.data.missing or x.is_meta):
@@ -266,8 +296,11 @@ class ColumnsDecoder(Decoder):
                     f"the columns of {entry.text!r} depend on each other",
                     hint="name decoders of independent values: genmod list decoder",
                 )
-            made.append(likelihood.base_dist)
-        return Independent(Columns(made, self._supports), 1, validate_args=False)
+            made.append(likelihood)
+        if len(made) == 1:
+            return made[0]
+        columns = Columns([each.base_dist for each in made], self._supports)
+        return Independent(columns, 1, validate_args=False)
 
 
 def _of_values(support: Constraint) -> Constraint:

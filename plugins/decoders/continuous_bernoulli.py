@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints, register_kl
 
 from genmod import DataInfo, Decoder, Doc
+from genmod.distributions import precise
 from genmod.plugins.decoders._ranges import (
     cells_of_unit_interval,
     require_dequantizable,
@@ -121,7 +122,10 @@ class ContinuousBernoulli(Distribution):
 
 @register_kl(ContinuousBernoulli, ContinuousBernoulli)
 def _kl(q: ContinuousBernoulli, p: ContinuousBernoulli) -> Tensor:
-    return (q.logits - p.logits) * (q.mean - 0.5) + q.log_normalizer() - p.log_normalizer()
+    # Of large logits the three parts nearly cancel.
+    a, b = (ContinuousBernoulli(precise(each.logits)) for each in (q, p))
+    exact = (a.logits - b.logits) * (a.mean - 0.5) + a.log_normalizer() - b.log_normalizer()
+    return exact.to(q.logits.dtype)
 
 
 @final

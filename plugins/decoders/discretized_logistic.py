@@ -8,6 +8,7 @@ from torch.distributions import Independent, constraints
 from torch.nn.functional import logsigmoid
 
 from genmod import DataInfo, Decoder
+from genmod.distributions import precise
 from genmod.plugins.decoders._levels import LevelDistribution, Levels
 from genmod.plugins.decoders._ranges import require_levels
 from genmod.plugins.decoders._scales import LogScale, Scale
@@ -50,32 +51,33 @@ class DiscretizedLogistic(LevelDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         k, last, steepness = self.indices(value), self.levels - 1, (-self.log_scale).exp()
-        # Neighbours share an edge to the last bit, or else their masses would not add up to one.
-        above, below = (((2 * j - self.levels) / last - self.loc) * steepness for j in (k + 1, k))
-        width = 2 / last * steepness
-        # Far from all levels both edges round to the same number.
-        width = (above - below).maximum(0.9 * width).minimum(1.1 * width)
+        # Far from the middle, or where levels are many, single precision cannot tell the two edges apart.
+        j, loc, steep = precise(k), precise(self.loc), precise(steepness)
+        above, below = (
+            (((2 * edge - self.levels) / last - loc) * steep).to(self.loc.dtype) for edge in (j + 1, j)
+        )
         # σ(p) - σ(q) = σ(p) σ(-q) (1 - exp(q - p)), none of which cancels.
-        inside = -torch.expm1(-width)
+        inside = -torch.expm1(-2 / last * steepness)
         lower, upper = logsigmoid(above), logsigmoid(-below)
         inner = lower + upper + inside.log()
         return torch.where(k == 0, lower, torch.where(k == last, upper, inner))
 
     @property
     def mean(self) -> Tensor:
-        return self.values(self._survivals()[0])
+        return self.values(self._survivals()[0]).to(self.loc.dtype)
 
     @property
     def variance(self) -> Tensor:
         first, second = self._survivals()
-        return (second - first * first) * ((self.data.high - self.data.low) / (self.levels - 1)) ** 2
+        step = (self.data.high - self.data.low) / (self.levels - 1)
+        return ((second - first * first) * step**2).to(self.loc.dtype)
 
     def _survivals(self) -> tuple[Tensor, Tensor]:
         """``E[k] = Σ_j P(k ≥ j)`` and ``E[k²] = Σ_j (2j - 1) P(k ≥ j)``, one level at a time to save memory."""
-        first, second = torch.zeros_like(self.loc), torch.zeros_like(self.loc)
-        steepness = (-self.log_scale).exp()
+        loc, steepness = precise(self.loc), precise(-self.log_scale).exp()
+        first, second = torch.zeros_like(loc), torch.zeros_like(loc)
         for j in range(1, self.levels):
-            survival = ((self.loc - (2 * j - 1) / (self.levels - 1) + 1) * steepness).sigmoid()
+            survival = ((loc - (2 * j - 1) / (self.levels - 1) + 1) * steepness).sigmoid()
             first, second = first + survival, second + (2 * j - 1) * survival
         return first, second
 

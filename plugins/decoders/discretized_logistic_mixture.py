@@ -46,7 +46,8 @@ class DiscretizedLogisticMixture(LevelDistribution):
         return self.log_weights
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return (self.log_weights + self.parts.log_prob(value[..., None])).logsumexp(-1)
+        # Rounding alone would make it more than one.
+        return (self.log_weights + self.parts.log_prob(value[..., None])).logsumexp(-1).clamp(max=0)
 
     @property
     def mean(self) -> Tensor:

@@ -4,12 +4,13 @@ import math
 from typing import Annotated, Literal, final
 
 import torch
-from annotated_types import Gt
+from annotated_types import Ge, Le
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
 from genmod import DataInfo, Decoder, Doc, LogScaleNormal, bounded_log_scale, diagonal_normal
 from genmod.plugins.decoders._ranges import require_dequantizable
+from genmod.plugins.decoders._scales import LARGEST, SMALLEST
 from genmod.system import batch_mean
 
 __all__ = ["GaussianDecoder"]
@@ -50,7 +51,8 @@ class GaussianDecoder(Decoder):
         data: DataInfo,
         *,
         scale: Annotated[
-            Annotated[float, Gt(0)] | Literal["learned", "per-dimension", "per-pixel", "optimal"],
+            Annotated[float, Ge(SMALLEST), Le(LARGEST)]
+            | Literal["learned", "per-dimension", "per-pixel", "optimal"],
             Doc("standard deviation around the mean: a fixed number, or how it is found"),
         ] = "learned",
         dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,

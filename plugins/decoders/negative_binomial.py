@@ -5,9 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal, final
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
-from torch.nn.functional import softplus
 
 from genmod import DataInfo, Decoder, Doc, bounded_log_scale
+from genmod.distributions import factorial_excess, precise
 from genmod.plugins.decoders._ranges import require_counts
 from genmod.plugins.decoders.poisson import bounded_log_rate
 
@@ -24,6 +24,9 @@ class MeanNegativeBinomial(Distribution):
     """A negative-binomial distribution by the logarithms of its mean and inverse dispersion.
 
     ``log P(x) = log Γ(x + r)/(Γ(r) x!) - r log(1 + μ/r) - x log(1 + r/μ)``; variance ``μ + μ²/r``
+
+    Computed with ``n = x + r`` and S of :mod:`genmod.log_gamma`, so that nothing large cancels, as
+    ``log(r/n) + S(n) - S(r) - S(x) - r log(1 + (μ - x)/n) - x log(1 + r (x - μ)/(μ n))``.
 
     Args:
         log_mean: ``log μ``, any shape.
@@ -42,6 +45,7 @@ class MeanNegativeBinomial(Distribution):
 
     def __init__(self, log_mean: Tensor, log_inverse_dispersion: Tensor) -> None:
         self.log_mean, self.log_inverse_dispersion = torch.broadcast_tensors(log_mean, log_inverse_dispersion)
+        self._given = log_inverse_dispersion
         super().__init__(self.log_mean.shape, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "MeanNegativeBinomial":
@@ -50,11 +54,14 @@ class MeanNegativeBinomial(Distribution):
         )
 
     def log_prob(self, value: Tensor) -> Tensor:
-        # Of large arguments the difference of the two has few digits left in single precision.
-        x, r = value.double(), self.log_inverse_dispersion.double().exp()
-        ways = (torch.lgamma(x + r) - torch.lgamma(r) - torch.lgamma(x + 1)).to(self.log_mean.dtype)
-        ratio = self.log_mean - self.log_inverse_dispersion
-        return ways - self.log_inverse_dispersion.exp() * softplus(ratio) - value * softplus(-ratio)
+        # As it was given: one dispersion for many values costs nothing.
+        small_r = self._given.exp()
+        ways = factorial_excess(value + small_r) - factorial_excess(small_r) - factorial_excess(value)
+        x, mean, r = precise(value), precise(self.log_mean).exp(), precise(self._given).exp()
+        apart = (x - mean) / (x + r)
+        ratio = torch.where(x > 0, r / mean * apart, 0.0)
+        far = r * torch.log1p(-apart) + x * torch.log1p(ratio)
+        return ways - torch.log1p(value / small_r) - far.to(self.log_mean.dtype)
 
     @property
     def mean(self) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 
 from genmod import DataInfo, Decoder, bounded_log_scale
+from genmod.distributions import deviance, factorial_excess, precise, with_gradient_of
 from genmod.plugins.decoders._ranges import require_counts
 
 __all__ = ["LogRatePoisson", "PoissonDecoder", "bounded_log_rate"]
@@ -26,7 +27,8 @@ def bounded_log_rate(x: Tensor) -> Tensor:
 class LogRatePoisson(Distribution):
     """A Poisson distribution that keeps the logarithm of its rate, which cannot become zero.
 
-    ``log P(x) = x l - exp(l) - log x!``
+    ``log P(x) = x l - exp(l) - log x!``, computed as ``-D(x, exp(l)) - S(x)``: both are never negative, and small where
+    the probability is not, whatever the count (see :mod:`genmod.log_gamma`)
 
     Args:
         log_rate: ``l``, any shape.
@@ -47,7 +49,12 @@ class LogRatePoisson(Distribution):
         return LogRatePoisson(self.log_rate.expand(batch_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return value * self.log_rate - self.log_rate.exp() - torch.lgamma(value + 1)
+        log_rate = precise(self.log_rate)
+        rate, x = log_rate.exp(), precise(value)
+        with torch.no_grad():
+            exact = -deviance(x, rate, log_rate) - factorial_excess(value)
+        # The derivative needs none of it.
+        return with_gradient_of(exact, x * log_rate - rate).to(self.log_rate.dtype)
 
     @property
     def mean(self) -> Tensor:

@@ -4,13 +4,14 @@ import math
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import torch
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
 from genmod import DataInfo, Decoder, Doc, bounded_log_scale
+from genmod.distributions import factorial_excess, precise
 from genmod.plugins.decoders._ranges import require_dequantizable
-from genmod.plugins.decoders._scales import LogScale, Scale
+from genmod.plugins.decoders._scales import LARGEST, LogScale, Scale
 
 __all__ = ["StudentT", "StudentTDecoder"]
 
@@ -36,6 +37,7 @@ class StudentT(Distribution):
 
     def __init__(self, df: Tensor, loc: Tensor, log_scale: Tensor) -> None:
         self.df, self.loc, self.log_scale = torch.broadcast_tensors(df, loc, log_scale)
+        self._given = df, log_scale
         super().__init__(self.loc.shape, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "StudentT":
@@ -51,11 +53,14 @@ class StudentT(Distribution):
         return variance.where(self.df > 2, math.inf)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        standard = (value - self.loc) * (-self.log_scale).exp()
-        half = 0.5 * self.df.double()
-        constant = torch.lgamma(half + 0.5) - torch.lgamma(half) - 0.5 * (2 * math.pi * half).log()
-        tail = -0.5 * (self.df + 1) * torch.log1p(standard * standard / self.df)
-        return tail + constant.to(tail.dtype) - self.log_scale
+        # As they were given: what many values share costs nothing.
+        df, log_scale = map(precise, self._given)
+        standard, half = (precise(value) - precise(self.loc)) * (-log_scale).exp(), 0.5 * df
+        # log Γ(h + ½)/Γ(h) - ½ log 2πh, without the large parts
+        constant = factorial_excess(half + 0.5) - factorial_excess(half)
+        constant = constant + (half - 0.5) * torch.log1p(0.5 / half) - 0.5 - 0.5 * math.log(2 * math.pi)
+        tail = (half + 0.5) * torch.log1p(standard * standard / df)
+        return (constant - log_scale - tail).to(self.loc.dtype)
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
@@ -92,7 +97,7 @@ class StudentTDecoder(Decoder):
         *,
         scale: Scale = "learned",
         df: Annotated[
-            Annotated[float, Gt(1)] | Literal["learned", "per-dimension"],
+            Annotated[float, Gt(1), Le(LARGEST)] | Literal["learned", "per-dimension"],
             Doc("degrees of freedom: a number, one trained number, or one per dimension"),
         ] = "learned",
         dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,

@@ -47,8 +47,13 @@ class ZeroInflated(Distribution):
         return ZeroInflated(self.logits.expand(batch_shape), self.base.expand(batch_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        counted = logsigmoid(-self.logits) + self.base.log_prob(value)
-        return torch.where(value == 0, torch.logaddexp(logsigmoid(self.logits), counted), counted)
+        base = self.base.log_prob(value)
+        counted = logsigmoid(-self.logits) + base
+        zero = torch.logaddexp(logsigmoid(self.logits), counted)
+        # A probability near 1 by what is missing to it, which never makes it more than 1.
+        missing = (-self.logits).sigmoid() * torch.expm1(base)
+        zero = torch.where(missing > -0.5, torch.log1p(missing.clamp(min=-0.5)), zero)
+        return torch.where(value == 0, zero, counted)
 
     @property
     def mean(self) -> Tensor:

@@ -107,7 +107,11 @@ def linear_gaussian(model: LatentVariableModel, context: Tensor | None = None) -
 
 
 def _normal(p: Distribution, what: str) -> tuple[Tensor, Tensor]:
-    """Means and scales of independent normals."""
-    if not isinstance(p, Independent) or not isinstance(p.base_dist, Normal):
+    """Means and scales of independent normals, also where those of some columns stand beside those of others."""
+    base = p.base_dist if isinstance(p, Independent) else p
+    parts = getattr(base, "parts", None)
+    if not isinstance(p, Independent) or not all(
+        isinstance(each, Normal) for each in (parts if isinstance(parts, tuple) else (base,))
+    ):
         raise UndefinedError(f"its {what} is no product of normal distributions")
-    return p.base_dist.mean, p.base_dist.stddev
+    return base.mean, base.stddev

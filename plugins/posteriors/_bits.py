@@ -104,7 +104,9 @@ class Bit(Distribution):
         return with_gradient_of((soft > 0.5).to(soft.dtype), soft)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return value * self.logits - softplus(self.logits)
+        # The probability of what is likely is near one, and its logarithm the small difference of two large numbers.
+        exact = -softplus((1 - 2 * value) * self.logits)
+        return with_gradient_of(exact, value * self.logits - softplus(self.logits))
 
     def entropy(self) -> Tensor:
         return softplus(self.logits) - self.mean * self.logits

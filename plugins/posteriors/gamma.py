@@ -4,9 +4,10 @@ import math
 from typing import final
 
 from torch import Tensor, nn
-from torch.distributions import Gamma, Independent, constraints
+from torch.distributions import Independent, constraints
 
 from genmod import Posterior, bounded_log_scale
+from genmod.distributions import PreciseGamma
 
 __all__ = ["GammaPosterior"]
 
@@ -39,5 +40,5 @@ class GammaPosterior(Posterior):
     def forward(self, features: Tensor) -> Independent:
         parameters = bounded_log_scale(self.head(features.flatten(1))).exp()
         concentration, rate = parameters.unflatten(1, (2, *self.latent_shape)).unbind(1)
-        base = Gamma(_FLOOR + concentration, rate, validate_args=False)
+        base = PreciseGamma(_FLOOR + concentration, rate, validate_args=False)
         return Independent(base, len(self.latent_shape), validate_args=False)

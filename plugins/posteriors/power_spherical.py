@@ -48,17 +48,20 @@ class PowerSpherical(Distribution):
         b = 0.5 * (self.d - 1)
         return self.concentration.double() + b, b
 
-    def log_normalizer(self) -> Tensor:
-        """``log C``, ``(*batch)``, nats."""
+    def log_peak(self) -> Tensor:
+        """``log p(loc) = log C + κ log 2``, ``(*batch)``, nats: the two nearly cancel where κ is large."""
         a, b = self._beta()
-        log_inverse = (a + b) * math.log(2) + torch.lgamma(a) - torch.lgamma(a + b) + b * math.log(math.pi)
+        log_inverse = 2 * b * math.log(2) + torch.lgamma(a) - torch.lgamma(a + b) + b * math.log(math.pi)
         return (-log_inverse).to(self.loc.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        # For unit vectors 1 + locᵀ x = ½ |x + loc|², which does not cancel opposite of loc.
-        height = 0.5 * (value + self.loc).square().sum(-1)
+        # For unit vectors ½ (1 + locᵀ x) = ¼ |x + loc|² = 1 - ¼ |x - loc|²: neither cancels on its side.
+        apart = 0.25 * (value - self.loc).square().sum(-1)
+        height = 0.25 * (value + self.loc).square().sum(-1)
         height = height.clamp(min=torch.finfo(height.dtype).tiny)
-        return self.concentration * height.log() + self.log_normalizer()
+        near = apart < 0.5
+        log_height = torch.where(near, torch.log1p(-apart.clamp(max=0.5)), height.log())
+        return self.concentration * log_height + self.log_peak()
 
     @property
     def mean(self) -> Tensor:

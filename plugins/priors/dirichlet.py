@@ -5,9 +5,10 @@ from typing import Annotated, final
 import torch
 from annotated_types import Gt
 from torch import Tensor
-from torch.distributions import Dirichlet, Distribution, Independent, constraints
+from torch.distributions import Distribution, Independent, constraints
 
 from genmod import Doc, Prior
+from genmod.distributions import PreciseDirichlet
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["DirichletPrior"]
@@ -49,6 +50,6 @@ class DirichletPrior(Prior):
         self.register_buffer("zeros", torch.zeros(latent_shape), persistent=False)
 
     def forward(self, context: Tensor | None = None) -> Distribution:
-        base = Dirichlet(self.zeros + self.concentration, validate_args=False)
+        base = PreciseDirichlet(self.zeros + self.concentration, validate_args=False)
         extra = len(self.latent_shape) - 1
         return Independent(base, extra, validate_args=False) if extra else base

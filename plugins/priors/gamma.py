@@ -5,9 +5,10 @@ from typing import Annotated, final
 import torch
 from annotated_types import Gt
 from torch import Tensor
-from torch.distributions import Gamma, Independent, constraints
+from torch.distributions import Independent, constraints
 
 from genmod import Doc, Prior
+from genmod.distributions import PreciseGamma
 
 __all__ = ["GammaPrior"]
 
@@ -43,5 +44,5 @@ class GammaPrior(Prior):
         self.register_buffer("ones", torch.ones(latent_shape), persistent=False)
 
     def forward(self, context: Tensor | None = None) -> Independent:
-        base = Gamma(self.concentration * self.ones, self.rate * self.ones, validate_args=False)
+        base = PreciseGamma(self.concentration * self.ones, self.rate * self.ones, validate_args=False)
         return Independent(base, len(self.latent_shape), validate_args=False)

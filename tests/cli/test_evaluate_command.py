@@ -93,7 +93,7 @@ def test_numbers_of_different_data_are_not_compared_silently(genmod, model):
     done = genmod("evaluate", "model", "other", "--device", "cpu")
     assert done.code == 0
     assert "warning: these models were built for different data" in done.err
-    assert "other: no bits_per_dim: the data are continuous" in done.err
+    assert "other: no bits_per_dim: the data are continuous to its decoder" in done.err
     assert "different data" not in genmod("evaluate", "model", "model", "--device", "cpu").err
 
 

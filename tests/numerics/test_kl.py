@@ -9,7 +9,7 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torch.distributions.kl import _KL_REGISTRY
 
 from genmod import LogScaleNormal, UsageError, diagonal_normal
-from genmod.distributions.normal import StandardNormal, standard_normal
+from genmod.distributions import PreciseGamma, StandardNormal, standard_normal
 from genmod.distributions.probing import same_support
 from genmod.plugins.decoders.continuous_bernoulli import ContinuousBernoulli
 from genmod.plugins.posteriors._bits import Bit
@@ -132,10 +132,11 @@ def test_closed_form_against_a_million_draws(posterior, prior):
     assert ((total / 1e6).abs() <= 4 * error).all()
 
 
+@pytest.mark.parametrize("size", [2.0, 30.0])
 @pytest.mark.parametrize(("posterior", "prior"), list(closed_forms()))
-def test_single_precision_against_double(posterior, prior):
+def test_single_precision_against_double(posterior, prior, size):
     q_of, p_of = posterior((5,), (3,)), prior((3,))
-    features = 2 * torch.randn(200, 5)
+    features = size * torch.randn(200, 5)
     try:
         single = kl_divergence(q_of(features), p_of())
     except NotImplementedError:
@@ -164,6 +165,7 @@ def test_every_closed_form_of_ours_is_tested_here():
         (OneHot, OneHot),
         (LogisticNormal, LogisticNormal),
         (Bit, Bit),
+        (PreciseGamma, PreciseGamma),
         (Product, Product),
         (PowerSpherical, UniformSphere),
         (VonMisesFisher, UniformSphere),

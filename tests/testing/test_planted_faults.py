@@ -383,6 +383,13 @@ class SumsOverTheBatch(_ClosedForm):
         return kl_divergence(q, p).sum(0, keepdim=True)
 
 
+@caught_by("check_columns")
+class CentresTheValues(TemplateDecoder):
+    def forward(self, parameters):
+        dims = tuple(range(-len(self.data.shape), 0))
+        return super().forward(parameters - 0.5 * parameters.mean(dims, keepdim=True))
+
+
 # ---------------------------------------------------------------- densities
 
 

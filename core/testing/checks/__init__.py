@@ -15,5 +15,6 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     reproductions,
     samplers,
     shapes,
+    tables,
     trackers,
 )

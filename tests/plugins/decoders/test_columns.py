@@ -12,6 +12,7 @@ from genmod import Batch, DataError, DataInfo, TensorSplit, UsageError, compose,
 from genmod.model.assembly import assemble
 from genmod.plugins.decoders.columns import ColumnsDecoder
 from genmod.plugins.decoders.gaussian import GaussianDecoder
+from genmod.registry import Registry, use_registry
 
 COLUMNS = "gaussian*2, bernoulli, categorical:5, poisson, beta, student-t, negative-binomial"
 
@@ -204,3 +205,110 @@ def test_trains_on_a_table_of_all_kinds(missing):
     rows = {row.name: row.value for row in evaluate(model, data.split("test"), "elbo[5]").rows}
     assert all(math.isfinite(value) for value in rows.values())
     assert model.sample(3).shape == (3, 8)
+
+
+@torch.no_grad()
+def test_uniform_levels_cost_exactly_three_bits_by_densities_and_probabilities():
+    """8 levels, all alike: a density of 1 over the unit interval and probabilities of 1/8 say the same."""
+    x = DataInfo((4,), levels=8).values(torch.randint(8, (300, 4), dtype=torch.uint8))
+    components = {
+        "encoder": {"name": "mlp", "hidden": []},
+        "network": {"name": "mlp", "hidden": []},
+        "decoder": {"name": "columns", "columns": "continuous-bernoulli*2,categorical,categorical:8"},
+    }
+    model = assemble(compose(components=components, latent=2), DataInfo((4,), levels=8)).double()
+    for parameter in model.parameters():
+        parameter.zero_()
+    found = evaluate(model, TensorSplit(Batch(x.double())), "elbo[1]")["bits_per_dim"]
+    assert found.value == pytest.approx(3.0, abs=1e-12)
+
+
+@torch.no_grad()
+def test_bits_of_gaussian_and_categorical_columns_against_quadrature():
+    info = DataInfo((16,), levels=8)
+    x = info.values(torch.randint(8, (3000, 16), dtype=torch.uint8)).double()
+    components = {
+        "encoder": {"name": "mlp", "hidden": []},
+        "network": {"name": "mlp", "hidden": []},
+        "decoder": {"name": "columns", "columns": "gaussian*8,categorical*8"},
+    }
+    model = assemble(compose(components=components, latent=2), info).double()
+    for parameter in model.parameters():
+        parameter.zero_()
+    # The bound of a level: the mean of the log-density over its cell.
+    scale, step = 1.0, 1 / 7
+    within = (np.arange(2000) + 0.5) / 2000 - 0.5
+    density = stats.norm(0.0, scale).logpdf(np.arange(8)[:, None] * step + step * within).mean(1)
+    bits = -(density + math.log(step)) / math.log(2)
+    found = evaluate(model, TensorSplit(Batch(x)), "elbo[1]")["bits_per_dim"]
+    assert found.value == pytest.approx((bits.mean() + 3) / 2, abs=4 * found.standard_error)
+
+
+def test_normals_side_by_side_are_normal():
+    """The exact likelihood does not depend on whether the columns are named together or apart."""
+    rows = []
+    for columns in (None, "gaussian*", "gaussian*2,gaussian*3"):
+        info = DataInfo((5,), low=-math.inf, high=math.inf)
+        made = "gaussian" if columns is None else {"name": "columns", "columns": columns}
+        components = {"encoder": "identity", "network": "linear", "decoder": made}
+        model = assemble(compose(components=components, latent=2), info, seed=1)
+        split = TensorSplit(Batch(torch.randn(50, 5, generator=torch.Generator().manual_seed(0))))
+        rows.append(evaluate(model, split, "exact")["nll[exact]"].value)
+    assert rows[1] == rows[0] == pytest.approx(rows[2], rel=1e-6)
+
+
+PLUGIN = """
+import torch
+from genmod import Component, Decoder, hookimpl
+from torch.distributions import Independent, Laplace, constraints
+
+@hookimpl
+def genmod_components():
+    yield Component("decoder", "prepared", "columns_that_prepare:Prepared", summary="begins at the median")
+
+class Prepared(Decoder):
+    def __init__(self, data):
+        super().__init__(data)
+        self.parameter_shape, self.examples_wanted = data.shape, 40
+        self.support = constraints.independent(constraints.real, len(data.shape))
+        self.register_buffer("start", torch.zeros(data.shape))
+        self.calls = 0
+
+    def prepare(self, examples):
+        self.calls += 1
+        assert examples.shape == (40, *self.data.shape)
+        self.start.copy_(examples.median(0).values)
+
+    def forward(self, parameters):
+        return Independent(Laplace(parameters + self.start, 1.0, validate_args=False), len(self.data.shape))
+"""
+
+
+def test_what_a_decoder_wants_of_the_data_it_gets_of_its_columns(tmp_path):
+    """In training the decoders of columns are prepared once each, with their own columns."""
+    path = tmp_path / "columns_that_prepare.py"
+    path.write_text(PLUGIN)
+    x = torch.randn(100, 5) + torch.arange(5.0)
+
+    class Data(_Table):
+        @property
+        def info(self):
+            return table(5)
+
+    with use_registry(Registry(third_party=False).with_files([path])):
+        components = {"encoder": {"name": "mlp", "hidden": [4]}}
+        components["decoder"] = {"name": "columns", "columns": "gaussian,prepared*3,gaussian"}
+        model = assemble(compose(components=components, latent=2), table(5))
+        genmod.train(model, Data(x), steps=1, batch_size=10, device="cpu")
+    inner = model.decoder.parts[1]
+    assert inner.calls == 1
+    assert (inner.start - torch.arange(1.0, 4.0)).abs().max() < 0.7
+
+
+def test_densities_of_counts_have_bits():
+    """Whole numbers are one apart: a density of counts is not one of continuous data."""
+    info = DataInfo((3,), high=math.inf, counts=True)
+    model = assemble(compose(components={"decoder": "gaussian", "encoder": {"name": "mlp"}}, latent=2), info)
+    result = evaluate(model, TensorSplit(Batch(torch.randint(5, (40, 3)).float())), "elbo[1]")
+    assert model.decoder.cell == 1.0
+    assert math.isfinite(result["bits_per_dim"].value)

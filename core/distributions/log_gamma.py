@@ -1,0 +1,69 @@
+"""Log-factorials without cancellation: what densities of counts and constants of heavy tails are made of.
+
+A Poisson probability is near ``exp(-½ log 2πx)``, but its terms are near ``x log x``: of a count of ten millions single
+precision keeps no digit of the sum. Here the large terms are subtracted by hand.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["deviance", "factorial_excess", "precise"]
+
+_STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
+
+
+def precise(x: Tensor) -> Tensor:
+    """The same numbers in double precision, where the device has it; any shape.
+
+    Example:
+        >>> precise(torch.ones(2)).dtype
+        torch.float64
+    """
+    return x if x.device.type == "mps" else x.double()
+
+
+def factorial_excess(z: Tensor) -> Tensor:
+    """``S(z) = log Γ(z + 1) - z log z + z``, near ``½ log 2πz``; of any ``z ≥ 0``, any shape.
+
+    Right to 2e-13 in double and 2e-6 in single precision.
+
+    Reference:
+        Fast and Accurate Computation of Binomial Probabilities (Loader, 2000), for its use in probabilities
+
+    Example:
+        >>> factorial_excess(torch.tensor([1.0, 1e9]))
+        tensor([ 1.0000, 11.2806])
+    """
+    y = z.clamp(1e-30, 1e15)
+    # Stirling's series of z + 8, from which (z + 1) … (z + 8) leads back, two factors at a time.
+    inverse = 1 / (y + 8)
+    square, series = inverse * inverse, _STIRLING[-1] * torch.ones_like(z)
+    for coefficient in reversed(_STIRLING[:-1]):
+        series = series * square + coefficient
+    pairs, back = y * (y + 9), torch.ones_like(z)
+    for product in (8, 14, 18, 20):
+        back = back * ((pairs + product) * square)
+    far = 0.5 * ((z + 8).log() + math.log(2 * math.pi)) + series * inverse
+    # Exactly 0 at 0: most counts are.
+    return torch.where(z > 0, far - back.log() + (y * torch.log1p(8 / y) - 8), 0.0)
+
+
+def deviance(x: Tensor, mean: Tensor, log_mean: Tensor) -> Tensor:
+    """``D = x log(x / mean) - x + mean``, never negative, to the last digits also where the two are near; any shape.
+
+    Args:
+        x: ``x ≥ 0``.
+        mean: positive.
+        log_mean: its logarithm.
+
+    Example:
+        >>> mean = torch.tensor(1e8)
+        >>> deviance(mean + 1e4, mean, mean.log())
+        tensor(0.5000)
+    """
+    apart = x - mean
+    near = apart.abs() < 0.5 * mean
+    ratio = torch.where(near, apart / mean.clamp(min=1e-30), 0.0)
+    return x * torch.where(near, ratio.log1p(), x.clamp(min=1e-30).log() - log_mean) - apart
