@@ -27,7 +27,7 @@ round rsqrt scalar_tensor select sigmoid sign sin sinh slice split_with_sizes sq
 tanh trunc unsqueeze upsample_bilinear2d upsample_nearest2d var view where
 """
 OPERATIONS = frozenset(_NAMES.split())
-"""The core ATen operations of ``static/tensor.js``, by their names there."""
+"""The core ATen operations of ``static/network.js``, by their names there."""
 
 _OF_TRUTH_VALUES = {f"bitwise_{name}": f"logical_{name}" for name in ("and", "not", "or", "xor")}
 _ONE_DIMENSION = frozenset({"max", "min"})

@@ -16,7 +16,11 @@ from genmod.explorer.graph import decoder_graph, encoder_graph
 from genmod.explorer.scene import draw, packed
 from genmod.model.latent_variable import LatentVariableModel
 
-__all__ = ["Page", "page", "standalone"]
+__all__ = ["NETWORK", "Page", "page", "standalone"]
+
+_MAIN = ("backend.js", "latent.js", "map.js", "walk.js", "start.js")
+NETWORK = ("tensor.js", "layers.js", "network.js")
+"""What decodes in a browser; one after the other they are one script."""
 
 _MOST_DRAWS = 256
 _MOST_NUMBERS = 262_144
@@ -51,27 +55,24 @@ def page(scene: dict[str, Any], *, alone: bool = False) -> Page:
         >>> "<b>" in page({"name": "<b>"}).document
         False
     """
-    asset = {
-        name: _asset(name) for name in ("style.css", "tensor.js", "worker.js", "backend.js", "explorer.js")
-    }
-    main = asset["backend.js"] + asset["explorer.js"]
+    main, style = _assets(*_MAIN), _assets("style.css")
     policy = "; ".join(
         (
             "default-src 'none'",
             f"script-src {_hash(main)}",
-            f"style-src {_hash(asset['style.css'])}",
+            f"style-src {_hash(style)}",
             "worker-src blob:" if alone else "connect-src 'self'",
             "img-src data:",
             "base-uri 'none'",
             "form-action 'none'",
         )
     )
-    document = Template(_asset("page.html")).substitute(
+    document = Template(_assets("page.html")).substitute(
         policy=html.escape(policy),
         title=html.escape(str(scene["name"])),
-        style=asset["style.css"],
+        style=style,
         scene=json.dumps(scene, allow_nan=False, ensure_ascii=True).replace("<", "\\u003c"),
-        worker=asset["tensor.js"] + asset["worker.js"] if alone else "",
+        worker=_assets(*NETWORK, "worker.js") if alone else "",
         main=main,
     )
     return Page(document, policy)
@@ -127,8 +128,8 @@ def _draws(model: LatentVariableModel, seed: int) -> dict[str, str]:
         return {}
 
 
-def _asset(name: str) -> str:
-    return (files("genmod.explorer") / "static" / name).read_text(encoding="utf-8")
+def _assets(*names: str) -> str:
+    return "".join((files("genmod.explorer") / "static" / name).read_text(encoding="utf-8") for name in names)
 
 
 def _hash(text: str) -> str:

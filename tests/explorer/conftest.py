@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from genmod.explorer.page import NETWORK
+
 _spec = importlib.util.spec_from_file_location("browser", Path(__file__).parents[1] / "browser.py")
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
@@ -35,7 +37,8 @@ def run_in_node(tmp_path_factory):
     if node is None:
         pytest.skip("there is no node on this machine")
     script = tmp_path_factory.mktemp("node") / "run.js"
-    source = (files("genmod.explorer") / "static" / "tensor.js").read_text(encoding="utf-8")
+    static = files("genmod.explorer") / "static"
+    source = "".join((static / name).read_text(encoding="utf-8") for name in NETWORK)
     script.write_text(source + PROGRAM, encoding="utf-8")
 
     def run(cases):
