@@ -252,7 +252,7 @@ def test_weights_are_compared_only_when_they_were_touched(vae, monkeypatch):
     vae.sample(2)
     compared = []
     monkeypatch.setattr(
-        "genmod.interfaces.sampler.fingerprint", lambda model: compared.append(1) or fingerprint(model)
+        "genmod.model.sampling.fingerprint", lambda model: compared.append(1) or fingerprint(model)
     )
     vae.sample(2)
     assert not compared
