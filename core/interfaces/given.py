@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 
 from genmod.data.conditions import Conditions
 from genmod.data.dataset import DataInfo
+from genmod.distributions.support import Space
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
@@ -49,6 +50,10 @@ class GivenModel(Protocol):
     @property
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of one latent."""
+
+    @property
+    def space(self) -> Space:
+        """Where latents lie: what one is made of, and which points are none."""
 
     @property
     def encoder(self) -> Encoder: ...

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmod.data.dataset import Batch, Split
 from genmod.errors import UsageError
+from genmod.interfaces.given import GivenModel
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.noise import drawn_on_cpu
 from genmod.system.random import seed_for, seeded
@@ -45,7 +46,7 @@ def observed_batches(
     seed: int,
     limit: int | None = None,
     size: int = CHUNK,
-) -> Iterator[tuple[LatentVariableModel, Tensor, Batch]]:
+) -> Iterator[tuple[GivenModel, Tensor, Batch]]:
     """The examples of a split in order, batch by batch, drawing from ``stream`` while one is worked on.
 
     Args:
