@@ -15,8 +15,7 @@ from genmod.plugins.posteriors._side_by_side import Beside
 from genmod.plugins.posteriors._sphere import unit_sphere
 from genmod.registry.component import Component
 from genmod.registry.lookup import Provided, Registry
-from genmod.testing.case import Case
-from genmod.testing.check import NotApplicable
+from genmod.testing.case import Case, NotApplicable
 
 independent = constraints.independent
 
