@@ -9,16 +9,29 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from genmod.data.dataset import Batch, Split, TensorSplit
+from genmod.data.dataset import Batch, DataInfo, Split, TensorSplit
 from genmod.errors import DataError, GenmodError, UsageError
 from genmod.system.random import seed_for
 from genmod.training.augment import Augmentation
+from genmod.training.settings import TrainSettings
 from genmod.training.signals import STOP_SIGNALS
 
-__all__ = ["Batches"]
-
+__all__ = ["Batches", "batches_of"]
 
 _GUARD = "Put what the script does below the line: if __name__ == '__main__':"
+
+
+def batches_of(split: Split, info: DataInfo, settings: TrainSettings, device: torch.device) -> "Batches":
+    """The batches of a run: the training examples, augmented as its settings say."""
+    augmentation = Augmentation(settings.augment, info, settings.seed) if settings.augment else None
+    return Batches(
+        split,
+        settings.batch_size,
+        seed=settings.seed,
+        device=device,
+        workers=settings.workers,
+        augmentation=augmentation,
+    )
 
 
 class Batches:

@@ -21,8 +21,7 @@ from genmod.system.device import pick_device
 from genmod.system.parallel import local
 from genmod.system.tensors import write_tensors
 from genmod.training import resume as resuming
-from genmod.training.augment import Augmentation
-from genmod.training.batches import Batches
+from genmod.training.batches import batches_of
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
 from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
@@ -67,19 +66,9 @@ class Run:
             keep_freed_memory()
         self.model = model.to(self.device)
         train_split, self.validation = data.split("train"), data.split("validation")
-        self.batches = Batches(
-            train_split,
-            settings.batch_size,
-            seed=settings.seed,
-            device=self.device,
-            workers=settings.workers,
-            augmentation=Augmentation(settings.augment, data.info, settings.seed)
-            if settings.augment
-            else None,
-        )
-        self.total, self.per_epoch = replace(
-            settings, batch_size=self.batches.batch_size, accumulate=1
-        ).run_length(len(train_split))
+        self.batches = batches_of(train_split, data.info, settings, self.device)
+        whole_batches = replace(settings, batch_size=self.batches.batch_size, accumulate=1)
+        self.total, self.per_epoch = whole_batches.run_length(len(train_split))
         self.objectives = [part for part in model.modules() if isinstance(part, Objective)]
         prepare_parts(model, train_split, settings.seed, resumed=found is not None)
         self.schedules = dict(model.schedules())
