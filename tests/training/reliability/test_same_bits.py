@@ -9,7 +9,7 @@ import time
 import pytest
 
 import genmod
-from genmod.training import record
+from genmod.training import resume
 
 MODEL = {"encoder": {"name": "mlp", "hidden": [32]}}
 OPTIONS = ["--steps", "60", "--checkpoint-every", "5", "--batch-size", "32", "--device", "cpu"]
@@ -38,13 +38,12 @@ def test_the_same_command_gives_the_same_bits_also_when_it_was_killed(server, fr
 @pytest.mark.parametrize("what", ["torch", "device", "processor", "cpu_capability", "threads", "processes"])
 def test_what_rounds_otherwise_is_told(fresh, what, monkeypatch):
     directory = fresh("model", **MODEL)
-    now = record.surroundings("cpu")
-    assert now[what]
-    monkeypatch.setattr(record, "surroundings", lambda device: {**now, what: "another"})
     genmod.train(genmod.load(directory), directory=directory, steps=2, device="cpu")
-    monkeypatch.undo()
+    before = resume.surroundings("cpu")
+    assert before[what]
+    monkeypatch.setattr(resume, "surroundings", lambda device: {**before, what: "another"})
     model, told = genmod.load(directory, weights="last"), []
     genmod.train(model, directory=directory, resume=True, on_event=told.append)
     assert [event.text for event in told if event.kind == "warning"] == [
-        f"the run goes on, but not bit for bit, because this differs: {what}: another → {now[what]}"
+        f"the run goes on, but not bit for bit, because this differs: {what}: {before[what]} → another"
     ]
