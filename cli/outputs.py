@@ -63,7 +63,7 @@ Condition = Annotated[
     str | None,
     typer.Option(
         metavar="VALUE",
-        help="What a conditional model is told: 7, or shape=square,scale=2.",
+        help="What a conditional model is given: 7, or shape=square,scale=2.",
         show_default="all values in turn",
     ),
 ]

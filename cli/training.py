@@ -89,7 +89,7 @@ def train_all(
         dashboard: draw curves in the terminal while a run goes, where it is one.
 
     Returns:
-        What became of each, as plain data, and the exit code: that of the first failure, which has been told.
+        What became of each, as plain data, and the exit code: that of the first failure, which has been given them.
 
     Raises:
         GenmodError: what went wrong with the only one; the run was interrupted.

@@ -79,7 +79,7 @@ class ModelSpec:
             encoder is mirrored.
         latent: shape of the latents, ``(16,)``.
         recipe: name of the recipe that it started from.
-        condition: what encoder, decoder and prior are told of each example: ``label``, or names of factors.
+        condition: what encoder, decoder and prior are given of each example: ``label``, or names of factors.
 
     Example:
         >>> spec = ModelSpec.from_table({"latent": 8, "encoder": {"name": "mlp", "hidden": [64]}})

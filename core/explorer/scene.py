@@ -73,7 +73,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
     Returns:
         ``data``: shape, range and how examples are shown. ``latent``: shape, pieces and, of the most active
         values first, the range of each slider. ``codes``: one for each example, and what is known of the example.
-        ``maps``: planes through the latent space. ``conditions``: what a conditional model is told.
+        ``maps``: planes through the latent space. ``conditions``: what a conditional model is given.
 
     Raises:
         DataError: the split is empty, or a code is not finite.

@@ -84,8 +84,8 @@ def gap(
         latents: codes of examples, ``(N, *latent_shape)``, N from 4; at most 400 are used, in pairs.
         reference: other examples of the same data, as they are stored, ``(M, *data.shape)``; ratios of two
             models are comparable where it is the same.
-        context: what a conditional model is told of the examples that were encoded, ``(N, size)``; between two,
-            it is what the nearer one was told.
+        context: what a conditional model is given of the examples that were encoded, ``(N, size)``; between two,
+            it is what the nearer one was given.
         steps: points on each way, the ends not counted.
         seed: of the pairs and the points.
 

@@ -1,4 +1,4 @@
-"""Latents on paper: as they are where they have two numbers, else by a projection that is named."""
+"""Latents on a plane: as they are where they have two numbers, else by a projection that is named."""
 
 import math
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ class Scene:
 
     @cached_property
     def prior(self) -> Tensor | None:
-        """Draws from the prior, where there is one; for a conditional one, told what the examples were told."""
+        """Draws from the prior, where there is one; for a conditional one, given what the examples were given."""
         told = self.context
         if told is not None:
             told = told[torch.arange(_PRIOR_DRAWS) % len(told)]

@@ -47,7 +47,7 @@ def tempered(
         model: says what they were drawn from.
         z: draws, ``(n, *latent_shape)``.
         temperature: above 0; 1 leaves them as they are.
-        context: what a conditional model was told, ``(n, size)``.
+        context: what a conditional model was given, ``(n, size)``.
         source: ``prior`` or ``sampler``.
 
     Raises:

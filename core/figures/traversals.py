@@ -37,7 +37,7 @@ def traversal(
             turn; classes are gone through one by one instead, and bits are off and on. In a bounded space, what
             would lie outside stops short of the edge.
         scale: centre and standard deviation of the latent space, by default those of :func:`latent_scale`.
-        context: what a conditional model is told, ``(1, size)``.
+        context: what a conditional model is given, ``(1, size)``.
 
     Returns:
         Images ``(rows, V, *data.shape)``, latents ``(rows, V, *latent_shape)``; extra ``dimensions (rows,)``

@@ -81,7 +81,7 @@ def codes(model: LatentVariableModel, x: Tensor, *, context: Tensor | None = Non
     Args:
         model: any model.
         x: examples as they are stored, ``(N, *data.shape)``.
-        context: what a conditional model is told of them, ``(N, size)``.
+        context: what a conditional model is given of them, ``(N, size)``.
         seed: of the binarisation where the decoder draws one, and of draws.
 
     Returns:
@@ -171,7 +171,7 @@ def sample_grid(
         n: how many.
         seed: the same one gives the same ones again.
         noise: draw from the likelihood too, rather than show its mean.
-        condition: what a conditional model is told, such as ``7``; all values in turn where it is not said.
+        condition: what a conditional model is given, such as ``7``; all values in turn where it is not said.
         source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
         temperature: what standard deviations of latents are multiplied by, see :func:`tempered`.
 
@@ -220,7 +220,7 @@ def reconstruction_grid(
         model: any model.
         x: examples as they are stored, ``(N, *data.shape)``.
         labels: their classes, ``(N,)``, saved with the arrays.
-        context: what a conditional model is told of them, ``(N, size)``.
+        context: what a conditional model is given of them, ``(N, size)``.
         seed: of the binarisation where the decoder draws one.
 
     Returns:
@@ -270,7 +270,7 @@ def random_decodings(
         model: any model; it needs no prior.
         latents: codes of examples, ``(N, *latent_shape)``, as :func:`codes` gives them.
         n: how many.
-        context: what a conditional model is told, ``(n, size)``.
+        context: what a conditional model is given, ``(n, size)``.
         seed: the same one gives the same ones again.
         box: uniform in the box; of use in few dimensions, since most of a box of many lies in its corners.
 

@@ -85,7 +85,7 @@ def interpolation(
         steps: points of each walk, both ends counted.
         spherical: turn from one to the other by :func:`slerp`, rather than go straight. High-dimensional
             normal latents all have about the same length, and straight lines leave that shell.
-        context: what a conditional model is told at both ends, ``(N, size)`` each; it changes evenly between.
+        context: what a conditional model is given at both ends, ``(N, size)`` each; it changes evenly between.
 
     Returns:
         Images ``(N, steps, *data.shape)``, latents ``(N, steps, *latent_shape)``.
@@ -128,7 +128,7 @@ def activity(
     Args:
         model: any model.
         x: examples as they are stored, ``(N, *data.shape)``.
-        context: what a conditional model is told of them, ``(N, size)``.
+        context: what a conditional model is given of them, ``(N, size)``.
         seed: of the binarisation, and of draws where the divergence needs some.
 
     Returns:
@@ -165,7 +165,7 @@ def latent_scale(
         model: any model.
         latents: codes of examples, ``(N, *latent_shape)``, for a model whose prior is missing or has no
             known moments.
-        context: what a conditional model is told, ``(1, size)``.
+        context: what a conditional model is given, ``(1, size)``.
 
     Returns:
         Two tensors ``latent_shape``.

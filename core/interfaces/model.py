@@ -34,7 +34,7 @@ class GenerativeModel(nn.Module, ABC):
         """Loss and named terms of stored examples, ``x (B, *data.shape)``, given what :meth:`context` makes of them."""
 
     def context(self, batch: Batch) -> Tensor | None:
-        """What the model is told of examples beside their values, ``(B, size)``; nothing unless it is conditional."""
+        """What the model is given of examples beside their values, ``(B, size)``; nothing unless it is conditional."""
         return None
 
     @abstractmethod
@@ -47,7 +47,7 @@ class GenerativeModel(nn.Module, ABC):
             n: how many.
             seed: draws the same ones again; None draws from the global random state.
             noise: draw from the likelihood too, rather than show its mean.
-            condition: what a conditional model is told, ``7`` or ``shape=square,scale=2``; all values in turn
+            condition: what a conditional model is given, ``7`` or ``shape=square,scale=2``; all values in turn
                 where it is not said.
         """
 

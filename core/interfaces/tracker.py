@@ -17,7 +17,7 @@ class Tracker(ABC):
     The law: after ``begin(rows)`` and some ``write(row)`` the store has exactly these rows, in this order, whatever
     of this run it had before. So a run that was killed, and goes on from a checkpoint, leaves each step exactly once.
 
-    An error of a tracker does not end the run; it is told, and the tracker gets no more rows.
+    An error of a tracker does not end the run; it is reported, and the tracker gets no more rows.
 
     Args:
         directory: the model directory; a tracker writes below it, or to a server.

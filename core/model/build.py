@@ -86,7 +86,7 @@ def build(
         data: name of a dataset, or a table ``{"name": …, option: value}``.
         latent: number of latent dimensions, or their shape.
         settings: options by dotted path, as on the command line.
-        condition: what encoder, decoder and prior are told of each example: ``label``, or names of factors.
+        condition: what encoder, decoder and prior are given of each example: ``label``, or names of factors.
         seed: of the initial weights.
         root: folder with data files.
         **components: encoder, posterior, prior, decoder, network, divergence, objective: each a name or a table.

@@ -127,7 +127,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             Distribution, ``batch_shape (B,)``, ``event_shape latent_shape``.
 
         Raises:
-            UsageError: x has another shape, or a conditional model has been told no conditions.
+            UsageError: x has another shape, or a conditional model has been given no conditions.
         """
         if tuple(x.shape[1:]) != self.data.shape:
             raise UsageError(
@@ -155,7 +155,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             Distribution, ``batch_shape batch``, ``event_shape data.shape``.
 
         Raises:
-            UsageError: z has another shape, or a conditional model has been told no conditions.
+            UsageError: z has another shape, or a conditional model has been given no conditions.
         """
         batch = z.shape[: z.dim() - len(self.latent_shape)]
         if tuple(z.shape[len(batch) :]) != self.latent_shape:
@@ -286,8 +286,8 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         if context is None:
             names = ", ".join(self.conditions.values) if self.conditions else ""
             raise UsageError(
-                f"the model is conditioned on {names}, and was not told",
-                hint="model.given(model.context(batch)) has been told, model.sample(n, condition=...) asks for some",
+                f"the model is conditioned on {names}, and was given no conditions",
+                hint="model.given(model.context(batch)) has been given them, model.sample(n, condition=...) asks for some",
             )
         return context.expand(*(batch or (1,)), -1).reshape(-1, context.shape[-1])
 

@@ -61,7 +61,7 @@ def report(
     places = list(dict.fromkeys(map(ModelDirectory.of, given)))
     if not places:
         raise UsageError("no model to write about", hint="give the directory of one")
-    # What cannot be is told before anything is computed.
+    # What cannot be is refused before anything is computed.
     make_metrics(metrics)
     for place in places:
         place.read_spec()

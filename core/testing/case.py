@@ -52,7 +52,7 @@ _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
 _FEATURES = (7,)
 
 _CONTEXT = 3
-"""Length of the condition that a prior is told that wants one."""
+"""Length of the context that a prior is given that wants one."""
 
 
 class NotApplicable(Exception):
@@ -238,7 +238,7 @@ def _built(registry: Registry, kind: str, wiring: tuple[Any, ...], own: str) -> 
 
 
 class _Told(Prior):
-    """A prior that depends on a condition, once it has been told one."""
+    """A prior that depends on a context, with one that is fixed."""
 
     context: Tensor
 

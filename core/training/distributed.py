@@ -1,4 +1,4 @@
-"""A run in several processes: who is who, noise of the whole batch, one decision for all.
+"""A run in several processes: ranks, noise of the whole batch, one decision for all.
 
 Every process computes on its share of each batch; ``torch.distributed`` averages the gradients. The noise is
 drawn for the whole batch and then shared out, so that the number of processes does not change it.

@@ -42,7 +42,7 @@ class Film:
         every: epochs between frames; 0 for none, None for about a dozen frames over the run.
         seed: of the noise and the choice of examples.
         resumed: whether frames that are there belong to this run.
-        warn: told once why there are no more frames.
+        warn: called once why there are no more frames.
 
     Example:
         >>> import genmod, tempfile

@@ -30,7 +30,7 @@ def trace(
     Args:
         model: with the weights before the step.
         x: the stored examples of the batch.
-        context: what a conditional model is told of them.
+        context: what a conditional model is given of them.
         parts: how many parts the step was computed in.
         seed: of the run.
         step: counted from 0.

@@ -26,7 +26,7 @@ class Stepper:
         batch_size: examples in a step, over all processes.
         team: the processes.
         device: where noise is drawn.
-        warn: told when the step cannot be compiled.
+        warn: called when the step cannot be compiled.
 
     Raises:
         UsageError: the processes cannot share a batch evenly.
@@ -62,7 +62,7 @@ class Stepper:
         Args:
             step: counted from 0.
             x: the stored examples, of all processes.
-            context: what a conditional model is told of them.
+            context: what a conditional model is given of them.
 
         Returns:
             Terms and number of examples of each part, and whether all losses and gradients are finite.
@@ -73,7 +73,7 @@ class Stepper:
         try:
             return self._gradients(step, x, context)
         except Exception as error:
-            # Whatever is wrong with the model itself will be told by the plain step.
+            # Whatever is wrong with the model itself is reported by the plain step.
             self._terms = self._plain_terms
             self.drop()
             result = self._gradients(step, x, context)

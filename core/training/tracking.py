@@ -26,7 +26,7 @@ class Tracking:
         run: plain data about the run, for trackers that show them.
         since: step of the checkpoint that a run goes on from; later rows of its first part are dropped, because
             they will be written again.
-        warn: told when a tracker fails, which then gets no more rows.
+        warn: called when a tracker fails, which then gets no more rows.
 
     Raises:
         UsageError: no such tracker, wrong options, or trackers without a directory.

@@ -135,7 +135,7 @@ class Run:
             self._finish("failed" if isinstance(error, NonFiniteError) else "interrupted")
             raise
         except BaseException as error:
-            # What ended the run is what is to be told, whatever else fails now.
+            # Report what ended the run, whatever else fails now.
             with suppress(Exception):
                 self._give_up("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
             raise

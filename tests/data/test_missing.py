@@ -1,4 +1,4 @@
-"""Missing values: left out of the likelihood, told to the encoder, and of no other effect."""
+"""Missing values: left out of the likelihood, marked for the encoder, and of no other effect."""
 
 import math
 

@@ -154,7 +154,7 @@ function shower(place, label, bars) {
   };
 }
 
-/* Moving: everything that shows the latent is told of a new one. */
+/* Moving: everything that shows the latent is given a new one. */
 
 const showPicture = shower($("picture"), "Decoded picture", true);
 const redraw = latestOnly(async (z, told) => {

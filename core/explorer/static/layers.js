@@ -65,7 +65,7 @@ function convolution(x, weight, bias, stride, padding, dilation, transposed, out
   return bias ? operations.add(result, view(bias, [outputs, 1, 1])) : result;
 }
 
-/** Normalises lines of `size` values; `scale` and `shift` are told the position of a value. */
+/** Normalises lines of `size` values; `scale` and `shift` are given the position of a value. */
 function normalise(x, size, eps, scale, shift) {
   const result = make(x.shape);
   const values = new Float64Array(size);
