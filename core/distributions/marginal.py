@@ -1,6 +1,6 @@
 """Likelihoods of which some values were not observed."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -59,6 +59,9 @@ class Marginal(Distribution):
     @property
     def variance(self) -> Tensor:
         return self.likelihood.variance
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "Marginal":
+        return Marginal(self.likelihood.expand(torch.Size(batch_shape)), self._value)
 
     def sample(self, sample_shape: torch.Size | list[int] | tuple[int, ...] = ()) -> Tensor:
         return self.likelihood.sample(torch.Size(sample_shape))

@@ -61,10 +61,10 @@ class LogScaleNormal(Normal):
     """
 
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool | None = None) -> None:
-        self.loc = loc
-        self.log_scale = log_scale.expand_as(loc) if log_scale.shape != loc.shape else log_scale
         # The parent's would broadcast what is of one shape already, at every step of training.
-        Distribution.__init__(self, loc.shape, validate_args=validate_args)
+        same = log_scale.shape == loc.shape
+        self.loc, self.log_scale = (loc, log_scale) if same else torch.broadcast_tensors(loc, log_scale)
+        Distribution.__init__(self, self.loc.shape, validate_args=validate_args)
 
     @lazy_property
     def scale(self) -> Tensor:  # type: ignore[override]
@@ -106,7 +106,15 @@ class StandardNormal(LogScaleNormal):
         return StandardNormal(self.loc.expand(batch_shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
+        value = _over(value, self.loc)
         return -0.5 * (value * value) - 0.5 * math.log(2 * math.pi)
+
+
+def _over(x: Tensor, like: Tensor) -> Tensor:
+    """A tensor broadcast over the shape of another."""
+    # The usual case first: finding the common shape takes longer than a sum.
+    same = x.shape[x.dim() - like.dim() :] == like.shape
+    return x if same else x.expand(torch.broadcast_shapes(x.shape, like.shape))
 
 
 @register_kl(LogScaleNormal, StandardNormal)
@@ -114,9 +122,7 @@ def _kl_standard(q: LogScaleNormal, p: StandardNormal) -> Tensor:
     """``½ (expm1(2l) - 2l + loc²)``, ``l = log scale``."""
     log_variance = 2 * q.log_scale
     found: Tensor = 0.5 * torch.addcmul(torch.expm1(log_variance) - log_variance, q.loc, q.loc)
-    # The usual case first: finding the common shape takes longer than the sum.
-    same = found.shape[found.dim() - p.loc.dim() :] == p.loc.shape
-    return found if same else found.expand(torch.broadcast_shapes(found.shape, p.loc.shape))
+    return _over(found, p.loc)
 
 
 @register_kl(LogScaleNormal, LogScaleNormal)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from genmod.evaluation.row import Evaluation, Row
+from genmod.evaluation.significance import chance_of_difference, chance_of_paired
 
 __all__ = ["Difference", "differences", "holm"]
 
@@ -51,8 +52,8 @@ def differences(evaluations: Mapping[str, Evaluation], reference: str | None = N
     """Every number of every model against that of a reference.
 
     Where both have a number for each of the same examples, the differences of these are tested,
-    ``z = mean / (s / sqrt(n))``: what makes an example hard for both models cancels. Elsewhere
-    ``z = (a - b) / sqrt(SE_a² + SE_b²)``. Two-sided, normal, and corrected by Holm over all rows.
+    ``t = mean / (s / sqrt(n))``: what makes an example hard for both models cancels. Elsewhere
+    ``t = (a - b) / sqrt(SE_a² + SE_b²)``. Two-sided, by Student's t, and corrected by Holm over all rows.
 
     The examples have to be the same ones in the same order, and so has the seed: then binary images are drawn alike.
 
@@ -94,19 +95,12 @@ def _difference(row: Row, other: Row, model: str, reference: str) -> Difference:
         gaps = row.examples - other.examples
         value, paired = gaps.mean().item(), True
         error = gaps.std(correction=1).item() / math.sqrt(row.n) if row.n > 1 else math.nan
+        p = chance_of_paired(value, error, row.n)
     else:
         value, paired = row.value - other.value, False
         error = math.hypot(row.standard_error, other.standard_error)
-    return Difference(row.name, model, reference, value, error, _p(value, error), paired)
-
-
-def _p(value: float, error: float) -> float:
-    """Two-sided normal tail; nothing is known without an error."""
-    if math.isnan(error) or math.isnan(value):
-        return 1.0
-    if error == 0:
-        return 1.0 if value == 0 else 0.0
-    return math.erfc(abs(value) / error / math.sqrt(2))
+        p = chance_of_difference(value, *((each.standard_error, each.n) for each in (row, other)))
+    return Difference(row.name, model, reference, value, error, p, paired)
 
 
 def _judged(found: Difference, p: float, better: str) -> Difference:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from genmod.evaluation.significance import chance_of_difference
+from genmod.experiments.compare import LEVEL
 from genmod.experiments.experiment import Reproduction
 from genmod.system.environment import environment, git_state, versions
 
@@ -65,6 +67,7 @@ class Figure:
         value: the number.
         standard_error: over seeds where there are several, else over examples; None where it is not known.
         seeds: how many.
+        n: how many numbers the standard error is from: seeds, or examples.
         better: which way is better.
     """
 
@@ -73,6 +76,7 @@ class Figure:
     value: float
     standard_error: float | None
     seeds: int
+    n: int
     better: str
 
 
@@ -88,7 +92,13 @@ def _figures(done: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], Figure]
         single = rows[0]["standard_error"]
         error = statistics.stdev(values) / math.sqrt(len(values)) if several else single
         figures[run, metric] = Figure(
-            run, metric, statistics.fmean(values), error, len(values), rows[0]["better"]
+            run,
+            metric,
+            statistics.fmean(values),
+            error,
+            len(values),
+            len(values) if several else rows[0]["n"],
+            rows[0]["better"],
         )
     return figures
 
@@ -114,7 +124,7 @@ def _judged(target: Mapping[str, Any], figures: Mapping[tuple[str, str], Figure]
 
 
 def _claimed(claim: Mapping[str, Any], figures: Mapping[tuple[str, str], Figure]) -> dict[str, Any]:
-    """Which of two is better, as published and here: confirmed from a gap of two standard errors."""
+    """Which of two is better, as published and here: confirmed where chance makes such a gap in less than 5 % of cases."""
     better = figures.get((claim["better"], claim["metric"]))
     other = figures.get((claim["than"], claim["metric"]))
     if better is None or other is None:
@@ -122,12 +132,10 @@ def _claimed(claim: Mapping[str, Any], figures: Mapping[tuple[str, str], Figure]
     gap = better.value - other.value
     ahead = gap if better.better != "lower" else -gap
     error = None
-    if better.standard_error is not None and other.standard_error is not None:
-        error = math.hypot(better.standard_error, other.standard_error)
-    if error is None:
+    if better.standard_error is None or other.standard_error is None:
         verdict = "undecided, for want of an uncertainty"
-    elif ahead > 2 * error:
-        verdict = "confirmed"
     else:
-        verdict = "contradicted" if ahead < -2 * error else "undecided"
+        error = math.hypot(better.standard_error, other.standard_error)
+        p = chance_of_difference(gap, (better.standard_error, better.n), (other.standard_error, other.n))
+        verdict = "undecided" if p >= LEVEL else "confirmed" if ahead > 0 else "contradicted"
     return {**claim, "difference": gap, "standard_error": error, "verdict": verdict}

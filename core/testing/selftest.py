@@ -16,6 +16,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from genmod.bundle.model import load
 from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
 from genmod.evaluation import evaluate
+from genmod.evaluation.significance import reach
 from genmod.model.assembly import assemble
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
@@ -137,7 +138,9 @@ def _bounds() -> _Numbers:
     parameters["posterior.head.bias"][_LATENT:] += 0.5
     ratios = (model.log_weights(x[:50], 20_000) - exact[:50]).exp().mean(1)
     error = (ratios.std() / len(ratios) ** 0.5).item()
-    yield "mean importance weight ÷ likelihood, posterior too wide", ratios.mean().item(), 1.0, 4.5 * error
+    # As sure as 4.5 standard deviations, with an error of no more than 50 numbers.
+    width = reach(4.5, len(ratios) - 1) * error
+    yield "mean importance weight ÷ likelihood, posterior too wide", ratios.mean().item(), 1.0, width
     bounds = [_bound(model.log_weights(x, 2000), k) for k in (1, 10, 100)]
     rising = all(a < b for a, b in zip(bounds, [*bounds[1:], exact.mean().item()], strict=True))
     yield "bounds of 1, 10 and 100 draws rise to the likelihood, 1 for yes", float(rising), 1.0, 0.0

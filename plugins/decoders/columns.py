@@ -73,6 +73,8 @@ class Columns(Distribution):
         return Columns([part.expand((*batch_shape[:-1], size)) for part, size in sizes], self.supports)
 
     def log_prob(self, value: Tensor) -> Tensor:
+        if value.shape[-1:] != self.batch_shape[-1:]:
+            value = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape))
         pieces = zip(self.parts, self.supports, value.split(self._sizes, -1), strict=True)
         return torch.cat([torch.where(s.check(x), part.log_prob(x), -torch.inf) for part, s, x in pieces], -1)
 

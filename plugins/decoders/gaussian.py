@@ -1,7 +1,7 @@
 """Gaussian likelihood for real data."""
 
 import math
-from typing import Annotated, Literal, final
+from typing import Annotated, Any, Literal, final
 
 import torch
 from annotated_types import Ge, Le
@@ -103,6 +103,9 @@ class _Calibrating(LogScaleNormal):
     def __init__(self, mean: Tensor, decoder: GaussianDecoder) -> None:
         super().__init__(mean, 0.5 * decoder.mean_square.log(), validate_args=False)
         self._decoder = decoder
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "_Calibrating":
+        return _Calibrating(self.loc.expand(batch_shape), self._decoder)
 
     def log_prob(self, value: Tensor) -> Tensor:
         floor = math.exp(-18.0)

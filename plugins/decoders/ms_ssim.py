@@ -24,7 +24,10 @@ def ms_ssim(x: Tensor, y: Tensor, width: float) -> Tensor:
     """Multi-scale structural similarity of images, 1 where they are equal.
 
     ``Π_j cs_j^w_j · l_M^w_M``, over up to five scales, as many as leave 4 pixels on the shorter side; the window is
-    11 pixels wide, or as wide as the picture.
+    11 pixels wide, or as wide as the picture. Where there are five, the weights are those of the paper, whose sum is
+    1.0001; of fewer they are scaled to 1. Similarities are averaged where the whole window lies in the picture, as in
+    the paper's program; torchmetrics mirrors the picture beyond its edges at the coarsest scale, which moves the result
+    by about 1e-4.
 
     Args:
         x: images, ``(N, channels, height, width)``.
@@ -44,11 +47,13 @@ def ms_ssim(x: Tensor, y: Tensor, width: float) -> Tensor:
         tensor([1., 1.])
     """
     scales = min(len(_POWERS), int(math.log2(min(x.shape[-2:]) / _LEAST)) + 1)
-    powers = [power / sum(_POWERS[:scales]) for power in _POWERS[:scales]]
+    total_power = 1 if scales == len(_POWERS) else sum(_POWERS[:scales])
+    powers = [power / total_power for power in _POWERS[:scales]]
     total = x.new_zeros(x.shape[0])
     for j, power in enumerate(powers):
         if j > 0:
-            x, y = avg_pool2d(x, 2), avg_pool2d(y, 2)
+            # At an odd edge a pixel is averaged with its mirror image, which is to say with itself.
+            x, y = (avg_pool2d(each, 2, ceil_mode=True) for each in (x, y))
         luminance, contrast = _similarities(x, y, width)
         similarity = contrast * luminance if j == scales - 1 else contrast
         # Contrast may be negative, of which a fractional power does not exist; the floor has a gradient.

@@ -39,9 +39,10 @@ class ZeroInflated(Distribution):
     support = constraints.nonnegative_integer
 
     def __init__(self, logits: Tensor, base: Distribution) -> None:
-        self.logits = logits
-        self.base = base
-        super().__init__(base.batch_shape, validate_args=False)
+        shape = torch.broadcast_shapes(logits.shape, base.batch_shape)
+        self.logits = logits.expand(shape)
+        self.base = base if base.batch_shape == shape else base.expand(shape)
+        super().__init__(shape, validate_args=False)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "ZeroInflated":
         return ZeroInflated(self.logits.expand(batch_shape), self.base.expand(batch_shape))

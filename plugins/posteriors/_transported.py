@@ -103,6 +103,10 @@ class Transported(Distribution):
         if self._last is not None and self._last[0].is_seen_in(value):
             density = self._last[1].reshape(batch)
             return density if torch.is_grad_enabled() else density.detach()
+        if len(batch) < len(self._batch_shape):
+            # Networks of maps do not see to it.
+            batch = torch.broadcast_shapes(batch, self._batch_shape)
+            value = value.expand(*batch, *self.event_shape)
         x = value.reshape(*batch, -1)
         total: Tensor | float = 0.0
         for each in reversed(self.maps):

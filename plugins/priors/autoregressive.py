@@ -118,16 +118,23 @@ class Chain(Distribution):
     def support(self) -> constraints.Constraint:  # type: ignore[override]
         return stacked(constraints.one_hot, tuple(self.event_shape))
 
+    def expand(self, batch_shape: Any, _instance: object = None) -> "Chain":
+        other = Chain(self._logits, tuple(self.event_shape), self._like)
+        other._batch_shape = torch.Size(batch_shape)
+        return other
+
     def log_prob(self, value: Tensor) -> Tensor:
         z = value.flatten(-len(self.event_shape), -2) if len(self.event_shape) > 1 else value[..., None, :]
-        return (self._logits(z).log_softmax(-1) * z).sum((-2, -1))
+        found = (self._logits(z).log_softmax(-1) * z).sum((-2, -1))
+        return found.expand(torch.broadcast_shapes(found.shape, self._batch_shape))
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         *places, classes = self.event_shape
         variables = math.prod(tuple(places))
-        z = self._like.new_zeros((*sample_shape, variables, classes))
+        shape = (*sample_shape, *self._batch_shape)
+        z = self._like.new_zeros((*shape, variables, classes))
         for i in range(variables):
             drawn = Categorical(logits=self._logits(z)[..., i, :], validate_args=False).sample()
             z[..., i, :] = functional.one_hot(drawn, classes).to(z.dtype)
-        return z.reshape(*sample_shape, *self.event_shape)
+        return z.reshape(*shape, *self.event_shape)

@@ -51,17 +51,21 @@ class DistributionMixture(Distribution):
     @property
     def mean(self) -> Tensor:
         weights = self.log_weights.exp()
-        return (weights.reshape(-1, *[1] * len(self.event_shape)) * self.parts.mean).sum(0)
+        mean = (weights.reshape(-1, *[1] * len(self.event_shape)) * self.parts.mean).sum(0)
+        return mean.expand(self._extended_shape())
 
     @property
     def variance(self) -> Tensor:
         weights = self.log_weights.exp().reshape(-1, *[1] * len(self.event_shape))
-        return (weights * (self.parts.variance + (self.parts.mean - self.mean).square())).sum(0)
+        middle = (weights * self.parts.mean).sum(0)
+        spread = (weights * (self.parts.variance + (self.parts.mean - middle).square())).sum(0)
+        return spread.expand(self._extended_shape())
 
     def log_prob(self, value: Tensor) -> Tensor:
         dims = len(self.event_shape)
         each = self.parts.log_prob(value.unsqueeze(value.dim() - dims))
-        return (self.log_weights + each).logsumexp(-1)
+        found = (self.log_weights + each).logsumexp(-1)
+        return found.expand(torch.broadcast_shapes(found.shape, self._batch_shape))
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:

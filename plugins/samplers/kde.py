@@ -75,7 +75,8 @@ class KernelDensity(Distribution):
         parts = [_log_kernels(part, points).logsumexp(1) for part in rows.split(size)]
         constant = 0.5 * len(self.scale_tril) * torch.log(2 * torch.pi * points.new_ones(()))
         constant = constant + self.scale_tril.diagonal().log().sum() + points.new_tensor(len(points)).log()
-        return (torch.cat(parts) - constant).reshape(value.shape[:-1])
+        found = (torch.cat(parts) - constant).reshape(value.shape[:-1])
+        return found.expand(torch.broadcast_shapes(found.shape, self._batch_shape))
 
 
 def _log_kernels(rows: Tensor, points: Tensor) -> Tensor:

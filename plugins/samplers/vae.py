@@ -59,9 +59,14 @@ class Generated(Distribution):
     def support(self) -> constraints.Constraint:
         return constraints.independent(constraints.real, len(self.event_shape))
 
+    def expand(self, batch_shape: Any, _instance: object = None) -> "Generated":
+        other = Generated(self.model)
+        other._batch_shape = torch.Size(batch_shape)
+        return other
+
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        shape = torch.Size(sample_shape)
+        shape = torch.Size((*sample_shape, *self._batch_shape))
         return self.model.sample(shape.numel(), noise=True).reshape(*shape, *self.event_shape)
 
 

@@ -190,3 +190,31 @@ def test_built_in_experiments_are_well_formed(name):
     full, quick = Reproduction.find(name), Reproduction.find(name, quick=True)
     assert len(quick.trials) <= len(full.trials)
     assert full.table["target"] if name in ("iwae", "s-vae") else full.table["claim"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "gap", "verdict"),
+    [(3, 2.5, "undecided"), (3, 3.5, "confirmed"), (3, -3.5, "contradicted"), (50, 2.1, "confirmed")],
+)
+def test_a_claim_of_few_seeds_needs_more_than_two_standard_errors(seeds, gap, verdict):
+    """With three seeds of each a gap of 2.5 standard errors comes by chance in 7 % of cases, not in 1 %."""
+    from genmod.experiments.results import _claimed, _figures
+
+    def runs(name, centre):
+        # A standard error of 1/√2 each, so that that of the difference is 1.
+        spread = [(-1.0) ** i * (seeds / 2) ** 0.5 for i in range(seeds)]
+        values = [centre + x - sum(spread) / seeds for x in spread]
+        scale = (sum((v - centre) ** 2 for v in values) / (seeds - 1) / seeds * 2) ** 0.5
+        for value in values:
+            row = {
+                "name": "elbo",
+                "value": centre + (value - centre) / scale,
+                "standard_error": 9.0,
+                "n": 100,
+            }
+            yield {"run": name, "evaluation": {"rows": [{**row, "better": "higher"}]}}
+
+    figures = _figures([*runs("good", gap), *runs("bad", 0.0)])
+    found = _claimed({"better": "good", "than": "bad", "metric": "elbo"}, figures)
+    assert found["standard_error"] == pytest.approx(1.0)
+    assert (found["difference"], found["verdict"]) == (pytest.approx(gap), verdict)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage, stats
+from scipy import ndimage, signal, stats
 
 from genmod import Batch, DataInfo, TensorSplit, UsageError, compose, evaluate
 from genmod.model.assembly import assemble
@@ -193,23 +193,23 @@ def test_log_cosh_has_no_overflow():
     assert far.grad.item() == pytest.approx(-1.0)
 
 
-def reference_ms_ssim(x, y, scales):
-    """One channel, by scipy: windows of 11 with a width of 1.5, valid places only."""
+def reference_ms_ssim(x, y, scales=5, mirrored=False):
+    """One channel, by scipy, line by line as the program of Wang et al.: windows of 11, valid places, mirrored edges.
+
+    With ``mirrored`` as torchmetrics: at the coarsest scale the picture goes on beyond its edges.
+    """
     powers = np.array([0.0448, 0.2856, 0.3001, 0.2363, 0.1333])[:scales]
-    powers /= powers.sum()
+    powers = powers if scales == 5 else powers / powers.sum()
     total = 1.0
     for j, power in enumerate(powers):
-        side = min(11, x.shape[0])
-        place = np.arange(side) - (side - 1) / 2
-        kernel = np.exp(-0.5 * (place / 1.5) ** 2)
-        kernel /= kernel.sum()
+        sides = [min(11, side) for side in x.shape]
+        if mirrored and j == scales - 1:
+            x, y = (np.pad(z, 5, mode="reflect") for z in (x, y))
+        rows, columns = (np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / 1.5) ** 2) for n in sides)
+        kernel = np.outer(rows / rows.sum(), columns / columns.sum())
 
-        def local(z, kernel=kernel, side=side, stop=x.shape[0] - side + 1):
-            full = ndimage.correlate1d(
-                ndimage.correlate1d(z, kernel, axis=0, mode="constant"), kernel, axis=1, mode="constant"
-            )
-            margin = side // 2
-            return full[margin : margin + stop, margin : margin + stop]
+        def local(z, kernel=kernel):
+            return signal.convolve2d(z, kernel, mode="valid")
 
         mx, my = local(x), local(y)
         vx, vy, vxy = local(x * x) - mx**2, local(y * y) - my**2, local(x * y) - mx * my
@@ -217,17 +217,49 @@ def reference_ms_ssim(x, y, scales):
         if j == scales - 1:
             similarity = similarity * (2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2)
         total *= similarity.mean() ** power
-        x, y = (z.reshape(z.shape[0] // 2, 2, z.shape[1] // 2, 2).mean((1, 3)) for z in (x, y))
+        # imfilter(…, ones(2)/4, 'symmetric', 'same'), every other pixel
+        square = np.ones((2, 2)) / 4
+        x, y = (ndimage.correlate(z, square, mode="reflect", origin=-1)[::2, ::2] for z in (x, y))
     return total
 
 
-def test_ms_ssim_against_scipy():
+def two_pictures(rows, columns):
     rng = np.random.default_rng(0)
-    x = ndimage.gaussian_filter(rng.random((64, 64)), 3)
+    x = ndimage.gaussian_filter(rng.random((rows, columns)), 3)
     x = (x - x.min()) / (x.max() - x.min())
-    y = np.clip(x + 0.1 * rng.standard_normal((64, 64)), 0, 1)
+    return x, np.clip(x + 0.1 * rng.standard_normal(x.shape), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "scales"),
+    [
+        (64, 64, 5),
+        (176, 176, 5),
+        (192, 256, 5),
+        (250, 177, 5),
+        (256, 256, 5),
+        (28, 28, 3),
+        (33, 20, 3),
+        (8, 8, 2),
+    ],
+)
+def test_ms_ssim_is_that_of_the_program_of_its_authors(rows, columns, scales):
+    x, y = two_pictures(rows, columns)
     value = ms_ssim(*(torch.from_numpy(each)[None, None] for each in (x, y)), 1.0)
-    assert value.item() == pytest.approx(reference_ms_ssim(x, y, 5), rel=1e-6)
+    assert value.item() == pytest.approx(reference_ms_ssim(x, y, scales), rel=1e-9)
+
+
+@pytest.mark.parametrize("side", [176, 192, 256])
+def test_what_torchmetrics_does_otherwise(side):
+    """It takes the coarsest scale from the picture with mirrored edges; with that in the reference the two agree."""
+    image = pytest.importorskip("torchmetrics.functional.image")
+    x, y = two_pictures(side, side)
+    tensors = [torch.from_numpy(each)[None, None] for each in (x, y)]
+    theirs = image.multiscale_structural_similarity_index_measure(*tensors, data_range=1.0).item()
+    assert theirs == pytest.approx(reference_ms_ssim(x, y, mirrored=True), rel=1e-6)
+    ours = ms_ssim(*tensors, 1.0).item()
+    assert ours == pytest.approx(reference_ms_ssim(x, y), rel=1e-9)
+    assert 1e-6 < abs(ours - theirs) < 1e-3
 
 
 def test_ms_ssim_is_one_for_equals_and_less_for_others():

@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 from genmod.distributions.probing import disagreement
 from genmod.errors import UndefinedError, UsageError
 from genmod.testing.case import BATCH, Case, NotApplicable, mean_of
-from genmod.testing.check import CheckFailed, check_for, expect
+from genmod.testing.check import CheckFailed, check_for, expect, expect_close
 from genmod.testing.inputs import examples
 
 __all__: list[str] = []
@@ -146,6 +146,35 @@ def check_divergence_shapes(case: Case) -> None:
                     value.shape == (BATCH,), f"{draws} draws of {BATCH} examples give {tuple(value.shape)}"
                 )
                 expect(value.isfinite().all(), f"a value for latents of shape {latent} is not finite")
+
+
+@check_for(
+    "posterior",
+    "decoder",
+    remedy="compute log_prob from value and parameters together, so that each is broadcast over the batch of the other",
+)
+@torch.no_grad()
+def check_broadcasting(case: Case) -> None:
+    """A single value is scored under every distribution of a batch, and by an expanded distribution too."""
+    for part, wiring in case.accepted():
+        if case.kind == "posterior" and not part.has_density:
+            raise NotApplicable("it declares has_density = False")
+        shape = wiring[0] if case.kind == "posterior" else part.parameter_shape
+        made = part.eval()(torch.randn(BATCH, *shape))
+        value = made.sample()[0] if case.kind == "posterior" else part.observe(examples(wiring[0], 1))[0]
+        wanted = made.log_prob(value.expand(BATCH, *value.shape).contiguous())
+        found = made.log_prob(value)
+        where = f"built for {wiring}, log_prob of one value {tuple(value.shape)} under a batch of {BATCH}"
+        expect(found.shape == (BATCH,), f"{where} is {tuple(found.shape)}")
+        expect_close(found, wanted, f"{where}, as it is and repeated", rtol=1e-4, atol=1e-4)
+        try:
+            wide = made.expand(torch.Size((2, BATCH)))
+        except NotImplementedError:
+            continue
+        expect(
+            wide.sample().shape == (2, BATCH, *made.event_shape), f"expanded to (2, {BATCH}), draws are not"
+        )
+        expect_close(wide.log_prob(value)[1], wanted, f"{where}, expanded and not", rtol=1e-4, atol=1e-4)
 
 
 @check_for(
