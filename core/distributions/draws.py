@@ -135,7 +135,11 @@ def plain(z: Tensor) -> Tensor:
         >>> type(plain(drawn(torch.ones(2), {"log": torch.zeros(2)})))
         <class 'torch.Tensor'>
     """
-    return z.as_subclass(Tensor) if isinstance(z, Drawn) else z
+    if not isinstance(z, Drawn):
+        return z
+    # torch.compile knows no way back from a subclass but this.
+    with torch._C.DisableTorchFunctionSubclass():
+        return z.view_as(z)
 
 
 def changed(z: Tensor, change: Callable[[Tensor], Tensor], *, own: bool = False) -> Tensor:

@@ -28,6 +28,8 @@ def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
     return value.detach() + (surrogate - surrogate.detach())
 
 
+# What differentiates cannot be compiled, and a compiled part can be handed no draw that keeps something.
+@torch.compiler.disable
 def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     """``function(z)`` whose gradient flows through ``z`` alone, not through what the function holds.
 
