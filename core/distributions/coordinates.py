@@ -45,6 +45,8 @@ def contrasts(k: int) -> Tensor:
 def coordinates(support: Constraint) -> Coordinates:
     """The coordinates of a continuous support: logits, logarithms, contrasts of logarithms, or those that torch knows.
 
+    A constraint of one's own says them itself, by a method ``coordinates()``.
+
     Args:
         support: event dimensions included. Densities over a simplex refer to all of its coordinates but one.
 
@@ -59,6 +61,9 @@ def coordinates(support: Constraint) -> Coordinates:
     base = support
     while isinstance(base, constraints.independent):
         base = base.base_constraint
+    if hasattr(base, "coordinates"):
+        own: Coordinates = base.coordinates()
+        return own
     dims = support.event_dim
 
     def summed(each: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from genmod.distributions import drawn, kept_of
+from genmod.distributions import Coordinates, drawn, kept_of
 
 __all__ = ["PoincareBall", "distance_and_log", "exp_from", "log_stretch", "tangent_of"]
 
@@ -38,6 +38,16 @@ class PoincareBall(constraints.Constraint):
 
     def check(self, value: Tensor) -> Tensor:
         return self.curvature * value.square().sum(-1) < 1
+
+    def coordinates(self) -> Coordinates:
+        """Tangent vectors, which reach as far as the ball does."""
+
+        def forward(tangent: Tensor) -> tuple[Tensor, Tensor]:
+            z = drawn(_point(tangent, self.curvature, _REACH), {"tangent": tangent.double()})
+            far = _norm(tangent)[..., 0]
+            return z, -log_stretch(far, z, self.curvature).to(z.dtype)
+
+        return Coordinates(forward, lambda z: tangent_of(z, self.curvature).to(z.dtype))
 
     def quadrature(self, event_shape: tuple[int, ...], count: int) -> tuple[Tensor, Tensor] | None:
         """Points and weights that integrate over the disc, for the conformance kit; None elsewhere."""
