@@ -1,5 +1,6 @@
 """Distributions that torch lacks, their supports, how KLs fall apart, and gradients through draws."""
 
+from genmod.distributions.coordinates import Coordinates, contrasts, coordinates
 from genmod.distributions.gradients import through_draws, with_gradient_of
 from genmod.distributions.kl import (
     by_part,
@@ -11,7 +12,7 @@ from genmod.distributions.kl import (
     register_kl_by_variable,
     variables_of,
 )
-from genmod.distributions.log_gamma import deviance, factorial_excess, precise
+from genmod.distributions.log_gamma import deviance, factorial_excess, log_gamma_draws, precise
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.normal import (
     LogScaleNormal,
@@ -25,8 +26,23 @@ from genmod.distributions.normal import (
 )
 from genmod.distributions.probing import same_support
 from genmod.distributions.support import Piece, Space, Unit
+from genmod.system.draws import (
+    Drawn,
+    changed,
+    drawn,
+    drawn_by_log,
+    drawn_by_logit,
+    drawn_on_simplex,
+    kept_of,
+    log_of,
+    logit_of,
+    own_of,
+    plain,
+)
 
 __all__ = [
+    "Coordinates",
+    "Drawn",
     "LogScaleNormal",
     "Marginal",
     "Piece",
@@ -39,12 +55,25 @@ __all__ = [
     "bounded_log_scale",
     "by_part",
     "by_variable",
+    "changed",
+    "contrasts",
+    "coordinates",
     "deviance",
     "diagonal_normal",
+    "drawn",
+    "drawn_by_log",
+    "drawn_by_logit",
+    "drawn_on_simplex",
     "factorial_excess",
+    "kept_of",
     "known_kl",
+    "log_gamma_draws",
+    "log_of",
+    "logit_of",
     "name_of",
+    "own_of",
     "parts_of",
+    "plain",
     "precise",
     "register_kl_by_part",
     "register_kl_by_variable",

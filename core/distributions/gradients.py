@@ -10,6 +10,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from genmod.system.draws import changed, keeps_own
+
 __all__ = ["through_draws", "with_gradient_of"]
 
 
@@ -26,6 +28,8 @@ def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
     return value.detach() + (surrogate - surrogate.detach())
 
 
+# What differentiates cannot be compiled, and a compiled part can be handed no draw that keeps something.
+@torch.compiler.disable
 def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     """``function(z)`` whose gradient flows through ``z`` alone, not through what the function holds.
 
@@ -53,9 +57,23 @@ def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     """
     if not (torch.is_grad_enabled() and z.requires_grad):
         return function(z).detach()
-    leaf = z.detach().requires_grad_()
-    values = function(leaf)
-    (slope,) = torch.autograd.grad(values.sum(), leaf)
-    change = slope * (z - leaf.detach())
+    sources: list[Tensor] = []
+    leaves: list[Tensor] = []
+
+    def leaf_of(source: Tensor) -> Tensor:
+        sources.append(source)
+        leaves.append(source.detach().requires_grad_())
+        return leaves[-1]
+
+    values = function(changed(z, leaf_of))
+    slopes = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
+    # Of a draw of its own the function may know the value better.
+    found = function(z).detach() if keeps_own(z) else values.detach()
     event = tuple(range(values.dim(), z.dim()))
-    return values.detach() + (change.sum(event) if event else change)
+    for slope, source, leaf in zip(slopes, sources, leaves, strict=True):
+        if slope is not None:
+            moved = source - leaf.detach()
+            # Pieces of a product that keep nothing have NaN in its place.
+            change = slope * (moved.nan_to_num() if getattr(z, "partly", False) else moved)
+            found = found + (change.sum(event) if event else change)
+    return found

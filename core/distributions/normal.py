@@ -9,7 +9,8 @@ from torch.distributions import Beta, Dirichlet, Distribution, Gamma, Independen
 from torch.distributions.kl import register_kl
 from torch.distributions.utils import lazy_property
 
-from genmod.distributions.log_gamma import factorial_excess, precise
+from genmod.distributions.log_gamma import factorial_excess, log_gamma_draws, precise
+from genmod.system.draws import drawn_by_logit, drawn_on_simplex, log_of, logit_of
 
 __all__ = [
     "LogScaleNormal",
@@ -162,7 +163,8 @@ class PreciseBeta(Beta):
     """A beta distribution whose terms, large and near each other, are subtracted by hand.
 
     ``log p(x) = log(ab/n) - log x(1 - x) + S(n) - S(a) - S(b) - a log(a/(n x)) - b log(b/(n (1 - x)))``, ``n = a + b``,
-    with S of :mod:`genmod.log_gamma`. At 0 and 1 it is that of the nearest number between.
+    with S of :mod:`genmod.log_gamma`. At 0 and 1 it is that of the nearest number between; a draw keeps its logit, and its
+    density is evaluated there.
 
     Example:
         >>> large = torch.tensor(4000.0)
@@ -174,16 +176,24 @@ class PreciseBeta(Beta):
         a, b = self.concentration1, self.concentration0
         n = a + b
         ways = factorial_excess(n) - factorial_excess(a) - factorial_excess(b) + (a * b / n).log()
-        a, b, x = precise(a), precise(b), precise(value)
-        limits = torch.finfo(x.dtype)
-        x = x.clamp(limits.tiny, 1 - limits.eps / 2)
+        a, b = precise(a), precise(b)
+        logit = logit_of(precise(value)).clamp(-700, 700)
+        x, rest = logit.sigmoid(), (-logit).sigmoid()
         apart = (a - (a + b) * x) / (a + b)
-        far = a * torch.log1p(apart / x) + b * torch.log1p(-apart / (1 - x)) + (x * (1 - x)).log()
+        far = a * torch.log1p(apart / x) + b * torch.log1p(-apart / rest) + (x * rest).log()
         return ways - far.to(ways.dtype)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        up, down = (
+            log_gamma_draws(each, sample_shape) for each in (self.concentration1, self.concentration0)
+        )
+        return drawn_by_logit(up - down)
 
 
 class PreciseDirichlet(Dirichlet):
     """A Dirichlet distribution whose constants, large and near each other, are subtracted in double precision.
+
+    A draw keeps ``log z``, and its density is evaluated there: of small concentrations most values would be zero.
 
     Example:
         >>> PreciseDirichlet(torch.full((4,), 1e4)).log_prob(torch.full((4,), 0.25))
@@ -191,7 +201,12 @@ class PreciseDirichlet(Dirichlet):
     """
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return _in_double(Dirichlet, self).log_prob(precise(value)).to(value.dtype)  # type: ignore[no-any-return]
+        a = precise(self.concentration)
+        density = ((a - 1) * log_of(precise(value))).sum(-1) + a.sum(-1).lgamma() - a.lgamma().sum(-1)
+        return density.to(value.dtype)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return drawn_on_simplex(log_gamma_draws(self.concentration, sample_shape))
 
 
 class PreciseGamma(Gamma):
@@ -204,7 +219,9 @@ class PreciseGamma(Gamma):
     """
 
     def log_prob(self, value: Tensor) -> Tensor:
-        return _in_double(Gamma, self).log_prob(precise(value)).to(value.dtype)  # type: ignore[no-any-return]
+        a, rate, z = precise(self.concentration), precise(self.rate), precise(value)
+        density = a * rate.log() - a.lgamma() + (a - 1) * log_of(z) - rate * z
+        return density.to(value.dtype)
 
     def entropy(self) -> Tensor:
         return _in_double(Gamma, self).entropy().to(self.rate.dtype)  # type: ignore[no-any-return]

@@ -10,6 +10,7 @@ from genmod.evaluation.featured import (
     compared,
     featured,
 )
+from genmod.evaluation.impossible import ImpossibleError, impossible_rate
 from genmod.evaluation.metric import Metric
 from genmod.evaluation.neighbours import distances_by_rows, nearest, squared_distances
 from genmod.evaluation.row import Evaluation, Row, Undefined, bits_per_dim, mean_row, no_bits, spread
@@ -22,6 +23,7 @@ __all__ = [
     "Evaluation",
     "FeaturesName",
     "FromSource",
+    "ImpossibleError",
     "Metric",
     "Part",
     "Row",
@@ -35,6 +37,7 @@ __all__ = [
     "distances_by_rows",
     "evaluate",
     "featured",
+    "impossible_rate",
     "mean_row",
     "nearest",
     "no_bits",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from genmod.data.dataset import Dataset, Split, SplitName
 from genmod.defaults import METRIC
 from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.impossible import Limits, impossible, limits_of
 from genmod.evaluation.metric import Metric
 from genmod.evaluation.row import Evaluation, Row, Undefined
 from genmod.evaluation.subject import Subject
@@ -97,7 +99,7 @@ def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
     """
     rows: dict[str, Row] = {}
     undefined: dict[str, str] = {}
-    was_training = subject.model.training
+    was_training, limits = subject.model.training, limits_of(subject.model)
     subject.model.eval()
     try:
         for label, metric in metrics.items():
@@ -107,12 +109,26 @@ def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
                         if isinstance(found, Undefined):
                             undefined[found.name] = found.reason
                         else:
-                            rows.setdefault(found.name, found)
+                            rows.setdefault(found.name, _marked(found, subject, limits))
             except UndefinedError as error:
                 undefined[label] = error.message
     finally:
         subject.model.train(was_training)
     return Evaluation(tuple(rows.values()), undefined, tuple(subject.warnings), subject.seed)
+
+
+def _marked(row: Row, subject: Subject, limits: Limits) -> Row:
+    """The row, which says so where its number cannot be."""
+    if row.examples is None:
+        return row
+    name, values = row.name.partition("[")[0], row.examples.numpy()
+    # What is called negative log-likelihood is the negative of a bound.
+    name, values = ("elbo", -values) if name == "nll" else (name, values)
+    text = impossible(limits, name, values)
+    if not text:
+        return row
+    subject.warn(f"{row.name} cannot be right: {text}")
+    return replace(row, details={**row.details, "impossible": text})
 
 
 def make_metrics(names: Iterable[MetricName]) -> dict[str, Metric]:

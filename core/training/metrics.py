@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from genmod.evaluation.impossible import ImpossibleError, Limits, impossible
 from genmod.interfaces.objective import Terms
 
 __all__ = ["RunningMeans"]
@@ -19,6 +22,12 @@ class RunningMeans:
 
     Batches are summed one by one in their order, so that the means do not depend on when they are looked at.
 
+    Args:
+        limits: what values cannot be, see :func:`genmod.evaluation.impossible.limits_of`.
+
+    Attributes:
+        impossible: what was found to be so, first.
+
     Example:
         >>> means = RunningMeans()
         >>> means.add(Terms(torch.tensor(1.0), {"rate": torch.tensor([1.0, 3.0])}), 2)
@@ -27,7 +36,9 @@ class RunningMeans:
         {'loss': 2.0, 'rate': 3.0}
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.impossible = ""
+        self.limits = limits or {}
         self._pending: list[tuple[Tensor, Mapping[str, Tensor], int]] = []
         self._sums: dict[str, float] = {}
         self._count = 0
@@ -48,9 +59,23 @@ class RunningMeans:
         )
 
     def state(self) -> dict[str, Any]:
-        """Sums and number of examples, as plain data."""
+        """Sums and number of examples, as plain data, and what of the values cannot be."""
         self._settle()
-        return {"sums": dict(self._sums), "count": self._count}
+        state = {"sums": dict(self._sums), "count": self._count}
+        return {**state, "impossible": self.impossible} if self.impossible else state
+
+    def possible(self) -> Self:
+        """These means, where they can be.
+
+        Raises:
+            ImpossibleError: something in the model computes them wrongly; says what.
+        """
+        if self.impossible:
+            raise ImpossibleError(
+                f"a number that no model can have: {self.impossible}",
+                hint="the best weights before are kept; hold that component against its laws: genmod check KIND/NAME",
+            )
+        return self
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from the sums of :meth:`state`."""
@@ -65,17 +90,21 @@ class RunningMeans:
             for name, value in state["sums"].items():
                 means._add(name, value)
             means._count += int(state["count"])
+            means.impossible = means.impossible or state.get("impossible", "")
         return means
 
     def _settle(self) -> None:
         """Add up what is pending."""
         losses = torch.stack([loss for loss, _, _ in self._pending]).tolist() if self._pending else []
         names = dict.fromkeys(name for _, values, _ in self._pending for name in values)
-        named = {name: _sums([v[name] for _, v, _ in self._pending if name in v]) for name in names}
+        named = {name: _arrays([v[name] for _, v, _ in self._pending if name in v]) for name in names}
+        for name in named.keys() & self.limits.keys():
+            self.impossible = self.impossible or impossible(self.limits, name, np.concatenate(named[name]))
+        sums = {name: _sums(arrays) for name, arrays in named.items()}
         for loss, (_, values, examples) in zip(losses, self._pending, strict=True):
             self._add("loss", loss * examples)
             for name in values:
-                self._add(name, next(named[name]))
+                self._add(name, next(sums[name]))
             self._count += examples
         self._pending.clear()
 
@@ -83,8 +112,15 @@ class RunningMeans:
         self._sums[name] = self._sums.get(name, 0.0) + value
 
 
-def _sums(values: list[Tensor]) -> Iterator[float]:
-    """The sum of each, ``(B,)``, in an order that depends on nothing but B, as NumPy has it and torch has not."""
+def _arrays(values: list[Tensor]) -> Sequence[npt.NDArray[np.float64]]:
+    """The values of each batch, ``(B,)``, fetched from the device at once where all are of one size."""
     if len({value.shape for value in values}) == 1:
-        return iter(torch.stack(values).cpu().double().numpy().sum(axis=1).tolist())
-    return (float(value.cpu().double().numpy().sum()) for value in values)
+        return torch.stack(values).cpu().double().numpy()  # type: ignore[return-value]
+    return [value.cpu().double().numpy() for value in values]
+
+
+def _sums(arrays: Sequence[npt.NDArray[np.float64]]) -> Iterator[float]:
+    """The sum of each, ``(B,)``, in an order that depends on nothing but B, as NumPy has it and torch has not."""
+    if isinstance(arrays, np.ndarray):
+        return iter(arrays.sum(axis=1).tolist())
+    return (float(each.sum()) for each in arrays)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
+from genmod.evaluation.impossible import ImpossibleError, limits_of
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Objective, Terms
 from genmod.options.schedule import Clock
@@ -84,6 +85,7 @@ class Run:
         if found is not None:
             resuming.check_facts(found, self.facts)
             self.state.restore(found)
+        self.state.means.limits = limits_of(model)
         self.buffers = Buffers(model)
         self.record = Record(self.directory, model.spec, settings, str(self.device))
         self.tracking = Tracking(
@@ -131,8 +133,8 @@ class Run:
                 self.film.begin()
             status = self._loop()
             self._finish(status)
-        except (Interrupted, NonFiniteError) as error:
-            self._finish("failed" if isinstance(error, NonFiniteError) else "interrupted")
+        except (Interrupted, NonFiniteError, ImpossibleError) as error:
+            self._finish("interrupted" if isinstance(error, Interrupted) else "failed")
             raise
         except BaseException as error:
             # Report what ended the run, whatever else fails now.
@@ -163,7 +165,9 @@ class Run:
                 state.update_ema(settings.ema)
             epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
             if state.step % settings.log_every == 0 or epoch_ends:
-                self._row("train", self._take_means(), lr=lr)
+                means = self._means()
+                state.means.take()
+                self._row("train", means.take(), lr=lr)
             if epoch_ends:
                 settled = all(float(schedule) == schedule.final for schedule in moving)
                 better = self._validate()
@@ -203,12 +207,9 @@ class Run:
         waited = time.monotonic() - self._checkpointed
         return (every > 0 and step % every == 0) or (epoch_ends and waited > _SECONDS_BETWEEN_CHECKPOINTS)
 
-    def _take_means(self) -> dict[str, float]:
+    def _means(self) -> RunningMeans:
         """Training metrics since the last row, over all processes."""
-        means = self.state.means
-        states = self.team.gather(means.state())
-        means.take()
-        return RunningMeans.of(states).take()
+        return RunningMeans.of(self.team.gather(self.state.means.state())).possible()
 
     def _validate(self) -> bool:
         """The validation loss with all schedules at their final values; keep the weights if it is lower."""
@@ -235,8 +236,7 @@ class Run:
     def _checkpoint(self) -> None:
         if self._saved == self.state.step:
             return
-        means = RunningMeans.of(self.team.gather(self.state.means.state()))
-        self._checkpointed = time.monotonic()
+        means, self._checkpointed = self._means(), time.monotonic()
         self.tracking.flush()
         self._write(means, keep=self.settings.keep_checkpoints)
         self._saved = self.state.step

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 
 from genmod.data.dataset import Split
+from genmod.evaluation.impossible import limits_of
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Terms
 from genmod.model.pieces import examples_at_once
@@ -35,17 +36,20 @@ def validation_means(
         split: the examples.
         seed: of the noise.
         team: the processes that take turns; None where each does all of it.
+
+    Raises:
+        ImpossibleError: the values are such as no model has.
     """
     size = examples_at_once(model)
     starts = range(0, len(split), size)
     mine = starts if team is None else starts[team.rank :: team.size]
-    sums = {}
+    sums, limits = {}, limits_of(model)
     was_training = model.training
     model.eval()
     with local():
         for start in mine:
             batch = split.__getitems__(range(start, min(start + size, len(split))))
-            means = RunningMeans()
+            means = RunningMeans(limits)
             with seeded(seed_for(seed, "validation", start)):
                 context = model.context(batch)
                 means.add(
@@ -55,4 +59,4 @@ def validation_means(
     model.train(was_training)
     parts = [sums] if team is None else team.gather(sums)
     together = {start: state for part in parts for start, state in part.items()}
-    return RunningMeans.of([together[start] for start in starts]).take()
+    return RunningMeans.of([together[start] for start in starts]).possible().take()

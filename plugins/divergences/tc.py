@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from genmod import Divergence, Doc, Schedule, UndefinedError
-from genmod.distributions import name_of
+from genmod.distributions import changed, name_of
 from genmod.system import gather_batch
 
 __all__ = ["TotalCorrelation", "log_sampling_weights"]
@@ -98,7 +98,7 @@ class TotalCorrelation(Divergence):
         self.check(q, p)
         batch = z.shape[1]
         # What is sent between processes is q of every draw under every example: (x, draws of z, dimension).
-        draws = gather_batch(z.transpose(0, 1)).flatten(0, 1).unsqueeze(1)
+        draws = changed(z.transpose(0, 1), gather_batch).flatten(0, 1).unsqueeze(1)
         parts = q.base_dist.log_prob(draws).flatten(2).transpose(0, 1)  # type: ignore[attr-defined]
         parts = gather_batch(parts)
         n = len(parts)

@@ -7,10 +7,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.distributions import biject_to
 from torch.distributions.constraints import Constraint
 
 from genmod import LatentVariableModel, UndefinedError
+from genmod.distributions import Coordinates, coordinates
 from genmod.plugins.metrics._hmc import State, hmc_move
 from genmod.system import drawn_on_cpu
 
@@ -69,31 +69,25 @@ class Path:
         """Where chains begin, in R^n, ``(chains, B, *shape)``."""
         examples = () if self.first.batch_shape else (len(self.x),)
         with torch.no_grad(), drawn_on_cpu(self.x.device):
-            return self.back(self.first.sample((chains, *examples)))
-
-    def back(self, z: Tensor) -> Tensor:
-        """Latents ``(C, B, *latent_shape)`` → points of R^n."""
-        u: Tensor = self.map.inv(z)
-        return u
+            return self.map.back(self.first.sample((chains, *examples)))
 
     def __call__(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """``log q_0`` and ``log p(x, z)`` of points of R^n, ``(C, B)`` each."""
-        z = self.map(u)
-        stretch = self.map.log_abs_det_jacobian(u, z)
+        z, stretch = self.map.forward(u)
         prior = self.prior.log_prob(z) + stretch
         first = prior if self.first is self.prior else self.first.log_prob(z) + stretch
         return first, prior + self.model.decode(z).log_prob(self.x)
 
 
-def unconstrained(support: Constraint | None) -> torch.distributions.Transform:
-    """A map from R^n onto a support.
+def unconstrained(support: Constraint | None) -> Coordinates:
+    """The coordinates of a support.
 
     Raises:
         UndefinedError: there is none.
 
     Example:
         >>> from torch.distributions import constraints
-        >>> unconstrained(constraints.nonnegative)(torch.zeros(2))
+        >>> unconstrained(constraints.nonnegative).forward(torch.zeros(2))[0]
         tensor([1., 1.])
     """
     if support is None or support.is_discrete:
@@ -102,7 +96,7 @@ def unconstrained(support: Constraint | None) -> torch.distributions.Transform:
             " all of them"
         )
     try:
-        return biject_to(support)
+        return coordinates(support)
     except NotImplementedError:
         raise UndefinedError(
             f"its latents live in {support!r}, onto which no map from R^n is known; metric nll needs none"
@@ -185,7 +179,7 @@ def anneal_back(
     Reference:
         Sandwiching the marginal likelihood using bidirectional Monte Carlo (Grosse et al., 2015), arXiv:1511.02543
     """
-    u = path.back(z.expand(chains, *z.shape))
+    u = path.map.back(z.expand(chains, *z.shape))
     state = State.at(path, u, 1.0)
     total = torch.zeros(state.start.shape, dtype=torch.float64, device=u.device)
     accepted = torch.zeros_like(total[0])

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod import Doc, LatentVariableModel, Metric, Row, Schedule, Subject, Undefined, UndefinedError
+from genmod.evaluation import impossible_rate
 from genmod.plugins.metrics._resampling import resamples
 from genmod.plugins.metrics._units import rates_by_unit
 from genmod.plugins.metrics.active_units import spread_of_means
@@ -39,6 +40,8 @@ class Collapse(Metric):
     - codes that lie elsewhere than the prior, which then draws other latents than the decoder knows;
     - dead codes of discrete latents.
 
+    Where rates are negative, which no KL is, that is said, and nothing else: the densities are computed wrongly.
+
     Reference:
         Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse (Lucas et al., 2019), arXiv:1911.02469;
         Generating Sentences from a Continuous Space (Bowman et al., 2015), arXiv:1511.06349, for the warm-up;
@@ -64,10 +67,14 @@ class Collapse(Metric):
             raise UndefinedError("it needs two examples or more")
         rates = rates_by_unit(subject, "collapse", 10)
         means, n = rates.values.mean(0), len(rates.values)
-        collapsed = means < self.rate
+        wrong = torch.tensor([impossible_rate(unit) for unit in rates.values.T.numpy()])
+        collapsed = (means < self.rate) & ~wrong
         gone = int(collapsed.sum())
         again = (resamples(subject, "collapse", n) / n @ rates.values < self.rate).sum(1)
-        found = self._diagnosis(subject, rates.labels, means, collapsed)
+        if wrong.any() or impossible_rate(rates.values.sum(1).numpy()):
+            found = {"impossible rates": _impossible(subject, rates.labels, means, wrong)}
+        else:
+            found = self._diagnosis(subject, rates.labels, means, collapsed)
         for text in found.values():
             subject.warn(text)
         yield Row(
@@ -142,6 +149,16 @@ class Collapse(Metric):
                 f" hardly ever used; choose fewer classes (--latent), or build it again with {more}"
             )
         return found
+
+
+def _impossible(subject: Subject, labels: list[str], means: Tensor, wrong: Tensor) -> str:
+    names = {kind: part.name for kind, part in subject.model.spec.components.items()}
+    where = f"those of {_listed(labels, wrong)} are" if wrong.any() else "their sum is"
+    return (
+        f"impossible rates: {where} {means[wrong].sum().item() if wrong.any() else means.sum().item():.3g} nats, and no KL is"
+        f" negative; posterior {names.get('posterior')!r} or prior {names.get('prior')!r} computes its density wrongly (genmod"
+        f" check posterior/{names.get('posterior')})"
+    )
 
 
 def _elsewhere(subject: Subject) -> Tensor | None:

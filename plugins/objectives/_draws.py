@@ -57,8 +57,8 @@ def weigh(model: GivenModel, x: Tensor, q: Distribution, z: Tensor, *, path_only
         >>> weigh(model, x, q, q.rsample((5,))).log_weights.shape
         torch.Size([5, 3])
     """
-    log_posterior = through_draws(q.log_prob, z) if path_only else q.log_prob(z)
-    return Draws(model.decode(z).log_prob(x), model.prior().log_prob(z), log_posterior)
+    log_likelihood, log_prior = model.decode(z).log_prob(x), model.prior().log_prob(z)
+    return Draws(log_likelihood, log_prior, through_draws(q.log_prob, z) if path_only else q.log_prob(z))
 
 
 def log_mean_exp(x: Tensor, dim: int) -> Tensor:

@@ -6,7 +6,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genmod import Doc, GivenModel, Objective, Terms
-from genmod.distributions import with_gradient_of
+from genmod.distributions import changed, with_gradient_of
 from genmod.plugins.objectives._draws import log_mean_exp, weigh
 
 __all__ = ["DReG"]
@@ -42,12 +42,21 @@ class DReG(Objective):
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)
-        z = q.rsample((self.samples,))
+
+        def hooked(part: Tensor) -> Tensor:
+            part = part.view_as(part)
+            if part.requires_grad:
+                # All that reaches z has been weighted once by the sum below; the square is for what lies behind z.
+                part.register_hook(
+                    lambda gradient: (
+                        gradient * shares.reshape(*shares.shape, *[1] * (z.dim() - 2)).to(gradient)
+                    )
+                )
+            return part
+
+        z = changed(q.rsample((self.samples,)), hooked, own=True)
         draws = weigh(model, x, q, z, path_only=True)
         shares = draws.log_weights.detach().softmax(0)
-        if z.requires_grad:
-            # All that reaches z has been weighted once by the sum below; the square is for what lies behind z.
-            z.register_hook(lambda gradient: gradient * shares.reshape(*shares.shape, *[1] * (z.dim() - 2)))
         bound = log_mean_exp(draws.log_weights, 0)
         surrogate = (shares * draws.log_weights).sum(0)
         return Terms(-with_gradient_of(bound, surrogate).mean(), {"iwae": bound, **draws.values()})

@@ -1,7 +1,8 @@
 """The Poincaré ball: hyperbolic space of curvature ``-c`` as the points with ``c |z|² < 1``.
 
-All is computed in double precision: what matters near the boundary is ``1 - c |z|²``, of which single precision
-keeps few digits.
+A point is known by its tangent vector: its direction from the origin times its hyperbolic distance. Of ``1 - c |z|²``,
+which matters near the boundary, the point itself keeps few digits or none; a draw keeps its tangent vector, and all is
+computed from that, in double precision.
 """
 
 import math
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-__all__ = ["PoincareBall", "distance_and_log", "exp_from", "log_stretch"]
+from genmod.distributions import Coordinates, drawn, kept_of
+
+__all__ = ["PoincareBall", "distance_and_log", "exp_from", "log_stretch", "tangent_of"]
 
 _REACH = 12.0
 """Draws lie within this hyperbolic distance of the origin, times √c: further out, neighbours in single precision are
@@ -36,6 +39,16 @@ class PoincareBall(constraints.Constraint):
     def check(self, value: Tensor) -> Tensor:
         return self.curvature * value.square().sum(-1) < 1
 
+    def coordinates(self) -> Coordinates:
+        """Tangent vectors, which reach as far as the ball does."""
+
+        def forward(tangent: Tensor) -> tuple[Tensor, Tensor]:
+            z = drawn(_point(tangent, self.curvature, _REACH), {"tangent": tangent.double()})
+            far = _norm(tangent)[..., 0]
+            return z, -log_stretch(far, z, self.curvature).to(z.dtype)
+
+        return Coordinates(forward, lambda z: tangent_of(z, self.curvature).to(z.dtype))
+
     def quadrature(self, event_shape: tuple[int, ...], count: int) -> tuple[Tensor, Tensor] | None:
         """Points and weights that integrate over the disc, for the conformance kit; None elsewhere."""
         if event_shape != (2,):
@@ -56,7 +69,7 @@ class PoincareBall(constraints.Constraint):
 
 
 def exp_from(loc: Tensor, step: Tensor, c: float) -> Tensor:
-    """The point that is reached from another along a geodesic.
+    """The point that is reached from another along a geodesic; it keeps its tangent vector.
 
     ``exp_loc(step / λ) = loc ⊕ tanh(√c |step| / 2) step / (√c |step|)``, ``λ = 2 / (1 - c |loc|²)``; draws that come
     nearer to the boundary than single precision resolves are put back to where it does.
@@ -70,18 +83,36 @@ def exp_from(loc: Tensor, step: Tensor, c: float) -> Tensor:
         ``(*sample, *batch, d)``, double precision.
 
     Example:
-        >>> exp_from(torch.zeros(2), torch.tensor([1.0, 0.0]), 1.0)
-        tensor([0.4621, 0.0000], dtype=torch.float64)
+        >>> z = exp_from(torch.zeros(2), torch.tensor([100.0, 0.0]), 1.0)
+        >>> z, tangent_of(z, 1.0)
+        (tensor([1.0000, 0.0000], dtype=torch.float64), tensor([100.,   0.], dtype=torch.float64))
     """
     loc, step = loc.double(), step.double()
-    root = c**0.5
-    length = _norm(step)
-    y = (root * length / 2).tanh() / (root * length) * step
+    y = _point(step, c)
     inner, square = (loc * y).sum(-1, keepdim=True), loc.square().sum(-1, keepdim=True)
     square_y = y.square().sum(-1, keepdim=True)
-    moved = (1 + 2 * c * inner + c * square_y) * loc + (1 - c * square) * y
-    moved = moved / (1 + 2 * c * inner + c * c * square * square_y)
-    return moved * (math.tanh(_REACH / 2) / root / _norm(moved)).clamp(max=1)
+    below = 1 + 2 * c * inner + c * c * square * square_y
+    moved = ((1 + 2 * c * inner + c * square_y) * loc + (1 - c * square) * y) / below
+    # That 1 - c |moved|² is this product is exact where the difference has no digits left.
+    log_rest = (1 - c * square).log() + _log_rest(c**0.5 * _norm(step)) - below.log()
+    tangent = moved * _lengthened(c**0.5 * _norm(moved), log_rest)
+    return drawn(_point(tangent, c, _REACH), {"tangent": tangent})
+
+
+def tangent_of(z: Tensor, c: float) -> Tensor:
+    """The tangent vector of a point, that which a draw keeps; ``(*batch, d)``, double precision.
+
+    Example:
+        >>> tangent_of(torch.tensor([0.6, 0.0]), 1.0)
+        tensor([1.3863, 0.0000], dtype=torch.float64)
+    """
+
+    def tangent(z: Tensor) -> Tensor:
+        z = z.double()
+        log_rest = (1 - c * z.square().sum(-1, keepdim=True)).clamp(min=1e-12).log()
+        return z * _lengthened(c**0.5 * _norm(z), log_rest)
+
+    return kept_of(z, "tangent", tangent).double()
 
 
 def distance_and_log(loc: Tensor, z: Tensor, c: float) -> tuple[Tensor, Tensor]:
@@ -98,18 +129,19 @@ def distance_and_log(loc: Tensor, z: Tensor, c: float) -> tuple[Tensor, Tensor]:
         ``(*sample, *batch)`` and ``(*sample, *batch, d)``, double precision.
 
     Example:
-        >>> distance_and_log(torch.zeros(2), torch.tensor([0.4621, 0.0]), 1.0)[1]
-        tensor([1.0000, 0.0000], dtype=torch.float64)
+        >>> distance_and_log(torch.zeros(2), torch.tensor([0.6, 0.0]), 1.0)[1]
+        tensor([1.3863, 0.0000], dtype=torch.float64)
     """
-    loc, z = loc.double(), z.double()
-    apart = z - loc
+    loc, tangent = loc.double(), tangent_of(z, c)
+    apart = _point(tangent, c) - loc
     rest = 1 - c * loc.square().sum(-1, keepdim=True)
-    both = rest * (1 - c * z.square().sum(-1, keepdim=True)).clamp(min=1e-12)
+    log_both = rest.log() + _log_rest(c**0.5 * _norm(tangent))
     length = _norm(apart)
-    far = 2 / c**0.5 * (c**0.5 * length * both.rsqrt()).asinh()
+    cosh = (log_both.exp() + c * length.square()).sqrt()
+    far = 2 / c**0.5 * ((c**0.5 * length + cosh).log() - 0.5 * log_both)
     # The numerator of (-loc) ⊕ z; written with z - loc it does not cancel where the two are near.
     direction = rest * apart - c * length.square() * loc
-    return far[..., 0], far / (length * (both + c * length.square()).sqrt()) * direction
+    return far[..., 0], far / (length * cosh) * direction
 
 
 def log_stretch(far: Tensor, z: Tensor, c: float) -> Tensor:
@@ -132,8 +164,25 @@ def log_stretch(far: Tensor, z: Tensor, c: float) -> Tensor:
     d = z.shape[-1]
     x = (c**0.5 * far.double()).clamp(min=1e-6)
     shrink = x.log() - x - (-torch.expm1(-2 * x)).log() + math.log(2)
-    rest = (1 - c * z.double().square().sum(-1)).clamp(min=1e-12)
-    return (d - 1) * shrink + d * (math.log(2) - rest.log())
+    log_rest = _log_rest(c**0.5 * _norm(tangent_of(z, c)))[..., 0]
+    return (d - 1) * shrink + d * (math.log(2) - log_rest)
+
+
+def _point(tangent: Tensor, c: float, reach: float = math.inf) -> Tensor:
+    length = c**0.5 * _norm(tangent)
+    return (length.clamp(max=reach) / 2).tanh() / length * tangent
+
+
+def _log_rest(length: Tensor) -> Tensor:
+    """``log(1 - c |z|²) = -2 log cosh(√c |v| / 2)`` of points with tangent vectors of length ``√c |v|``."""
+    return math.log(4) - length - 2 * (-length).exp().log1p()
+
+
+def _lengthened(radius: Tensor, log_rest: Tensor) -> Tensor:
+    """``√c |v| / (√c |z|)`` of points with radius ``√c |z|`` and ``log(1 - c |z|²)``."""
+    near = radius < 1e-4
+    length = 2 * radius.log1p() - log_rest
+    return torch.where(near, 2 + radius.square() * (2 / 3), length / radius.clamp(min=1e-4))
 
 
 def _norm(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints, register_kl
 from torch.nn.functional import softplus
 
-from genmod.distributions import with_gradient_of
+from genmod.distributions import drawn_by_logit, logit_of, with_gradient_of
 
 __all__ = ["Bit", "RelaxedBit"]
 
@@ -17,7 +17,9 @@ __all__ = ["Bit", "RelaxedBit"]
 class RelaxedBit(Distribution):
     """Numbers near 0 or 1: the sigmoid of a logit with logistic noise.
 
-    ``z = σ((l + g)/τ)``, ``log p(z) = log τ + a - 2 log(1 + eᵃ) - log z - log(1 - z)``, ``a = l - τ logit z``
+    ``z = σ(u)``, ``u = (l + g)/τ``, ``log p(z) = log τ + a - 2 log(1 + eᵃ) + 2 log(1 + eᵘ) - u``, ``a = l - τ u``
+
+    A draw keeps its logit ``u``, and its density is evaluated there.
 
     Args:
         logits: any shape.
@@ -47,19 +49,12 @@ class RelaxedBit(Distribution):
         noise = torch.empty(shape, dtype=self.logits.dtype, device=self.logits.device).exponential_()
         # The logarithms of exponential draws; those of uniform ones are infinite now and then.
         first, second = noise.clamp(min=torch.finfo(noise.dtype).tiny).log().unbind(0)
-        return _inside(((self.logits + second - first) / self.temperature).sigmoid())
+        return drawn_by_logit((self.logits + second - first) / self.temperature)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        z = _inside(value)
-        log_z, log_rest = z.log(), (-z).log1p()
-        a = self.logits - self.temperature * (log_z - log_rest)
-        return math.log(self.temperature) + a - 2 * softplus(a) - log_z - log_rest
-
-
-def _inside(z: Tensor) -> Tensor:
-    """Numbers whose logit is finite."""
-    limits = torch.finfo(z.dtype)
-    return z.clamp(limits.tiny, 1 - limits.eps / 2)
+        logit = logit_of(value)
+        a = self.logits - self.temperature * logit
+        return a - logit + 2 * (softplus(logit) - softplus(a)) + math.log(self.temperature)
 
 
 @final

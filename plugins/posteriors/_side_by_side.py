@@ -13,7 +13,6 @@ from torch.distributions.constraints import Constraint
 from genmod import UsageError
 from genmod.distributions import register_kl_by_part
 from genmod.options import Text, parse_call, validate
-from genmod.plugins.posteriors._transported import Drawn
 from genmod.registry import current_registry
 
 __all__ = ["Beside", "Product", "make_parts"]
@@ -75,7 +74,6 @@ class Product(Distribution):
     def __init__(self, parts: Sequence[Distribution]) -> None:
         self.parts = list(parts)
         self.shapes = [tuple(part.event_shape) for part in parts]
-        self._last: tuple[Drawn, list[Tensor]] | None = None
         event = torch.Size([sum(map(math.prod, self.shapes))])
         super().__init__(parts[0].batch_shape, event, validate_args=False)
 
@@ -100,24 +98,14 @@ class Product(Distribution):
         return self._beside([part.variance for part in self.parts])
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        draws = [part.rsample(torch.Size(sample_shape)) for part in self.parts]
-        z = self._beside(draws)
-        # A part may know the density of its own draw, and would not know a piece of a vector again.
-        self._last = Drawn(z), draws
-        return z
+        return self._beside([part.rsample(torch.Size(sample_shape)) for part in self.parts])
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         return self._beside([part.sample(torch.Size(sample_shape)) for part in self.parts])
 
     def log_prob(self, value: Tensor) -> Tensor:
-        if self._last is not None and self._last[0].is_seen_in(value):
-            pieces = [
-                draw.reshape(*value.shape[:-1], *shape)
-                for draw, shape in zip(self._last[1], self.shapes, strict=True)
-            ]
-        else:
-            pieces = _split(value, self.shapes)
+        pieces = _split(value, self.shapes)
         densities = [part.log_prob(piece) for part, piece in zip(self.parts, pieces, strict=True)]
         return torch.stack(densities).sum(0)
 

@@ -10,7 +10,7 @@ from torch.distributions.constraints import Constraint
 from torch.nn.functional import one_hot
 
 from genmod import UsageError
-from genmod.distributions import register_kl_by_variable
+from genmod.distributions import drawn_on_simplex, log_of, register_kl_by_variable
 
 __all__ = ["OneHot", "RelaxedOneHot", "require_classes", "stacked"]
 
@@ -45,6 +45,8 @@ class RelaxedOneHot(Distribution):
 
     ``z = softmax((l + g)/τ)``, ``log p(z) = log Γ(K) + (K-1) log τ - Σ log z + Σ_k a_k - K log Σ_k exp(a_k)``,
     ``a_k = l_k - τ log z_k``
+
+    A draw keeps ``log z``, and its density is evaluated there.
 
     Args:
         logits: ``(*batch, *event_shape)``, the last dimension of size K.
@@ -89,13 +91,11 @@ class RelaxedOneHot(Distribution):
         )
         # The logarithm of an exponential draw; that of a uniform one is infinite now and then.
         gumbel = -noise.exponential_().clamp(min=torch.finfo(noise.dtype).tiny).log()
-        point = ((self.logits + gumbel) / self.temperature).softmax(-1)
-        # A class that underflows would have no logarithm.
-        return point.clamp(min=torch.finfo(point.dtype).tiny)
+        return drawn_on_simplex((self.logits + gumbel) / self.temperature)
 
     def log_prob(self, value: Tensor) -> Tensor:
         k = value.shape[-1]
-        log_z = value.clamp(min=torch.finfo(value.dtype).tiny).log()
+        log_z = log_of(value)
         a = self.logits - self.temperature * log_z
         constant = math.lgamma(k) + (k - 1) * math.log(self.temperature)
         each = constant - log_z.sum(-1) + (a - a.logsumexp(-1, keepdim=True)).sum(-1)

@@ -7,36 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 
-__all__ = ["Drawn", "Map", "Transported"]
+from genmod.distributions import drawn, own_of
 
-
-@final
-class Drawn:
-    """A draw that is known again: the same numbers with the same history of gradients, seen in any shape.
-
-    Args:
-        z: the draw.
-
-    Example:
-        >>> z = torch.randn(3, 2)
-        >>> Drawn(z).is_seen_in(z[None]), Drawn(z).is_seen_in(z.clone()), Drawn(z).is_seen_in(z[:2])
-        (True, False, False)
-    """
-
-    def __init__(self, z: Tensor) -> None:
-        self.z, self.version = z, z._version
-
-    def is_seen_in(self, value: Tensor) -> bool:
-        """Whether a tensor is the draw itself or a view of all of it, and has not been changed since."""
-        z = self.z
-        return (
-            (value if value._base is None else value._base) is (z if z._base is None else z._base)
-            and (value.numel(), value.storage_offset()) == (z.numel(), z.storage_offset())
-            and value.is_contiguous()
-            and z.is_contiguous()
-            and value.requires_grad == z.requires_grad
-            and value._version == self.version
-        )
+__all__ = ["Map", "Transported"]
 
 
 class Map(Protocol):
@@ -55,8 +28,8 @@ class Transported(Distribution):
 
     ``z = f_T(… f_1(ε))``, ``log p(z) = log p(ε) - Σ_t log |det df_t|``
 
-    The last draw is remembered with its density: that of ``z = q.rsample(…)`` costs nothing more, which counts
-    where a map is slow in one direction. The density of any other value is found by going back.
+    A draw keeps its density: that of ``z = q.rsample(…)`` costs nothing more, which counts where a map is slow in one
+    direction. The density of any other value is found by going back.
 
     Args:
         base: over vectors, ``batch_shape batch``, ``event_shape (n,)``.
@@ -78,7 +51,6 @@ class Transported(Distribution):
 
     def __init__(self, base: Independent, maps: Sequence[Map], event_shape: tuple[int, ...]) -> None:
         self.base, self.maps = base, maps
-        self._last: tuple[Drawn, Tensor] | None = None
         super().__init__(base.batch_shape, torch.Size(event_shape), validate_args=False)
 
     @property
@@ -94,20 +66,20 @@ class Transported(Distribution):
         for each in self.maps:
             x, log_det = each.forward(x)
             density = density - log_det
-        z = x.reshape(*x.shape[:-1], *self.event_shape)
-        self._last = Drawn(z), density
-        return z
+        kept = density[..., None].expand(x.shape)
+        shape = (*x.shape[:-1], *self.event_shape)
+        return drawn(x.reshape(shape), {self: kept.reshape(shape)})
 
     def log_prob(self, value: Tensor) -> Tensor:
-        batch = value.shape[: value.dim() - len(self.event_shape)]
-        if self._last is not None and self._last[0].is_seen_in(value):
-            density = self._last[1].reshape(batch)
+        own = own_of(value, self)
+        if own is not None:
+            density = own.flatten(-len(self.event_shape))[..., 0]
             return density if torch.is_grad_enabled() else density.detach()
+        batch = value.shape[: value.dim() - len(self.event_shape)]
         if len(batch) < len(self._batch_shape):
             # Networks of maps do not see to it.
-            batch = torch.broadcast_shapes(batch, self._batch_shape)
-            value = value.expand(*batch, *self.event_shape)
-        x = value.reshape(*batch, -1)
+            value = value.expand(*torch.broadcast_shapes(batch, self._batch_shape), *self.event_shape)
+        x = value.flatten(-len(self.event_shape))
         total: Tensor | float = 0.0
         for each in reversed(self.maps):
             x, log_det = each.inverse(x)

@@ -9,27 +9,15 @@ from torch.distributions import Distribution, constraints, kl_divergence, regist
 from torch.distributions.constraints import Constraint
 
 from genmod import Posterior, bounded_log_scale, diagonal_normal
+from genmod.distributions import contrasts, drawn_on_simplex, kept_of
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["LogisticNormal", "LogisticNormalPosterior", "contrasts"]
 
 
-def contrasts(k: int) -> Tensor:
-    """An orthonormal basis of the vectors of ``k`` numbers whose sum is zero, ``(k, k - 1)``.
-
-    Example:
-        >>> basis = contrasts(3)
-        >>> bool((basis.T @ basis - torch.eye(2)).abs().max() < 1e-6), bool(basis.sum(0).abs().max() < 1e-6)
-        (True, True)
-    """
-    row, column = torch.arange(k)[:, None], torch.arange(1, k)
-    signs = (row < column).to(torch.get_default_dtype()) - column * (row == column)
-    return signs / (column * (column + 1)).sqrt()
-
-
-def _smallest(z: Tensor) -> float:
-    """A probability whose logarithm has a gradient, even one times a large number."""
-    return float(torch.finfo(z.dtype).tiny ** 0.7)
+def _log(z: Tensor) -> Tensor:
+    """Of probabilities whose logarithm has a gradient, even one times a large number."""
+    return z.clamp(min=float(torch.finfo(z.dtype).tiny ** 0.7)).log()
 
 
 @final
@@ -39,7 +27,8 @@ class LogisticNormal(Distribution):
     ``z = softmax(H u)``, ``u ~ N(loc, scale²)``, ``log p(z) = log N(Hᵀ log z; loc, scale²) - Σ_k log z_k - ½ log K``
 
     ``H`` is the basis of :func:`contrasts`, so that no class is singled out, and the density refers to the first
-    ``K - 1`` coordinates, as that of a Dirichlet distribution does.
+    ``K - 1`` coordinates, as that of a Dirichlet distribution does. A draw keeps ``log z``, and its density is evaluated
+    there.
 
     Args:
         loc: ``(*batch, *stack, K - 1)``.
@@ -75,11 +64,10 @@ class LogisticNormal(Distribution):
         )
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
-        point = (self.normal.rsample(sample_shape) @ self.basis.T).softmax(-1)
-        return point.clamp(min=_smallest(point))
+        return drawn_on_simplex(self.normal.rsample(sample_shape) @ self.basis.T)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        log_z = value.clamp(min=_smallest(value)).log()
+        log_z = kept_of(value, "log", _log)
         log_det = log_z.sum(-1) + 0.5 * math.log(value.shape[-1])
         if self.event_dims > 1:
             log_det = log_det.flatten(log_det.dim() - self.event_dims + 1).sum(-1)

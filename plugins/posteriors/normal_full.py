@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
 
 from genmod import LogScaleNormal, Posterior, bounded_log_scale, diagonal_normal
+from genmod.distributions import drawn, own_of
 
 __all__ = ["CorrelatedNormal", "NormalFullPosterior"]
 
@@ -17,6 +18,8 @@ class CorrelatedNormal(Distribution):
     """A normal distribution by its marginal scales and the Cholesky factor of its correlations.
 
     ``z = loc + scale ∘ C ε``, ``C_ij = a_ij / r_i`` below the diagonal and ``C_ii = 1 / r_i``, ``r_i² = 1 + Σ_j a_ij²``
+
+    A draw keeps its ``ε``: with strong correlations, no digit of it could be found again from ``z``.
 
     Args:
         loc: mean, ``(*batch, *event_shape)``.
@@ -72,16 +75,22 @@ class CorrelatedNormal(Distribution):
             device=self.loc.device,
         )
         mixed = (noise + (self.below @ noise[..., None])[..., 0]) * (1 + self.square_norm).rsqrt()
-        return self.loc + self.log_scale.exp() * mixed.reshape(*sample_shape, *self.loc.shape)
+        z = self.loc + self.log_scale.exp() * mixed.reshape(*sample_shape, *self.loc.shape)
+        return drawn(z, {self: noise.reshape(z.shape)})
 
     def log_prob(self, value: Tensor) -> Tensor:
-        standard = (value - self.loc) * (-self.log_scale).exp()
         dims = len(self.event_shape)
-        flat = standard.flatten(-dims) * (1 + self.square_norm).sqrt()
-        unit = self.below + torch.eye(flat.shape[-1], dtype=flat.dtype, device=flat.device)
-        noise = torch.linalg.solve_triangular(unit, flat[..., None], upper=False, unitriangular=True)[..., 0]
+        own = own_of(value, self)
+        noise = self._noise(value) if own is None else own.flatten(-dims)
         log_det = self.log_scale.flatten(-dims).sum(-1) - self.total_correlation()
         return -0.5 * (noise * noise + math.log(2 * math.pi)).sum(-1) - log_det
+
+    def _noise(self, value: Tensor) -> Tensor:
+        """``ε`` of any values, ``(*batch, n)``."""
+        standard = (value - self.loc) * (-self.log_scale).exp()
+        flat = standard.flatten(-len(self.event_shape)) * (1 + self.square_norm).sqrt()
+        unit = self.below + torch.eye(flat.shape[-1], dtype=flat.dtype, device=flat.device)
+        return torch.linalg.solve_triangular(unit, flat[..., None], upper=False, unitriangular=True)[..., 0]
 
     def entropy(self) -> Tensor:
         return self.marginals.entropy() - self.total_correlation()

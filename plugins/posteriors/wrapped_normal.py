@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod import Doc, Posterior, bounded_log_scale, diagonal_normal
-from genmod.plugins.posteriors._ball import PoincareBall, distance_and_log, exp_from, log_stretch
+from genmod.distributions import drawn, plain
+from genmod.plugins.posteriors._ball import PoincareBall, distance_and_log, exp_from, log_stretch, tangent_of
 from genmod.plugins.posteriors._sphere import require_vector
 
 __all__ = ["WrappedNormal", "WrappedNormalPosterior"]
@@ -24,7 +25,8 @@ class WrappedNormal(Distribution):
     ``r`` the hyperbolic distance of ``z`` and ``loc``
 
     The density refers to the coordinates of ``z`` (Lebesgue measure), not to the volume of hyperbolic space: the
-    last term is what the two differ by. ``v / λ`` is what parallel transport from the origin makes of ``v / 2``.
+    last term is what the two differ by. ``v / λ`` is what parallel transport from the origin makes of ``v / 2``. A draw
+    keeps its tangent vector at the origin, and its density is evaluated there.
 
     Args:
         loc: points of the ball, ``(*batch, n)``.
@@ -58,7 +60,9 @@ class WrappedNormal(Distribution):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         step = diagonal_normal(torch.zeros_like(self.loc), self.log_scale, 1).rsample(sample_shape)
-        return exp_from(self.loc, step, self.curvature).to(self.loc.dtype)
+        z = exp_from(self.loc, step, self.curvature)
+        # In double precision, to which the density is computed.
+        return drawn(z.to(self.loc.dtype), {"tangent": tangent_of(z, self.curvature)})
 
     def log_prob(self, value: Tensor) -> Tensor:
         far, step = distance_and_log(self.loc, value, self.curvature)
@@ -107,7 +111,7 @@ class WrappedNormalPosterior(Posterior):
         # Its length saturates, its direction stays.
         length = torch.linalg.vector_norm(step.double(), dim=1, keepdim=True) * (self.curvature**0.5 / 8)
         step = step / torch.hypot(length, torch.ones_like(length))
-        loc = exp_from(torch.zeros_like(step), step, self.curvature)
+        loc = plain(exp_from(torch.zeros_like(step), step, self.curvature))
         return WrappedNormal(
             loc.to(log_scale.dtype), 4 / 9 * bounded_log_scale(log_scale * 9 / 4), self.curvature
         )

@@ -1,6 +1,6 @@
 """Gamma prior over positive latents."""
 
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import torch
 from annotated_types import Gt
@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Independent, constraints
 
 from genmod import Doc, Prior
-from genmod.distributions import PreciseGamma
+from genmod.distributions import PreciseGamma, drawn_by_log, log_gamma_draws
 
 __all__ = ["GammaPrior"]
 
@@ -44,5 +44,12 @@ class GammaPrior(Prior):
         self.register_buffer("ones", torch.ones(latent_shape), persistent=False)
 
     def forward(self, context: Tensor | None = None) -> Independent:
-        base = PreciseGamma(self.concentration * self.ones, self.rate * self.ones, validate_args=False)
+        base = _Gamma(self.concentration * self.ones, self.rate * self.ones, validate_args=False)
         return Independent(base, len(self.latent_shape), validate_args=False)
+
+
+class _Gamma(PreciseGamma):
+    """A draw keeps its logarithm: of small concentrations most would be zero."""
+
+    def rsample(self, sample_shape: Any = (), generator: torch.Generator | None = None) -> Tensor:
+        return drawn_by_log(log_gamma_draws(self.concentration, sample_shape, generator) - self.rate.log())

@@ -77,8 +77,7 @@ class DistributionMixture(Distribution):
         order = chosen.argsort()
         first = counts.cumsum(0) - counts
         place = torch.arange(len(chosen), device=chosen.device) - first[chosen[order]]
-        picked = torch.empty_like(draws[:1, 0].expand(len(chosen), *self.event_shape))
-        picked[order] = draws[place, chosen[order]]
+        picked = draws[place, chosen[order]][order.argsort()]
         return picked.reshape(*shape, *self.event_shape)
 
 

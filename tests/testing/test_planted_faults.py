@@ -10,10 +10,14 @@ import pytest
 import torch
 from torch import nn
 from torch.distributions import (
+    Bernoulli,
     HalfNormal,
     Independent,
     Laplace,
     Normal,
+    SigmoidTransform,
+    TransformedDistribution,
+    constraints,
     kl_divergence,
 )
 from torch.distributions.kl import register_kl
@@ -408,6 +412,40 @@ class Overflows(TemplatePosterior):
         scale = self.log_scale(flat).exp().expand(-1, math.prod(self.latent_shape))
         normal = Normal(self.loc(flat), scale, validate_args=False)
         return Independent(normal, 1) if len(self.latent_shape) == 1 else super().forward(features)
+
+
+@caught_by("check_rates")
+class ScoresTheClamp(TemplatePosterior):
+    """Numbers between 0 and 1; those that would be 1 are put below it, and scored there."""
+
+    def __init__(self, feature_shape, latent_shape):
+        super().__init__(feature_shape, latent_shape)
+        self.support = constraints.independent(constraints.unit_interval, len(latent_shape))
+
+    def forward(self, features):
+        normal = super().forward(features).base_dist
+        squashed = TransformedDistribution(normal, SigmoidTransform(), validate_args=False)
+        return Independent(squashed, len(self.latent_shape), validate_args=False)
+
+
+class _Certain(Bernoulli):
+    def log_prob(self, value):
+        # Right up to 20.
+        return value * self.logits - self.logits.clamp(max=20).exp().log1p()
+
+
+@caught_by("check_probabilities")
+class MoreThanCertain(TemplateDecoder):
+    """Zeros and ones, with the normaliser of a logit of 20 for all that are above; UsageError for other data."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        if data.levels != 2 or (data.low, data.high) != (0, 1):
+            raise UsageError("data of 0 and 1 are wanted", hint="choose such data: --data digits")
+        self.support = constraints.independent(constraints.boolean, len(data.shape))
+
+    def forward(self, parameters):
+        return Independent(_Certain(logits=parameters, validate_args=False), len(self.data.shape))
 
 
 class _Wrong(Normal):

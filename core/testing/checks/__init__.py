@@ -11,6 +11,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     modules,
     objectives,
     programs,
+    rates,
     recipes,
     reproductions,
     samplers,

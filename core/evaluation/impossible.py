@@ -1,0 +1,86 @@
+"""Numbers that no model can have: a rate below zero, and data with probabilities above one."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from genmod.errors import GenmodError
+from genmod.interfaces.model import GenerativeModel
+from genmod.model.latent_variable import LatentVariableModel
+
+__all__ = ["ImpossibleError", "impossible", "impossible_rate", "limits_of"]
+
+
+class ImpossibleError(GenmodError):
+    """A model reports numbers that no model can have, so that something in it computes them wrongly."""
+
+
+_BOUNDS = ("elbo", "iwae", "miwae", "vr")
+_LOG_ODDS = 40.0
+"""Nats: what has a chance of e⁻⁴⁰ does not happen."""
+_ROUNDING = 0.01
+"""Nats of an example that rounding may be off by."""
+
+Limits = Mapping[str, tuple[int, str]]
+"""What is reported → the sign with which it is at most zero on average, in the sense of :func:`impossible`, and whose it is."""
+
+
+def limits_of(model: GenerativeModel) -> Limits:
+    """Which of the values that an objective reports have a limit, and which components would be to blame.
+
+    A rate is not below 0, where it is a KL; log-probabilities of discrete data, and bounds on them, are not above.
+    """
+    if not isinstance(model, LatentVariableModel):
+        return {}
+    names = {kind: f"{kind} {part.name!r}" for kind, part in model.spec.components.items()}
+    q, p, likelihood = (names.get(kind, kind) for kind in ("posterior", "prior", "decoder"))
+    found: dict[str, tuple[int, str]] = {}
+    objective = model.objective
+    if model.divergence.is_kl if objective.uses_divergence else objective.needs_densities:
+        found["rate"] = (-1, f"{q} or {p}")
+    if model.decoder.is_density and model.decoder.support.is_discrete:
+        found["distortion"] = (-1, likelihood)
+        found |= dict.fromkeys(_BOUNDS, (1, f"{q}, {p} or {likelihood}"))
+    return found
+
+
+def impossible(limits: Limits, name: str, values: npt.NDArray[np.floating]) -> str:
+    """Why values of examples cannot be; nothing where they can.
+
+    Estimates may be on the wrong side of their limit, but not far. Where ``E[exp(v)] ≤ 1``, as of ``v = log p(z) - log q(z)``
+    for a draw of ``q``, and of the log of any unbiased estimate of a probability, ``P(Σ v ≥ t) ≤ exp(-t)``.
+
+    Args:
+        limits: as :func:`limits_of` has them.
+        name: of the values.
+        values: of examples, drawn independently, ``(n,)``, nats.
+
+    Example:
+        >>> impossible({"rate": (-1, "posterior 'x'")}, "rate", np.full(100, -2.0))
+        "the rate of posterior 'x' is -2 ± 0 nats over 100 examples, and cannot be negative"
+        >>> impossible({"rate": (-1, "posterior 'x'")}, "rate", np.array([-2.0, 3.0]))
+        ''
+    """
+    if name not in limits:
+        return ""
+    sign, who = limits[name]
+    if not impossible_rate(-sign * values):
+        return ""
+    mean, error = float(values.mean()), float(values.std() / math.sqrt(len(values)))
+    what = f"the {name} of {who} is {mean:.4g} ± {error:.2g} nats over {len(values):,} examples"
+    return f"{what}, and cannot be {'negative' if sign < 0 else 'positive: these are probabilities'}"
+
+
+def impossible_rate(rates: npt.NDArray[np.floating]) -> bool:
+    """Whether estimates of a KL, one for each example, lie so far below zero as no estimate can.
+
+    Example:
+        >>> impossible_rate(np.full(1000, -0.5)), impossible_rate(np.linspace(-1, 1, 1000))
+        (True, False)
+    """
+    if not len(rates) or rates.sum() >= -_LOG_ODDS:
+        return False
+    error = rates.std() / math.sqrt(len(rates))
+    return bool(rates.mean() < -4 * error - _ROUNDING)
