@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit
+from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit, default_root
 from genmod.errors import DataError
 
 __all__ = ["Data", "check_values", "suited"]
@@ -180,7 +180,8 @@ class _SuitedData(Dataset):
     """A dataset in a model's terms."""
 
     def __init__(self, dataset: Dataset, wanted: DataInfo, condition: tuple[str, ...]) -> None:
-        super().__init__(dataset.root)
+        # A dataset that needs no files may have been made without a folder of them.
+        super().__init__(getattr(dataset, "root", default_root()))
         self.wanted, self.condition = wanted, condition
         match = _Match.of(dataset.info, wanted, condition)
         self._info = match.info
