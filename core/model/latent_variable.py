@@ -200,7 +200,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         context = self.asked(condition, n)
         z = self.latents(n, context, source)
         most = max(1, _AT_ONCE // math.prod(self.decoder.parameter_shape)) if n else 1
-        told = [None] * -(-n // most) if context is None else context.split(most)
+        told = [None] * max(1, -(-n // most)) if context is None else context.split(most)
         pictures = (self.decode(part, each) for part, each in zip(z.split(most), told, strict=False))
         made = [each.sample() if noise else each.mean for each in pictures]
         return torch.cat(made) if len(made) != 1 else made[0]

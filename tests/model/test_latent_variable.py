@@ -137,7 +137,7 @@ def test_sample_shows_the_mean_or_draws():
     [
         lambda model, path: model.sample(3, seed=1, noise=True),
         lambda model, path: evaluate(model, TensorSplit(Batch(torch.zeros(6, 1, 8, 8))), "elbo[2]"),
-        lambda model, path: train(model, steps=2, device="cpu"),
+        lambda model, path: train(build(encoder="mlp", latent=2), steps=2, device="cpu"),
         lambda model, path: build(encoder="mlp", seed=3),
         lambda model, path: load(save(model, path / "model")),
         lambda model, path: copy.deepcopy(model),

@@ -22,7 +22,7 @@ from genmod import (
 from genmod.model.assembly import assemble
 from genmod.training.batches import Batches
 
-INFO = DataInfo((6,), low=-4.0, high=4.0)
+INFO = DataInfo((6,), low=-9.0, high=9.0)
 SIZES = {"train": 96, "validation": 40, "test": 10}
 CPU = torch.device("cpu")
 
@@ -320,16 +320,18 @@ def test_stored_integers_and_batch_norm():
 
 
 class Broken(Blobs):
+    info = DataInfo((6,), low=-math.inf, high=math.inf)
+
     def split(self, name):
         batch = super().split(name).batch
         if name == "train":
-            batch.x[50] = math.nan
+            batch.x[50] = 1e30  # whose square is none
         return TensorSplit(batch)
 
 
 def test_loss_that_is_not_finite_stops_the_run_before_any_damage(tmp_path):
     directory = tmp_path / "model"
-    model = model_of()
+    model = model_of(info=Broken.info)
     with pytest.raises(GenmodError, match="finite"):
         run(Broken(tmp_path), model, epochs=2, directory=directory)
     assert all(p.isfinite().all() for p in model.parameters())
@@ -397,4 +399,4 @@ def test_all_wrong_settings_are_reported_at_once(data):
 
 def test_data_of_another_shape(data):
     with pytest.raises(UsageError, match=r"\(7,\).*\(6,\)"):
-        run(data, model_of(info=DataInfo((7,), low=-4.0, high=4.0)), steps=1)
+        run(data, model_of(info=DataInfo((7,), low=-9.0, high=9.0)), steps=1)
