@@ -15,7 +15,9 @@ class Posterior(nn.Module, ABC):
     ``features (B, *feature_shape) → Distribution`` with ``batch_shape (B,)`` and ``event_shape latent_shape``.
 
     The laws: draws are reparametrised (``has_rsample``) and lie in :attr:`support`; the distribution of an
-    example depends on its own features only; features of any finite size give finite densities.
+    example depends on its own features only; features of any finite size give finite densities, and rates that agree
+    with what is known of them: a draw that rounding puts at the edge of its support keeps what it loses
+    (:func:`genmod.distributions.drawn`), and densities are evaluated there.
 
     Args:
         feature_shape: shape of one example's features.

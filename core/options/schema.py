@@ -38,6 +38,7 @@ __all__ = [
     "Text",
     "differences",
     "options_of",
+    "same_options",
     "to_json",
     "validate",
     "validate_many",
@@ -162,6 +163,16 @@ def _broken(component: Callable[..., Any], parameter: str, reason: object) -> Pl
         f"cannot read the options of {where}: " + (f"{parameter}: {reason}" if parameter else str(reason)),
         hint="This is for the author of the component: genmod.options.types lists what a signature may hold.",
     )
+
+
+def same_options(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:
+    """The ``migrate`` of a component whose options mean what they did, and whose numbers are others.
+
+    Example:
+        >>> same_options({"temperature": 0.5}, 1)
+        {'temperature': 0.5}
+    """
+    return options
 
 
 def validate(

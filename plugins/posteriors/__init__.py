@@ -21,4 +21,13 @@ COMPONENTS = table(
     ("flow", "FlowPosterior", "normal carried through invertible maps: iaf, nsf, planar and others"),
     ("product", "ProductPosterior", "several posteriors side by side, as for continuous latents and classes"),
     requires={"flow": "zuko"},
+    # Draws at the edge of their support, or far from independent, were scored beside where they lie.
+    revisions={
+        "relaxed-bernoulli": 2,
+        "relaxed-categorical": 2,
+        "logistic-normal": 2,
+        "wrapped-normal": 2,
+        "normal-full": 2,
+        "product": 2,
+    },
 )

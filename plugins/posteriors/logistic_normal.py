@@ -10,6 +10,7 @@ from torch.distributions.constraints import Constraint
 
 from genmod import Posterior, bounded_log_scale, diagonal_normal
 from genmod.distributions import contrasts, drawn_on_simplex, kept_of
+from genmod.options import same_options
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["LogisticNormal", "LogisticNormalPosterior", "contrasts"]
@@ -100,6 +101,8 @@ class LogisticNormalPosterior(Posterior):
         >>> LogisticNormalPosterior((256,), (4, 3))(torch.zeros(2, 256)).rsample().shape
         torch.Size([2, 4, 3])
     """
+
+    migrate = staticmethod(same_options)
 
     basis: Tensor
 

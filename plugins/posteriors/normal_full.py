@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent, constraints, kl_diver
 
 from genmod import LogScaleNormal, Posterior, bounded_log_scale, diagonal_normal
 from genmod.distributions import drawn, own_of
+from genmod.options import same_options
 
 __all__ = ["CorrelatedNormal", "NormalFullPosterior"]
 
@@ -122,6 +123,8 @@ class NormalFullPosterior(Posterior):
         >>> q.rsample((5,)).shape
         torch.Size([5, 2, 16])
     """
+
+    migrate = staticmethod(same_options)
 
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         super().__init__(feature_shape, latent_shape)

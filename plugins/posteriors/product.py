@@ -7,6 +7,7 @@ from annotated_types import MinLen
 from torch import Tensor, nn
 
 from genmod import Doc, Posterior
+from genmod.options import same_options
 from genmod.plugins.posteriors._side_by_side import Beside, Product, make_parts
 
 __all__ = ["ProductPosterior"]
@@ -35,6 +36,8 @@ class ProductPosterior(Posterior):
         >>> part(torch.zeros(2, 256)).sample()[:, 2:].sum(1).round()
         tensor([1., 1.])
     """
+
+    migrate = staticmethod(same_options)
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
 from genmod import Doc, Posterior, Schedule
+from genmod.options import same_options
 from genmod.plugins.posteriors._bits import Bit, RelaxedBit
 
 __all__ = ["RelaxedBernoulliPosterior"]
@@ -24,9 +25,6 @@ class RelaxedBernoulliPosterior(Posterior):
     ``straight_through`` they are exact, 0 or 1, with a biased gradient; the KL from prior ``bernoulli`` is then
     closed.
 
-    In single precision no number is nearer to 1 than 6e-8, and a relaxed draw that would be is put there. Below a
-    temperature of 0.2 that is common enough to be seen in the KL: choose ``straight_through`` there.
-
     Reference:
         The Concrete Distribution (Maddison et al., 2016), arXiv:1611.00712;
         Categorical Reparameterization with Gumbel-Softmax (Jang et al., 2016), arXiv:1611.01144
@@ -37,6 +35,8 @@ class RelaxedBernoulliPosterior(Posterior):
         >>> sorted(set(q.rsample().flatten().tolist()))
         [0.0, 1.0]
     """
+
+    migrate = staticmethod(same_options)
 
     def __init__(
         self,

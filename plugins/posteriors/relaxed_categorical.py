@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import constraints, register_kl
 
 from genmod import Doc, Posterior, Schedule
+from genmod.options import same_options
 from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot, require_classes, stacked
 
 __all__ = ["RelaxedCategoricalPosterior"]
@@ -45,6 +46,8 @@ class RelaxedCategoricalPosterior(Posterior):
         >>> q.rsample().sum(-1)[0]
         tensor([1., 1., 1., 1.], grad_fn=<SelectBackward0>)
     """
+
+    migrate = staticmethod(same_options)
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from torch.distributions import Distribution
 
 from genmod import Doc, Posterior, bounded_log_scale, diagonal_normal
 from genmod.distributions import drawn, plain
+from genmod.options import same_options
 from genmod.plugins.posteriors._ball import PoincareBall, distance_and_log, exp_from, log_stretch, tangent_of
 from genmod.plugins.posteriors._sphere import require_vector
 
@@ -92,6 +93,8 @@ class WrappedNormalPosterior(Posterior):
         >>> bool((WrappedNormalPosterior((256,), (2,))(torch.randn(5, 256)).rsample().norm(dim=-1) < 1).all())
         True
     """
+
+    migrate = staticmethod(same_options)
 
     def __init__(
         self,

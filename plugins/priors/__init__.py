@@ -29,4 +29,14 @@ COMPONENTS = table(
     ("product", "ProductPrior", "several priors side by side"),
     ("none", "NoPrior", "no prior: the model cannot be sampled by itself"),
     requires={"flow": "zuko"},
+    # Draws at the edge of their support, or far from independent, were scored beside where they lie.
+    revisions={
+        "relaxed-bernoulli": 2,
+        "relaxed-categorical": 2,
+        "logistic-normal": 2,
+        "wrapped-normal": 2,
+        "dirichlet": 2,
+        "gamma": 2,
+        "product": 2,
+    },
 )

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent, constraints
 
 from genmod import Doc, Prior
 from genmod.distributions import PreciseDirichlet
+from genmod.options import same_options
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 
 __all__ = ["DirichletPrior"]
@@ -32,6 +33,8 @@ class DirichletPrior(Prior):
         >>> DirichletPrior((3,))().log_prob(torch.tensor([0.2, 0.3, 0.5])).exp()
         tensor(2.)
     """
+
+    migrate = staticmethod(same_options)
 
     zeros: Tensor
 

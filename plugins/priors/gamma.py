@@ -9,6 +9,7 @@ from torch.distributions import Independent, constraints
 
 from genmod import Doc, Prior
 from genmod.distributions import PreciseGamma, drawn_by_log, log_gamma_draws
+from genmod.options import same_options
 
 __all__ = ["GammaPrior"]
 
@@ -26,6 +27,8 @@ class GammaPrior(Prior):
         >>> GammaPrior((2,))().log_prob(torch.ones(2))
         tensor(-2.)
     """
+
+    migrate = staticmethod(same_options)
 
     ones: Tensor
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from genmod import Doc, Prior
+from genmod.options import same_options
 from genmod.plugins.posteriors._simplex import require_classes, stacked
 from genmod.plugins.posteriors.logistic_normal import LogisticNormal, contrasts
 
@@ -34,6 +35,8 @@ class LogisticNormalPrior(Prior):
         >>> LogisticNormalPrior((4,))().sample((3,)).sum(-1).round()
         tensor([1., 1., 1.])
     """
+
+    migrate = staticmethod(same_options)
 
     basis: Tensor
     zeros: Tensor

@@ -7,6 +7,7 @@ from annotated_types import MinLen
 from torch import Tensor, nn
 
 from genmod import Doc, Prior, UsageError
+from genmod.options import same_options
 from genmod.plugins.posteriors._side_by_side import Beside, Product, make_parts
 
 __all__ = ["ProductPrior"]
@@ -32,6 +33,8 @@ class ProductPrior(Prior):
         >>> ProductPrior((5,), parts=["normal", "relaxed-categorical:3"])().sample()[2:].sum().round()
         tensor(1.)
     """
+
+    migrate = staticmethod(same_options)
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Independent, constraints
 
 from genmod import Doc, Prior
+from genmod.options import same_options
 from genmod.plugins.posteriors._bits import RelaxedBit
 
 __all__ = ["RelaxedBernoulliPrior"]
@@ -27,6 +28,8 @@ class RelaxedBernoulliPrior(Prior):
         >>> RelaxedBernoulliPrior((4,))().sample((3,)).shape
         torch.Size([3, 4])
     """
+
+    migrate = staticmethod(same_options)
 
     zeros: Tensor
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from genmod import Doc, Prior
+from genmod.options import same_options
 from genmod.plugins.posteriors._simplex import RelaxedOneHot, require_classes, stacked
 
 __all__ = ["RelaxedCategoricalPrior"]
@@ -29,6 +30,8 @@ class RelaxedCategoricalPrior(Prior):
         >>> RelaxedCategoricalPrior((4,))().sample((3,)).sum(-1)
         tensor([1., 1., 1.])
     """
+
+    migrate = staticmethod(same_options)
 
     zeros: Tensor
 

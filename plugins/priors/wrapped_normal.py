@@ -8,6 +8,7 @@ from annotated_types import Gt
 from torch import Tensor
 
 from genmod import Doc, Prior
+from genmod.options import same_options
 from genmod.plugins.posteriors._ball import PoincareBall
 from genmod.plugins.posteriors._sphere import require_vector
 from genmod.plugins.posteriors.wrapped_normal import WrappedNormal
@@ -34,6 +35,8 @@ class WrappedNormalPrior(Prior):
         >>> bool((WrappedNormalPrior((2,))().sample((5,)).norm(dim=-1) < 1).all())
         True
     """
+
+    migrate = staticmethod(same_options)
 
     zeros: Tensor
 
