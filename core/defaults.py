@@ -7,6 +7,7 @@ __all__ = [
     "AUTOENCODER",
     "BARE",
     "BOUND",
+    "BOUNDS",
     "DATASET",
     "DECODER",
     "ENCODER",
@@ -17,6 +18,7 @@ __all__ = [
     "LABELLED",
     "METRIC",
     "METRIC_OF_FEATURES",
+    "NEGATIVE_BOUND",
     "NORMAL_LATENTS",
     "NORMAL_SAMPLER",
     "REAL_LATENTS",
@@ -66,3 +68,9 @@ ESTIMATED_KL = "--divergence kl-mc"
 IGNORED = "--divergence none"
 BOUND = "--objective elbo"
 RECONSTRUCTION = "--objective reconstruction"
+
+BOUNDS = ("elbo", "iwae", "miwae", "vr")
+"""What objectives and metrics call their bounds on the log-likelihood."""
+
+NEGATIVE_BOUND = "nll"
+"""What a metric calls an estimate of the log-likelihood with its sign changed."""

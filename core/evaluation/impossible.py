@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from genmod.defaults import BOUNDS
 from genmod.errors import GenmodError
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.latent_variable import LatentVariableModel
@@ -17,7 +18,6 @@ class ImpossibleError(GenmodError):
     """A model reports numbers that no model can have, so that something in it computes them wrongly."""
 
 
-_BOUNDS = ("elbo", "iwae", "miwae", "vr")
 _LOG_ODDS = 40.0
 """Nats: what has a chance of e⁻⁴⁰ does not happen."""
 _ROUNDING = 0.01
@@ -42,7 +42,7 @@ def limits_of(model: GenerativeModel) -> Limits:
         found["rate"] = (-1, f"{q} or {p}")
     if model.decoder.is_density and model.decoder.support.is_discrete:
         found["distortion"] = (-1, likelihood)
-        found |= dict.fromkeys(_BOUNDS, (1, f"{q}, {p} or {likelihood}"))
+        found |= dict.fromkeys(BOUNDS, (1, f"{q}, {p} or {likelihood}"))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from genmod.data.dataset import Dataset, Split, SplitName
-from genmod.defaults import METRIC
+from genmod.defaults import METRIC, NEGATIVE_BOUND
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.impossible import Limits, impossible, limits_of
 from genmod.evaluation.metric import Metric
@@ -123,7 +123,7 @@ def _marked(row: Row, subject: Subject, limits: Limits) -> Row:
         return row
     name, values = row.name.partition("[")[0], row.examples.numpy()
     # What is called negative log-likelihood is the negative of a bound.
-    name, values = ("elbo", -values) if name == "nll" else (name, values)
+    name, values = (METRIC, -values) if name == NEGATIVE_BOUND else (name, values)
     text = impossible(limits, name, values)
     if not text:
         return row
