@@ -64,6 +64,8 @@ class LogScaleNormal(Normal):
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool | None = None) -> None:
         # The parent's would broadcast what is of one shape already, at every step of training.
         same = log_scale.shape == loc.shape
+        self.loc: Tensor
+        self.log_scale: Tensor
         self.loc, self.log_scale = (loc, log_scale) if same else torch.broadcast_tensors(loc, log_scale)
         Distribution.__init__(self, self.loc.shape, validate_args=validate_args)
 

@@ -62,7 +62,7 @@ class Drawn(Tensor):
     def __iter__(self) -> Any:
         return iter(self.unbind(0))
 
-    def __repr__(self, **options: Any) -> str:
+    def __repr__(self, **options: Any) -> str:  # type: ignore[override]
         return repr(plain(self))
 
     def __deepcopy__(self, memo: Any) -> Any:
@@ -243,7 +243,11 @@ def _version(z: Tensor) -> int:
 def _attach(values: Tensor, kept: Mapping[Any, Tensor], source: Any, partly: bool = False) -> Tensor:
     if not kept:
         return values
-    z = values.as_subclass(Drawn)
+    try:
+        z = values.as_subclass(Drawn)
+    except RuntimeError:
+        # While a program is exported, tensors are of another class and have no values to lose.
+        return values
     z.kept, z.partly, z.written = kept, partly or getattr(source, "partly", False), _version(z)
     return z
 
@@ -300,4 +304,4 @@ _MOVES = _WHOLE | _both(
     "masked_select", "moveaxis", "movedim", "narrow", "permute", "repeat", "repeat_interleave", "reshape_as", "roll",
     "select", "swapaxes", "swapdims", "t", "take_along_dim", "tile", "transpose", "unbind",
 )  # fmt: skip
-_MOVES |= {Tensor.T.__get__, Tensor.mT.__get__}
+_MOVES |= {Tensor.T.__get__, Tensor.mT.__get__}  # type: ignore[attr-defined]

@@ -112,14 +112,14 @@ class RunningMeans:
         self._sums[name] = self._sums.get(name, 0.0) + value
 
 
-def _arrays(values: list[Tensor]) -> Sequence[npt.NDArray[np.float64]]:
+def _arrays(values: list[Tensor]) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
     """The values of each batch, ``(B,)``, fetched from the device at once where all are of one size."""
     if len({value.shape for value in values}) == 1:
-        return torch.stack(values).cpu().double().numpy()  # type: ignore[return-value]
+        return torch.stack(values).cpu().double().numpy()
     return [value.cpu().double().numpy() for value in values]
 
 
-def _sums(arrays: Sequence[npt.NDArray[np.float64]]) -> Iterator[float]:
+def _sums(arrays: npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]) -> Iterator[float]:
     """The sum of each, ``(B,)``, in an order that depends on nothing but B, as NumPy has it and torch has not."""
     if isinstance(arrays, np.ndarray):
         return iter(arrays.sum(axis=1).tolist())

@@ -28,8 +28,9 @@ def prepare_parts(model: nn.Module, split: Split, seed: int, *, resumed: bool) -
     for part in model.modules():
         if isinstance(part, Divergence):
             part.set_dataset_size(len(split))
-        wanting = isinstance(part, Prepared) and id(part) not in inner
-        if wanting and part.examples_wanted and not resumed:
+        if not isinstance(part, Prepared) or id(part) in inner:
+            continue
+        if part.examples_wanted and not resumed:
             generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
             chosen = torch.randperm(len(split), generator=generator)[: part.examples_wanted]
             part.prepare(split.__getitems__(sorted(chosen.tolist())).x)

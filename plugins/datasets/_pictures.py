@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from genmod import DataError
 
@@ -129,7 +129,7 @@ def read_picture(
     return np.rint(cut).astype(np.int32) if whole else (cut / white).astype(np.float32)
 
 
-def _is_deep(image: Image.Image) -> bool:
+def _is_deep(image: ImageFile.ImageFile) -> bool:
     """Whether there are more than 8 bits of each value, of which Pillow keeps 8 in colour pictures."""
     most = [tile[3][1] for tile in image.tile if image.format == "PPM" and isinstance(tile[3], tuple)]
     names = [_raw_mode(tile) for tile in image.tile]
@@ -160,7 +160,7 @@ def _opened(path: Path) -> tuple[NDArray[Any], float, int]:
     return values, full, turn
 
 
-def _values(path: Path, image: Image.Image) -> tuple[NDArray[Any], float]:
+def _values(path: Path, image: ImageFile.ImageFile) -> tuple[NDArray[Any], float]:
     if image.mode == "F":
         return np.asarray(image), 1.0
     if not _is_deep(image):
@@ -182,7 +182,7 @@ def _values(path: Path, image: Image.Image) -> tuple[NDArray[Any], float]:
     return _deep_colours(path, image), 65535.0
 
 
-def _deep_colours(path: Path, image: Image.Image) -> NDArray[Any]:
+def _deep_colours(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
     """Colours of 16 bits, of which Pillow gives one byte: the first of each, or the second for those who ask for it."""
     raw = _raw_mode(image.tile[0])
     kind, _, order = raw.partition(";16")

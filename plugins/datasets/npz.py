@@ -156,7 +156,8 @@ class Npz(Dataset):
             }
             _check_alike(parts)
             parts = _complete(parts)
-            shift, scale = (), ()
+            shift: tuple[float, ...] = ()
+            scale: tuple[float, ...] = ()
             if self.standardize:
                 parts, shift, scale = _standardized(parts, self.standardize)
         except DataError as error:
