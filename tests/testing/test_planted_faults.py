@@ -463,6 +463,14 @@ class _NoConstant(_Wrong):
         return -0.5 * ((value - self.loc) / self.scale) ** 2
 
 
+class _OfTheFirstAlone(_Wrong):
+    """Scores a single value under the first distribution of the batch, where all of them are asked."""
+
+    def log_prob(self, value):
+        right = super().log_prob(value)
+        return right[:1].expand_as(right) if value.dim() < right.dim() else right
+
+
 class _Doubled(_Wrong):
     def log_prob(self, value):
         return 2 * super().log_prob(value)
@@ -535,6 +543,7 @@ def posterior_of(distribution):
 
 FAULTS += [
     Fault(decoder_of(_NoConstant), "check_normalised"),
+    Fault(decoder_of(_OfTheFirstAlone), "check_broadcasting"),
     Fault(posterior_of(_Doubled), "check_normalised", ("check_draws", "check_closed_form_kl")),
     Fault(posterior_of(_WiderDraws), "check_draws", ("check_closed_form_kl",)),
     Fault(decoder_of(_DrawsWithoutParameters), "check_draws", ("check_mean",)),
