@@ -93,10 +93,11 @@ def check_facts(checkpoint: Checkpoint, now: Mapping[str, Any]) -> None:
         UsageError: they differ; says in what.
     """
     before = {**checkpoint.state.get("facts", {})}
-    with suppress(GenmodError):
-        # Options that components have got since then, or know by other names.
-        saved = ModelSpec.from_json(before.get("model"), where="the checkpoint")
-        before["model"] = resolve(saved).to_json()
+    if before.get("model") != now["model"]:
+        with suppress(GenmodError):
+            # Options that components have got since then, or know by other names.
+            saved = ModelSpec.from_json(before.get("model"), where="the checkpoint")
+            before["model"] = resolve(saved).to_json()
     differences = [
         f"{path}: {old!r} in the run, {new!r} now"
         for part in ("model", "data")

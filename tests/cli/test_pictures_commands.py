@@ -168,8 +168,8 @@ def test_options_of_the_dataset(genmod, model, tmp_path):
     assert not torch.equal(arrays("a-r.npz")["images"], arrays("b-r.npz")["images"])
     done = genmod("reconstruct", "other", "-s", "dataset.path=c.npz")
     assert done.code == 2
-    assert "shape (3,)" in done.err
-    assert "shape (4,)" in done.err
+    assert "(3,)" in done.err
+    assert "(4,)" in done.err
     done = genmod("reconstruct", "other", "-s", "dataset.colour=1")
     assert done.code == 2
     assert "dataset.colour: no such option" in done.err

@@ -81,7 +81,11 @@ def test_class_in_words(genmod):
     assert "arXiv:2006.13202" in document["reference"]
     scale = next(option for option in document["options"] if option["name"] == "scale")
     assert scale["choices"] == ["learned", "per-dimension", "per-pixel", "optimal"]
-    assert (scale["default"], scale["allowed"], scale["required"]) == ("learned", "> 0", False)
+    assert (scale["default"], scale["allowed"], scale["required"]) == (
+        "learned",
+        ">= 1e-30 and <= 1e+30",
+        False,
+    )
     assert document["example"].startswith("genmod build --decoder gaussian -s decoder.scale=learned")
 
 

@@ -40,6 +40,7 @@ from genmod.plugins.posteriors.power_spherical import PowerSpherical
 from genmod.plugins.posteriors.vmf import VonMisesFisher
 from genmod.plugins.posteriors.wrapped_normal import WrappedNormal
 from genmod.plugins.priors.autoregressive import Chain
+from genmod.plugins.priors.gamma import _Gamma
 from genmod.plugins.priors.uniform_sphere import UniformSphere
 from genmod.plugins.priors.vamp import DistributionMixture
 from genmod.plugins.samplers.kde import KernelDensity
@@ -70,6 +71,7 @@ MADE = {
     "StandardNormal": lambda: StandardNormal(torch.zeros(B)),
     "PreciseBeta": lambda: PreciseBeta(r().exp(), r().exp(), validate_args=False),
     "PreciseGamma": lambda: PreciseGamma(r().exp(), r().exp(), validate_args=False),
+    "_Gamma": lambda: _Gamma(r().exp(), r().exp(), validate_args=False),
     "PreciseDirichlet": lambda: PreciseDirichlet(r(4).exp(), validate_args=False),
     "Marginal": lambda: Marginal(diagonal_normal(r(4), r(4), 1), 0.0),
     "BinaryValues": lambda: BinaryValues(r(4), 1),

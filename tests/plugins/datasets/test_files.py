@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from genmod.errors import DataError
-from genmod.plugins.datasets import files
+from genmod.plugins.datasets import _files as files
 from genmod.plugins.datasets._files import fetch, locate
 
 CONTENT = bytes(range(256)) * 1000

@@ -11,7 +11,7 @@ import torch
 
 from genmod.data.dataset import default_root
 from genmod.errors import DataError
-from genmod.plugins.datasets import mnist_like
+from genmod.plugins.datasets import _mnist_like as mnist_like
 from genmod.plugins.datasets.fashion_mnist import FashionMNIST
 from genmod.plugins.datasets.mnist import MNIST
 

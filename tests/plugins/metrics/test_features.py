@@ -12,7 +12,8 @@ from genmod import Batch, DataInfo, FileError, TensorSplit, UndefinedError, Usag
 from genmod.evaluation.featured import checked_features, featured
 from genmod.evaluation.subject import Subject
 from genmod.plugins.datasets.digits import Digits
-from genmod.plugins.features import digits_cnn, dino, images, inception
+from genmod.plugins.features import _images as images
+from genmod.plugins.features import digits_cnn, dino, inception
 from genmod.plugins.features.classifier import ClassifierFeatures
 from genmod.plugins.features.digits_cnn import DigitsCnnFeatures
 from genmod.plugins.features.dino import DinoFeatures

@@ -504,7 +504,7 @@ def test_conditional_model():
         components={"encoder": {"name": "mlp", "hidden": [8]}, "dataset": "digits"},
         latent=2,
     )
-    spec = type(spec)(**{**vars(spec), "condition": ("label",)})
+    spec = spec.with_condition("label")
     data = open_dataset(spec)
     model = assemble(spec, data.info)
     result = evaluate(model, data, ["fid", "mse", "memorisation"])
