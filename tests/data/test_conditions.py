@@ -132,7 +132,7 @@ def test_draws_of_any_shape_are_decoded_with_the_condition_of_their_example():
 
 def test_a_model_that_was_not_told_says_so():
     model = model_of()
-    with pytest.raises(UsageError, match="conditioned on label, and was not told"):
+    with pytest.raises(UsageError, match="conditioned on label, and was given no conditions"):
         model.encode(torch.zeros(1, 1, 8, 8))
     with pytest.raises(UsageError, match="is not conditional"):
         build(encoder="mlp").sample(1, condition="7")

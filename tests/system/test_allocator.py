@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import genmod.training
+import genmod.system
 
 # Loaded by its path: the package imports torch, whose start-up would drown the faults that are counted.
 SCRIPT = """
@@ -27,7 +27,7 @@ print(kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) / 20)
 
 def faults(mode, **environment):
     """What ``keep_freed_memory`` says, and the page faults of a round of allocations of 32 MiB, 8,192 pages."""
-    path = Path(genmod.training.__file__).parent / "allocator.py"
+    path = Path(genmod.system.__file__).parent / "allocator.py"
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, path, mode],
         env=environment,
