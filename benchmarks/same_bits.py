@@ -187,6 +187,8 @@ def main():
             old = None if before else install(options.old, scratch / f"old-{options.old}")
             new = install(options.new, scratch / f"new-{options.new or 'work-tree'}")
         recipes = options.recipes or (list(before["found"]) if before else names(old, "recipe"))
+        if before and not set(recipes) <= set(before["found"]):
+            raise SystemExit(f"{store} has {', '.join(before['found'])} alone; choose another --store")
         trained = pool.submit(ask, new, "train", scratch / "new", recipes)
         before = before or write_store(old, store, scratch / "old", recipes)
         after = trained.result()
