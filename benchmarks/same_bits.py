@@ -176,11 +176,9 @@ def main():
     parser.add_argument("--recipes", nargs="+", metavar="RECIPE", help="some instead of all")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor() as pool:
-        scratch = Path(place)
-        store = options.store or scratch / "store"
-        results, before = store / "results.json", None
-        if results.exists():
-            before = json.loads(results.read_text())
+        scratch, store = Path(place), options.store or Path(place, "store")
+        results = store / "results.json"
+        before = json.loads(results.read_text()) if results.exists() else None
         if options.python:
             old, new = ((python, "") for python in options.python)
         else:
