@@ -316,16 +316,11 @@ def test_annealing(prior):
     info = DataInfo((3,), low=-float("inf"), high=float("inf"))
     model = assemble(compose(components=components, latent=latent), info).eval()
     x = 0.5 * torch.randn(6, 3)
-    found = evaluate(
-        model,
-        TensorSplit(Batch(x)),
-        [{"name": "ais", "steps": 60, "chains": 30, "leapfrogs": 4}, {"name": "nll", "samples": [100]}],
-    )
+    ais = {"name": "ais", "steps": 60, "chains": 30, "leapfrogs": 4}
+    found = evaluate(model, TensorSplit(Batch(x)), ais)
     z = torch.from_numpy(draws()).float()
     with torch.no_grad():
         mean = model.network(z).reshape(M, 3).double().numpy()
     log_p = stats.norm(mean[:, None], 0.5).logpdf(x.double().numpy()).sum(-1)
     exact = special.logsumexp(log_p, 0) - np.log(M)
     np.testing.assert_allclose(-found["nll[ais]"].examples.numpy(), exact, atol=0.15)
-    # Few draws of a posterior that is far off give a bound that is far below.
-    assert (-found["nll[100]"].examples.numpy() < exact + 1).all()
