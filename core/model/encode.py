@@ -11,7 +11,6 @@ from genmod.errors import UsageError
 from genmod.interfaces.given import GivenModel
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
-from genmod.system.draws import plain
 from genmod.system.noise import drawn_on_cpu
 from genmod.system.random import seed_for, seeded
 
@@ -102,7 +101,7 @@ def encode_split(
     try:
         for told, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit):
             q = told.encode(x)
-            draws.append(plain(q.sample()).cpu())
+            draws.append(q.sample().cpu())
             try:
                 means.append(q.mean.cpu())
             except NotImplementedError:

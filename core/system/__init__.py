@@ -8,11 +8,12 @@ if TYPE_CHECKING:
     from genmod.system.files import write_bytes
     from genmod.system.memory import bytes_per_row
     from genmod.system.noise import drawn_on_cpu
-    from genmod.system.parallel import batch_mean, gather_batch
+    from genmod.system.parallel import any_process, batch_mean, gather_batch
     from genmod.system.random import seed_for, seeded
     from genmod.system.tensors import checksum
 
 __all__ = [
+    "any_process",
     "batch_mean",
     "bytes_per_row",
     "checksum",
@@ -29,7 +30,7 @@ __getattr__, __dir__ = names_on_demand(
         "files": "write_bytes",
         "memory": "bytes_per_row",
         "noise": "drawn_on_cpu",
-        "parallel": "batch_mean gather_batch",
+        "parallel": "any_process batch_mean gather_batch",
         "random": "seed_for seeded",
         "tensors": "checksum",
     },

@@ -5,7 +5,7 @@ from it is off by any amount. So a draw takes its logit along, or its logarithm,
 draw is evaluated there: that of the posterior and that of the prior, which need not know each other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -38,7 +38,6 @@ class Drawn(Tensor):
 
     kept: Mapping[Any, Tensor]
     partly: bool
-    graded: bool
     written: int
 
     @classmethod
@@ -55,7 +54,7 @@ class Drawn(Tensor):
                     for key, kept in _fresh(z).items()
                     if isinstance(key, str) or _is_whole(func, args[1:])
                 }
-                return _attach(made, moved, [z]) if isinstance(made, Tensor) else _each(made, moved, z)
+                return _attach(made, moved, z) if isinstance(made, Tensor) else _each(made, moved, z)
             if func in _JOINS and args:
                 return _joined(made, func, args, kwargs)
         return made
@@ -90,7 +89,7 @@ def drawn(z: Tensor, kept: Mapping[Any, Tensor]) -> Tensor:
         >>> z, logit_of(z[1])
         (tensor([0.5000, 1.0000]), tensor(40.))
     """
-    return _attach(plain(z), kept)
+    return _attach(plain(z), kept, None)
 
 
 def drawn_by_logit(logit: Tensor) -> Tensor:
@@ -156,7 +155,7 @@ def changed(z: Tensor, change: Callable[[Tensor], Tensor], *, own: bool = False)
         for key, each in _fresh(z).items()
         if own or isinstance(key, str)
     }
-    return _attach(change(plain(z)), kept, [z] if isinstance(z, Drawn) else ())
+    return _attach(change(plain(z)), kept, z)
 
 
 def kept_of(z: Tensor, name: str, otherwise: Callable[[Tensor], Tensor]) -> Tensor:
@@ -178,16 +177,17 @@ def kept_of(z: Tensor, name: str, otherwise: Callable[[Tensor], Tensor]) -> Tens
 def own_of(z: Tensor, q: Distribution) -> Tensor | None:
     """What a draw keeps for the distribution that made it; None of anything else, or where its batch is not that of ``q``.
 
+    None too where gradients are wanted that do not flow through the draw: they are those of any fixed value.
+
     Example:
         >>> q = torch.distributions.Normal(torch.zeros(3), 1.0)
-        >>> z = drawn(torch.zeros(2, 3), {q: torch.ones(2, 3)})
+        >>> z = drawn(torch.zeros(2, 3, requires_grad=True), {q: torch.ones(2, 3)})
         >>> own_of(z[None], q), own_of(z[1:], q)
         (tensor([[[1., 1., 1.],
                  [1., 1., 1.]]]), None)
     """
     kept = _fresh(z).get(q)
-    # What was drawn without gradients is any fixed value to who differentiates now.
-    if kept is None or (torch.is_grad_enabled() and not z.graded):  # type: ignore[attr-defined]
+    if kept is None or (torch.is_grad_enabled() and not z.requires_grad):
         return None
     batch = z.shape[: z.dim() - len(q.event_shape)]
     return kept if batch[len(batch) - len(q.batch_shape) :] == q.batch_shape else None
@@ -240,9 +240,7 @@ def _version(z: Tensor) -> int:
     return 0 if torch.compiler.is_compiling() or z.is_inference() else z._version
 
 
-def _attach(
-    values: Tensor, kept: Mapping[Any, Tensor], sources: Sequence["Drawn"] = (), partly: bool = False
-) -> Tensor:
+def _attach(values: Tensor, kept: Mapping[Any, Tensor], source: Any, partly: bool = False) -> Tensor:
     if not kept:
         return values
     try:
@@ -250,9 +248,7 @@ def _attach(
     except RuntimeError:
         # While a program is exported, tensors are of another class and have no values to lose.
         return values
-    z.kept, z.written = kept, _version(z)
-    z.partly = partly or any(each.partly for each in sources)
-    z.graded = all(each.graded for each in sources) if sources else torch.is_grad_enabled()
+    z.kept, z.partly, z.written = kept, partly or getattr(source, "partly", False), _version(z)
     return z
 
 
@@ -260,7 +256,7 @@ def _each(values: Any, kept: Mapping[Any, Any], source: Drawn) -> Any:
     """The pieces of a split, each with its pieces of what was kept."""
     pieces = zip(*kept.values(), strict=True) if kept else ()
     parts = [dict(zip(kept, each, strict=True)) for each in pieces] or [{}] * len(values)
-    return tuple(_attach(value, part, [source]) for value, part in zip(values, parts, strict=True))
+    return tuple(_attach(value, part, source) for value, part in zip(values, parts, strict=True))
 
 
 def _joined(values: Tensor, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
@@ -269,7 +265,7 @@ def _joined(values: Tensor, func: Any, args: tuple[Any, ...], kwargs: Mapping[st
     dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
     # Only side by side in one event can pieces be draws of several distributions.
     beside = func is torch.cat and dim in (-1, values.dim() - 1)
-    kept, partly = {}, False
+    kept, partly = {}, any(getattr(z, "partly", False) for z in args[0])
     for key in dict.fromkeys(key for each in pieces for key in each):
         lacking = [key not in each for each in pieces]
         if not isinstance(key, str) and ((any(lacking) and not beside) or (func is torch.stack and dim != 0)):
@@ -280,7 +276,7 @@ def _joined(values: Tensor, func: Any, args: tuple[Any, ...], kwargs: Mapping[st
         ]
         kept[key] = func(filled, *args[1:], **kwargs)
         partly = partly or any(lacking)
-    return _attach(values, kept, [z for z in args[0] if isinstance(z, Drawn)], partly)
+    return _attach(values, kept, None, partly)
 
 
 def _is_whole(func: Any, args: tuple[Any, ...]) -> bool:

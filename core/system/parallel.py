@@ -3,6 +3,9 @@
 A loss that is a mean over examples needs nothing of this: the gradients of all processes are averaged. A loss
 that is not (a threshold on a mean, a kernel between all pairs) uses these functions in place of ``x.mean(0)``
 and of ``x`` itself; in one process they are just that.
+
+Random numbers need nothing either: what torch draws is what one process would draw for the whole batch. Only a loop
+whose length depends on what was drawn asks :func:`any_process` whether to go on.
 """
 
 from collections.abc import Iterator
@@ -14,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-__all__ = ["batch_mean", "gather_batch", "is_parallel", "local"]
+__all__ = ["any_process", "batch_mean", "gather_batch", "is_parallel", "local"]
 
 _local: ContextVar[bool] = ContextVar("genmod_local", default=False)
 
@@ -32,6 +35,23 @@ def local() -> Iterator[None]:
         yield
     finally:
         _local.reset(token)
+
+
+def any_process(flag: Tensor) -> bool:
+    """Whether something is so in any process, ``()`` bool.
+
+    A loop that goes on until every draw is accepted must go on until those of all processes are: else they would have
+    drawn different amounts of random numbers, and go on with different ones.
+
+    Example:
+        >>> any_process(torch.tensor([False, True]).any())
+        True
+    """
+    if not is_parallel():
+        return bool(flag)
+    total = flag.to(torch.int32)
+    dist.all_reduce(total, dist.ReduceOp.MAX)
+    return bool(total)
 
 
 def batch_mean(x: Tensor) -> Tensor:

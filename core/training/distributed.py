@@ -1,25 +1,24 @@
-"""A run in several processes: ranks, noise of the whole batch, one decision for all.
+"""A run in several processes: who is who, one decision for all.
 
-Every process computes on its share of each batch; ``torch.distributed`` averages the gradients. The noise is
-drawn for the whole batch and then shared out, so that the number of processes does not change it.
+Every process computes on its share of each batch; ``torch.distributed`` averages the gradients. The noise is that of the
+whole batch, see :mod:`genmod.training.shared_noise`, so that the number of processes does not change it.
 """
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from genmod.errors import UsageError
 from genmod.interfaces.objective import Terms
 from genmod.training.sharding import TermsModule, shard
 
-__all__ = ["SharedNoise", "Team", "process_group"]
+__all__ = ["Team", "parallel_terms", "process_group"]
 
 
 class Team:
@@ -143,65 +142,6 @@ def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Cal
     switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {switch: False}
     return nn.parallel.DistributedDataParallel(root, device_ids=ids, **options)
-
-
-class SharedNoise(TorchFunctionMode):
-    """Inside, noise is drawn for the whole batch, and each process takes its own part of it.
-
-    The batch is the first dimension that has the size of this process's share. Noise without such a dimension,
-    such as random projections, is the same in all processes. What torch draws in other ways (dropout, gamma
-    variates) comes from each process's own stream.
-
-    Args:
-        seed: the same in all processes.
-        device: where noise is drawn.
-        share: this process's part of the batch.
-        whole: examples in the batch.
-    """
-
-    def __init__(self, seed: int, device: torch.device, share: slice, whole: int) -> None:
-        super().__init__()
-        self._generator = torch.Generator(device).manual_seed(seed)
-        self._share, self._whole = share, whole
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if func in _FILLS and kwargs.get("generator") is None:
-            kwargs["generator"] = self._generator
-            return self._fill(args[0], func, args[1:], kwargs)
-        if func in _LIKE:
-            empty = torch.empty_like(args[0], **kwargs)
-            return self._fill(empty, _LIKE[func], (), {"generator": self._generator})
-        if func in _NEW and kwargs.get("generator") is None:
-            kwargs.pop("generator", None)
-            return self._fill(torch.empty(*args, **kwargs), _NEW[func], (), {"generator": self._generator})
-        return func(*args, **kwargs)
-
-    def _fill(self, tensor: Tensor, fill: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-        mine = self._share.stop - self._share.start
-        dims = [i for i, n in enumerate(tensor.shape) if n == mine]
-        if not dims:
-            result: Tensor = fill(tensor, *args, **kwargs)
-            return result
-        shape = [self._whole if i == dims[0] else n for i, n in enumerate(tensor.shape)]
-        whole = fill(tensor.new_empty(shape), *args, **kwargs)
-        with torch.no_grad():
-            tensor.copy_(whole.narrow(dims[0], self._share.start, mine))
-        return tensor
-
-
-_FILLS = {
-    Tensor.normal_,
-    Tensor.uniform_,
-    Tensor.exponential_,
-    Tensor.log_normal_,
-    Tensor.cauchy_,
-    Tensor.geometric_,
-}
-_LIKE = {torch.rand_like: Tensor.uniform_, torch.randn_like: Tensor.normal_}
-_NEW = {torch.rand: Tensor.uniform_, torch.randn: Tensor.normal_}
 
 
 def _device() -> str:

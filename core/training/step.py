@@ -1,16 +1,18 @@
 """One optimizer step: gradients of all parts of a batch, looked at before they move a weight."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn, optim
 
+from genmod.errors import UsageError
 from genmod.interfaces.objective import Terms
 from genmod.system.random import reseed, seed_for
-from genmod.training.distributed import SharedNoise, Team
-from genmod.training.nonfinite import all_finite
+from genmod.training.distributed import Team
+from genmod.training.nonfinite import Buffers, all_finite
 from genmod.training.settings import TrainSettings
+from genmod.training.shared_noise import SharedNoise, Unrehearsed
 
 __all__ = ["Stepper"]
 
@@ -49,7 +51,9 @@ class Stepper:
         self._plain_terms, self._terms = terms, terms
         self._groups, self._optimizers, self._settings = groups, optimizers, settings
         self._parameters = [p for group in groups.values() for p in group]
-        self._team, self._device, self._warn = team, device, warn
+        self._team, self._warn = team, warn
+        whole = batch_size // self.parts
+        self._noise = SharedNoise(self.share, whole, device) if team.size > 1 else None
         self._untried = settings.compile
         if settings.compile:
             self._terms = torch.compile(terms)
@@ -103,28 +107,67 @@ class Stepper:
         done = []
         chunks = x.chunk(self.parts) if self.parts > 1 else (x,)
         contexts = [None] * len(chunks) if context is None else context.chunk(len(chunks))
-        for part, (whole, told) in enumerate(zip(chunks, contexts, strict=True)):
-            mine, mine_told = whole[self.share], None if told is None else told[self.share]
-            with self._noise(step * self.parts + part, len(whole)), self._averaging(part == len(chunks) - 1):
-                terms = self._terms(mine) if mine_told is None else self._terms(mine, mine_told)
-                self._backward(terms, 1 / len(chunks))
-            done.append((terms, len(mine)))
+        for i, (part, told) in enumerate(zip(chunks, contexts, strict=True)):
+            last = i == len(chunks) - 1
+            terms = self._part(step * self.parts + i, part, told, 1 / len(chunks), last=last)
+            done.append((terms, self.share.stop - self.share.start))
+        self._check_streams(step)
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         if not isinstance(terms.loss, Tensor):
             self._team.average(gradients)
         return done, all_finite([terms.total for terms, _ in done], gradients)
 
-    @contextmanager
-    def _noise(self, count: int, whole: int) -> Iterator[None]:
-        """The noise of a part of a step, for the whole batch whatever the number of processes."""
-        seed = seed_for(self._settings.seed, "noise", count)
-        if self._team.size == 1:
-            reseed(seed)
-            yield
+    def _part(self, count: int, x: Tensor, context: Tensor | None, scale: float, *, last: bool) -> Terms:
+        """Terms of this process's share of a part of a step, with their gradients; the noise is that of the whole part."""
+        mine = [each[self.share] for each in (x, context) if each is not None]
+        if self._noise is not None and not self._noise.rehearsed:
+            self._rehearse(x, context)
+        for attempt in range(2):
+            reseed(seed_for(self._settings.seed, "noise", count))
+            try:
+                with self._noise or nullcontext(), self._averaging(last):
+                    terms: Terms = self._terms(*mine)
+                    self._backward(terms, scale)
+                return terms
+            except Unrehearsed:
+                if attempt:
+                    raise UsageError(
+                        "random numbers of this model cannot be shared out among processes: what is drawn changes from "
+                        "one computation of a step to the next",
+                        hint="train in one process",
+                    ) from None
+                self._rehearse(x, context)
+        raise AssertionError
+
+    def _rehearse(self, x: Tensor, context: Tensor | None) -> None:
+        """Compute the step with another number of examples, and leave no trace of it."""
+        terms = self._plain_terms
+        # Not through DistributedDataParallel, which would wait for the way back.
+        plain = terms.module if isinstance(terms, nn.parallel.DistributedDataParallel) else terms
+        assert self._noise is not None
+        assert isinstance(plain, nn.Module)
+        buffers = Buffers(plain)
+        buffers.keep()
+        with self._noise.rehearsing(plain) as count, torch.set_grad_enabled(plain is not terms):
+            some = torch.arange(count, device=x.device) % len(x)
+            plain(*(each[some] for each in (x, context) if each is not None))
+        buffers.put_back()
+
+    def _check_streams(self, step: int) -> None:
+        """Whether all processes have drawn the same; now and then.
+
+        Raises:
+            UsageError: they have not.
+        """
+        if self._noise is None or (step & (step - 1) and step % 64):
             return
-        reseed(seed_for(seed, "process", self._team.rank))
-        with SharedNoise(seed, self._device, self.share, whole):
-            yield
+        mark = self._noise.mark()
+        high, low = self._team.largest(mark, -mark)
+        if high != -low:
+            raise UsageError(
+                "the processes have drawn different amounts of random numbers: a component draws until something is so",
+                hint="train in one process; or let its loop go on while genmod.system.any_process says so",
+            )
 
     def _averaging(self, last: bool) -> AbstractContextManager[None]:
         """Gradients are averaged over processes once a step."""

@@ -12,6 +12,7 @@ from torch.nn.functional import normalize
 
 from genmod import Posterior, bounded_log_scale
 from genmod.plugins.posteriors._sphere import around, log_area, require_vector, unit_sphere
+from genmod.system import any_process
 
 __all__ = ["VonMisesFisher", "VonMisesFisherPosterior", "mean_length"]
 
@@ -131,7 +132,7 @@ def _draw(concentration: Tensor, d: int) -> Tensor:
     half = concentration.new_tensor(0.5 * (d - 1))
     drop = torch.empty_like(concentration)
     left = torch.ones_like(concentration, dtype=torch.bool)
-    while bool(left.any()):
+    while any_process(left.any()):
         beta = Beta(half, half, validate_args=False).sample(concentration.shape)
         # 1 - w = 2 b z / (1 - (1 - b) z), without the cancellation
         proposal = 2 * b * beta / (1 - (1 - b) * beta)

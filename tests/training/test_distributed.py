@@ -13,7 +13,7 @@ import torch
 import genmod
 from genmod.errors import UsageError
 from genmod.system.parallel import batch_mean, gather_batch
-from genmod.training.distributed import SharedNoise, Team
+from genmod.training.distributed import Team
 
 
 def _genmod(folder, *arguments, check=True, **more):
@@ -152,26 +152,6 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
     done = _genmod(tmp_path, "train", "--steps", "2", "--batch-size", "7", "--processes", "2", check=False)
     assert done.returncode == 2
     assert "a batch of 7 cannot be shared out among 2 processes" in done.stderr
-
-
-def test_shared_noise_is_the_noise_of_one_process():
-    torch.manual_seed(3)
-    whole = [torch.rand(8, 5), torch.randn(2, 8, 3), torch.empty(8).exponential_(), torch.rand(4, 4)]
-    pieces = []
-    for share in (slice(0, 2), slice(2, 4), slice(4, 6), slice(6, 8)):
-        with SharedNoise(3, torch.device("cpu"), share, 8):
-            here = torch.empty(2, 5)
-            pieces.append(
-                [
-                    torch.rand_like(here),
-                    torch.randn(3, 2, 3)[:2],
-                    torch.empty(2).exponential_(),
-                    torch.rand(4, 4),
-                ]
-            )
-    assert torch.equal(torch.cat([piece[0] for piece in pieces]), whole[0])
-    # Noise of no example, such as random projections, is the same for all.
-    assert all(torch.equal(piece[3], pieces[0][3]) for piece in pieces)
 
 
 def test_alone_there_is_nothing_to_share():

@@ -62,7 +62,7 @@ def _pairs(case: Case) -> Iterator[tuple[Any, Any]]:
 @check_for(
     "posterior",
     "prior",
-    remedy="let draws keep what rounding loses (genmod.distributions.drawn), and evaluate densities there, never at a clamp",
+    remedy="let draws keep their logits or logarithms (genmod.distributions) and evaluate densities there, never at a clamp",
 )
 @torch.no_grad()
 def check_rates(case: Case) -> None:
