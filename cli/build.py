@@ -42,6 +42,9 @@ def build(
     ] = None,
     divergence: Annotated[str | None, _part("divergence", "How far q(z|x) is from p(z).")] = None,
     objective: Annotated[str | None, _part("objective", "What is minimised.")] = None,
+    critic: Annotated[
+        str | None, _part("critic", "What learns to judge latents or pictures; by default nothing.")
+    ] = None,
     data: Annotated[str | None, _part("dataset", "The dataset.")] = None,
     latent: Annotated[
         str | None, typer.Option(metavar="N[xM]", help="Number of latent dimensions, or their shape.")
@@ -98,6 +101,7 @@ def build(
         "network": network,
         "divergence": divergence,
         "objective": objective,
+        "critic": critic,
         "dataset": data,
     }
     chosen = {kind: name for kind, name in parts.items() if name is not None}

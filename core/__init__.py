@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         evaluate,
         mean_row,
     )
+    from genmod.interfaces.critic import Critic
     from genmod.interfaces.decoder import Decoder
     from genmod.interfaces.divergence import Divergence
     from genmod.interfaces.encoder import Encoder
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from genmod.interfaces.model import GenerativeModel
     from genmod.interfaces.network import Network
     from genmod.interfaces.objective import Objective, Terms
+    from genmod.interfaces.part import Draw, Loss, ParameterGroup
     from genmod.interfaces.posterior import Posterior
     from genmod.interfaces.prior import Prior
     from genmod.interfaces.sampler import Sampler
@@ -59,6 +61,7 @@ __all__ = [
     "Batch",
     "Component",
     "ComponentSpec",
+    "Critic",
     "DataError",
     "DataInfo",
     "DataWarning",
@@ -66,6 +69,7 @@ __all__ = [
     "Decoder",
     "Divergence",
     "Doc",
+    "Draw",
     "Encoder",
     "Evaluation",
     "Event",
@@ -77,10 +81,12 @@ __all__ = [
     "GivenModel",
     "LatentVariableModel",
     "LogScaleNormal",
+    "Loss",
     "Metric",
     "ModelSpec",
     "Network",
     "Objective",
+    "ParameterGroup",
     "PluginError",
     "Posterior",
     "Prior",
@@ -121,6 +127,7 @@ _public_name, __dir__ = names_on_demand(
         "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
         "errors": "DataError DataWarning FileError GenmodError PluginError UndefinedError UsageError",
         "evaluation": "Evaluation Metric Row Subject Undefined bits_per_dim evaluate mean_row",
+        "interfaces.critic": "Critic",
         "interfaces.decoder": "Decoder",
         "interfaces.divergence": "Divergence",
         "interfaces.encoder": "Encoder",
@@ -129,6 +136,7 @@ _public_name, __dir__ = names_on_demand(
         "interfaces.model": "GenerativeModel",
         "interfaces.network": "Network",
         "interfaces.objective": "Objective Terms",
+        "interfaces.part": "Draw Loss ParameterGroup",
         "interfaces.posterior": "Posterior",
         "interfaces.prior": "Prior",
         "interfaces.sampler": "Sampler",

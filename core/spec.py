@@ -15,7 +15,7 @@ __all__ = ["MODEL_KINDS", "SPEC_KINDS", "ComponentSpec", "ModelSpec", "Resolved"
 MODEL_KINDS = ("encoder", "posterior", "prior", "decoder", "network", "divergence", "objective")
 """The kinds that every composed model has one of."""
 
-SPEC_KINDS = (*MODEL_KINDS, "dataset")
+SPEC_KINDS = (*MODEL_KINDS, "critic", "dataset")
 
 _PROVENANCE = ("provider", "version", "revision")
 

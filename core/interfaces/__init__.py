@@ -1,5 +1,6 @@
 """One abstract class for each kind of component: what it is given, what it returns and what must hold."""
 
+from genmod.interfaces.critic import Critic
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
@@ -8,20 +9,26 @@ from genmod.interfaces.given import GivenModel
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.part import Draw, Loss, ParameterGroup, Part
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.interfaces.sampler import Sampler
 from genmod.interfaces.tracker import Tracker
 
 __all__ = [
+    "Critic",
     "Decoder",
     "Divergence",
+    "Draw",
     "Encoder",
     "Features",
     "GenerativeModel",
     "GivenModel",
+    "Loss",
     "Network",
     "Objective",
+    "ParameterGroup",
+    "Part",
     "Posterior",
     "Prior",
     "Sampler",

@@ -9,12 +9,12 @@ from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import DataInfo
-from genmod.interfaces.prepared import Prepared
+from genmod.interfaces.part import Part
 
 __all__ = ["Decoder"]
 
 
-class Decoder(Prepared, ABC):
+class Decoder(Part, ABC):
     """A likelihood ``p(x|z)``, given the output of a network.
 
     ``parameters (*batch, *parameter_shape) → Distribution`` with ``batch_shape batch`` and ``event_shape

@@ -3,16 +3,17 @@
 from abc import ABC, abstractmethod
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod.defaults import NORMAL_LATENTS, USUAL
 from genmod.errors import UndefinedError
+from genmod.interfaces.part import Part
 
 __all__ = ["Divergence"]
 
 
-class Divergence(nn.Module, ABC):
+class Divergence(Part, ABC):
     """A divergence of a posterior from a prior, in nats per data point.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
@@ -60,8 +61,8 @@ class Divergence(nn.Module, ABC):
     def set_dataset_size(self, dataset_size: int) -> None:
         """Called when a run begins or is resumed, with the number of training examples; what depends on it is a buffer."""
         # The name that this had before, in plugins that have it still.
-        if (prepare := getattr(self, "prepare", None)) is not None:
-            prepare(dataset_size)
+        if type(self).prepare is not Part.prepare and not self.examples_wanted:
+            self.prepare(dataset_size)  # type: ignore[arg-type]
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         """The parts of :meth:`forward` that belong to each latent, ``(B, *latent_shape)``, nats.

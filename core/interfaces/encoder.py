@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from genmod.interfaces.part import Part
 from genmod.spec import ComponentSpec
 
 __all__ = ["Encoder"]
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Part, ABC):
     """Maps examples to features, from which a posterior makes its distribution.
 
     ``x (B, *data_shape) → features (B, *feature_shape)``

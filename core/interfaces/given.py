@@ -91,6 +91,12 @@ class GivenModel(Protocol):
     def decode(self, z: Tensor, context: Tensor | None = None, /) -> Distribution:
         """``p(x|z)`` of latents ``z (*batch, *latent_shape)``, ``batch_shape batch``, ``event_shape data.shape``."""
 
+    def decoded(self, z: Tensor, context: Tensor | None = None, /) -> tuple[Distribution, Tensor]:
+        """``p(x|z)`` as :meth:`decode` makes it, and what the network put out for it, ``(*batch, *parameter_shape)``."""
+
+    def features(self, x: Tensor, context: Tensor | None = None, /) -> Tensor:
+        """What the encoder makes of observations ``x (B, *data.shape)``, ``(B, *feature_shape)``."""
+
     def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
         """``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``, ``(samples, B)``, nats."""
 

@@ -1,7 +1,7 @@
 """Generative models: what is trained on data and asked for more of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from genmod.data.dataset import Batch, DataInfo
 from genmod.data.suited import Data, suited
 from genmod.interfaces.objective import Terms
+from genmod.interfaces.part import MAIN, ParameterGroup
 from genmod.options.schedule import Schedule
 from genmod.spec import ModelSpec
 
@@ -51,9 +52,9 @@ class GenerativeModel(nn.Module, ABC):
                 where it is not said.
         """
 
-    def groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Parameters by group; each group is moved by its own optimizer."""
-        return {"model": self.parameters()}
+    def groups(self) -> Mapping[str, ParameterGroup]:
+        """Parameters by group, each in one; each group is moved by its own optimizer."""
+        return {MAIN: ParameterGroup(tuple(self.parameters()))}
 
     def schedules(self) -> Iterator[tuple[str, Schedule]]:
         """Every schedule among the options of its parts, by dotted path such as ``objective.beta``."""

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from genmod.interfaces.part import Part
 
 __all__ = ["Network"]
 
 
-class Network(nn.Module, ABC):
+class Network(Part, ABC):
     """Maps latents to the parameters of a likelihood.
 
     ``z (B, *in_shape) → parameters (B, *out_shape)``, unbounded real numbers.

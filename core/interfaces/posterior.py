@@ -1,15 +1,21 @@
 """Posteriors: from features to a distribution over latents."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
-__all__ = ["Posterior"]
+from genmod.interfaces.part import Part
+
+__all__ = ["Joint", "Posterior"]
+
+Joint = Callable[[Tensor], Tensor]
+"""``z (*samples, B, *latent_shape) → log p(x, z) (*samples, B)``, nats, of the examples that are encoded."""
 
 
-class Posterior(nn.Module, ABC):
+class Posterior(Part, ABC):
     """Maps features to an approximate posterior ``q(z|x)``.
 
     ``features (B, *feature_shape) → Distribution`` with ``batch_shape (B,)`` and ``event_shape latent_shape``.
@@ -30,11 +36,16 @@ class Posterior(nn.Module, ABC):
     has_density: bool = True
     """Whether ``log q(z|x)`` exists; not for a point mass."""
 
+    wants_joint: bool = False
+    """Whether its draws are moved along ``log p(x, z)``, which :meth:`forward` is then given as a second argument:
+    ``joint(z)`` for ``z (*samples, B, *latent_shape) → (*samples, B)``, nats. None means that there is no such density
+    yet, as while a model is checked."""
+
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.feature_shape = feature_shape
         self.latent_shape = latent_shape
 
     @abstractmethod
-    def forward(self, features: Tensor) -> Distribution:
+    def forward(self, features: Tensor, joint: Joint | None = None, /) -> Distribution:
         """``features (B, *feature_shape)`` → ``q(z|x)``, ``batch_shape (B,)``, ``event_shape latent_shape``."""

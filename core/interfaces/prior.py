@@ -9,13 +9,12 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
-from genmod.interfaces.given import GivenModel
-from genmod.interfaces.prepared import Prepared
+from genmod.interfaces.part import Part
 
 __all__ = ["Prior"]
 
 
-class Prior(Prepared, ABC):
+class Prior(Part, ABC):
     """A distribution ``p(z)``, fixed or learned.
 
     ``context (B, size) or None → Distribution`` with ``event_shape latent_shape`` and ``batch_shape ()``, or ``(B,)``
@@ -59,7 +58,3 @@ class Prior(Prepared, ABC):
         Raises:
             UndefinedError: there is no distribution; the hint says what to do instead.
         """
-
-    def bind(self, model: GivenModel) -> None:
-        """Called once when the model is complete, for a prior that is made of other parts of it."""
-        return

@@ -12,11 +12,13 @@ from torch.distributions.constraints import Constraint
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
 from genmod.data.suited import suited
-from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECONSTRUCTION
+from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECONSTRUCTION, USUAL
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.probing import same_support
 from genmod.errors import GenmodError, PluginError, UsageError
+from genmod.interfaces.part import Part
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.losses import adds_losses
 from genmod.model.resolve import resolve, resolve_kinds
 from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import ModelSpec
@@ -144,9 +146,21 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
         decoder=decoder,
         divergence=make("divergence"),
         objective=make("objective"),
+        critic=make("critic", data, posterior.latent_shape) if "critic" in spec.components else None,
         conditions=conditions,
     )
-    prior.bind(model)
+    for part in (
+        encoder,
+        posterior,
+        prior,
+        decoder,
+        network,
+        model.divergence,
+        model.objective,
+        model.critic,
+    ):
+        if part is not None:
+            part.bind(model)
     return model
 
 
@@ -178,6 +192,12 @@ def check_traits(model: LatentVariableModel) -> None:
             f"has its density on {prior.support}",
             hint=f"choose a prior on {posterior.support}: genmod list prior",
         )
+    if posterior.wants_joint and type(prior).bind is not Part.bind:
+        raise UsageError(
+            f"posterior {names['posterior']!r} moves its draws along the density of prior {names['prior']!r}, which is itself "
+            "made of the model",
+            hint=f"choose another prior: --prior {USUAL['prior']}",
+        )
     outside = _outside(decoder.support, decoder.observed)
     if outside is not None:
         raise UsageError(
@@ -189,6 +209,13 @@ def check_traits(model: LatentVariableModel) -> None:
         raise UsageError(
             f"objective {names['objective']!r} would ignore divergence {names['divergence']!r}",
             hint=f"choose {IGNORED}, or {BOUND}",
+        )
+    adding = [kind for kind, part in model.named_children() if adds_losses(part)]
+    if adding and not objective.hands_out_draws:
+        raise UsageError(
+            f"{adding[0]} {names[adding[0]]!r} adds a loss at the latents that the objective draws, and objective "
+            f"{names['objective']!r} hands out none",
+            hint=f"choose {BOUND}, or {RECONSTRUCTION}",
         )
     without = model.missing_densities()
     if objective.needs_densities and without:

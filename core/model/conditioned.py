@@ -30,6 +30,12 @@ class Given:
     def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         return self._model.decode(z, self._context if context is None else context)
 
+    def decoded(self, z: Tensor, context: Tensor | None = None) -> tuple[Distribution, Tensor]:
+        return self._model.decoded(z, self._context if context is None else context)
+
+    def features(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        return self._model.features(x, self._context if context is None else context)
+
     def prior(self, context: Tensor | None = None) -> Distribution:
         return self._model.prior(self._context if context is None else context)
 

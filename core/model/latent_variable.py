@@ -1,7 +1,7 @@
 """The latent-variable model that is composed of named components."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from genmod.defaults import NORMAL_LATENTS, USUAL
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
+from genmod.interfaces.critic import Critic
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
@@ -21,10 +22,12 @@ from genmod.interfaces.given import GivenModel
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.part import ParameterGroup
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.interfaces.sampler import Source
 from genmod.model.conditioned import Given, log_weights
+from genmod.model.losses import adds_losses, grouped, with_losses
 from genmod.model.sampling import WithSampler
 from genmod.model.summary import summarize
 from genmod.spec import ModelSpec
@@ -67,6 +70,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         decoder: Decoder,
         divergence: Divergence,
         objective: Objective,
+        critic: Critic | None = None,
         conditions: Conditions | None = None,
     ) -> None:
         super().__init__(spec, data)
@@ -79,6 +83,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         self.decoder = decoder
         self.divergence = divergence
         self.objective = objective
+        self.critic = critic
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -134,6 +139,14 @@ class LatentVariableModel(WithSampler, GenerativeModel):
                 f"the model encodes examples of shape {self.data.shape}, was given a tensor of shape {tuple(x.shape)}",
                 hint=f"give a batch, (B, {', '.join(map(str, self.data.shape))})",
             )
+        features = self.features(x, context)
+        if not self.posterior.wants_joint:
+            return self.posterior(features)  # type: ignore[no-any-return]
+        seen, model = self.data.values(x, self.dtype), self.given(context)
+        return self.posterior(features, lambda z: model.decode(z).log_prob(seen) + model.prior().log_prob(z))  # type: ignore[no-any-return]
+
+    def features(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the encoder makes of observations ``x (B, *data.shape)``, ``(B, *feature_shape)``, for the posterior."""
         values = self.data.values(x, self.dtype)
         if self.data.missing:
             values = marked(values, self._stand_in)
@@ -142,7 +155,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         features = self._through(self.encoder, values)
         # That of a model in half precision takes what is; no other has weights of less than the features.
         own = next((p.dtype for p in self.posterior.parameters()), features.dtype)
-        return self.posterior(features.to(own))  # type: ignore[no-any-return]
+        return features.to(own)
 
     def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
         """``p(x|z)`` of latents ``z (*batch, *latent_shape)``.
@@ -157,6 +170,10 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         Raises:
             UsageError: z has another shape, or a conditional model has been given no conditions.
         """
+        return self.decoded(z, context)[0]
+
+    def decoded(self, z: Tensor, context: Tensor | None = None) -> tuple[Distribution, Tensor]:
+        """``p(x|z)`` as :meth:`decode` makes it, and what the network put out for it, ``(*batch, *parameter_shape)``."""
         batch = z.shape[: z.dim() - len(self.latent_shape)]
         if tuple(z.shape[len(batch) :]) != self.latent_shape:
             raise UsageError(
@@ -167,13 +184,15 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             flat = joined(flat, self._told(context, batch))
         parameters = self._through(self.network, flat).reshape(*batch, *self.decoder.parameter_shape)
         likelihood: Distribution = self.decoder(parameters)
-        return Marginal(likelihood, self._stand_in) if self.data.missing else likelihood
+        return (Marginal(likelihood, self._stand_in) if self.data.missing else likelihood), parameters
 
     def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
-        return self.objective(self.given(context), self.observe(x))  # type: ignore[no-any-return]
+        terms: Terms = self.objective(self.given(context), self.observe(x))
+        adding = [part for part in self.children() if adds_losses(part)]
+        return with_losses(terms, adding) if adding or terms.draw is not None else terms
 
-    def groups(self) -> Mapping[str, Iterable[nn.Parameter]]:
-        return self.objective.groups(self)
+    def groups(self) -> Mapping[str, ParameterGroup]:
+        return grouped(self.objective.groups(self), self.modules())
 
     @torch.no_grad()
     def sample(

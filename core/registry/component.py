@@ -33,6 +33,7 @@ KINDS: dict[str, str] = {
     "network": "genmod.interfaces.network:Network",
     "divergence": "genmod.interfaces.divergence:Divergence",
     "objective": "genmod.interfaces.objective:Objective",
+    "critic": "genmod.interfaces.critic:Critic",
     "dataset": "genmod.data.dataset:Dataset",
     "sampler": "genmod.interfaces.sampler:Sampler",
     "metric": "genmod.evaluation.metric:Metric",

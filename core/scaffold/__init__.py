@@ -22,6 +22,7 @@ _SUMMARIES = {
     "network": "two linear layers with a ReLU between them",
     "divergence": "mean of both KL divergences, in closed form",
     "objective": "distortion plus weighted divergence",
+    "critic": "a layer that tells codes from draws of the prior",
     "dataset": "points around a circle",
     "sampler": "normal with independent dimensions",
     "metric": "squared length of the codes",

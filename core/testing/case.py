@@ -46,6 +46,7 @@ _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
     "network": (LATENT_SHAPES, PARAMETER_SHAPES),
     "sampler": (LATENT_SHAPES,),
     "features": (INFOS,),
+    "critic": (INFOS, LATENT_SHAPES),
 }
 """Kind → values of each positional parameter of its constructor, where it has any."""
 

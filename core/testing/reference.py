@@ -23,6 +23,7 @@ from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.given import GivenModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.part import Draw
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.model.latent_variable import LatentVariableModel
@@ -31,6 +32,7 @@ from genmod.spec import ModelSpec
 __all__ = [
     "DATA",
     "LATENT",
+    "ReferenceBound",
     "ReferenceKL",
     "ReferenceNothing",
     "ReferencePosterior",
@@ -155,6 +157,21 @@ class ReferenceNothing(Divergence):
 
 
 @final
+class ReferenceBound(Objective):
+    """The negative ELBO of one draw, which is handed out."""
+
+    hands_out_draws = True
+
+    def forward(self, model: GivenModel, x: Tensor) -> Terms:
+        q, p = model.encode(x), model.prior()
+        z = q.rsample()
+        likelihood, parameters = model.decoded(z)
+        distortion, rate = -likelihood.log_prob(x), model.divergence(q, p, z[None])
+        draw = Draw(x, q, z[None], model.prior, likelihood, parameters, distortion)
+        return Terms((distortion + rate).mean(), {"distortion": distortion, "rate": rate}, draw=draw)
+
+
+@final
 class _Unused(Objective):
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         raise NotImplementedError("this model is not trained")
@@ -164,6 +181,7 @@ def reference_model(
     objective: Objective | None = None,
     divergence: Divergence | None = None,
     *,
+    data: DataInfo = DATA,
     latent: tuple[int, ...] = LATENT,
     posterior: Posterior | None = None,
     prior: Prior | None = None,
@@ -174,24 +192,25 @@ def reference_model(
     Args:
         objective: what it is trained by.
         divergence: the KL in closed form by default.
+        data: shape and range of the data, real values by default.
         latent: shape of the latents.
         posterior: the reference by default.
         prior: the reference by default.
         shared_noise: see :class:`ReferencePosterior`.
     """
-    network = _Linear(latent, DATA.shape)
+    network = _Linear(latent, data.shape)
     with torch.no_grad():
-        if not network.layer.weight.is_meta and math.prod(latent) <= DATA.size:
+        if not network.layer.weight.is_meta and math.prod(latent) <= data.size:
             columns = torch.linalg.qr(network.layer.weight)[0]
             network.layer.weight.copy_(columns * torch.linspace(0.7, 1.3, math.prod(latent)))
     return LatentVariableModel(
         ModelSpec(latent=latent),
-        DATA,
-        encoder=_Identity(DATA.shape),
-        posterior=posterior or ReferencePosterior(DATA.shape, latent, shared_noise=shared_noise),
+        data,
+        encoder=_Identity(data.shape),
+        posterior=posterior or ReferencePosterior(data.shape, latent, shared_noise=shared_noise),
         prior=prior or ReferencePrior(latent),
         network=network,
-        decoder=_Gaussian(DATA),
+        decoder=_Gaussian(data),
         divergence=divergence or ReferenceKL(),
         objective=objective or _Unused(),
     ).double()

@@ -11,21 +11,18 @@ from genmod.errors import UsageError
 
 __all__ = ["Draw", "Portion", "has_sizes", "order_of", "sizes_of"]
 
-_BY_VALUE = {"_standard_gamma", "_sample_dirichlet", "poisson", "binomial", "multinomial"}
+
+def _named(*functions: Callable[..., Any]) -> set[str]:
+    return {function.__name__.removesuffix("_") for function in functions}
+
+
+_BY_VALUE = {"_standard_gamma", "_sample_dirichlet", "multinomial", *_named(torch.poisson, torch.binomial)}
 """How much of the stream they take depends on their arguments, so that those of all processes are needed."""
 
-_BY_SHAPE = {
-    "normal",
-    "uniform",
-    "exponential",
-    "log_normal",
-    "cauchy",
-    "geometric",
-    "random",
-    "rand",
-    "randn",
-}
-_BY_SHAPE |= {"rand_like", "randn_like", "randint", "randint_like", "bernoulli", "dropout", "native_dropout"}
+_FILLS = (Tensor.normal_, Tensor.uniform_, Tensor.exponential_, Tensor.log_normal_, Tensor.cauchy_)
+_BY_SHAPE = _named(*_FILLS, Tensor.geometric_, Tensor.random_, torch.rand, torch.randn, torch.randint)
+_BY_SHAPE |= _named(torch.rand_like, torch.randn_like, torch.randint_like, torch.bernoulli, torch.dropout)
+_BY_SHAPE |= {"native_dropout"}
 """Each number takes as much of the stream as any other."""
 
 Sizes = tuple[int, ...]

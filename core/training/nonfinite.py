@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from torch.distributions import Distribution
 
 from genmod.errors import GenmodError
 from genmod.interfaces.model import GenerativeModel
+from genmod.interfaces.part import MAIN
+from genmod.training.groups import moved_by, trained
 from genmod.training.sharding import local_part
 
 __all__ = ["NonFiniteError", "all_finite", "first_non_finite", "non_finite"]
@@ -116,7 +119,7 @@ def first_non_finite(model: GenerativeModel, x: Tensor, context: Tensor | None =
         for name, value in terms.values.items():
             if _bad(value):
                 return f"the term {name!r}: {_count(value)}"
-        losses = {"model": terms.loss} if isinstance(terms.loss, Tensor) else terms.loss
+        losses = {MAIN: terms.loss} if isinstance(terms.loss, Tensor) else terms.loss
         if any(map(_bad, losses.values())):
             return "the loss"
         gradients = _gradients(model, losses)
@@ -128,12 +131,10 @@ def first_non_finite(model: GenerativeModel, x: Tensor, context: Tensor | None =
 def _gradients(model: GenerativeModel, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Gradients by parameter, each of the loss that moves it; parameters close to the loss come first."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    groups = {name: list(parameters) for name, parameters in model.groups().items()}
+    groups = {name: replace(group, start=0, every=1) for name, group in trained(model.groups()).items()}
     found: dict[str, Tensor] = {}
-    for name, loss in losses.items():
-        chosen = groups.values() if len(losses) == 1 else [groups[name]]
-        moved = [parameter for group in chosen for parameter in group if parameter.requires_grad]
-        gradients = torch.autograd.grad(loss, moved, retain_graph=True, allow_unused=True)
+    for name, moved in moved_by(losses, groups, 0).items():
+        gradients = torch.autograd.grad(losses[name], moved, retain_graph=True, allow_unused=True)
         found |= {names[id(p)]: g for p, g in zip(moved, gradients, strict=True) if g is not None}
     return dict(reversed(found.items()))
 

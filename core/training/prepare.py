@@ -6,7 +6,7 @@ from torch import nn
 from genmod.data.dataset import Split
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
-from genmod.interfaces.prepared import Prepared
+from genmod.interfaces.part import Part
 from genmod.system.random import seed_for
 
 __all__ = ["prepare_parts"]
@@ -28,7 +28,7 @@ def prepare_parts(model: nn.Module, split: Split, seed: int, *, resumed: bool) -
     for part in model.modules():
         if isinstance(part, Divergence):
             part.set_dataset_size(len(split))
-        if not isinstance(part, Prepared) or id(part) in inner:
+        if not isinstance(part, Part) or id(part) in inner:
             continue
         if part.examples_wanted and not resumed:
             generator = torch.Generator().manual_seed(seed_for(seed, "examples"))

@@ -1,7 +1,7 @@
 """The state of a run between two steps, and how it becomes a checkpoint and comes back."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn, optim
 
 from genmod.errors import FileError, UsageError
+from genmod.interfaces.part import ParameterGroup
 from genmod.training.checkpoint import Checkpoint
 from genmod.training.lr import LearningRate, make_optimizer
 from genmod.training.metrics import RunningMeans
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import as_whole, local_part, shared_out_like
 
-__all__ = ["RunState", "begin", "parameters_of"]
+__all__ = ["RunState", "begin"]
 
 
 @dataclass
@@ -180,32 +181,25 @@ def _fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, whole:
 
 
 def begin(
-    model: nn.Module, groups: Mapping[str, list[nn.Parameter]], settings: TrainSettings, total: int
+    model: nn.Module, groups: Mapping[str, ParameterGroup], settings: TrainSettings, total: int
 ) -> RunState:
     """The state before the first of ``total`` steps.
 
     Raises:
         UsageError: nothing can be trained, or no such optimizer or schedule.
     """
-    if not any(groups.values()):
+    if not any(group.parameters for group in groups.values()):
         raise UsageError("the model has no parameters to train")
-    optimizers = {
-        name: make_optimizer(settings.optimizer, group, settings.lr, settings.optimizer_options)
-        for name, group in groups.items()
-        if group
-    }
+    optimizers = {}
+    for name, group in groups.items():
+        if not group.parameters:
+            continue
+        options = dict(group.optimizer)
+        kind = options.pop("name", settings.optimizer)
+        if kind == settings.optimizer:
+            options = {**settings.optimizer_options, **options}
+        optimizers[name] = make_optimizer(kind, group.parameters, settings.lr * group.lr, options)
     lr = LearningRate(
         settings.lr, settings.schedule, settings.schedule_options, warmup=settings.warmup, total=total
     )
     return RunState(model, optimizers, lr)
-
-
-def parameters_of(groups: Mapping[str, Iterable[nn.Parameter]]) -> dict[str, list[nn.Parameter]]:
-    """Trained parameters by group, each once."""
-    seen: set[int] = set()
-    result = {}
-    for name, parameters in groups.items():
-        own = [p for p in parameters if p.requires_grad and id(p) not in seen]
-        seen |= {id(p) for p in own}
-        result[name] = own
-    return result

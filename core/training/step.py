@@ -8,8 +8,10 @@ from torch import Tensor, nn, optim
 
 from genmod.errors import UsageError
 from genmod.interfaces.objective import Terms
+from genmod.interfaces.part import ParameterGroup
 from genmod.system.random import reseed, seed_for
 from genmod.training.distributed import Team
+from genmod.training.groups import moved_by
 from genmod.training.nonfinite import Buffers, all_finite
 from genmod.training.settings import TrainSettings
 from genmod.training.shared_noise import SharedNoise, Unrehearsed
@@ -37,7 +39,7 @@ class Stepper:
     def __init__(
         self,
         terms: Callable[..., Terms],
-        groups: Mapping[str, list[nn.Parameter]],
+        groups: Mapping[str, ParameterGroup],
         optimizers: Mapping[str, optim.Optimizer],
         settings: TrainSettings,
         *,
@@ -50,7 +52,7 @@ class Stepper:
         self.share = team.share(batch_size // self.parts)
         self._plain_terms, self._terms = terms, terms
         self._groups, self._optimizers, self._settings = groups, optimizers, settings
-        self._parameters = [p for group in groups.values() for p in group]
+        self._parameters = [p for group in groups.values() for p in group.parameters]
         self._team, self._warn = team, warn
         whole = batch_size // self.parts
         self._noise = SharedNoise(self.share, whole, device) if team.size > 1 else None
@@ -86,13 +88,16 @@ class Stepper:
             )
             return result
 
-    def move(self, lr: float) -> None:
-        """Move the weights by the gradients, and drop these."""
-        if self._settings.clip:
-            nn.utils.clip_grad_norm_(self._parameters, self._settings.clip)
-        for optimizer in self._optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = lr
+    def move(self, step: int, lr: float) -> None:
+        """Move the weights of the groups whose turn it is by their gradients, each clipped alone, and drop these."""
+        for name, optimizer in self._optimizers.items():
+            group = self._groups[name]
+            if not group.moves(step):
+                continue
+            if self._settings.clip:
+                nn.utils.clip_grad_norm_(group.parameters, self._settings.clip)
+            for each in optimizer.param_groups:
+                each["lr"] = lr * group.lr
             optimizer.step()
         self.drop()
 
@@ -127,7 +132,7 @@ class Stepper:
             try:
                 with self._noise or nullcontext(), self._averaging(last):
                     terms: Terms = self._terms(*mine)
-                    self._backward(terms, scale)
+                    self._backward(terms, scale, count // self.parts)
                 return terms
             except Unrehearsed:
                 if attempt:
@@ -175,15 +180,17 @@ class Stepper:
             return self._plain_terms.no_sync()
         return nullcontext()
 
-    def _backward(self, terms: Terms, scale: float) -> None:
-        """Each group's gradients from its own loss."""
+    def _backward(self, terms: Terms, scale: float, step: int) -> None:
+        """Each group's gradients from its own loss; those without one are moved by the first."""
         if isinstance(terms.loss, Tensor):
             (terms.loss if scale == 1 else terms.loss * scale).backward()  # type: ignore[no-untyped-call]
             return
-        for i, (name, loss) in enumerate(terms.loss.items()):
-            group = self._groups[name]
-            last = i == len(terms.loss) - 1
-            gradients = torch.autograd.grad(loss * scale, group, retain_graph=not last, allow_unused=True)
-            for parameter, gradient in zip(group, gradients, strict=True):
+        moved = moved_by(terms.loss, self._groups, step)
+        due = [name for name in moved if terms.loss[name].requires_grad]
+        for name in due:
+            loss, parameters = terms.loss[name] * scale, moved[name]
+            retain = name != due[-1]
+            gradients = torch.autograd.grad(loss, parameters, retain_graph=retain, allow_unused=True)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None:
                     parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient

@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.evaluation.impossible import ImpossibleError, limits_of
 from genmod.interfaces.model import GenerativeModel
-from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.objective import Terms
+from genmod.interfaces.part import Part
 from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
@@ -27,6 +28,7 @@ from genmod.training.checkpoint import Checkpoint, save_checkpoint
 from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
 from genmod.training.film import Film
+from genmod.training.groups import trained
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
 from genmod.training.prepare import prepare_parts
@@ -35,7 +37,7 @@ from genmod.training.replay import trace
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like
 from genmod.training.signals import Interrupted, StopSignals
-from genmod.training.state import begin, parameters_of
+from genmod.training.state import begin
 from genmod.training.step import Stepper
 from genmod.training.tracking import Tracking
 from genmod.training.validation import validation_means
@@ -70,7 +72,7 @@ class Run:
         self.batches = batches_of(train_split, data.info, settings, self.device)
         whole_batches = replace(settings, batch_size=self.batches.batch_size, accumulate=1)
         self.total, self.per_epoch = whole_batches.run_length(len(train_split))
-        self.objectives = [part for part in model.modules() if isinstance(part, Objective)]
+        self.stepping = [part for part in model.modules() if _moves_with_steps(part)]
         prepare_parts(model, train_split, settings.seed, resumed=found is not None)
         self.schedules = dict(model.schedules())
         for name, schedule in self.schedules.items():
@@ -79,7 +81,7 @@ class Run:
         self.sharded = self.team.size > 1 and settings.strategy == "fsdp"
         if self.team.size > 1:
             self.terms = parallel_terms(model, settings.strategy, self.device)
-        groups = parameters_of(model.groups())
+        groups = trained(model.groups())
         self.state = begin(model, groups, settings, self.total)
         self.facts = resuming.facts(model, settings, train_split, self.validation)
         if found is not None:
@@ -159,8 +161,8 @@ class Run:
                 schedule.advance(Clock(state.step, self.per_epoch, self.total))
             lr = self._step()
             state.step += 1
-            for objective in self.objectives:
-                objective.after_step()
+            for part in self.stepping:
+                part.after_step()
             if settings.ema:
                 state.update_ema(settings.ema)
             epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
@@ -197,7 +199,7 @@ class Run:
             raise self._non_finite(x, context)
         for terms, examples in done:
             state.means.add(terms, examples)
-        self.stepper.move(lr)
+        self.stepper.move(state.step, lr)
         return lr
 
     def _is_due(self, step: int) -> bool:
@@ -339,3 +341,7 @@ class Run:
             best_loss=state.best_loss,
             seconds=round(state.seconds, 3),
         )
+
+
+def _moves_with_steps(part: nn.Module) -> TypeGuard[Part]:
+    return isinstance(part, Part) and type(part).after_step is not Part.after_step

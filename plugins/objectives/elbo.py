@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod import Divergence, Doc, GivenModel, Objective, Schedule, Terms, UsageError
+from genmod import Divergence, Doc, Draw, GivenModel, Objective, Schedule, Terms, UsageError
 from genmod.system import batch_mean
 
 __all__ = ["ELBO"]
@@ -44,6 +44,8 @@ class ELBO(Objective):
         >>> ELBO(beta=Schedule.parse("0->1 over 10 epochs")).samples
         1
     """
+
+    hands_out_draws = True
 
     def __init__(
         self,
@@ -101,11 +103,13 @@ class ELBO(Objective):
         q, p = model.encode(x), model.prior()
         if self.samples == 1:
             # The common case without a dimension of one, which costs a pass over the pictures.
-            draw = q.rsample()
-            z, distortion = draw[None], -model.decode(draw).log_prob(x)
+            one = q.rsample()
+            likelihood, parameters = model.decoded(one)
+            z, distortion = one[None], -likelihood.log_prob(x)
         else:
             z = q.rsample((self.samples,))
-            distortion = -model.decode(z).log_prob(x).mean(0)
+            likelihood, parameters = model.decoded(z)
+            distortion = -likelihood.log_prob(x).mean(0)
         if self.free_bits > 0:
             parts = self._groups(model.divergence, q, p, z)
             rate = parts.sum(1)
@@ -123,7 +127,8 @@ class ELBO(Objective):
         values = {"distortion": distortion, "rate": rate}
         if model.divergence.is_kl and model.decoder.is_density:
             values = {"elbo": -(distortion + rate), **values}
-        return Terms(distortion.mean() + float(self.beta) * penalty, values)
+        draw = Draw(x, q, z, model.prior, likelihood, parameters, distortion)
+        return Terms(distortion.mean() + float(self.beta) * penalty, values, draw=draw)
 
     def _groups(self, divergence: Divergence, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         """Rates of what has free bits of its own, ``(B, groups)``."""

@@ -6,7 +6,7 @@ import torch
 from annotated_types import Ge, Lt
 from torch import Tensor
 
-from genmod import Doc, GivenModel, Objective, Terms
+from genmod import Doc, Draw, GivenModel, Objective, Terms
 from genmod.plugins.objectives._penalties import corrupt, squared_jacobian
 
 __all__ = ["Reconstruction"]
@@ -42,6 +42,7 @@ class Reconstruction(Objective):
     """
 
     uses_divergence = False
+    hands_out_draws = True
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Reconstruction(Objective):
             z = q.rsample()
             if self.gradient_penalty > 0 and not z.requires_grad:
                 z = z.detach().requires_grad_()
-            likelihood = model.decode(z)
+            likelihood, parameters = model.decoded(z)
             distortion = -likelihood.log_prob(x)
             loss, values = distortion.mean(), {"distortion": distortion}
             penalties = {}
@@ -96,7 +97,8 @@ class Reconstruction(Objective):
                 penalties["contractive_penalty"] = squared_jacobian(q.mean, seen)
         for name, penalty in penalties.items():
             loss = loss + vars(self)[name] * penalty.mean()
-        return Terms(loss, {**values, **penalties})
+        draw = Draw(x, q, z[None], model.prior, likelihood, parameters, distortion)
+        return Terms(loss, {**values, **penalties}, draw=draw)
 
     @property
     def _differentiates(self) -> bool:

@@ -2,6 +2,7 @@
 
 from genmod.testing.checks import (  # noqa: F401 - each registers its checks, in this order
     contract,
+    critics,
     datasets,
     densities,
     divergences,

@@ -17,7 +17,7 @@ from genmod.testing.check import check_for, expect
 __all__: list[str] = []
 
 _CLASSES = tuple(kind for kind, base in KINDS.items() if base)
-_BY_NAME = (*MODEL_KINDS, "sampler")
+_BY_NAME = (*MODEL_KINDS, "critic", "sampler")
 """Kinds whose components work by name alone."""
 _POSITIONAL = {
     "encoder": ("data_shape",),
@@ -25,6 +25,7 @@ _POSITIONAL = {
     "prior": ("latent_shape",),
     "decoder": ("data",),
     "network": ("in_shape", "out_shape"),
+    "critic": ("data", "latent_shape"),
     "dataset": ("root",),
     "sampler": ("latent_shape",),
     "features": ("data",),

@@ -1,0 +1,67 @@
+"""Losses and parameters by group: those of the objective, and what other parts of a model add to them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeGuard
+
+from torch import Tensor, nn
+
+from genmod.errors import UsageError
+from genmod.interfaces.objective import Terms
+from genmod.interfaces.part import MAIN, ParameterGroup, Part
+
+__all__ = ["adds_losses", "grouped", "with_losses"]
+
+
+def adds_losses(part: nn.Module) -> TypeGuard[Part]:
+    """Whether a part of a model adds losses to those of the objective; one that is made of others asks these itself."""
+    return isinstance(part, Part) and type(part).losses is not Part.losses
+
+
+def with_losses(terms: Terms, parts: Sequence[Part]) -> Terms:
+    """The terms of an objective with the losses of other parts, without the draw that these were given.
+
+    What is watched stays the objective's loss: a critic's goes up and down with the critic.
+    """
+    if not parts:
+        return replace(terms, draw=None)
+    assert terms.draw is not None
+    single = isinstance(terms.loss, Tensor)
+    losses = {MAIN: terms.loss} if isinstance(terms.loss, Tensor) else dict(terms.loss)
+    values = dict(terms.values)
+    for part in parts:
+        for name, loss in part.losses(terms.draw).items():
+            added = loss.weight * loss.values.mean()
+            losses[loss.group] = losses[loss.group] + added if loss.group in losses else added
+            values[name] = loss.values
+    single = single and len(losses) == 1
+    return replace(
+        terms, loss=losses[MAIN] if single else losses, values=values, watch=terms.total, draw=None
+    )
+
+
+def grouped(
+    groups: Mapping[str, Iterable[nn.Parameter] | ParameterGroup], parts: Iterable[nn.Module]
+) -> dict[str, ParameterGroup]:
+    """Parameters by group, each in one: those that parts claim are taken out of the objective's groups.
+
+    Raises:
+        UsageError: two groups have one name.
+    """
+    claimed: dict[str, ParameterGroup] = {}
+    for part in parts:
+        for name, group in part.parameter_groups().items() if isinstance(part, Part) else ():
+            if name in claimed or name in groups:
+                raise UsageError(f"two parts of the model have parameters in a group {name!r}")
+            claimed[name] = replace(group, parameters=tuple(group.parameters))
+    seen = {id(parameter) for group in claimed.values() for parameter in group.parameters}
+    found = {}
+    for name, each in groups.items():
+        own = []
+        for parameter in each:
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                own.append(parameter)
+        group = each if isinstance(each, ParameterGroup) else ParameterGroup(())
+        found[name] = replace(group, parameters=tuple(own))
+    return {**found, **claimed}
