@@ -8,6 +8,7 @@ __all__ = [
     "BARE",
     "BOUND",
     "BOUNDS",
+    "CLASSES",
     "DATASET",
     "DECODER",
     "ENCODER",
@@ -63,6 +64,7 @@ REAL_VALUES = "--decoder gaussian"
 INDEPENDENT_VALUES = "--decoder bernoulli or --decoder gaussian"
 REAL_LATENTS = "--posterior normal"
 NORMAL_LATENTS = "--posterior normal --prior normal"
+CLASSES = "--prior categorical or --prior autoregressive"
 NORMAL_SAMPLER = "--sampler gaussian"
 ESTIMATED_KL = "--divergence kl-mc"
 IGNORED = "--divergence none"

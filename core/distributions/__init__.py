@@ -1,5 +1,6 @@
 """Distributions that torch lacks, their supports, how KLs fall apart, and gradients through draws."""
 
+from genmod.distributions.codes import Codebook, Coded, CodedPrior, InCodebook, IntegerCodes
 from genmod.distributions.coordinates import Coordinates, contrasts, coordinates
 from genmod.distributions.gradients import through_draws, with_gradient_of
 from genmod.distributions.kl import (
@@ -41,8 +42,13 @@ from genmod.system.draws import (
 )
 
 __all__ = [
+    "Codebook",
+    "Coded",
+    "CodedPrior",
     "Coordinates",
     "Drawn",
+    "InCodebook",
+    "IntegerCodes",
     "LogScaleNormal",
     "Marginal",
     "Piece",

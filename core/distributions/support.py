@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint
 
+from genmod.distributions.codes import Codebook, InCodebook
 from genmod.distributions.probing import beside, holds, inside, probes
 
 __all__ = ["Kind", "Piece", "Space", "Unit"]
 
-Kind = Literal["free", "interval", "bits", "sphere", "ball", "simplex", "choice"]
+Kind = Literal["free", "interval", "bits", "sphere", "ball", "simplex", "choice", "code"]
 
 _KINDS: dict[str, tuple[Kind, float | None, float | None]] = {
     "free": ("free", None, None),
@@ -35,7 +36,8 @@ class Piece:
 
     Args:
         kind: free: any numbers; interval: each between ``low`` and ``high``; bits: each 0 or 1; sphere: of length
-            one; ball: shorter than ``high``; simplex: positive with a sum of one; choice: one of them 1, the others 0.
+            one; ball: shorter than ``high``; simplex: positive with a sum of one; choice: one of them 1, the others 0;
+            code: what a codebook has, for ``codes`` numbers.
         start: the first of the values.
         size: how many they are.
         low: of an interval.
@@ -47,6 +49,7 @@ class Piece:
     size: int
     low: float | None = None
     high: float | None = None
+    codes: int | None = None
 
     @property
     def classes(self) -> bool:
@@ -56,7 +59,7 @@ class Piece:
     @property
     def variables(self) -> int:
         """How many of its values can be moved by themselves."""
-        return 1 if self.classes else self.size
+        return self.codes or (1 if self.classes else self.size)
 
     def to_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
@@ -108,10 +111,17 @@ class Space:
                 for start, part in parts
                 for piece in part.pieces
             )
-        kind, low, high = self._asked()
         size = math.prod(self.shape)
+        if self.codebook is not None:
+            return (Piece("code", 0, size, codes=math.prod(self.codebook.shape)),)
+        kind, low, high = self._asked()
         group = size if kind in ("free", "interval", "bits") else self.shape[-1]
         return tuple(Piece(kind, start, group, low, high) for start in range(0, size, group))
+
+    @property
+    def codebook(self) -> Codebook | None:
+        """What the latents are taken from; None where they are not."""
+        return self.support.codebook if isinstance(self.support, InCodebook) else None
 
     @property
     def kind(self) -> Kind | Literal["mixed"]:
@@ -128,6 +138,9 @@ class Space:
                 for i, (start, part) in enumerate(parts)
                 for unit in part.units
             ]
+        if self.codebook is not None:
+            places = product(*map(range, self.codebook.shape))
+            return [Unit(",".join(map(str, place)) or "0", i) for i, place in enumerate(places)]
         size = self.shape[-1] if self.pieces[0].classes else 1
         places = product(*map(range, self.shape[:-1] if self.pieces[0].classes else self.shape))
         return [Unit(",".join(map(str, place)) or "0", i * size, size) for i, place in enumerate(places)]
@@ -144,6 +157,8 @@ class Space:
             >>> build("s-vae", encoder="mlp", latent=2).space.settled(torch.tensor([[0.3, 0.4]]))
             tensor([[0.6000, 0.8000]])
         """
+        if self.codebook is not None:
+            return self.codebook.embed(self.codebook.codes(z.reshape(-1, *self.shape))).flatten(1).to(z)
         result = z.clone()
         for piece in self.pieces:
             part = z[:, piece.start : piece.start + piece.size]
@@ -157,7 +172,12 @@ class Space:
         return result
 
     def by_value(self, amounts: Tensor) -> Tensor:
-        """An amount of each variable ``(V,)`` for each of its values ``(D,)``: those of a class all have that of the class."""
+        """An amount of each variable ``(V,)`` for each of its values ``(D,)``: those of a class all have that of the class.
+
+        Values that are made of all codes together have the mean of all.
+        """
+        if self.codebook is not None:
+            return amounts.mean().expand(math.prod(self.shape))
         counts = torch.tensor([unit.size for unit in self.units], device=amounts.device)
         return amounts.repeat_interleave(counts)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from genmod.distributions.codes import Codebook
 from genmod.distributions.support import Space
 from genmod.errors import UsageError
 from genmod.figures.picture import Picture
@@ -14,6 +15,8 @@ from genmod.figures.walks import latent_scale
 from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["traversal", "variables"]
+
+_MOST_CODES = 16
 
 
 def traversal(
@@ -34,7 +37,7 @@ def traversal(
             vector of classes; a row each.
         values: what they are set to, ``(V,)``, in standard deviations from the centre of ``scale``. Where
             the prior is normal, ``v`` is its quantile at ``Φ(v)``. On a sphere, the largest of them is a quarter
-            turn; classes are gone through one by one instead, and bits are off and on. In a bounded space, what
+            turn; classes and codes are gone through one by one instead, and bits are off and on. In a bounded space, what
             would lie outside stops short of the edge.
         scale: centre and standard deviation of the latent space, by default those of :func:`latent_scale`.
         context: what a conditional model is given, ``(1, size)``.
@@ -68,7 +71,10 @@ def traversal(
         )
     rows = torch.tensor(list(dimensions), device=z.device)
     labels = tuple(f"{value:+.3g}" if value else "0" for value in values.tolist())
-    if space.kind in ("choice", "simplex"):
+    if space.codebook is not None:
+        points, settings = _code_by_code(z, space.codebook, dimensions)
+        title, labels = "Traversals, code by code", tuple(map(str, settings[0].long().tolist()))
+    elif space.kind in ("choice", "simplex"):
         points, settings = _class_by_class(z, rows)
         title, labels = "Traversals, class by class", tuple(map(str, range(points.shape[1])))
     elif space.kind == "bits":
@@ -115,6 +121,17 @@ def _with(z: Tensor, rows: Tensor, settings: Tensor) -> Tensor:
     points = z.flatten().repeat(*settings.shape, 1)
     points.scatter_(2, rows[:, None, None].expand(-1, settings.shape[1], 1), settings[..., None])
     return points.reshape(*settings.shape, *z.shape)
+
+
+def _code_by_code(z: Tensor, codebook: Codebook, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Each code set to each of its values in turn, or to some of them, evenly spread, where they are many."""
+    every = torch.linspace(0, codebook.classes - 1, min(codebook.classes, _MOST_CODES)).round().long()
+    own = codebook.codes(z[None])[0]
+    codes = own.flatten().repeat(len(rows), len(every), 1)
+    for place, row in enumerate(rows):
+        codes[place, :, row] = every.to(codes)
+    points = codebook.embed(codes.reshape(len(rows), len(every), *own.shape))
+    return points.to(z), every.to(z).expand(len(rows), -1)
 
 
 def _class_by_class(z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -37,9 +37,10 @@ class Posterior(Part, ABC):
     """Whether ``log q(z|x)`` exists; not for a point mass."""
 
     wants_joint: bool = False
-    """Whether its draws are moved along ``log p(x, z)``, which :meth:`forward` is then given as a second argument:
-    ``joint(z)`` for ``z (*samples, B, *latent_shape) → (*samples, B)``, nats. None means that there is no such density
-    yet, as while a model is checked."""
+    """Whether its draws are moved along ``log p(x, z)``, which :meth:`forward` then takes as a second argument.
+
+    That is ``joint: Joint | None = None``, and None while there is no such density yet, as while a model is checked.
+    """
 
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -47,5 +48,5 @@ class Posterior(Part, ABC):
         self.latent_shape = latent_shape
 
     @abstractmethod
-    def forward(self, features: Tensor, joint: Joint | None = None, /) -> Distribution:
+    def forward(self, features: Tensor) -> Distribution:
         """``features (B, *feature_shape)`` → ``q(z|x)``, ``batch_shape (B,)``, ``event_shape latent_shape``."""

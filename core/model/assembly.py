@@ -12,11 +12,14 @@ from torch.distributions.constraints import Constraint
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
 from genmod.data.suited import suited
-from genmod.defaults import BOUND, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECONSTRUCTION, USUAL
+from genmod.defaults import BOUND, CLASSES, IGNORED, NORMAL_LATENTS, REAL_VALUES, RECONSTRUCTION, USUAL
+from genmod.distributions.codes import Codebook
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.probing import same_support
 from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.interfaces.part import Part
+from genmod.interfaces.prior import Prior
+from genmod.model.coded import PriorOfCodes, shape_of_prior
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.losses import adds_losses
 from genmod.model.resolve import resolve, resolve_kinds
@@ -131,7 +134,10 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
     encoder = make("encoder", joined_shape(shape, told))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
     wants_context = spec.resolved["prior"].cls.wants_context
-    prior = make("prior", posterior.latent_shape, *([told] if wants_context else []))
+    prior = make("prior", shape_of_prior(posterior), *([told] if wants_context else []))
+    if isinstance(posterior, Codebook):
+        _check_classes(spec, prior, posterior)
+        prior = PriorOfCodes(prior, posterior)
     decoder = make("decoder", data)
     if "network" not in spec.components:
         spec = _with_mirror(spec, encoder)
@@ -162,6 +168,22 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
         if part is not None:
             part.bind(model)
     return model
+
+
+def _check_classes(spec: ModelSpec, prior: Prior, posterior: Codebook) -> None:
+    """Whether a prior is one over classes, as codes are.
+
+    Raises:
+        UsageError: it is not.
+    """
+    shape = prior.latent_shape
+    wanted = constraints.independent(constraints.one_hot, len(shape) - 1)
+    if prior.has_density and not (prior.support and same_support(prior.support, wanted, shape)):
+        raise UsageError(
+            f"posterior {spec.components['posterior'].name!r} draws codes, {posterior.classes} of them, and prior "
+            f"{spec.components['prior'].name!r} is no prior over classes: it has its density on {prior.support}",
+            hint=f"choose one that is: {CLASSES}",
+        )
 
 
 def _with_mirror(spec: ModelSpec, encoder: Any) -> ModelSpec:

@@ -28,7 +28,7 @@ __all__ = [
 DATA_SHAPES = ((1, 8, 8), (12,), (1, 28, 28), (3, 32, 32), (3, 33, 20), (2, 9, 16), (3, 64, 64), (1,))
 """Images of usual, odd and oblong sizes, and rows of tables."""
 
-LATENT_SHAPES = ((5,), (1,), (16,), (2, 3))
+LATENT_SHAPES = ((5,), (1,), (16,), (2, 3), (3, 2, 2))
 
 FEATURE_SHAPES = ((7,), (4, 3, 3))
 

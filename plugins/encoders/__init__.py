@@ -9,6 +9,7 @@ COMPONENTS = table(
     ("mlp", "MlpEncoder", "fully connected layers, for data of any shape"),
     ("conv", "ConvEncoder", "strided convolutions, for images"),
     ("resnet", "ResnetEncoder", "residual convolutions, for images"),
+    ("conv-map", "ConvMapEncoder", "residual convolutions that keep a map, for images"),
     ("transformer", "TransformerEncoder", "attention between patches, for images"),
     ("gated-mlp", "GatedMlpEncoder", "gated linear layers, for data of any shape"),
     ("identity", "IdentityEncoder", "the data as they are: a linear encoder with most posteriors"),

@@ -7,6 +7,7 @@ __all__ = ["COMPONENTS"]
 COMPONENTS = table(
     "posterior",
     ("normal", "NormalPosterior", "normal with a variance per latent"),
+    ("normal-map", "NormalMapPosterior", "normal with a variance per latent, on maps"),
     ("delta", "DeltaPosterior", "a point: a plain autoencoder"),
     ("normal-full", "NormalFullPosterior", "normal with all correlations"),
     ("normal-lowrank", "NormalLowRankPosterior", "normal with a few directions of correlation"),
@@ -19,6 +20,10 @@ COMPONENTS = table(
     ("relaxed-bernoulli", "RelaxedBernoulliPosterior", "zeros and ones by the binary Concrete relaxation"),
     ("wrapped-normal", "WrappedNormalPosterior", "normal wrapped around hyperbolic space"),
     ("flow", "FlowPosterior", "normal carried through invertible maps: iaf, nsf, planar and others"),
+    ("vq", "VQPosterior", "the nearest vectors of a learned codebook: VQ-VAE"),
+    ("residual-vq", "ResidualVQPosterior", "sums of vectors from several learned codebooks: RQ-VAE"),
+    ("fsq", "FSQPosterior", "numbers rounded to a few levels: finite scalar quantisation"),
+    ("lfq", "LFQPosterior", "signs of numbers: lookup-free quantisation"),
     ("product", "ProductPosterior", "several posteriors side by side, as for continuous latents and classes"),
     requires={"flow": "zuko"},
     # Draws at the edge of their support, or far from independent, were scored beside where they lie.

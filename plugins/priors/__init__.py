@@ -11,6 +11,8 @@ COMPONENTS = table(
     ("uniform-sphere", "UniformSpherePrior", "all directions of the unit sphere alike"),
     ("gamma", "GammaPrior", "gamma, over positive latents"),
     ("autoregressive", "AutoregressivePrior", "discrete codes one after the other"),
+    ("pixelcnn", "PixelCNNPrior", "discrete codes of a map, row by row, by gated convolutions"),
+    ("transformer", "TransformerPrior", "discrete codes one after the other, by attention"),
     ("conditional", "ConditionalPrior", "normals that depend on the label, for conditional models"),
     ("mixture", "MixturePrior", "trained mixture of normals"),
     ("vamp", "VampPrior", "mixture of the posteriors of trained pseudo-inputs"),

@@ -1,0 +1,218 @@
+"""Latents that are entries of a codebook: integers to count and to predict, vectors to decode."""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints, register_kl
+from torch.distributions.constraints import Constraint
+from torch.nn.functional import one_hot
+
+__all__ = ["Codebook", "Coded", "CodedPrior", "InCodebook", "IntegerCodes"]
+
+
+class Codebook(ABC):
+    """Finitely many vectors, and which of them a latent is made of.
+
+    A posterior whose draws are such vectors is one. Its prior is then one over the codes: built for latents of shape
+    ``(*shape, classes)``, one class for each code.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the codes of one latent."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """How many values a code can have."""
+
+    @abstractmethod
+    def codes(self, z: Tensor) -> Tensor:
+        """The codes of latents, ``(*batch, *latent_shape) → (*batch, *shape)`` int64; of any others, the nearest."""
+
+    @abstractmethod
+    def embed(self, codes: Tensor) -> Tensor:
+        """The latents of codes, ``(*batch, *shape)`` int64 → ``(*batch, *latent_shape)``."""
+
+
+class InCodebook(Constraint):
+    """Latents that a codebook has.
+
+    Args:
+        codebook: which has them.
+        dims: dimensions of one latent.
+    """
+
+    is_discrete = True
+
+    def __init__(self, codebook: Codebook, dims: int) -> None:
+        # In a tuple: a codebook may be a module, and a support is no part of one.
+        self._codebook, self._dims = (codebook,), dims
+        super().__init__()
+
+    @property
+    def codebook(self) -> Codebook:
+        """Which has them."""
+        return self._codebook[0]
+
+    @property
+    def event_dim(self) -> int:  # type: ignore[override]
+        return self._dims
+
+    def check(self, value: Tensor) -> Tensor:  # type: ignore[override]
+        nearest = self.codebook.embed(self.codebook.codes(value)).to(value)
+        # Latents may have been to a file of another precision.
+        close = (value - nearest).abs() <= 1e-3 * (1e-3 + nearest.abs())
+        return close.flatten(value.dim() - self._dims).all(-1)
+
+    def quadrature(self, event_shape: tuple[int, ...], count: int) -> tuple[Tensor, Tensor] | None:
+        """All latents, each with weight 1; None where they are more than 5,000."""
+        classes, places = self.codebook.classes, math.prod(self.codebook.shape)
+        if places * math.log(classes) > math.log(5000):
+            return None
+        every = torch.cartesian_prod(*[torch.arange(classes)] * places).reshape(-1, *self.codebook.shape)
+        points = self.codebook.embed(every).detach().double()
+        return points, torch.ones(len(points), dtype=torch.float64)
+
+    def __str__(self) -> str:
+        return f"a codebook of {self.codebook.classes} vectors"
+
+
+class Coded(Distribution):
+    """All mass on one latent of a codebook.
+
+    ``log q(z) = 0`` where z is that latent, ``-inf`` elsewhere; a log-probability, as that of the prior of its codes.
+
+    Args:
+        encoded: before it was quantised, ``(*batch, *latent_shape)``.
+        codes: ``(*batch, *codebook.shape)`` int64.
+        point: the latent of these codes, with the gradient that it hands on to ``encoded``, ``(*batch, *latent_shape)``.
+        codebook: of the codes.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    has_rsample = True
+
+    def __init__(self, encoded: Tensor, codes: Tensor, point: Tensor, codebook: Codebook) -> None:
+        self.encoded, self.codes, self.point, self.codebook = encoded, codes, point, codebook
+        dims = codes.dim() - len(codebook.shape)
+        super().__init__(point.shape[:dims], point.shape[dims:], validate_args=False)
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        return InCodebook(self.codebook, len(self.event_shape))
+
+    @property
+    def mean(self) -> Tensor:
+        return self.point
+
+    @property
+    def mode(self) -> Tensor:
+        return self.point
+
+    @property
+    def variance(self) -> Tensor:
+        return torch.zeros_like(self.point)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "Coded":
+        encoded, point = (each.expand(*batch_shape, *self.event_shape) for each in (self.encoded, self.point))
+        return Coded(encoded, self.codes.expand(*batch_shape, *self.codebook.shape), point, self.codebook)
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        return self.point.expand(*sample_shape, *self.point.shape)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        same = _all(self.codebook.codes(value) == self.codes, len(self.codebook.shape))
+        # Its own point is that, though rounding may take it for that of another code next to it.
+        same = same | _all(value == self.point, len(self.event_shape))
+        return torch.zeros_like(same, dtype=value.dtype).masked_fill(~same, -math.inf)
+
+
+class IntegerCodes(Distribution, ABC):
+    """A distribution of codes as integers; as a distribution of vectors of zeros and a one it is asked by others.
+
+    Args:
+        shape: of the codes of one latent.
+        classes: how many values each has.
+        batch_shape: of the distribution.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, shape: tuple[int, ...], classes: int, batch_shape: Any = ()) -> None:
+        self.shape, self.classes = shape, classes
+        super().__init__(torch.Size(batch_shape), torch.Size((*shape, classes)), validate_args=False)
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        return constraints.independent(constraints.one_hot, len(self.shape))
+
+    @abstractmethod
+    def log_prob_of(self, codes: Tensor) -> Tensor:
+        """``(*batch, *shape)`` int64 → ``(*batch,)``, nats."""
+
+    @abstractmethod
+    def sample_codes(self, sample_shape: Any = ()) -> Tensor:
+        """Draws, ``(*sample_shape, *batch_shape, *shape)`` int64."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.log_prob_of(value.argmax(-1))
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        return one_hot(self.sample_codes(sample_shape), self.classes).to(torch.get_default_dtype())
+
+
+class CodedPrior(Distribution):
+    """The prior of latents of a codebook, by a distribution of their codes.
+
+    ``p(z) = P(codes(z))``, a probability
+
+    Args:
+        codes: :class:`IntegerCodes`, or any distribution of vectors of zeros and a one, ``(*codebook.shape, classes)``.
+        codebook: with the latents.
+        latent_shape: shape of one.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, codes: Distribution, codebook: Codebook, latent_shape: tuple[int, ...]) -> None:
+        self.of, self.codebook = codes, codebook
+        super().__init__(codes.batch_shape, torch.Size(latent_shape), validate_args=False)
+
+    @property
+    def support(self) -> Constraint:  # type: ignore[override]
+        return InCodebook(self.codebook, len(self.event_shape))
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "CodedPrior":
+        return CodedPrior(self.of.expand(batch_shape), self.codebook, tuple(self.event_shape))
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        found = self.log_prob_of(self.codebook.codes(value))
+        # Anything that is no latent of the codebook has the probability of none.
+        return found.masked_fill(~self.support.check(value), -math.inf)
+
+    def log_prob_of(self, codes: Tensor) -> Tensor:
+        """``log P`` of codes ``(*batch, *codebook.shape)`` int64, ``(*batch,)``, nats."""
+        if isinstance(self.of, IntegerCodes):
+            return self.of.log_prob_of(codes)
+        return self.of.log_prob(one_hot(codes, self.codebook.classes).to(torch.get_default_dtype()))
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        if isinstance(self.of, IntegerCodes):
+            return self.codebook.embed(self.of.sample_codes(sample_shape))
+        return self.codebook.embed(self.of.sample(sample_shape).argmax(-1))
+
+
+def _all(holds: Tensor, dims: int) -> Tensor:
+    """Whether it holds in all of the last dimensions."""
+    return holds.flatten(-dims).all(-1) if dims else holds
+
+
+@register_kl(Coded, CodedPrior)
+def _kl(q: Coded, p: CodedPrior) -> Tensor:
+    """``-log P(codes)``, exact: all of q is on them."""
+    return -p.log_prob_of(q.codes)

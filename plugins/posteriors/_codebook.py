@@ -1,0 +1,174 @@
+"""Codebooks that are learned from what is encoded: by running means, with codes that nothing uses revived."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from genmod import GivenModel
+from genmod.plugins.posteriors._quantised import QuantisedPosterior
+from genmod.system import gather_batch
+
+__all__ = ["LearnedCodebook", "encoded_examples"]
+
+_EPSILON = 1e-5
+_LLOYD = 10
+
+
+class LearnedCodebook(nn.Module):
+    """``K`` vectors, each at the running mean of what is nearest to it, or moved by gradients.
+
+    ``N_k ← γ N_k + (1-γ) n_k``, ``m_k ← γ m_k + (1-γ) Σ_i [k_i = k] v_i``, ``e_k = m_k / N_k``, once a step, with the sums
+    over all examples of the step, whatever their number of parts and processes.
+
+    Args:
+        classes: number of vectors, K.
+        length: of each, D.
+        decay: γ; None where the vectors are parameters.
+        cosine: let directions alone count: all vectors have length one.
+        revive: vectors that are used less often than this share of even use are put where something was encoded.
+
+    Reference:
+        Neural Discrete Representation Learning (van den Oord et al., 2017), arXiv:1711.00937, appendix A.1;
+        Jukebox: A Generative Model for Music (Dhariwal et al., 2020), arXiv:2005.00341, for codes that are revived
+
+    Example:
+        >>> book = LearnedCodebook(4, 2)
+        >>> book.nearest(book.vectors)
+        tensor([0, 1, 2, 3])
+    """
+
+    vectors: Any
+    counts: Tensor
+    sums: Tensor
+    seen: Tensor
+    seen_sums: Tensor
+    started: Tensor
+
+    def __init__(
+        self,
+        classes: int,
+        length: int,
+        *,
+        decay: float | None = 0.99,
+        cosine: bool = False,
+        revive: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.classes, self.decay, self.cosine, self.revive = classes, decay, cosine, revive
+        start = torch.randn(classes, length)
+        start = normalize(start, dim=1) if cosine else start * length**-0.5
+        if decay is None:
+            self.vectors = nn.Parameter(start)
+        else:
+            self.register_buffer("vectors", start)
+            self.register_buffer("sums", start.clone())
+            self.register_buffer("seen_sums", torch.zeros_like(start))
+        self.register_buffer("counts", torch.ones(classes))
+        self.register_buffer("seen", torch.zeros(classes))
+        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
+        self._recent: Tensor | None = None
+
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """Numbers of the nearest, ``(N, D) → (N,)`` int64."""
+        own = self.vectors.detach().to(vectors)
+        if self.cosine:
+            own = normalize(own, dim=1)
+            return (vectors @ own.T).argmax(1)
+        # Without ‖v‖², which is the same for all; exact for its own vectors but for the rounding of far larger ones.
+        return (own.square().sum(1) - 2 * vectors @ own.T).argmin(1)
+
+    def looked_up(self, codes: Tensor) -> Tensor:
+        """Vectors by their numbers, ``(N,) → (N, D)``."""
+        own = normalize(self.vectors, dim=1) if self.cosine else self.vectors
+        return torch.nn.functional.embedding(codes, own)
+
+    @torch.no_grad()
+    def rounded(self, vectors: Tensor) -> Tensor:
+        """The nearest vectors themselves, ``(*batch, D) → (*batch, D)``."""
+        flat = vectors.flatten(0, -2)
+        return self.looked_up(self.nearest(flat)).to(vectors).view_as(vectors)
+
+    @torch.no_grad()
+    def saw(self, vectors: Tensor, codes: Tensor) -> None:
+        """Add to the sums of this step what was encoded, ``(N, D)``, with the numbers of the nearest, ``(N,)``."""
+        self.seen.index_add_(0, codes, torch.ones_like(codes, dtype=self.seen.dtype))
+        if self.decay is not None:
+            self.seen_sums.index_add_(0, codes, vectors.to(self.seen_sums))
+        if self.revive > 0:
+            self._recent = vectors
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Move the vectors by what was seen in this step."""
+        seen = gather_batch(self.seen[None]).sum(0)
+        # Gradients move the vectors themselves; the counts say which of them are used.
+        decay = 0.99 if self.decay is None else self.decay
+        self.counts.lerp_(seen, 1 - decay)
+        if self.decay is not None:
+            self.sums.lerp_(gather_batch(self.seen_sums[None]).sum(0), 1 - decay)
+            total = self.counts.sum()
+            smooth = (self.counts + _EPSILON) / (total + self.classes * _EPSILON) * total
+            moved = self.sums / smooth[:, None]
+            self.vectors.copy_(normalize(moved, dim=1) if self.cosine else moved)
+            self.seen_sums.zero_()
+        self.seen.zero_()
+        if self._recent is not None:
+            self._revive(self._recent)
+            self._recent = None
+
+    def _revive(self, encoded: Tensor) -> None:
+        """Put vectors that are hardly used where something was encoded."""
+        even = self.counts.sum() / self.classes
+        dead = (self.counts < self.revive * even).nonzero().flatten()
+        if len(dead) == 0:
+            return
+        # The same choice in every process, for all have drawn the same random numbers.
+        encoded = gather_batch(encoded)
+        chosen = encoded[torch.randint(len(encoded), (len(dead),)).to(encoded.device)].to(self.vectors)
+        self.vectors[dead] = normalize(chosen, dim=1) if self.cosine else chosen
+        self.counts[dead] = even
+        if self.decay is not None:
+            self.sums[dead] = self.vectors[dead] * even
+
+    @torch.no_grad()
+    def start(self, encoded: Tensor) -> None:
+        """Put the vectors among what is encoded, ``(N, D)``: examples, then ten steps of k-means."""
+        if self.started:
+            return
+        encoded = encoded.to(self.vectors)
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(len(encoded), generator=generator).to(encoded.device)
+        picked = encoded[order[torch.arange(self.classes, device=encoded.device) % len(order)]]
+        spread = encoded.std(0, correction=0) if len(encoded) > 1 else torch.zeros_like(encoded[0])
+        noise = torch.randn(picked.shape, generator=generator).to(picked)
+        self.vectors.copy_(picked + 0.01 * spread * noise)
+        for _ in range(_LLOYD):
+            codes = self.nearest(encoded)
+            counts = torch.bincount(codes, minlength=self.classes).to(encoded)
+            sums = torch.zeros_like(self.vectors).index_add_(0, codes, encoded)
+            self.vectors.copy_(
+                torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], self.vectors)
+            )
+        if self.cosine:
+            self.vectors.copy_(normalize(self.vectors, dim=1))
+        if self.decay is not None:
+            self.sums.copy_(self.vectors)
+        self.counts.fill_(1.0)
+        self.started.fill_(True)
+
+
+@torch.no_grad()
+def encoded_examples(model: GivenModel, posterior: QuantisedPosterior, examples: Tensor) -> Tensor:
+    """What a posterior will round of examples as they are stored, ``(n, *data.shape) → (N, D)``.
+
+    Those of a conditional model are encoded under all conditions in turn.
+    """
+    was = model.training
+    model.eval()
+    x = model.data.values(examples.to(model.device), model.dtype)
+    context = None if model.conditions is None else model.conditions.chosen(None, len(x)).to(x)
+    found = posterior.encoded(model.features(x, context)).flatten(0, 1)
+    model.train(was)
+    return found
