@@ -25,7 +25,17 @@ FEW = 40
 
 
 def seconds(folder, processes, batch, steps, cores):
-    command = [sys.executable, "-m", "genmod", "train", str(folder), "--overwrite", "--steps", str(steps)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "genmod",
+        "train",
+        str(folder),
+        "--overwrite",
+        "--steps",
+        str(steps),
+    ]
     command += ["--processes", str(processes), "--batch-size", str(processes * batch), "--film-every", "0"]
     threads = {"OMP_NUM_THREADS": str(cores // processes)}
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, **threads})

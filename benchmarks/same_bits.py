@@ -48,7 +48,7 @@ def install(commit, folder):
     else:
         subprocess.run(["git", "-C", ROOT, "archive", "-o", folder / "source.tar", commit], check=True)
         shutil.unpack_archive(folder / "source.tar", source)
-    pip = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--target", site, source]
+    pip = [sys.executable, "-P", "-m", "pip", "install", "-qq", "--no-deps", "--target", site, source]
     subprocess.run(pip, check=True)
     return sys.executable, str(site)
 

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal that lacks a sign shows its number; it is no reason to fail.
             stream.reconfigure(errors="backslashreplace")
+    # Workers and compilers are Python processes too; none of them imports what lies in the current folder.
+    os.environ["PYTHONSAFEPATH"] = "1"
     with _termination():
         sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
 

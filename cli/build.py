@@ -1,6 +1,5 @@
 """``genmod build``."""
 
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names, option_names
 from genmod.defaults import RECIPE
+from genmod.errors import quoted
 
 if TYPE_CHECKING:
     from genmod.spec import ModelSpec
@@ -126,7 +126,7 @@ def build(
     if dry_run:
         console.note("nothing was written; leave out --dry-run to build it")
     else:
-        where = "" if out == Path("model") else f" {shlex.quote(str(out))}"
+        where = "" if out == Path("model") else f" {quoted(out)}"
         console.note(f"wrote {out}\nnext: genmod train{where}")
         if was_trained:
             console.note(f"the model that was there is in {out}/before-… until this one has been trained")

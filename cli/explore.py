@@ -1,7 +1,6 @@
 """``genmod explore``."""
 
 import secrets
-import shlex
 import sys
 import threading
 import webbrowser
@@ -22,7 +21,7 @@ from genmod.cli.outputs import (
     open_model,
     open_split,
 )
-from genmod.errors import DataError, FileError, UsageError
+from genmod.errors import DataError, FileError, UsageError, quoted
 
 if TYPE_CHECKING:
     from genmod.data.dataset import Split
@@ -97,9 +96,7 @@ def _check(export: Path | None, *, half: bool, port: int | None, no_browser: boo
     if export.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{export} is no name of a page", hint="end it in .html")
     if not export.parent.is_dir():
-        raise FileError(
-            f"there is no folder {export.parent}", hint=f"mkdir -p {shlex.quote(str(export.parent))}"
-        )
+        raise FileError(f"there is no folder {export.parent}", hint=f"mkdir -p {quoted(export.parent)}")
     if export.is_dir():
         raise FileError(f"{export} is a folder", hint="give the name of a file: --export FILE.html")
     if not overwrite and (export.exists() or export.is_symlink()):

@@ -1,6 +1,5 @@
 """``genmod fit-sampler``."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ from genmod.cli import console
 from genmod.cli.completion import component_names, option_names
 from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model
 from genmod.defaults import SAMPLER
+from genmod.errors import quoted
 
 __all__ = ["fit_sampler"]
 
@@ -92,7 +92,7 @@ def fit_sampler(
         return
     console.print_text(str(place))
     density = "" if origin.log_density is None else f"; log p(z) of others {origin.log_density:.3f} nats"
-    where = "" if directory == Path("model") else f" {shlex.quote(str(directory))}"
+    where = "" if directory == Path("model") else f" {quoted(directory)}"
     console.note(f"fitted {origin.component.name} to {origin.count:,} codes{density}")
     console.note(f"next: genmod sample{where}")
 

@@ -1,6 +1,5 @@
 """What the commands share that use a model: their options, opening it and its data, and writing a picture."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,7 +8,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import model_directories, option_names
-from genmod.errors import FileError, UsageError
+from genmod.errors import FileError, UsageError, quoted
 
 if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
@@ -107,7 +106,7 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
 
     check_format(out, formats or FORMATS)
     if not out.parent.is_dir():
-        raise FileError(f"there is no folder {out.parent}", hint=f"mkdir -p {shlex.quote(str(out.parent))}")
+        raise FileError(f"there is no folder {out.parent}", hint=f"mkdir -p {quoted(out.parent)}")
     if out.is_dir():
         raise FileError(f"{out} is a folder", hint="give the name of a file: -o FILE")
     if not overwrite and (out.exists() or out.is_symlink()):
@@ -128,7 +127,7 @@ def open_model(directory: "Path | ModelDirectory", device: str) -> "LatentVariab
     if not place.is_trained:
         console.warning(
             f"{place.path} records no training run; if its weights are still random, first: "
-            f"genmod train {shlex.quote(str(place.path))}"
+            f"genmod train {quoted(place.path)}"
         )
     return load(place, device=str(where))
 

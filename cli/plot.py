@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.outputs import Directories
-from genmod.errors import FileError, UsageError
+from genmod.errors import FileError, UsageError, quoted
 
 if TYPE_CHECKING:
     from genmod.figures.curves import Curve
@@ -101,7 +100,7 @@ def _check(path: Path, *, overwrite: bool) -> None:
     if path.is_dir():
         raise FileError(f"{path} is a folder", hint="give the name of a file: -o FILE")
     if not path.parent.is_dir():
-        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {shlex.quote(str(path.parent))}")
+        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {quoted(path.parent)}")
     if not overwrite and (path.exists() or path.is_symlink()):
         raise FileError(
             f"{path} exists", hint="replace it with --overwrite, or choose another name with -o FILE"

@@ -1,6 +1,5 @@
 """``genmod plugin``."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +7,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import kinds
+from genmod.errors import quoted
 from genmod.registry.component import KINDS
 
 __all__ = ["plugin"]
@@ -48,4 +48,4 @@ def plugin(
 
     directory = new_plugin(name, kind, out)
     console.print_text(str(directory))
-    console.note(f"next: cd {shlex.quote(str(directory))} && pip install -e '.[test]' && pytest")
+    console.note(f"next: cd {quoted(directory)} && pip install -e '.[test]' && pytest")

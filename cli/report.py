@@ -1,6 +1,5 @@
 """``genmod report``."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names
 from genmod.cli.outputs import DataRoot, Device, Directories, Overwrite, Seed, Set, SplitOption
-from genmod.errors import FileError, UsageError
+from genmod.errors import FileError, UsageError, quoted
 
 __all__ = ["report"]
 
@@ -76,7 +75,7 @@ def report(
         if not model.is_trained:
             console.warning(
                 f"{model.path} records no training run; if its weights are still random, first: "
-                f"genmod train {shlex.quote(str(model.path))}"
+                f"genmod train {quoted(model.path)}"
             )
     with StepProgress() as progress:
         page = make(
@@ -105,7 +104,7 @@ def _check(path: Path, *, overwrite: bool) -> None:
     if path.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{path} is no page by its suffix {path.suffix!r}", hint="end the name in .html")
     if not path.parent.is_dir():
-        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {shlex.quote(str(path.parent))}")
+        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {quoted(path.parent)}")
     if path.is_dir():
         raise FileError(f"{path} is a folder", hint="give the name of a file: -o FILE.html")
     if not overwrite and (path.exists() or path.is_symlink()):

@@ -9,6 +9,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names, option_names
 from genmod.defaults import RECIPE
+from genmod.errors import quoted
 
 __all__ = ["sweep"]
 
@@ -89,4 +90,4 @@ def sweep(
     else:
         console.print_table(["directory", "status"], rows)
     if not dry_run and sys.stderr.isatty():
-        console.note(f"next: genmod compare {out}/*")
+        console.note(f"next: genmod compare {quoted(out)}/*")

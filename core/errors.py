@@ -5,6 +5,7 @@ allowed, its ``hint`` what to type next. The command line prints both without a 
 ``exit_code``.
 """
 
+import shlex
 from typing import Any
 
 __all__ = [
@@ -15,7 +16,18 @@ __all__ = [
     "PluginError",
     "UndefinedError",
     "UsageError",
+    "quoted",
 ]
+
+
+def quoted(word: object) -> str:
+    """A path, a name or a value as a shell takes it for one word, in a line that a message offers for copying.
+
+    Example:
+        >>> f"genmod train {quoted('my model; ls')}"
+        "genmod train 'my model; ls'"
+    """
+    return shlex.quote(str(word))
 
 
 class GenmodError(Exception):

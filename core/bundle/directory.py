@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from genmod.errors import DataError, FileError
+from genmod.errors import DataError, FileError, quoted
 from genmod.model.resolve import resolve_kinds
 from genmod.spec import ModelSpec
 from genmod.system.files import (
@@ -148,12 +148,14 @@ class ModelDirectory:
 
         if not self.path.exists():
             raise FileError(
-                f"there is no model directory {self.path}", hint=f"make one: genmod build -o {self.path}"
+                f"there is no model directory {self.path}",
+                hint=f"make one: genmod build -o {quoted(self.path)}",
             )
         path = self.description
         if not path.exists():
             raise FileError(
-                f"{self.path} has no {_DESCRIPTION}", hint=f"make a model: genmod build -o {self.path}"
+                f"{self.path} has no {_DESCRIPTION}",
+                hint=f"make a model: genmod build -o {quoted(self.path)}",
             )
         plain = self._content
         if not isinstance(plain, dict) or "format" not in plain:

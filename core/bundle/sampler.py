@@ -1,12 +1,11 @@
 """A fitted sampler on disk: a folder ``sampler`` in the model directory, written and replaced as one."""
 
 import re
-import shlex
 from pathlib import Path
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.defaults import SAMPLER
-from genmod.errors import FileError, GenmodError, UndefinedError, UsageError
+from genmod.errors import FileError, GenmodError, UndefinedError, UsageError, quoted
 from genmod.interfaces.sampler import Origin, Sampler
 from genmod.options.schema import validate
 from genmod.registry.lookup import Registry, current_registry
@@ -157,7 +156,7 @@ def read_sampler(
         raise UndefinedError(
             f"the sampler in {directory} ({name}) was fitted to other weights than the model has now",
             hint=f"fit it again: {_fit_line(directory, name)}\n"
-            f"or draw from the prior: genmod sample {shlex.quote(str(directory))} --from prior",
+            f"or draw from the prior: genmod sample {quoted(directory)} --from prior",
         )
     provided = find_recorded(registry or current_registry(), "sampler", origin.component)
     cls = provided.load()
@@ -182,5 +181,6 @@ def read_sampler(
 
 
 def _fit_line(directory: Path, name: str) -> str:
-    place = shlex.quote(str(directory))
-    return f"genmod fit-sampler {place} --sampler {name or SAMPLER}{' --overwrite' if name else ''}"
+    return (
+        f"genmod fit-sampler {quoted(directory)} --sampler {name or SAMPLER}{' --overwrite' if name else ''}"
+    )

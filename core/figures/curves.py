@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genmod.bundle.directory import ModelDirectory
-from genmod.errors import UndefinedError, UsageError
+from genmod.errors import UndefinedError, UsageError, quoted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def read_curves(
         if not rows:
             raise UndefinedError(
                 f"{place.path} has no metrics: nothing was trained there",
-                hint=f"train it first: genmod train {place.path}",
+                hint=f"train it first: genmod train {quoted(place.path)}",
             )
         found.append((str(place.path), rows))
     known = list(dict.fromkeys(name for _, rows in found for row in rows for name in row))

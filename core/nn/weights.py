@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genmod.errors import FileError
+from genmod.errors import FileError, quoted
 
 __all__ = ["initial_weights", "weights_follow"]
 
@@ -45,12 +45,12 @@ def initial_weights(path: Path) -> dict[str, Tensor] | None:
         return None
     path = path.expanduser()
     if path.suffix != ".safetensors":
-        target = path.with_suffix(".safetensors").name
         raise FileError(
             f"{path} is not a .safetensors file; other formats of weights may hold code and are not read",
             hint="convert it, if you trust it:\n"
-            f'  python -c "import torch, safetensors.torch as s; '
-            f"s.save_file(torch.load('{path.name}', weights_only=True), '{target}')\"",
+            '  python -P -c "import sys, torch, safetensors.torch as s; '
+            's.save_file(torch.load(sys.argv[1], weights_only=True), sys.argv[2])"'
+            f" {quoted(path)} {quoted(path.with_suffix('.safetensors'))}",
         )
     if not path.is_file():
         raise FileError(f"there is no file of weights {path}", hint="give the path of a .safetensors file")

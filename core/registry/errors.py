@@ -17,6 +17,7 @@ __all__ = [
     "not_given",
     "not_provided",
     "spelled",
+    "to_install",
     "unknown_component",
     "unusable_plugin",
 ]
@@ -85,8 +86,16 @@ def not_provided(kind: str, name: str, distribution: str) -> PluginError:
         )
     return MissingPluginError(
         f"{kind} {name[:80]!r} needs the plugin {distribution}, which is not installed",
-        hint=f"pip install {distribution}",
+        hint=to_install(distribution),
     )
+
+
+def to_install(distribution: str, version: str = "") -> str:
+    """What to do to have a distribution; where it is not there yet, its name comes from whoever wrote a file."""
+    line = f"pip install {distribution}{version and f'=={version}'}"
+    if installed(distribution) is not None:
+        return line
+    return f"look at the package first, its code runs as you: https://pypi.org/project/{distribution}\n{line}"
 
 
 def not_given(kind: str, name: str, file: str) -> MissingPluginError:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from genmod.errors import PluginError
+from genmod.errors import PluginError, quoted
 from genmod.registry.discovery import DISTRIBUTION_NAME, VERSION, installed, normalised
-from genmod.registry.errors import MissingPluginError, UnknownComponentError
+from genmod.registry.errors import MissingPluginError, UnknownComponentError, to_install
 from genmod.registry.file_plugin import is_local
 from genmod.registry.loader import cause
 from genmod.registry.lookup import Registry
@@ -78,7 +78,7 @@ def _missing(part: ComponentSpec, error: MissingPluginError) -> MissingPluginErr
     if is_local(part.provider):
         return MissingPluginError(
             f"{error.message}; the model was saved with {part.version[:80]}",
-            hint=f"give it: --plugin {part.provider}",
+            hint=f"give it: --plugin {quoted(part.provider)}",
         )
     return MissingPluginError(
         f"{error.message}; the model was saved with {part.version[:80]}", hint=_pinned(part) or error.hint
@@ -97,5 +97,5 @@ def _lacking(kind: str, part: ComponentSpec, error: UnknownComponentError) -> Pl
 def _pinned(part: ComponentSpec) -> str:
     """The line that installs what the model was saved with; empty where its record is not to be trusted."""
     if DISTRIBUTION_NAME.fullmatch(part.provider) and VERSION.fullmatch(part.version):
-        return f"pip install {normalised(part.provider)}=={part.version}"
+        return to_install(normalised(part.provider), part.version)
     return ""

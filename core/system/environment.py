@@ -2,12 +2,22 @@
 
 import os
 import platform
-import subprocess
+import re
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
+from genmod.errors import GenmodError
+from genmod.system.files import read_text
+
 __all__ = ["environment", "git_state", "versions"]
+
+_HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
+_REF = re.compile(r"refs/[^\x00-\x20\x7f~^:?*\[\\]+")
+_LINKS = 5
+"""As many names may stand for one another, as git has it."""
+_MAX_REFS = 10_000_000
 
 
 def versions(*more: str) -> dict[str, str]:
@@ -22,17 +32,49 @@ def versions(*more: str) -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the current folder and whether it was changed since, or None outside a repository."""
+    """Commit of the repository that the current folder lies in, None outside of one or before the first commit.
+
+    It is read from files. Git itself runs programs that a repository names, and a repository may be a stranger's;
+    whether anything was changed since cannot be found without them.
+    """
     try:
-        commit = _git("rev-parse", "HEAD")
-        return {"commit": commit, "changed": bool(_git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.SubprocessError):
-        return None
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / ".git").exists():
+                commit = _commit(_git_folder(folder / ".git"))
+                return {"commit": commit} if commit else None
+    except (OSError, GenmodError):
+        pass
+    return None
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5, check=True)
-    return done.stdout.strip()
+def _git_folder(path: Path) -> Path:
+    """Where HEAD is: beside the files, or where a worktree or a submodule says."""
+    if path.is_dir():
+        return path
+    text = read_text(path, "name of a repository").strip()
+    return path.parent / text.removeprefix("gitdir:").strip()
+
+
+def _commit(git: Path) -> str | None:
+    shared = git  # by all worktrees
+    if (git / "commondir").exists():
+        shared = git / read_text(git / "commondir", "name of a repository").strip()
+    name = read_text(git / "HEAD", "reference").strip()
+    for _ in range(_LINKS):
+        if not name.startswith("ref:"):
+            return name if _HASH.fullmatch(name) else None
+        ref = name.removeprefix("ref:").strip()
+        if not _REF.fullmatch(ref) or ".." in ref:
+            return None
+        place = next((each for each in (git / ref, shared / ref) if each.is_file()), None)
+        if place is None:
+            packed = read_text(shared / "packed-refs", "list of references", limit=_MAX_REFS)
+            lines = (line.split(" ", 1) for line in packed.splitlines())
+            name = next((line[0] for line in lines if line[1:] == [ref]), "")
+        else:
+            name = read_text(place, "reference").strip()
+    return None
 
 
 def _processor() -> str:

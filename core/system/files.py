@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from genmod.errors import FileError
+from genmod.errors import FileError, quoted
 
 __all__ = [
     "OWN_SUFFIXES",
@@ -57,7 +57,7 @@ def own_path(directory: Path, *names: str) -> Path:
         if path.is_symlink():
             raise FileError(
                 f"{path} is a link; a model directory holds its files itself",
-                hint=f"put what it points to in its place, or remove it: rm {path}",
+                hint=f"put what it points to in its place, or remove it: rm {quoted(path)}",
             )
     return path
 
@@ -261,7 +261,7 @@ def alone_in(directory: Path) -> Iterator[None]:
             raise _cannot_write(path, error) from error
         with open(handle, "r+b", buffering=0):
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise FileError(f"{path} is not a file", hint=f"remove it: rm {path}")
+                raise FileError(f"{path} is not a file", hint=f"remove it: rm {quoted(path)}")
             try:
                 _lock(handle)
             except OSError as error:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod.errors import GenmodError
+from genmod.errors import GenmodError, quoted
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.part import MAIN
 from genmod.training.groups import moved_by, trained
@@ -34,7 +34,7 @@ def non_finite(step: int, where: str, directory: Path | None) -> NonFiniteError:
     """
     hint = "the weights of the step before are kept; try a lower --lr, or --clip 1"
     if directory is not None:
-        hint += f"\nsee it again in one step: genmod train {directory} --replay"
+        hint += f"\nsee it again in one step: genmod train {quoted(directory)} --replay"
     return NonFiniteError(
         f"step {step} gave a loss or a gradient that is not finite" + (f": {where}" if where else ""),
         hint=hint,

@@ -7,7 +7,7 @@ from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
-from genmod.errors import FileError, GenmodError, UsageError
+from genmod.errors import FileError, GenmodError, UsageError, quoted
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.resolve import resolve
 from genmod.spec import ModelSpec
@@ -68,7 +68,7 @@ def find(
     if checkpoint is None:
         raise FileError(
             f"{directory} has no checkpoint to go on from",
-            hint=f"start over: genmod train {directory} --overwrite",
+            hint=f"start over: genmod train {quoted(directory)} --overwrite",
         )
     if passed_over:
         warn(f"going on from step {checkpoint.step} instead")

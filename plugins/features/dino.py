@@ -24,7 +24,7 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HOW = """\
 weights of DINOv2 without registers, once, if you trust the file:
   curl -LO https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth
-  python -c "import torch, safetensors.torch as s; \
+  python -P -c "import torch, safetensors.torch as s; \
 s.save_file(torch.load('dinov2_vits14_pretrain.pth', weights_only=True), 'dino.safetensors')"
 then: --metric 'fid[dino:weights=dino.safetensors]'"""
 

@@ -23,7 +23,7 @@ _SIDE = 299
 _HOW = """\
 the weights that published scores are by, once, if you trust the file:
   curl -LO https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth
-  python -c "import torch, safetensors.torch as s; \
+  python -P -c "import torch, safetensors.torch as s; \
 s.save_file(torch.load('pt_inception-2015-12-05-6726825d.pth', weights_only=True), 'inception.safetensors')"
 then: --metric 'fid[inception:weights=inception.safetensors]'"""
 

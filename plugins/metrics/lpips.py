@@ -22,10 +22,10 @@ _NETWORKS = {
 }
 _HOW = """\
 two files, once, if you trust them: the network, from torchvision,
-  python -c "import torchvision.models as m, safetensors.torch as s; \
+  python -P -c "import torchvision.models as m, safetensors.torch as s; \
 s.save_file(m.alexnet(weights='DEFAULT').state_dict(), 'alexnet.safetensors')"
 and the linear weights, weights/v0.1/alex.pth of github.com/richzhang/PerceptualSimilarity,
-  python -c "import torch, safetensors.torch as s; \
+  python -P -c "import torch, safetensors.torch as s; \
 s.save_file(torch.load('alex.pth', weights_only=True), 'lpips.safetensors')"
 then: --metric lpips -s lpips.weights=alexnet.safetensors -s lpips.linear=lpips.safetensors"""
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,10 +50,13 @@ def test_all_are_looked_at_before_the_first_is_trained(genmod, models):
 
 
 @pytest.mark.slow
-def test_under_torchrun(genmod, models):
+@pytest.mark.parametrize(
+    "program", [["-m", "genmod"], ["--no-python", str(Path(sys.executable).with_name("genmod"))]]
+)
+def test_under_torchrun(genmod, models, program):
     """Two processes that torchrun starts train as one does."""
     a, b = models
-    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "genmod", "train", str(a), *RUN]
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", *program, "train", str(a), *RUN]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert genmod("train", b, *RUN).code == 0

@@ -1,5 +1,6 @@
 """From a recorded component to the installed one: missing, older, newer, changed."""
 
+import shlex
 import sys
 
 import pytest
@@ -92,7 +93,17 @@ def test_missing_plugin_says_which_version():
     part = recorded("genmod-gone/thing", provider="genmod-gone")
     with pytest.raises(MissingPluginError, match=r"not installed; the model was saved with 1\.5") as raised:
         find_recorded(Registry(), "encoder", part)
-    assert raised.value.hint == "pip install genmod-gone==1.5"
+    assert raised.value.hint == (
+        "look at the package first, its code runs as you: https://pypi.org/project/genmod-gone\n"
+        "pip install genmod-gone==1.5"
+    )
+
+
+def test_a_file_of_a_stranger_is_named_as_one_word():
+    part = recorded("./mine; ls .py/thing", provider="./mine; ls .py", version="sha256:0")
+    with pytest.raises(MissingPluginError) as raised:
+        find_recorded(Registry(), "encoder", part)
+    assert shlex.split(raised.value.hint) == ["give", "it:", "--plugin", "./mine; ls .py"]
 
 
 @pytest.mark.parametrize("version", ["1.0 --index-url=http://evil.example", "-r x", "", "1.0\nrm"])
@@ -100,7 +111,7 @@ def test_versions_of_strangers_reach_no_pip_line(version):
     part = recorded("genmod-gone/thing", provider="genmod-gone", version=version)
     with pytest.raises(MissingPluginError) as raised:
         find_recorded(Registry(), "encoder", part)
-    assert raised.value.hint == "pip install genmod-gone"
+    assert raised.value.hint.splitlines()[1:] == ["pip install genmod-gone"]
 
 
 def test_installed_version_without_that_component(installed):

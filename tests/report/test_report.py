@@ -21,6 +21,7 @@ from genmod.report import report
 from genmod.report.charts import codes_chart, curves_chart, dimensions_chart
 from genmod.report.commands import build_command, train_command
 from genmod.report.images import most_pixels, of_pixels, pixels_of
+from genmod.report.model_page import _facts
 
 EVIL = "<script>alert('x')</script>"
 SMALL = {"encoder": "mlp", "settings": {"encoder.hidden": [16]}, "latent": 3}
@@ -100,6 +101,13 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(trained):
     return report(trained / "one", device="cpu")
+
+
+def test_commit_of_a_record():
+    """Records of earlier versions say whether anything was changed since, too."""
+    facts = {"versions": {"torch": "2.6"}, "environment": {"threads": 1}}
+    assert _facts({**facts, "git": {"commit": "abc"}}, "cpu")["git"] == "abc"
+    assert _facts({**facts, "git": {"commit": "abc", "changed": True}}, "cpu")["git"] == "abc, changed since"
 
 
 def test_a_page_has_all_its_sections(page, trained):

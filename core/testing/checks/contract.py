@@ -63,7 +63,7 @@ def check_discovery(case: Case) -> None:
 def _discovered(distribution: str) -> list[tuple[str, str, str, list[str]]]:
     """Entry point, status, reason and heavy imports of each plugin of a distribution."""
     done = subprocess.run(
-        [sys.executable, "-c", _DISCOVER, json.dumps([distribution, sys.path])],
+        [sys.executable, "-P", "-c", _DISCOVER, json.dumps([distribution, sys.path])],
         capture_output=True,
         text=True,
         timeout=120,
