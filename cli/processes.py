@@ -5,8 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from genmod.training.signals import STOP_SIGNALS
 
 __all__ = ["launch"]
 
@@ -16,41 +21,53 @@ _SECONDS_TO_STOP = 60.0
 def launch(arguments: Sequence[str], processes: int) -> int:
     """Run ``genmod ARGUMENTS`` in so many processes that find each other, and give the exit code.
 
+    They meet in a file that this user alone may read, and talk over the loopback address: nobody else is listened to.
     Signals are passed on. Where one process fails, the others are stopped.
     """
     threads = max(1, (os.cpu_count() or 1) // processes)
-    common = {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-        "WORLD_SIZE": str(processes),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
-    }
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", "genmod", *arguments],
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            # A group of their own: Ctrl-C reaches the children through us, once.
-            start_new_session=True,
-        )
-        for rank in range(processes)
-    ]
+    children: list[subprocess.Popen[bytes]] = []
 
     def pass_on(signum: int, frame: object) -> None:
         for child in children:
             if child.poll() is None:
-                child.send_signal(signum)
+                # Windows has Ctrl-C reach the children by itself, and refuses to send it to one of them.
+                with suppress(ValueError):
+                    child.send_signal(signum)
 
-    before = {
-        signum: signal.signal(signum, pass_on) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    }
+    before = {signum: signal.signal(signum, pass_on) for signum in STOP_SIGNALS}
     try:
-        return _wait(children)
+        with tempfile.TemporaryDirectory(prefix="genmod-", ignore_cleanup_errors=True) as place:
+            common = {
+                "GENMOD_STORE": str(Path(place) / "store"),
+                "WORLD_SIZE": str(processes),
+                "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
+                **_loopback(),
+            }
+            try:
+                for rank in range(processes):
+                    child = subprocess.Popen(
+                        [sys.executable, "-P", "-m", "genmod", *arguments],
+                        env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                        # A group of their own: Ctrl-C reaches the children through us, once.
+                        start_new_session=True,
+                    )
+                    children.append(child)
+                return _wait(children)
+            finally:
+                for child in children:
+                    if child.poll() is None:
+                        child.kill()
+                        child.wait()
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-        for child in children:
-            if child.poll() is None:
-                child.kill()
+
+
+def _loopback() -> dict[str, str]:
+    """What makes gloo and NCCL use the loopback interface, by its name; Windows has none that they know."""
+    names = [name for _, name in socket.if_nameindex()] if os.name == "posix" else []
+    name = next((name for name in names if name in ("lo", "lo0")), None)
+    return {} if name is None else {"GLOO_SOCKET_IFNAME": name, "NCCL_SOCKET_IFNAME": f"={name}"}
 
 
 def _wait(children: Sequence["subprocess.Popen[bytes]"]) -> int:
@@ -73,10 +90,3 @@ def _wait(children: Sequence["subprocess.Popen[bytes]"]) -> int:
 def _first_failure(children: Sequence["subprocess.Popen[bytes]"]) -> int:
     code = next((child.returncode for child in children if child.poll() not in (None, 0)), 0)
     return 128 - code if code < 0 else code
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

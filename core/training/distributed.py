@@ -103,7 +103,12 @@ def process_group(device: str) -> Iterator[str]:
     if on_cuda:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if on_cuda else "gloo")
+    backend, file = "nccl" if on_cuda else "gloo", os.environ.get("GENMOD_STORE")
+    if file is None:
+        dist.init_process_group(backend)
+    else:
+        store = dist.FileStore(file, size)
+        dist.init_process_group(backend, store=store, rank=int(os.environ["RANK"]), world_size=size)
     try:
         yield device
     finally:
