@@ -91,7 +91,7 @@ def _data_root() -> str | None:
 
 def _problems(document: dict[str, Any]) -> list[str]:
     """What is wrong with the installation, each with the line that mends it."""
-    from genmod.registry.discovery import installed
+    from genmod.system.installed import installed, version_of
 
     problems = []
     if document["torch"].startswith("cannot"):
@@ -104,7 +104,7 @@ def _problems(document: dict[str, Any]) -> list[str]:
     other = installed("genmod")
     if other is not None:
         problems.append(
-            f"another program, the distribution genmod {other.version}, is installed into the same folder\n"
+            f"another program, the distribution genmod {version_of(other)}, is installed into the same folder\n"
             "pip uninstall genmod && pip install --force-reinstall --no-deps genmod-torch"
         )
     failed = document["plugins"].get("broken", 0) + document["plugins"].get("incompatible", 0)

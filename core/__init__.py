@@ -157,7 +157,7 @@ _public_name, __dir__ = names_on_demand(
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from genmod.system.installed import OWN_DISTRIBUTION, installed, version_of
 
-        return version("genmod-torch")
+        return version_of(installed(OWN_DISTRIBUTION))
     return _public_name(name)

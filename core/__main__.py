@@ -28,7 +28,7 @@ def path_without_current(path: list[str], *, added: bool) -> list[str]:
 def main() -> int:
     """Start the console script, found by its entry point: this package does not import its callers."""
     sys.path[:] = path_without_current(sys.path, added=not sys.flags.safe_path)
-    from genmod.registry.discovery import OWN_DISTRIBUTION, installed
+    from genmod.system.installed import OWN_DISTRIBUTION, installed, is_own
 
     distribution = installed(OWN_DISTRIBUTION)
     scripts = (
@@ -36,7 +36,7 @@ def main() -> int:
         if distribution is None
         else distribution.entry_points.select(group="console_scripts", name="genmod")
     )
-    for script in scripts:
+    for script in filter(is_own, scripts):
         return script.load()() or 0
     sys.stderr.write(f"error: {OWN_DISTRIBUTION} is not installed\nhint: pip install {OWN_DISTRIBUTION}\n")
     return 3

@@ -4,27 +4,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from genmod.errors import PluginError
+from genmod.errors import PluginError, quoted
 from genmod.registry.component import GROUP
+from genmod.system.installed import OWN_DISTRIBUTION, installed, is_own, normalised
 
-# importlib.metadata is imported where it is used: it takes as long as the rest of `genmod --help` together.
 if TYPE_CHECKING:
-    from importlib.metadata import Distribution
+    from importlib.metadata import Distribution, EntryPoint
 
 __all__ = [
     "DISTRIBUTION_NAME",
-    "OWN_DISTRIBUTION",
     "VERSION",
     "Found",
     "Loadable",
     "find_plugins",
-    "installed",
-    "normalised",
     "own_plugins",
 ]
-
-OWN_DISTRIBUTION = "genmod-torch"
-"""The distribution that genmod and its built-in components are installed by."""
 
 DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 """What a distribution may be called; anything else must not reach a ``pip install`` line."""
@@ -32,7 +26,8 @@ DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])
 VERSION = re.compile(r"[0-9][0-9A-Za-z.!+]{0,63}")
 """What a version may be that is put into such a line; others are read from files of strangers."""
 
-_VERSIONED_GROUP = re.compile(r"genmod\.v\d+")
+_VERSIONED_GROUP = re.compile(r"genmod\.v[0-9]+")
+_OBJECT = re.compile(r"[\w.]*\w(\s*:\s*[\w.]+)?(\s*\[.*\])?")
 
 
 class Loadable(Protocol):
@@ -56,27 +51,6 @@ class Found:
     entry_point: "Loadable | Exception"
 
 
-def normalised(distribution: str) -> str:
-    """The one spelling of a distribution's name.
-
-    Example:
-        >>> normalised(" Genmod_VQ ")
-        'genmod-vq'
-    """
-    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
-
-
-def installed(distribution: str) -> "Distribution | None":
-    """The distribution of that name that Python imports from, None where there is none."""
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import distribution as first_on_path
-
-    try:
-        return first_on_path(distribution)
-    except PackageNotFoundError:
-        return None
-
-
 def own_plugins() -> list[Found]:
     """The entry points of genmod's own distribution; no other is looked at.
 
@@ -98,23 +72,34 @@ def find_plugins() -> list[Found]:
     from importlib.metadata import distributions
 
     by_name: dict[str, Distribution] = {}
+    unusable: list[Found] = []
     for distribution in distributions():
         try:
-            if "genmod.v" in (distribution.read_text("entry_points.txt") or ""):
-                by_name.setdefault(normalised(_field(distribution, "Name")), distribution)
-        except Exception:  # remains of a distribution, with no readable name: there is nothing to list it by
+            if "genmod.v" not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+            name = normalised(_field(distribution, "Name"))
+            poses = name == OWN_DISTRIBUTION and not all(map(is_own, _plugins(distribution)))
+        except Exception as error:
+            unusable.append(_refused(distribution, f"its metadata cannot be read: {error!s:.200}"))
             continue
-    by_name.pop(OWN_DISTRIBUTION, None)
+        if poses:
+            unusable.append(_refused(distribution, f"it calls itself {OWN_DISTRIBUTION}, and is another"))
+        elif name != OWN_DISTRIBUTION and not DISTRIBUTION_NAME.fullmatch(name):
+            unusable.append(_refused(distribution, f"its name is none that one may have: {name!r:.80}"))
+        elif name != OWN_DISTRIBUTION:
+            by_name.setdefault(name, distribution)
     # Of a distribution that is on the path twice, only the copy that Python imports from counts.
-    return [
-        found
-        for name, distribution in sorted(by_name.items())
-        for found in (
-            _entry_points(installed(name) or distribution, name)
-            if DISTRIBUTION_NAME.fullmatch(name)
-            else [Found(name, "", _bad_name(distribution))]
-        )
+    found = [
+        found for name, there in by_name.items() for found in _entry_points(installed(name) or there, name)
     ]
+    return sorted([*found, *unusable], key=lambda each: each.distribution)
+
+
+def _refused(distribution: "Distribution", why: str) -> Found:
+    """One that has no name to speak of; it is known by the folder of its metadata."""
+    place = str(getattr(distribution, "_path", None) or distribution.locate_file(""))
+    hint = f"remove it from the path: {quoted(place)}"
+    return Found(place, "", PluginError(f"{why}; nothing of it is looked into", hint=hint))
 
 
 def _field(distribution: "Distribution", name: str) -> str:
@@ -124,25 +109,29 @@ def _field(distribution: "Distribution", name: str) -> str:
     return found[1] if found else str(distribution.metadata[name] or "")
 
 
-def _bad_name(distribution: "Distribution") -> PluginError:
-    return PluginError(
-        "its name is none that a distribution may have, so nothing of it is looked into",
-        hint=f"remove {distribution.locate_file('')} from the path, or what has that name from there",
-    )
-
-
 def _entry_points(distribution: "Distribution", name: str) -> list[Found]:
     version = ""
     try:
         version = _field(distribution, "Version")
-        entry_points = [
-            point for point in distribution.entry_points if _VERSIONED_GROUP.fullmatch(point.group)
-        ]
+        entry_points = _plugins(distribution)
     except Exception as error:
         return [Found(name, version, error)]
     # Whoever supports this version and others is asked in this version.
     entry_points = [point for point in entry_points if point.group == GROUP] or entry_points
     return [
-        Found(name, version, point)
+        Found(name, version, _checked(point, own=name == OWN_DISTRIBUTION))
         for point in sorted(entry_points, key=lambda p: (p.name, p.group, p.value))
     ]
+
+
+def _plugins(distribution: "Distribution") -> "list[EntryPoint]":
+    return [point for point in distribution.entry_points if _VERSIONED_GROUP.fullmatch(point.group)]
+
+
+def _checked(point: "EntryPoint", *, own: bool) -> "EntryPoint | PluginError":
+    """The entry point, or why it is not to be loaded; one that is malformed may fail wherever it is looked at."""
+    if not _OBJECT.fullmatch(point.value):
+        return PluginError(f"its entry point {point.name!r:.80} names no module: {point.value!r:.80}")
+    if is_own(point) and not own:
+        return PluginError(f"its entry point {point.name!r:.80} names a module of genmod: {point.value:.80}")
+    return point

@@ -6,9 +6,9 @@ from difflib import get_close_matches
 
 from genmod.errors import PluginError, UsageError
 from genmod.registry.component import KINDS
-from genmod.registry.discovery import installed
 from genmod.registry.loader import PluginStatus
 from genmod.registry.provided import Provided
+from genmod.system.installed import installed, version_of
 
 __all__ = [
     "MissingPluginError",
@@ -81,7 +81,7 @@ def not_provided(kind: str, name: str, distribution: str) -> PluginError:
     """The error for a component of a distribution that is no plugin; its name must be a valid one."""
     if (found := installed(distribution)) is not None:
         return PluginError(
-            f"{kind} {name[:80]!r} cannot come from {distribution} {found.version}: it is no genmod plugin",
+            f"{kind} {name[:80]!r} cannot come from {distribution} {version_of(found)}: it is no genmod plugin",
             hint="`genmod plugins` lists the plugins",
         )
     return MissingPluginError(

@@ -21,7 +21,8 @@ import pluggy
 from genmod.errors import GenmodError, PluginError
 from genmod.registry import component as contract
 from genmod.registry.component import GROUP, KINDS, Component
-from genmod.registry.discovery import DISTRIBUTION_NAME, OWN_DISTRIBUTION, Found
+from genmod.registry.discovery import DISTRIBUTION_NAME, Found
+from genmod.system.installed import OWN_DISTRIBUTION
 
 __all__ = ["LOADING", "PluginStatus", "cause", "load_plugin", "quiet", "unloaded"]
 
@@ -263,11 +264,13 @@ def _with_components(status: PluginStatus, components: list[Component]) -> Plugi
 
 
 def _incompatible(status: PluginStatus, group: str) -> PluginStatus:
-    newer = int(group.rpartition("v")[2]) > int(GROUP.rpartition("v")[2])
+    # As text: numbers of thousands of digits are refused, and these come from files of others.
+    given, known = (each.rpartition("v")[2].lstrip("0") for each in (group, GROUP))
+    newer = (len(given), given) > (len(known), known)
     return replace(
         status,
         status="incompatible",
-        reason=f"it is made for {group}, this genmod has {GROUP}",
+        reason=f"it is made for {group:.40}, this genmod has {GROUP}",
         hint=f"pip install --upgrade {OWN_DISTRIBUTION if newer else status.distribution}",
     )
 

@@ -22,11 +22,9 @@ from genmod.errors import GenmodError, PluginError, UsageError
 from genmod.registry.component import KINDS
 from genmod.registry.discovery import (
     DISTRIBUTION_NAME,
-    OWN_DISTRIBUTION,
     VERSION,
     Found,
     find_plugins,
-    normalised,
     own_plugins,
 )
 from genmod.registry.errors import (
@@ -40,6 +38,7 @@ from genmod.registry.errors import (
 from genmod.registry.file_plugin import is_local, local_plugin
 from genmod.registry.loader import LOADING, PluginStatus, cause, load_plugin, unloaded
 from genmod.registry.provided import Provided
+from genmod.system.installed import OWN_DISTRIBUTION, normalised
 
 __all__ = ["Registry", "current_registry", "use_registry"]
 

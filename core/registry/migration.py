@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from genmod.errors import PluginError, quoted
-from genmod.registry.discovery import DISTRIBUTION_NAME, VERSION, installed, normalised
+from genmod.registry.discovery import DISTRIBUTION_NAME, VERSION
 from genmod.registry.errors import MissingPluginError, UnknownComponentError, to_install
 from genmod.registry.file_plugin import is_local
 from genmod.registry.loader import cause
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
 from genmod.spec import ComponentSpec
+from genmod.system.installed import installed, normalised, version_of
 
 __all__ = ["find_recorded", "migrated"]
 
@@ -87,7 +88,7 @@ def _missing(part: ComponentSpec, error: MissingPluginError) -> MissingPluginErr
 
 def _lacking(kind: str, part: ComponentSpec, error: UnknownComponentError) -> PluginError:
     now = installed(part.provider) if DISTRIBUTION_NAME.fullmatch(part.provider) else None
-    there = f"installed is {now.version}" if now is not None else "that is not installed"
+    there = f"installed is {version_of(now)}" if now is not None else "that is not installed"
     return PluginError(
         f"{kind} {part.name[:80]!r} was saved by {part.provider[:80]} {part.version[:80]}; {there}, and {error.message}",
         hint="\n".join(filter(None, (_pinned(part), error.hint))),

@@ -7,8 +7,8 @@ from typing import Any
 
 from genmod.errors import PluginError
 from genmod.registry.component import KINDS, Component
-from genmod.registry.discovery import installed
 from genmod.registry.loader import cause, quiet
+from genmod.system.installed import installed
 
 __all__ = ["Provided", "import_target"]
 

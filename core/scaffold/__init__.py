@@ -8,9 +8,9 @@ from pathlib import Path
 from genmod.defaults import METRIC_OF_FEATURES
 from genmod.errors import FileError, UsageError
 from genmod.registry.component import KINDS, Component
-from genmod.registry.discovery import OWN_DISTRIBUTION
 from genmod.registry.lookup import Registry
 from genmod.system.files import staged_directory
+from genmod.system.installed import OWN_DISTRIBUTION, installed, version_of
 
 __all__ = ["new_plugin", "plugin_files"]
 
@@ -164,7 +164,7 @@ def plugin_files(name: str, kinds: Sequence[str]) -> dict[str, str]:
         "distribution": f"genmod-{name.replace('.', '-')}",
         "description": f"The {_and(kinds)} {name} for genmod",
         "own": OWN_DISTRIBUTION,
-        "version": _own_version(),
+        "version": version_of(installed(OWN_DISTRIBUTION)),
         "records": "\n".join(_record(kind, name, package, camel) for kind in kinds),
         "table": _table(kinds, name, package),
     }
@@ -211,12 +211,6 @@ def _checked(name: str, kinds: Sequence[str]) -> Sequence[str]:
         if any(name in provided.names for provided in Registry(third_party=False).components(kind)):
             raise UsageError(f"{name!r} is the name of a built-in {kind}", hint="choose another name")
     return kinds
-
-
-def _own_version() -> str:
-    from importlib.metadata import version
-
-    return version(OWN_DISTRIBUTION)
 
 
 def _template(file: str) -> str:

@@ -4,12 +4,12 @@ import os
 import platform
 import re
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from genmod.errors import GenmodError
 from genmod.system.files import read_text
+from genmod.system.installed import installed, version_of
 
 __all__ = ["environment", "git_state", "versions"]
 
@@ -24,10 +24,8 @@ def versions(*more: str) -> dict[str, str]:
     """Installed versions of what computes, and of ``more`` distributions; from metadata, so nothing is imported."""
     found = {"python": platform.python_version()}
     for name in dict.fromkeys(("genmod-torch", "torch", "torchvision", "numpy", "safetensors", *more)):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+        if name and (version := version_of(installed(name))):
+            found[name] = version
     return found
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from genmod.errors import PluginError, UsageError
 from genmod.registry.component import KINDS, Component
-from genmod.registry.discovery import OWN_DISTRIBUTION, normalised
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided, import_target
+from genmod.system.installed import OWN_DISTRIBUTION, normalised
 from genmod.testing.case import Case
 
 __all__ = ["Target", "select"]

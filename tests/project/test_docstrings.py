@@ -13,9 +13,9 @@ import torch
 
 from genmod.options.schema import options_of
 from genmod.registry.component import KINDS
-from genmod.registry.discovery import installed
 from genmod.registry.lookup import Registry
 from genmod.spec import MODEL_KINDS
+from genmod.system.installed import installed
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPONENTS = [

@@ -1,14 +1,17 @@
 """The built-in plugin enters by the same door, and nothing heavy is imported before a component is used."""
 
 import importlib.util
+import sys
 import tomllib
 
 import pytest
 
+import genmod
 from genmod.errors import PluginError
 from genmod.registry import discovery
 from genmod.registry.component import KINDS
 from genmod.registry.lookup import Registry
+from genmod.system.environment import versions
 
 BUILTIN = Registry(third_party=False).components()
 
@@ -76,7 +79,28 @@ def test_incomplete_installation(monkeypatch):
         Registry().find("encoder", "mlp")
 
 
-def test_broken_builtin_plugin_is_an_error_and_no_status(site):
-    site.add("genmod-torch", entry_points={"builtin": "genmod_nowhere"})
-    with pytest.raises(ModuleNotFoundError, match="genmod_nowhere"):
+def test_broken_builtin_plugin_is_an_error_and_no_status(monkeypatch):
+    monkeypatch.setitem(sys.modules, "genmod.plugins", None)
+    with pytest.raises(ModuleNotFoundError, match=r"genmod\.plugins"):
         Registry().components()
+
+
+@pytest.mark.parametrize("name", ["genmod-torch", "Genmod.Torch", "GENMOD__torch"])
+@pytest.mark.parametrize(
+    "points", [{"builtin": "genmod_torch"}, {"builtin": "genmod.plugins"}, {"a": "b"}, {}]
+)
+def test_another_distribution_of_that_name_is_not_the_built_in_one(site, name, points):
+    """It comes first on the path."""
+    module = "\n".join(f"{key} = {value}" for key, value in points.items())
+    site.metadata(name, "9.9", f"[genmod.v1]\n{module}\n[console_scripts]\ngenmod = genmod_torch:main\n")
+    (site.path / "genmod_torch.py").write_text("raise SystemExit('it was imported')")
+    registry = Registry()
+    (own,) = [status for status in registry.plugins() if status.distribution == "genmod-torch"]
+    assert (own.version, own.status, own.entry_point) == (genmod.__version__, "ok", "builtin")
+    assert genmod.__version__ == versions()["genmod-torch"] != "9.9"
+    assert registry.find("encoder", "mlp").load().__module__ == "genmod.plugins.encoders.mlp"
+    others = [status for status in registry.plugins() if str(site.path) in status.distribution]
+    assert [status.status for status in others] == ["broken"] * (
+        points not in ({}, {"builtin": "genmod.plugins"})
+    )
+    assert all("calls itself genmod-torch" in status.reason for status in others)

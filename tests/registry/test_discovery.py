@@ -3,7 +3,9 @@
 import importlib.metadata
 import sys
 
-from genmod.registry.discovery import find_plugins, installed, normalised, own_plugins
+from genmod.errors import PluginError
+from genmod.registry.discovery import find_plugins, own_plugins
+from genmod.system.installed import installed, normalised
 
 
 def found(*distributions):
@@ -85,12 +87,19 @@ def test_malformed_metadata_is_found_with_its_error_and_hides_no_other(site):
     site.plugin("genmod-d-good")
     (malformed,) = [each for each in find_plugins() if each.distribution == "genmod-a-malformed"]
     assert isinstance(malformed.entry_point, Exception)
+    for folder in (nameless, no_text):
+        (unreadable,) = [each for each in find_plugins() if each.distribution == str(folder)]
+        assert isinstance(unreadable.entry_point, PluginError)
+        assert str(folder) in unreadable.entry_point.hint
     assert found("genmod-d-good") == [("genmod-d-good", "1.0", "main", "genmod.v1")]
 
 
 def test_own_distribution_is_read_alone(site, monkeypatch):
     site.plugin("genmod-vq")
-    monkeypatch.setattr(importlib.metadata, "distributions", lambda: pytest_fail())
+    all_of = importlib.metadata.distributions
+    monkeypatch.setattr(
+        importlib.metadata, "distributions", lambda **which: all_of(**which) if which else pytest_fail()
+    )
     assert [(each.distribution, each.entry_point.value) for each in own_plugins()] == [
         ("genmod-torch", "genmod.plugins")
     ]

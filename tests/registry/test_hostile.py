@@ -120,7 +120,7 @@ def test_names_that_no_distribution_may_have(site, name):
     site.add("genmod-x", "import genmod_was_imported_by_mistake")
     folder = site.path / "genmod_x-1.0.dist-info"
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (found,) = [each for each in find_plugins() if each.version == ""]
+    (found,) = [each for each in find_plugins() if each.distribution == str(folder)]
     assert isinstance(found.entry_point, PluginError)
     (status,) = [each for each in Registry().plugins() if each.distribution == found.distribution]
     assert status.status == "broken"
@@ -238,3 +238,26 @@ def test_nothing_of_them_is_imported(zoo, site, arguments, environ):
     assert (code, "NOISE" in err) == (0, False), err
     assert out
     assert list(site.path.glob("*.imported")) == []
+
+
+@pytest.mark.parametrize(
+    ("points", "status", "reason"),
+    [
+        (f"[genmod.v{'9' * 5000}]\na = x\n", "incompatible", "it is made for genmod.v999"),
+        ("[genmod.v0]\na = x\n", "incompatible", "it is made for genmod.v0"),
+        ("[genmod.v1]\na = !!x y;;\n", "broken", "'a' names no module: '!!x y;;'"),
+        ("[genmod.v1]\na =\n", "broken", "'a' names no module: ''"),
+        ("[genmod.v1]\na = x:y [z\n", "broken", "names no module"),
+        ("[genmod.v1]\na = genmod.plugins\n", "broken", "names a module of genmod: genmod.plugins"),
+        ("[console_scripts]\nfoo\n[genmod.v1]\na = x\n", "broken", "cannot be read"),
+    ],
+)
+def test_bad_entry_points_stop_nothing_else(site, points, status, reason):
+    site.metadata("genmod-bad", "1.0", points)
+    site.plugin("genmod-good", '"encoder", "fine", "x:Y"')
+    bad = status_of("genmod-bad")
+    assert bad.status == status
+    assert reason in bad.reason
+    assert {"fine", "mlp"} <= set(Registry().names("encoder"))
+    with pytest.raises(PluginError):
+        Registry().find("encoder", "genmod-bad/x")

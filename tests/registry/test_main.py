@@ -8,19 +8,20 @@ from genmod.__main__ import path_without_current
 
 PROBE = """
 import json, sys
+import genmod.cli
 def main():
     from genmod.registry.lookup import Registry
     print(json.dumps({"plugins": [s.distribution for s in Registry().plugins()], "path": sys.path}))
+genmod.cli.main = main
 """
 EVIL = "open('ran', 'w').close()\n"
 
 
 @pytest.fixture
 def planted(site, other_site):
-    """A program on the path in place of the command line, and a planted plugin in another folder."""
-    site.add("genmod-torch", probe=PROBE, entry_points={"builtin": "genmod.plugins"})
-    points = site.path / "genmod_torch-1.0.dist-info" / "entry_points.txt"
-    points.write_text(points.read_text() + "[console_scripts]\ngenmod = probe:main\n")
+    """A program in place of the command line, which every interpreter imports, and a planted plugin in another folder."""
+    (site.path / "sitecustomize.py").write_text(PROBE)
+    (site.path / "probe.py").write_text(PROBE)
     other_site.plugin("evil", before=EVIL)
     return other_site.path
 

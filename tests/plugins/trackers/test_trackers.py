@@ -12,8 +12,8 @@ import pytest
 import genmod
 from genmod import PluginError, Tracker, UsageError
 from genmod.bundle.directory import ModelDirectory
-from genmod.registry.discovery import installed
 from genmod.registry.lookup import Registry
+from genmod.system.installed import installed
 from genmod.training.tracking import Tracking
 
 MODEL = {"encoder": {"name": "mlp", "hidden": [8]}, "latent": 2}

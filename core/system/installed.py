@@ -1,0 +1,64 @@
+"""Which distributions are installed, and which of them is genmod's own, whatever others call themselves."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# importlib.metadata is imported where it is used: it takes as long as the rest of `genmod --help` together.
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution, EntryPoint
+
+__all__ = ["OWN_DISTRIBUTION", "installed", "is_own", "normalised", "version_of"]
+
+OWN_DISTRIBUTION = "genmod-torch"
+"""The distribution that genmod and its built-in components are installed by."""
+
+_HERE = Path(__file__).resolve().parents[2]
+
+
+def normalised(distribution: str) -> str:
+    """The one spelling of a distribution's name.
+
+    Example:
+        >>> normalised(" Genmod_VQ ")
+        'genmod-vq'
+    """
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
+
+
+def installed(distribution: str) -> "Distribution | None":
+    """The distribution of that name that Python imports from, None where there is none.
+
+    For genmod's own it is the one that this file belongs to: another of that name may come first on the path.
+    """
+    from importlib.metadata import PackageNotFoundError, distributions
+    from importlib.metadata import distribution as first_on_path
+
+    if normalised(distribution) == OWN_DISTRIBUTION:
+        beside = distributions(name=OWN_DISTRIBUTION, path=[str(_HERE)])
+        found = (each for many in (beside, distributions(name=OWN_DISTRIBUTION)) for each in many)
+        return next((each for each in found if any(map(is_own, _plugins(each)))), None)
+    try:
+        return first_on_path(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def is_own(entry_point: "EntryPoint") -> bool:
+    """Whether it names a module of genmod itself, which no other distribution can bring along."""
+    return entry_point.value.startswith("genmod.")
+
+
+def _plugins(distribution: "Distribution") -> "list[EntryPoint]":
+    try:
+        return [point for point in distribution.entry_points if point.group.startswith("genmod.v")]
+    except Exception:
+        return []
+
+
+def version_of(distribution: "Distribution | None") -> str:
+    """Its version; empty where it is not installed, or its metadata cannot be read."""
+    try:
+        return "" if distribution is None else distribution.version or ""
+    except Exception:
+        return ""
