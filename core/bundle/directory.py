@@ -19,6 +19,7 @@ from genmod.spec import ModelSpec
 from genmod.system.files import (
     OWN_SUFFIXES,
     alone_in,
+    move,
     own_path,
     parse_json,
     read_bytes,
@@ -291,9 +292,9 @@ class ModelDirectory:
                 target = own_path(self.path, path.name)
                 if path.is_dir():
                     remove_own(target)
-                    path.rename(target)
+                    move(path, target)
                 else:
-                    path.replace(target)
+                    move(path, target)
                     # Renaming does nothing where both are names of one file.
                     path.unlink(missing_ok=True)
             before.rmdir()
@@ -327,7 +328,7 @@ def _link(source: Any, target: Any) -> None:
     """The same file under a second name, which costs nothing: files of genmod's are replaced, never changed."""
     try:
         os.link(source, target, follow_symlinks=False)
-    except OSError:
+    except (OSError, NotImplementedError):
         shutil.copy2(source, target, follow_symlinks=False)
 
 

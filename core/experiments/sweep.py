@@ -1,5 +1,6 @@
 """A grid of runs: every combination of some values, each in a directory of its own."""
 
+import hashlib
 import itertools
 import json
 import re
@@ -18,6 +19,9 @@ from genmod.system.files import read_text
 from genmod.training.settings import TrainSettings
 
 __all__ = ["Point", "base_spec", "points", "run_point", "split_values", "train_or_go_on"]
+
+_LONGEST = 200
+"""Characters of a directory's name; file systems have 255 bytes, and hidden names of it are longer."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def points(axes: Mapping[str, Sequence[str]]) -> Iterator[Point]:
     short = [path if last.count(name) > 1 else name for path, name in zip(axes, last, strict=True)]
     for combination in itertools.product(*axes.values()):
         parts = [f"{name}={_safe(value)}" for name, value in zip(short, combination, strict=True)]
-        yield Point(",".join(parts) or "run", dict(zip(axes, combination, strict=True)))
+        yield Point(_short(",".join(parts)) or "run", dict(zip(axes, combination, strict=True)))
 
 
 def split_values(text: str) -> list[str]:
@@ -189,6 +193,11 @@ def _plain(value: str) -> Any:
         return json.loads(value)
     except ValueError:
         return value
+
+
+def _short(name: str) -> str:
+    """A name that every file system takes; a hash tells those apart that begin alike."""
+    return name if len(name) <= _LONGEST else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _safe(value: str) -> str:

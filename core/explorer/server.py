@@ -47,7 +47,9 @@ def bind(port: int = 0) -> socket.socket:
     """
     # Only of a socket that says TCP does asyncio switch off Nagle's algorithm, which would add 40 ms to every answer.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # On Windows the option of that name would let any other program take the port over; this one forbids it.
+    exclusive = getattr(socket, "SO_EXCLUSIVEADDRUSE", None)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR if exclusive is None else exclusive, 1)
     try:
         listening.bind(("127.0.0.1", port))
     except OSError as error:

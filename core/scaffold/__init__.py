@@ -144,7 +144,7 @@ def new_plugin(name: str, kinds: Sequence[str], directory: Path | None = None) -
     with staged_directory(directory) as stage:
         for path, text in contents.items():
             (stage / path).parent.mkdir(parents=True, exist_ok=True)
-            (stage / path).write_text(text, encoding="utf-8")
+            (stage / path).write_text(text, encoding="utf-8", newline="\n")
     return directory
 
 

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = [
     "OWN_SUFFIXES",
     "alone_in",
     "as_json",
+    "move",
     "own_path",
     "parse_json",
     "read_bytes",
@@ -40,6 +42,7 @@ _TOKEN = "[0-9a-z_]{8,16}"
 OWN_SUFFIXES = (".safetensors", ".json", ".jsonl", ".tmp")
 """Of the files that genmod writes into folders of its own."""
 
+_WINDOWS = os.name == "nt"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 # Without blocking, a pipe that nobody writes to is seen rather than waited for.
 _PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -100,7 +103,8 @@ def read_text(path: Path, what: str, *, limit: int = _MAX_BYTES, links: bool = T
         FileError: it is missing, not a regular file, unreadable, too large or no UTF-8.
     """
     try:
-        return read_bytes(path, what, limit=limit, links=links).decode("utf-8")
+        # Editors on Windows begin UTF-8 with a mark.
+        return read_bytes(path, what, limit=limit, links=links).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(
             f"{path} is damaged: it is no UTF-8 text ({error.reason} at byte {error.start})"
@@ -141,6 +145,19 @@ def sync(folder: Path) -> None:
         os.close(handle)
 
 
+def move(source: Path, target: Path) -> None:
+    """Rename, in place of a file of the new name.
+
+    Windows refuses to while another process, a reader or a virus scanner, has the file open, mostly for a moment.
+    """
+    for pause in (0.05, 0.1, 0.2, 0.4, 0.8) if _WINDOWS else ():
+        with suppress(PermissionError):
+            source.replace(target)
+            return
+        time.sleep(pause)
+    source.replace(target)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file in one step; a link of that name is replaced, not followed.
 
@@ -154,7 +171,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        move(temporary, path)
         sync(path.parent)
     except BaseException as error:
         with suppress(OSError):
@@ -198,19 +215,19 @@ def staged_directory(path: Path, *, aside: Path | None = None) -> Iterator[Path]
     try:
         yield stage
         sync(stage)
-        if path.is_dir() and not path.is_symlink() and sys.platform == "win32":
-            path.rmdir()
         if aside is not None and path.exists():
-            path.rename(aside)
+            move(path, aside)
+        elif _WINDOWS and path.is_dir() and not path.is_symlink():
+            path.rmdir()
         # A directory takes the place of an empty one, and of nothing else.
-        stage.rename(path)
+        move(stage, path)
         sync(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         if aside is not None and aside.exists() and not path.exists():
             with suppress(OSError):
-                aside.rename(path)
+                move(aside, path)
         # Nobody else knew its name, so that all in it is from here.
         shutil.rmtree(stage, ignore_errors=True)
 
@@ -259,7 +276,7 @@ def alone_in(directory: Path) -> Iterator[None]:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW | _PLAIN, 0o666)
         except OSError as error:
             raise _cannot_write(path, error) from error
-        with open(handle, "r+b", buffering=0):
+        with open(handle, "r+b", buffering=0) as lock:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise FileError(f"{path} is not a file", hint=f"remove it: rm {quoted(path)}")
             try:
@@ -274,6 +291,9 @@ def alone_in(directory: Path) -> Iterator[None]:
             try:
                 yield
             finally:
+                if _WINDOWS:
+                    # What is open cannot be removed there, and what another process has opened by then neither.
+                    lock.close()
                 with suppress(OSError):
                     path.unlink()
             return

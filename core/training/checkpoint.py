@@ -17,6 +17,7 @@ from torch import Tensor
 from genmod.errors import FileError
 from genmod.system.files import (
     as_json,
+    move,
     own_path,
     parse_json,
     read_text,
@@ -144,7 +145,7 @@ def _prune(directory: Path, latest: Path, keep: int) -> None:
         for path in [*there[: max(0, until - keep)], *there[until:]]:
             # Under its own name it must be whole or not there at all.
             remove_own(_hidden(path))
-            path.rename(_hidden(path))
+            move(path, _hidden(path))
         remove_leftovers(directory, _NAME.pattern)
         sync(directory)
     except OSError as error:

@@ -30,7 +30,7 @@ class Csv(Tracker):
             csv.DictWriter(file, self._columns).writerow(row)
 
     def flush(self) -> None:
-        with self._path.open("rb") as file:
+        with self._path.open("ab") as file:
             os.fsync(file.fileno())
 
     def _write_all(self) -> None:

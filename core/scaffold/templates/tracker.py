@@ -15,10 +15,10 @@ class TemplateTracker(Tracker):
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
         # The rows of a run that goes on replace whatever was written after its last checkpoint.
         self._path = self.directory / "metrics.txt"
-        self._path.write_text("".join(map(_line, rows)), encoding="utf-8")
+        self._path.write_text("".join(map(_line, rows)), encoding="utf-8", newline="\n")
 
     def write(self, row: Mapping[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
+        with self._path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(_line(row))
 
 
