@@ -107,7 +107,7 @@ def process_group(device: str) -> Iterator[str]:
     if file is None:
         dist.init_process_group(backend)
     else:
-        store = dist.FileStore(file, size)
+        store = dist.FileStore(file, size)  # type: ignore[attr-defined]
         dist.init_process_group(backend, store=store, rank=int(os.environ["RANK"]), world_size=size)
     try:
         yield device
