@@ -44,7 +44,8 @@ class WandB(Tracker):
             dir=str(self.directory),
             mode=self.mode,
             config=dict(self.run),
-            settings=wandb.Settings(console="off", silent=True),
+            # It would run git in the current folder, and git what the repository there names.
+            settings=wandb.Settings(console="off", silent=True, disable_git=True),
         )
         for row in rows:
             self.write(row)

@@ -5,6 +5,7 @@ import json
 import struct
 import subprocess
 import sys
+import types
 import warnings
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import genmod
 from genmod import PluginError, Tracker, UsageError
 from genmod.bundle.directory import ModelDirectory
+from genmod.plugins.trackers.wandb import WandB
 from genmod.registry.lookup import Registry
 from genmod.system.installed import installed
 from genmod.training.tracking import Tracking
@@ -202,3 +204,13 @@ def test_what_is_missing_is_named(tmp_path):
         if installed(name) is None:
             with pytest.raises(PluginError, match=f"needs {name}, which is not installed"):
                 registry.find("tracker", name).load()
+
+
+def test_wandb_runs_no_git(tmp_path, monkeypatch):
+    asked = {}
+    fake = types.ModuleType("wandb")
+    fake.Settings = lambda **settings: asked.update(settings)
+    fake.init = lambda **options: None
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    WandB(tmp_path, {}).begin([])
+    assert asked["disable_git"] is True
