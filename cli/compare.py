@@ -77,7 +77,7 @@ def compare(
     if pictures is not None:
         from genmod.cli.outputs import check_out
 
-        check_out(pictures, overwrite=overwrite)
+        check_out(pictures, overwrite=overwrite, formats=(".png", ".svg", ".pdf"))
     places = [ModelDirectory(directory) for directory in directories]
     settings = [flattened(place) for place in places]
     paths = differing([place.read_spec()[0] for place in places]) + sorted(
@@ -114,10 +114,11 @@ def _draw(
 ) -> None:
     from genmod.cli.outputs import open_data, open_model
     from genmod.figures import side_by_side
+    from genmod.figures.latents import save_figure
 
     models = {str(place.path): open_model(place, device) for place in places}
     splits = {name: open_data(model, {}, root).split("test") for name, model in models.items()}
-    side_by_side(models, splits, seed=seed).savefig(out)
+    save_figure(side_by_side(models, splits, seed=seed), out)
     console.print_text(str(out))
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "warning",
 ]
 
+_LONGEST = 5000
 _CODES = {"bold": "1", "red": "31", "yellow": "33", "cyan": "36"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
@@ -128,6 +129,8 @@ def colored(stream: TextIO) -> bool:
 
 
 def _labelled(label: str, color: str, text: str) -> str:
+    if len(text) > _LONGEST:  # lists of names come from files of others, too
+        text = f"{text[: _LONGEST - 500]} … {text[-500:]}"
     indented = _CONTROL_BUT_LAYOUT.sub(" ", text).replace("\n", "\n" + " " * (len(label) + 2))
     start = f"\x1b[{_CODES['bold']};{_CODES[color]}m{label}:\x1b[0m" if colored(sys.stderr) else f"{label}:"
     return f"{start} {indented}"

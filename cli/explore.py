@@ -123,7 +123,7 @@ def _write(
     from genmod.system.files import write_bytes
 
     page, reason = standalone(model, scene(model, examples, name=name, seed=seed), half=half, seed=seed)
-    content = page.document.encode()
+    content = page.document.encode(errors="backslashreplace")
     write_bytes(path, content)
     if reason:
         console.warning(f"no images can be encoded there: {reason}")

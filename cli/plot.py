@@ -82,7 +82,7 @@ def plot(
     if out is None and json:
         return
     if path.suffix.lower() == ".csv":
-        content = _table(found).encode()
+        content = _table(found).encode(errors="backslashreplace")
     else:
         content = _drawn(curves(places, metrics, smooth=smooth, log=log, x=x), path.suffix.lower()[1:])
     write_bytes(path, content)

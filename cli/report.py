@@ -88,7 +88,7 @@ def report(
             settings=_settings(set_ or []),
             on_progress=progress,
         )
-    content = page.encode()
+    content = page.encode(errors="backslashreplace")
     write_bytes(path, content)
     console.note(f"seed {seed}")
     if json:

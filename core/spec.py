@@ -1,7 +1,6 @@
 """What a model is made of: component names and options, as TOML, JSON or Python values."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -9,6 +8,7 @@ from typing import Any, Self
 from genmod.errors import FileError, UsageError
 from genmod.options.text import option_text
 from genmod.system.html import html_table
+from genmod.system.toml import parse_toml
 
 __all__ = ["MODEL_KINDS", "SPEC_KINDS", "ComponentSpec", "ModelSpec", "Resolved", "parse_setting"]
 
@@ -125,11 +125,7 @@ class ModelSpec:
         Raises:
             UsageError: it is no TOML, or says what cannot be.
         """
-        try:
-            table = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise UsageError(f"{where} is no TOML: {error}") from None
-        return cls.from_table(table, recipe=recipe, where=where)
+        return cls.from_table(parse_toml(text, where), recipe=recipe, where=where)
 
     def _repr_html_(self) -> str:
         rows = [
@@ -161,9 +157,9 @@ class ModelSpec:
             if isinstance(latent, list | tuple)
             else ()
         )
-        if not shape or not all(type(n) is int and 1 <= n <= 2**20 for n in shape):
+        if not 1 <= len(shape) <= 8 or not all(type(n) is int and 1 <= n <= 2**20 for n in shape):
             raise UsageError(
-                f"latent is {given}; it must be a whole number from 1, or several",
+                f"latent is {given!s:.60}; it must be a whole number from 1 to {2**20:,}, or up to eight of them",
                 hint="for example --latent 16, or --latent 8x16 for eight variables of 16 classes",
             )
         return replace(self, latent=shape)

@@ -41,6 +41,13 @@ _WEIGHTS = {"best": "model.safetensors", "last": "last.safetensors"}
 _CHECKPOINTS, _STOPPED, _SAMPLER, _PICTURES = "checkpoints", "non-finite", "sampler", "samples"
 _STEP = r"step-\d{8,}"
 _BEFORE = re.compile(r"before-\d{8}T\d{6}(-\d+)?")
+_MOST_DESCRIPTION = 4_000_000
+_RECORDED: dict[str, Any] = {
+    **dict.fromkeys(("status", "started", "before"), str),
+    **dict.fromkeys(("step", "total_steps", "best_step", "best_loss", "seconds"), int | float),
+    **dict.fromkeys(("settings", "versions", "environment", "git"), dict),
+    "command": list,
+}
 _MOST_ROWS = 1_000_000_000
 
 
@@ -119,9 +126,8 @@ class ModelDirectory:
 
     @cached_property
     def _content(self) -> Any:
-        return parse_json(
-            read_text(self.description, "model description", links=False), str(self.description)
-        )
+        text = read_text(self.description, "model description", limit=_MOST_DESCRIPTION, links=False)
+        return parse_json(text, str(self.description))
 
     def read_spec(self) -> tuple[ModelSpec, "DataInfo"]:
         """The specification and the description of the data; they are read once.
@@ -178,7 +184,8 @@ class ModelDirectory:
         Raises:
             FileError: it cannot be written.
         """
-        write_json(self.description, {"format": FORMAT, **spec.to_json(), "data": data.to_json()})
+        plain = {"format": FORMAT, **spec.to_json(), "data": data.to_json()}
+        write_json(self.description, plain, limit=_MOST_DESCRIPTION)
         for read in ("_content", "_spec_and_data"):
             vars(self).pop(read, None)
 
@@ -192,8 +199,13 @@ class ModelDirectory:
         if not path.exists():
             return {}
         plain = parse_json(read_text(path, "record of a run", links=False), str(path))
-        if not isinstance(plain, dict) or not isinstance(plain.get("settings", {}), dict):
+        if not isinstance(plain, dict):
             raise FileError(f"{path} is damaged: it is no record of a run")
+        for name, types in _RECORDED.items():
+            if not isinstance(plain.get(name), types | None):
+                raise FileError(
+                    f"{path} is damaged: its {name} is {plain[name]!r:.80}", hint="remove it, or restore it"
+                )
         return plain
 
     def read_rows(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from genmod.bundle.directory import ModelDirectory
 from genmod.errors import UndefinedError
 from genmod.system.files import remove_own, staged_directory, write_json
-from genmod.system.tensors import checksum, precision_of, read_tensors, write_tensors
+from genmod.system.tensors import check_header, checksum, precision_of, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from genmod.interfaces.model import GenerativeModel
@@ -131,11 +131,11 @@ def load(
     from genmod.registry.lookup import current_registry
 
     place = ModelDirectory.of(directory)
-    with weights_follow():
-        model = assemble(*place.read_spec())
     path = place.weights(weights)
     if weights == "last" and not path.exists():
         path = place.weights("best")
+    with weights_follow():
+        model = assemble(*place.read_spec(), check=lambda planned: check_header(path, planned.state_dict()))
     model = model.to(precision_of(path))
     tensors = read_tensors(path, model.state_dict())
     model.load_state_dict(tensors)

@@ -18,6 +18,9 @@ __all__ = ["Batch", "DataInfo", "Dataset", "Factor", "Split", "SplitName", "Tens
 SplitName = Literal["train", "validation", "test"]
 
 _MAX_SIZE = 2**28
+_MAX_DIMENSIONS = 8
+_MAX_VALUES = 100_000
+"""Of all factors together: each can be a number that a model is given."""
 
 
 def default_root(explicit: Path | None = None) -> Path:
@@ -68,7 +71,8 @@ class DataInfo:
         scale: what each column was divided by then.
 
     Raises:
-        DataError: an empty shape, ``low`` not below ``high``, fewer than two levels, levels without bounds,
+        DataError: an empty shape, one of more than 8 dimensions, factors of too many values,
+            ``low`` not below ``high``, fewer than two levels, levels without bounds,
             counts that have levels or do not begin at 0, or statistics that are not one for each column.
 
     Example:
@@ -91,6 +95,16 @@ class DataInfo:
     scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.shape) > _MAX_DIMENSIONS:
+            raise DataError(
+                f"an example has {len(self.shape):,} dimensions; at most {_MAX_DIMENSIONS} are allowed"
+            )
+        values = [f.size for f in self.factors]
+        if min([1, *values]) < 1 or sum(values) > _MAX_VALUES:
+            raise DataError(
+                f"the factors have {max(values):,} values and fewer; each has at least one, and all together at most "
+                f"{_MAX_VALUES:,}"
+            )
         if not self.shape or min(self.shape) < 1 or self.size > _MAX_SIZE:
             raise DataError(f"an example has the shape {self.shape}; 1 to {_MAX_SIZE:,} values are allowed")
         if not self.low < self.high:

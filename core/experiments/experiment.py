@@ -1,6 +1,5 @@
 """A published experiment as a file: its models, their training, what is measured, and what the paper found."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from genmod.model.build import compose
 from genmod.registry.lookup import current_registry
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.files import read_text
+from genmod.system.toml import parse_toml
 from genmod.training.settings import TrainSettings
 
 __all__ = ["Reproduction", "Trial"]
@@ -95,11 +95,7 @@ class Reproduction:
         Raises:
             UsageError: it is no TOML, or no experiment.
         """
-        try:
-            table = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise UsageError(f"{name} is no TOML: {error}") from None
-        return cls(name, table, quick)
+        return cls(name, parse_toml(text, name), quick)
 
     @property
     def metrics(self) -> list[Any]:

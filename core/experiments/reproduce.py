@@ -19,6 +19,9 @@ from genmod.training.settings import TrainSettings
 
 __all__ = ["reproduce"]
 
+_MOST = 100_000_000
+"""Bytes of results."""
+
 Progress = Callable[[str], None]
 
 
@@ -58,7 +61,7 @@ def reproduce(
         tell(f"model {number} of {len(experiment.trials)}: {trial.folder}")
         done.append(_run(experiment, trial, directory / trial.folder, root, device, tell, on_event))
         results = results_of(experiment, done, device, command)
-        write_json(directory / "results.json", results)
+        write_json(directory / "results.json", results, limit=_MOST)
     return results
 
 
@@ -111,7 +114,7 @@ def _run(
         "curve": _curve(place),
     }
     result = _plain_data(result)
-    write_json(measured, {**wanted, "result": result})
+    write_json(measured, {**wanted, "result": result}, limit=_MOST)
     return result
 
 

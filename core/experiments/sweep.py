@@ -16,6 +16,7 @@ from genmod.model.build import compose
 from genmod.options.schema import Text
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.files import read_text
+from genmod.system.toml import parse_toml
 from genmod.training.settings import TrainSettings
 
 __all__ = ["Point", "base_spec", "points", "run_point", "split_values", "train_or_go_on"]
@@ -168,12 +169,7 @@ def base_spec(recipe: str | None, file: Path | None) -> tuple[ModelSpec, dict[st
     """
     if file is None:
         return compose(recipe), {}
-    import tomllib
-
-    try:
-        table = tomllib.loads(read_text(file, "sweep"))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is no TOML: {error}") from None
+    table = parse_toml(read_text(file, "sweep"), str(file))
     axes = table.pop("sweep", {})
     if not isinstance(axes, dict) or not all(isinstance(values, list) for values in axes.values()):
         raise UsageError(

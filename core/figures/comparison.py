@@ -11,6 +11,7 @@ from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
 from genmod.figures.draw import INK, QUIET, bare, groups_of, scatter, show_tiles
 from genmod.figures.gaps import distance_to, emptiest_path, gap, ratio_of_means
+from genmod.figures.names import drawable
 from genmod.figures.plane import on_plane
 from genmod.figures.temperature import origin_of_latents
 from genmod.figures.views import (
@@ -97,7 +98,7 @@ def _column(
     codes, circles, path = plane.points
     first = None if context is None else context[:1]
 
-    part.suptitle(name, fontsize=16, fontweight="bold", color=INK, ha="left", x=0.02)
+    part.suptitle(drawable(name), fontsize=16, fontweight="bold", color=INK, ha="left", x=0.02)
     upper, middle, lower = part.subplots(3, 1, height_ratios=[4.6, 1.0, 3.2])
     scatter(upper, codes, groups_of(batch, split.info or model.data))
     upper.plot(*path.T.tolist(), color="white", lw=3.6, zorder=6)

@@ -1,5 +1,6 @@
 """Curves of runs, from their ``metrics.jsonl``."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -7,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genmod.bundle.directory import ModelDirectory
-from genmod.errors import UndefinedError, UsageError, quoted
+from genmod.errors import DataWarning, UndefinedError, UsageError, quoted
+from genmod.figures.names import drawable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,9 @@ MAIN = ("loss", "elbo", "rate", "distortion")
 
 COLOURS = ("#2f6fb3", "#d9731a", "#2b8a5b", "#b3417a", "#7a5bc2", "#8a6d1f", "#1f8f99", "#c23b3b")
 """One for each run; told apart by most people who see colours differently, on white and on black."""
+
+_MOST = 24
+"""Metrics that are drawn at once."""
 
 _NOT_METRICS = ("step", "epoch", "split")
 
@@ -70,7 +75,7 @@ def read_curves(
 
     Raises:
         FileError: a directory holds no model.
-        UndefinedError: nothing was trained in one.
+        UndefinedError: nothing was trained in one, or there are no finite values.
         UsageError: no run has such a metric, or fewer than one row is to be averaged.
     """
     if smooth < 1:
@@ -93,10 +98,17 @@ def read_curves(
             raise UsageError(
                 f"there is no metric {name!r} in these runs"
                 + (f"; did you mean {close[0]}?" if close else ""),
-                hint=f"one of: {', '.join(known)}",
+                hint=f"one of: {', '.join(known[:_MOST])}",
             )
     wanted = list(dict.fromkeys(metrics)) or [name for name in MAIN if name in known] or known
-    return [
+    if len(wanted) > _MOST and not metrics:
+        warnings.warn(
+            f"these are the first {_MOST} of {len(wanted):,} metrics; choose others: genmod plot --metric NAME,NAME",
+            DataWarning,
+            stacklevel=2,
+        )
+        wanted = wanted[:_MOST]
+    read = [
         curve
         if split == "validation"
         else replace(curve, values=running_mean(curve.values, smooth), window=smooth)
@@ -105,6 +117,12 @@ def read_curves(
         for split in ("train", "validation")
         if (curve := _curve(run, rows, metric, split)) is not None
     ]
+    if not read:
+        raise UndefinedError(
+            f"there is no number of {', '.join(wanted[:_MOST]) or 'any metric'} in these runs",
+            hint="train again: genmod train DIR --overwrite",
+        )
+    return read
 
 
 def running_mean(values: Sequence[float], window: int) -> tuple[float, ...]:
@@ -183,6 +201,11 @@ def draw(
     if x not in ("step", "epoch"):
         raise UsageError(f"curves over {x!r}", hint="over step or epoch")
     metrics = list(dict.fromkeys(curve.metric for curve in found))
+    if len(metrics) > _MOST:
+        raise UsageError(
+            f"{len(metrics):,} metrics cannot be drawn at once; at most {_MOST} can",
+            hint="choose some: genmod plot --metric NAME,NAME; or write all numbers: genmod plot -o curves.csv",
+        )
     runs = list(runs) or list(dict.fromkeys(curve.run for curve in found))
     across = min(2, len(metrics))
     down = -(-len(metrics) // across)
@@ -220,7 +243,7 @@ def _line(panel: "Axes", curve: Curve, runs: Sequence[str], *, x: str, faint: bo
     place = runs.index(curve.run)
     # One run alone has a colour for each split, several have one each.
     colour = COLOURS[(int(validation) if len(runs) == 1 else place) % len(COLOURS)]
-    label = curve.label if len(runs) == 1 else f"{curve.run}: {curve.label}"
+    label = curve.label if len(runs) == 1 else f"{drawable(curve.run)}: {curve.label}"
     style: dict[str, Any] = {"color": colour, "linewidth": 1.2 if not validation else 1.8}
     if validation:
         style |= {"marker": "o", "markersize": 3 if len(curve.values) <= 40 else 0}
@@ -235,7 +258,7 @@ def _line(panel: "Axes", curve: Curve, runs: Sequence[str], *, x: str, faint: bo
 
 def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[float]) -> None:
     unit = "" if metric == "lr" or "." in metric else " (nats)"
-    panel.set_ylabel(metric + unit)
+    panel.set_ylabel(drawable(metric) + unit)
     panel.set_xlabel(x)
     if log and values and min(values) > 0:
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter

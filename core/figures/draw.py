@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo
 from genmod.errors import UsageError
+from genmod.figures.names import drawable
 from genmod.figures.tiles import tiles
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, 
     if len(groups.names) > len(COLOURS):
         drawn = axes.scatter(x, y, c=numbers.tolist(), cmap="viridis", **style)
         bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02, aspect=30)
-        bar.set_label(groups.what, color=QUIET)
+        bar.set_label(drawable(groups.what), color=QUIET)
         bar.outline.set_visible(False)  # type: ignore[operator]
         return
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0)).tolist()
@@ -110,7 +111,9 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, 
         return
     if max(map(len, groups.names)) > 2:
         for number, name in enumerate(groups.names):
-            axes.scatter([], [], color=COLOURS[number], s=30, linewidths=0.25, edgecolors=INK, label=name)
+            axes.scatter(
+                [], [], color=COLOURS[number], s=30, linewidths=0.25, edgecolors=INK, label=drawable(name)
+            )
         axes.legend(
             loc="upper center",
             bbox_to_anchor=(0.5, -0.08),
@@ -127,8 +130,8 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, 
             # A member in the middle, so that the name of a ring does not stand in its hole.
             middle = mine[(mine - mine.median(0).values).square().sum(1).argmin()]
             axes.text(
-                float(middle[0]), float(middle[1]), name, ha="center", va="center", fontsize=10, fontweight="bold", color=INK,
-                path_effects=halo, zorder=9,
+                float(middle[0]), float(middle[1]), drawable(name), ha="center", va="center", fontsize=10,
+                fontweight="bold", color=INK, path_effects=halo, zorder=9,
             )  # fmt: skip
 
 
@@ -188,8 +191,8 @@ def show_tiles(
     step_y, step_x = whole.shape[0] / down, whole.shape[1] / across
     every = max(1, -(-len(columns) // 12))
     places = list(range(0, len(columns), every))
-    axes.set_yticks([(i + 0.5) * step_y for i in range(len(rows))], rows)
-    axes.set_xticks([(i + 0.5) * step_x for i in places], [columns[i] for i in places])
+    axes.set_yticks([(i + 0.5) * step_y for i in range(len(rows))], [*map(drawable, rows)])
+    axes.set_xticks([(i + 0.5) * step_x for i in places], [drawable(columns[i]) for i in places])
     axes.tick_params(
         length=0, labelsize=9, labelcolor=QUIET, top=False, labeltop=not below, labelbottom=below
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
+from genmod.figures.names import printable
 from genmod.figures.tiles import tiles
 
 if TYPE_CHECKING:
@@ -99,6 +100,11 @@ def grid(
     """
     from PIL import Image, ImageDraw
 
+    title, row_labels, column_labels = (
+        printable(title),
+        [*map(printable, row_labels)],
+        [*map(printable, column_labels)],
+    )
     rows, across, square = _arrangement(images, data)
     pixels = tiles(images.reshape(rows * across, *data.shape), data, scale)
     height, width = pixels.shape[1:3]

@@ -12,6 +12,7 @@ from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
 from genmod.figures.draw import INK, groups_of
 from genmod.figures.gaps import Gap
+from genmod.figures.names import drawable
 from genmod.figures.panels import MAKERS, Drawer
 from genmod.figures.picture import arrays_as, check_format
 from genmod.figures.plane import Projection
@@ -198,7 +199,7 @@ def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figu
     heights = [_HEIGHTS[row[0]] + taller * ("traversals" in row) for row in rows]
     width = 12.5 if any(len(row) > 1 for row in rows) or "gaps" in drawers else 7.0
     figure = Figure(figsize=(width, sum(heights) + 0.5), dpi=110, layout="constrained", facecolor="white")
-    figure.suptitle(title, fontsize=13, color=INK, ha="left", x=0.01)
+    figure.suptitle(drawable(title), fontsize=13, color=INK, ha="left", x=0.01)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
     parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
     for row, part in zip(rows, parts[:, 0], strict=True):

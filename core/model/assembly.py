@@ -1,6 +1,7 @@
 """From a specification to a model: every fit is checked before anything is allocated."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
@@ -8,6 +9,10 @@ from typing import Any
 import torch
 from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
+from torch.nn.modules.module import (
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
@@ -25,10 +30,12 @@ from genmod.model.losses import adds_losses
 from genmod.model.resolve import resolve, resolve_kinds
 from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import ModelSpec
+from genmod.system.memory import physical_memory
 from genmod.system.random import seed_for, seeded
 
 __all__ = ["assemble", "blueprint", "check_traits", "open_dataset", "unvalidated"]
 
+_MAX_PARTS = 5000
 _MAX_PARAMETERS = 20_000_000_000
 
 
@@ -56,7 +63,12 @@ def open_dataset(
 
 
 def assemble(
-    spec: ModelSpec, data: DataInfo, *, seed: int = 0, registry: Registry | None = None
+    spec: ModelSpec,
+    data: DataInfo,
+    *,
+    seed: int = 0,
+    registry: Registry | None = None,
+    check: Callable[[LatentVariableModel], None] | None = None,
 ) -> LatentVariableModel:
     """The model that a specification describes, with freshly drawn weights.
 
@@ -65,14 +77,28 @@ def assemble(
         data: shape and range of the data.
         seed: of the initial weights.
         registry: where names are looked up; the current one by default.
+        check: is given the model without memory, and may refuse it.
 
     Raises:
-        UsageError: parts that do not fit each other or the data; nothing has been allocated then.
+        UsageError: parts that do not fit each other or the data, or take more memory than there is; nothing
+            has been allocated then.
         PluginError: a plugin is missing or broken.
     """
-    spec = blueprint(spec, data, registry=registry).spec
+    planned = blueprint(spec, data, registry=registry)
+    if check is not None:
+        check(planned)
+    _check_memory(planned)
     with seeded(seed_for(seed, "weights")), use_registry(registry or current_registry()):
-        return _construct(spec, data)
+        return _construct(planned.spec, data)
+
+
+def _check_memory(planned: LatentVariableModel) -> None:
+    takes, there = sum(t.nbytes for t in planned.state_dict().values()), physical_memory()
+    if takes > there:
+        raise UsageError(
+            f"the weights of the model would take {takes / 2**30:,.1f} GiB; this machine has {there / 2**30:,.1f} GiB",
+            hint="choose fewer or narrower layers, or fewer latents",
+        )
 
 
 def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = None) -> LatentVariableModel:
@@ -82,10 +108,17 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
         UsageError: as :func:`assemble`.
     """
     spec = resolve(spec, registry=registry)
-    with torch.device("meta"), unvalidated(), use_registry(registry or current_registry()):
+    with torch.device("meta"), unvalidated(), _few_parts(), use_registry(registry or current_registry()):
         model = _construct(spec, data)
         check_traits(model)
-        _check_shapes(model)
+        try:
+            _check_shapes(model)
+        except (RuntimeError, TypeError) as error:
+            if "overflow" in str(error).lower():
+                raise UsageError(
+                    "the model would be too large for any memory", hint="choose smaller numbers"
+                ) from error
+            raise
         context = _some_context(model)
     model.objective.check(model.given(context))
     count = sum(p.numel() for p in model.parameters())
@@ -94,6 +127,29 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
             f"the model would have {count:,} parameters; at most {_MAX_PARAMETERS:,} are allowed"
         )
     return model
+
+
+@contextmanager
+def _few_parts() -> Iterator[None]:
+    """Inside, a component that goes on making layers is stopped, whatever it is made of."""
+    made = itertools.count(1)
+
+    def count(*_: Any) -> None:
+        if next(made) > _MAX_PARTS:
+            raise UsageError(
+                f"the model would have more than {_MAX_PARTS:,} layers and parameters",
+                hint="choose fewer layers; genmod show KIND NAME lists the options",
+            )
+
+    hooks = [
+        register_module_module_registration_hook(count),
+        register_module_parameter_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

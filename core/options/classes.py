@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = ["classes_of", "construct", "find_class"]
 _BETWEEN_WORDS = "(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
 
 
+@cache
 def classes_of(module: ModuleType, base: type, *, without: Collection[str] = ()) -> dict[str, type]:
     """The classes of a module that derive from another, by name in small letters: ``NAdam`` is ``n-adam``.
 
@@ -84,5 +86,6 @@ def construct(what: str, cls: Any, given: Sequence[Any], options: Mapping[str, A
         ) from error
 
 
+@cache
 def _plain(name: str) -> str:
     return re.sub("[-_]", "", name.lower())

@@ -147,7 +147,7 @@ def _svg(figure: "Figure", alt: str, key: str) -> str:
     )
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
     text = re.sub(r' id="([^"]*)"', lambda m: m[0] if m[1] in used else "", text)
-    prefix = hashlib.sha256(key.encode()).hexdigest()[:8]
+    prefix = hashlib.sha256(key.encode(errors="backslashreplace")).hexdigest()[:8]
     text = re.sub(r'(url\(#|href="#| id=")', rf"\g<1>{prefix}-", text)
     for colour, name in _OF_THE_PAGE.items():
         text = text.replace(colour, name)

@@ -55,7 +55,8 @@ def train_command(settings: Mapping[str, Any], directory: Path) -> str:
     names = [each.name for each in fields(TrainSettings) if each.name not in aside]
     for name in names:
         value = settings.get(name, default[name])
-        if value == default[name]:
+        table = isinstance(value, dict | list) and type(value) is not type(default[name])
+        if value == default[name] or table:
             continue
         if name in _TABLES:
             words += [

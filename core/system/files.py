@@ -6,6 +6,7 @@ pipes and devices are not opened. What genmod did not write is never removed.
 
 import errno
 import json
+import math
 import os
 import re
 import secrets
@@ -13,7 +14,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -118,11 +119,13 @@ def parse_json(text: str, where: str) -> Any:
         FileError: it is no such JSON; names the file and the place.
     """
 
-    def refuse(constant: str) -> Iterable[Any]:
-        raise ValueError(f"{constant} is no JSON number")
+    def finite(number: str) -> float:
+        if math.isfinite(float(number)):
+            return float(number)
+        raise ValueError(f"{number:.40} is no number that JSON or this program has")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=finite, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise FileError(f"{where} is damaged: {error}") from None
 
@@ -181,18 +184,26 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise
 
 
-def write_json(path: Path, plain: Any) -> None:
+def write_json(path: Path, plain: Any, *, limit: int = _MAX_BYTES) -> None:
     """Replace a JSON file in one step.
 
     Raises:
-        FileError: as :func:`write_bytes`.
+        FileError: as :func:`write_bytes`, or it would be larger than ``limit`` bytes, up to which it is read.
     """
-    write_bytes(path, as_json(plain))
+    content = as_json(plain)
+    if len(content) > limit:
+        raise FileError(
+            f"{path} would have {len(content):,} bytes, and is read up to {limit:,}",
+            hint="give shorter options, or data of fewer classes or columns",
+        )
+    write_bytes(path, content)
 
 
 def as_json(plain: Any) -> bytes:
     """Plain data as every JSON file of genmod has them."""
-    return (json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    text = json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    # Bytes of a file name that are no UTF-8 become escapes of JSON, and are read back as they were.
+    return text.encode(errors="backslashreplace")
 
 
 @contextmanager

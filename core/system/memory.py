@@ -1,5 +1,7 @@
 """How much memory a computation takes for each of the things it is done to, and how many of them fit."""
 
+import math
+import os
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -8,13 +10,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["bytes_per_row", "in_pieces", "rows_that_fit"]
+__all__ = ["bytes_per_row", "in_pieces", "physical_memory", "rows_that_fit"]
 
 _BYTES = {"cpu": 2**27}
 _BYTES_ELSEWHERE = 2**30
 
 _ALIVE = 4
 """Tensors of the largest size that exist at the same time: a layer's input and output, and two of a density."""
+
+
+def physical_memory() -> float:
+    """Bytes of memory that the machine has; infinite where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 class _Sizes(TorchDispatchMode):

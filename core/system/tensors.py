@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "check_header",
     "check_tensors",
     "checksum",
     "fingerprint",
@@ -28,7 +29,8 @@ __all__ = [
 FORMAT = 1
 
 
-_MAX_HEADER = 25_000_000
+_MAX_HEADER = 4_000_000
+"""Bytes, enough for thirty thousand tensors; parsed, they take a hundred times as much."""
 
 
 _RESTORE = "restore it from a copy, or train again: genmod build --overwrite && genmod train"
@@ -55,7 +57,7 @@ def read_tensors(path: Path, expected: Mapping[str, "Tensor"]) -> dict[str, "Ten
     Raises:
         FileError: missing, truncated, damaged, or not the expected tensors.
     """
-    # A file of a stranger may be small and still cost gigabytes once parsed, so its size comes first.
+    # A file of a stranger may be small and still cost gigabytes once parsed, so sizes come first.
     most = sum(t.numel() * t.element_size() for t in expected.values()) + 4096 + 512 * len(expected)
     if path.is_file() and path.stat().st_size > most:
         raise FileError(
@@ -75,8 +77,7 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
 
-    if not path.is_file():
-        raise FileError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+    _header(path)
     try:
         content = path.read_bytes()
         # The library gives them in another order each time; processes must agree on one.
@@ -89,6 +90,50 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
     if note.get("sha256") != checksum(tensors):
         raise FileError(f"{path} is damaged: its checksum does not match its content", hint=_RESTORE)
     return tensors
+
+
+def check_header(path: Path, expected: Mapping[str, "Tensor"]) -> None:
+    """Refuse a file whose header announces other tensors than those of a model, before memory is taken for these.
+
+    Args:
+        path: the file.
+        expected: tensors by name, which may be without memory; their types may be others.
+
+    Raises:
+        FileError: missing or damaged, or names or shapes differ.
+    """
+    import torch
+
+    header = _header(path)
+    try:
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        given = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    except (ArithmeticError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise FileError(f"{path} is damaged: its header has {error!r}", hint=_RESTORE) from None
+    check_tensors(
+        path, given, {name: each.to("meta", torch.get_default_dtype()) for name, each in expected.items()}
+    )
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """What a file says it holds, of no more bytes than such a description has."""
+    if not path.is_file():
+        raise FileError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if length > _MAX_HEADER:
+                raise ValueError(
+                    f"its header has {length:,} bytes, where at most {_MAX_HEADER:,} are allowed"
+                )
+            header = json.loads(stream.read(length))
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} is damaged: {error}", hint=_RESTORE) from None
+    if not isinstance(header, dict):
+        raise FileError(f"{path} is damaged: its header is no table", hint=_RESTORE)
+    return header
 
 
 def check_tensors(path: Path, tensors: Mapping[str, "Tensor"], expected: Mapping[str, "Tensor"]) -> None:
@@ -116,13 +161,9 @@ def precision_of(path: Path) -> "dtype | None":
     """The precision of the numbers in a file, as a model has it after ``model.double()``; the highest of several."""
     import torch
 
-    if not path.is_file():
-        return None
     try:
-        with path.open("rb") as stream:
-            header = json.loads(stream.read(min(int.from_bytes(stream.read(8), "little"), _MAX_HEADER)))
-        found = {tensor.get("dtype") for tensor in header.values()}
-    except (OSError, ValueError, AttributeError, RecursionError):
+        found = {tensor.get("dtype") for tensor in _header(path).values()}
+    except (FileError, AttributeError):
         # What is wrong with the file is said where it is read.
         return None
     known = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}

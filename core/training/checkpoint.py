@@ -33,7 +33,7 @@ __all__ = ["Checkpoint", "newest", "save_checkpoint"]
 
 FORMAT = 1
 _NAME = re.compile(r"step-(\d{8,})")
-_MAX_STATE = 16_000_000
+_MAX_STATE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int = 2) -
     with staged_directory(target, aside=_hidden(target)) as stage:
         for name, tensors in checkpoint.tensors.items():
             write_tensors(stage / f"{name}.safetensors", tensors)
-        write_json(stage / "state.json", {"step": checkpoint.step, **checkpoint.state})
+        write_json(stage / "state.json", {"step": checkpoint.step, **checkpoint.state}, limit=_MAX_STATE)
         files = {path.name: [path.stat().st_size, _sha256(path)] for path in sorted(stage.iterdir())}
         write_json(stage / "manifest.json", {"format": FORMAT, "files": files})
     _prune(directory, target, max(2, keep))

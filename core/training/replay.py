@@ -60,10 +60,13 @@ def replay(directory: Path, data: Dataset) -> str:
         raise FileError(
             f"{directory} has kept no step that went wrong" + "".join(f"\n{why}" for why in passed_over)
         )
+    weights = kept.tensors.get("model", {})
     with weights_follow():
-        model = assemble(*place.read_spec())
-    check_tensors(place.stopped_step, kept.tensors["model"], model.state_dict())
-    model.load_state_dict(dict(kept.tensors["model"]))
+        model = assemble(
+            *place.read_spec(),
+            check=lambda planned: check_tensors(place.stopped_step, weights, planned.state_dict()),
+        )
+    model.load_state_dict(dict(weights))
     try:
         settings = TrainSettings.from_json(kept.state["facts"]["settings"])
         indices, per_epoch, total = kept.state["indices"], kept.state["per_epoch"], kept.state["total"]

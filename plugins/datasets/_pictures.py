@@ -2,7 +2,10 @@
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,8 @@ __all__ = ["SUFFIXES", "brightest", "depth_of", "read_picture", "size_of"]
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MAX_PIXELS = 2**26
+_LARGE = 2**22
+_turn = Lock()
 _MAX_WHITE = 2**24 - 1
 """Single precision tells no more whole numbers apart."""
 _TURNED = (5, 6, 7, 8)
@@ -64,16 +69,25 @@ def depth_of(path: Path) -> int:
         raise _unreadable(path, error) from error
 
 
+@contextmanager
+def _in_turn(path: Path) -> Iterator[None]:
+    """Large pictures are decoded one at a time, whatever the number of threads: a small file can take a gigabyte."""
+    height, width = size_of(path)
+    with _turn if height * width > _LARGE else nullcontext():
+        yield
+
+
 def brightest(path: Path) -> float:
     """The largest value of a picture, as it is stored; 1 or less where floats lie in [0, 1], infinite where they do not.
 
     Raises:
         DataError: as :func:`read_picture`.
     """
-    values, _, _ = _opened(path)
-    if values.dtype.kind == "f":
-        return float(values.max()) if values.min() >= 0 and values.max() <= 1 else math.inf
-    return float(values.max())
+    with _in_turn(path):
+        values, _, _ = _opened(path)
+        if values.dtype.kind == "f":
+            return float(values.max()) if values.min() >= 0 and values.max() <= 1 else math.inf
+        return float(values.max())
 
 
 def read_picture(
@@ -94,6 +108,11 @@ def read_picture(
     Raises:
         DataError: it cannot be read, is brighter than ``white``, or has more than 67 million pixels.
     """
+    with _in_turn(path):
+        return _fitted(path, channels, size, white)
+
+
+def _fitted(path: Path, channels: int, size: tuple[int, int], white: float | None) -> NDArray[Any]:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             _check_size(path, image)
@@ -270,5 +289,9 @@ def _converted(image: Image.Image, channels: int) -> Image.Image:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    reason = f"it is none of {', '.join(_FORMATS)}" if isinstance(error, UnidentifiedImageError) else error
+    reason: object = error
+    if isinstance(error, UnidentifiedImageError):
+        reason = f"it is none of {', '.join(_FORMATS)}"
+    elif isinstance(error, MemoryError):
+        reason = "there is too little memory for its pixels"
     return DataError(f"{path} cannot be read as a picture: {reason}", hint="delete it, or convert it to PNG")

@@ -109,7 +109,7 @@ def safetensors_rows(path: Path, name: str) -> RowFile | None:
         start = int(entry["data_offsets"][0])
         shape = tuple(int(n) for n in entry["shape"])
         found = RowFile(path, 8 + length + start, shape, np.dtype(_TYPES[entry["dtype"]]))
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as .safetensors: {error!r}") from error
     return _checked(found)
 

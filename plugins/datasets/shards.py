@@ -27,6 +27,9 @@ _FOLDERS: dict[SplitName, tuple[str, ...]] = {
     "test": ("test",),
 }
 
+_MOST_SHUFFLED = 2**26
+"""Their order is held in memory."""
+
 
 @final
 class Shards(Dataset):
@@ -102,6 +105,11 @@ class Shards(Dataset):
         missing = [split for split in _FOLDERS if split not in files]
         if total < len(missing) + 1:
             raise DataError(f"{place} has {total} training examples; {len(missing) + 1} or more are needed")
+        if missing and total > _MOST_SHUFFLED:
+            raise DataError(
+                f"{place} has {total:,} examples; at most {_MOST_SHUFFLED:,} are split by themselves",
+                hint=f"make the folders yourself: {', '.join(_FOLDERS)}",
+            )
         tenth, order = max(1, total // 10), shuffled(total) if missing else None
         parts: dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]] = {
             split: (part, None) for split, part in files.items()

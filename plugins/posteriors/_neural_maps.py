@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, Literal, final
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from genmod import UsageError
 from genmod.plugins.posteriors._transported import Map
 
 __all__ = ["NeuralKind", "NeuralMaps"]
+
+_MOST_WEIGHTS = 2**28
 
 NeuralKind = Literal["iaf", "maf", "nsf", "realnvp"]
 
@@ -47,6 +51,14 @@ class NeuralMaps(nn.Module):
         self, kind: NeuralKind, n: int, context: int, transforms: int, hidden: Sequence[int]
     ) -> None:
         super().__init__()
+        # Which weights are masked is computed, for which memory is taken whatever the device.
+        sizes = (n + context, *hidden, n)
+        weights = max(n**2, transforms * sum(a * b for a, b in pairwise(sizes)))
+        if weights > _MOST_WEIGHTS:
+            raise UsageError(
+                f"the networks of the maps would have {weights:,} weights or more; at most {_MOST_WEIGHTS:,} are allowed",
+                hint="choose fewer hidden units or fewer latents",
+            )
         flows = _zuko_flows()
         # Slopes of a spline between 1/20 and 20: steeper ones are spikes.
         make = partial(flows.NSF, slope=0.05) if kind == "nsf" else flows.MAF

@@ -40,4 +40,4 @@ class Csv(Tracker):
         writer = csv.DictWriter(text, self._columns)
         writer.writeheader()
         writer.writerows(self._rows)
-        write_bytes(self._path, text.getvalue().encode())
+        write_bytes(self._path, text.getvalue().encode(errors="backslashreplace"))
