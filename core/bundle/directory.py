@@ -41,14 +41,13 @@ _WEIGHTS = {"best": "model.safetensors", "last": "last.safetensors"}
 _CHECKPOINTS, _STOPPED, _SAMPLER, _PICTURES = "checkpoints", "non-finite", "sampler", "samples"
 _STEP = r"step-\d{8,}"
 _BEFORE = re.compile(r"before-\d{8}T\d{6}(-\d+)?")
-_MOST_DESCRIPTION = 4_000_000
 _RECORDED: dict[str, Any] = {
     **dict.fromkeys(("status", "started", "before"), str),
     **dict.fromkeys(("step", "total_steps", "best_step", "best_loss", "seconds"), int | float),
     **dict.fromkeys(("settings", "versions", "environment", "git"), dict),
     "command": list,
 }
-_MOST_ROWS = 1_000_000_000
+_MOST_DESCRIPTION, _MOST_ROWS = 4_000_000, 1_000_000_000
 
 
 @dataclass(frozen=True)
