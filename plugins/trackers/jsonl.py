@@ -25,7 +25,7 @@ class Jsonl(Tracker):
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
         path = self.directory / "metrics.jsonl"
         write_bytes(path, "".join(map(_line, rows)).encode(errors="backslashreplace"))
-        self._file = path.open("a", encoding="utf-8", newline="\\n")
+        self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def write(self, row: Mapping[str, Any]) -> None:
         self._try(lambda file: (file.write(_line(row)), file.flush()))
