@@ -1,4 +1,4 @@
-"""Conditions: what a model is given of an example beside its values."""
+"""Conditions: the context that a model is given beside the values of an example."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def joined_shape(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
 
 
 class Conditions:
-    """Which properties of an example a model is conditioned on, as one-hot vectors side by side.
+    """The properties of an example that a model is conditioned on, as one-hot vectors side by side.
 
     Args:
         names: ``label`` for the class, or names of factors.
@@ -84,12 +84,12 @@ class Conditions:
         return self._one_hot(columns)
 
     def chosen(self, text: str | None, n: int) -> Tensor:
-        """Vectors for ``n`` examples that are asked for, ``(n, size)``.
+        """Vectors for ``n`` examples with some values, ``(n, size)``.
 
         Args:
             text: a class such as ``7``, or ``name=value`` for each condition, with commas between;
-                conditions that are not named take all of their values in turn.
-            n: how many.
+                other conditions take all of their values in turn.
+            n: number of examples.
 
         Raises:
             UsageError: no such condition or value.
@@ -132,7 +132,7 @@ class Conditions:
                 hint="give data with labels, such as the model was built for",
             )
         count = len(self.values[name])
-        # Looking at values that are on a GPU would make every step wait for it.
+        # Reading values on a GPU would make every step wait for it.
         seen = column.device.type == "cpu" and len(column) > 0
         if seen and not (int(column.min()) >= 0 and int(column.max()) < count):
             raise DataError(

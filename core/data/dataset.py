@@ -42,9 +42,9 @@ class Factor:
     """A property of each example, such as a ground-truth factor of variation.
 
     Args:
-        name: what it is called.
-        size: how many values it takes, numbered from 0.
-        values: their names, in order; their numbers where they have none.
+        name: of the factor.
+        size: number of values, numbered from 0.
+        values: their names, in order; empty where they have none.
     """
 
     name: str
@@ -67,8 +67,9 @@ class DataInfo:
         counts: whether values are whole numbers from 0 on, stored as they are.
         classes: names of the classes where examples are labelled.
         factors: ground-truth factors where they are known.
-        shift: what was subtracted from each column of a standardised table; empty where nothing was.
-        scale: what each column was divided by then.
+        missing: whether values may be missing, NaN.
+        shift: subtracted from each column of a standardised table; empty for other data.
+        scale: divisor of each column after that.
 
     Raises:
         DataError: an empty shape, one of more than 8 dimensions, factors of too many values,
@@ -165,7 +166,7 @@ class DataInfo:
     def original(self, values: Tensor) -> Tensor:
         """Values in the units that the data had before they were standardised: ``shift + scale · values``.
 
-        In double precision, which large numbers that differ little need; other data are given back as they are.
+        In double precision, which large numbers with small differences need; other data are returned unchanged.
 
         Args:
             values: of any shape whose last dimensions are :attr:`shape`.
@@ -255,7 +256,7 @@ class Split(ABC):
     """A part of a dataset that can be fetched batch by batch."""
 
     info: DataInfo | None = None
-    """What its examples are, which gives their classes and factors names; None where only the dataset knows."""
+    """Description of its examples, with names of classes and factors; None where only the dataset has it."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -265,7 +266,7 @@ class Split(ABC):
         """The examples at ``indices``, in that order; the same index always gives the same example."""
 
     def in_memory(self) -> Batch | None:
-        """All examples at once where they fit in memory, else None: they are then fetched batch by batch."""
+        """All examples where they are in memory, else None: they are then fetched batch by batch."""
         return None
 
 
@@ -300,14 +301,14 @@ class Dataset(ABC):
     the shape is only known from the files.
 
     Args:
-        root: folder in which data files are looked for and, if need be, downloaded to.
+        root: folder of data files, also for downloads.
 
     Raises:
         DataError: files are missing or unreadable; the hint says where to put which file.
     """
 
     known: DataInfo | None = None
-    """What a model was built for that these data are opened for: it settles what would be found in files otherwise."""
+    """The data description of the model that these data are opened for; it overrides what the files say."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

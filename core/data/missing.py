@@ -1,4 +1,4 @@
-"""Values that were not observed, NaN in the data: what stands in for them, and the mask beside the encoder's input."""
+"""Missing values, NaN in the data: their substitute, and the mask beside the encoder's input."""
 
 import math
 
@@ -11,7 +11,7 @@ __all__ = ["marked", "stand_in"]
 
 
 def stand_in(data: DataInfo) -> float:
-    """A value that every likelihood of such data has a density at, put where none was observed.
+    """A substitute for missing values, at which every likelihood of such data has a density.
 
     Example:
         >>> stand_in(DataInfo((3,), levels=3)), stand_in(DataInfo((3,), low=-math.inf, high=math.inf))
@@ -27,7 +27,7 @@ def stand_in(data: DataInfo) -> float:
 
 
 def marked(x: Tensor, value: float) -> Tensor:
-    """Values, ``value`` where one is missing, and after them which were observed.
+    """Values, with ``value`` for missing ones, and after them the mask of observed ones.
 
     ``x (B, C, …)``, NaN where a value is missing, ``→ (B, 2C, …)``
 

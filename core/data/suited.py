@@ -1,4 +1,4 @@
-"""Whether data suit a model: one check, for whatever is done with a model and data."""
+"""Whether data suit a model: the one check for training, evaluation and figures."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -17,14 +17,14 @@ __all__ = ["Data", "check_values", "suited"]
 Data = TypeVar("Data", bound=Dataset | Split)
 _SHOWN = 10
 _SLACK = 1e-6
-"""How far beyond their bounds rounding may bring values, as a part of their range."""
+"""Rounding error of values beyond their bounds, as a part of their range."""
 
 
 def suited(data: Data, info: DataInfo, condition: Collection[str] = ()) -> Data:
-    """Data as a model knows them: refused where they are of another kind, else with its numbers of classes and its units.
+    """Data with the numbers of classes and the units of a model; data of another kind are refused.
 
-    Classes, factors and their values are matched by name: the model's come first, in its order, and names that it does not
-    know after them, unless it is conditioned on them. Standardised columns are brought to the model's statistics.
+    Classes, factors and their values are matched by name: the model's come first, in its order, then the others, which
+    are refused if it is conditioned on them. Standardised columns are converted to the model's statistics.
 
     Args:
         data: a dataset, or one split of it.
@@ -32,11 +32,11 @@ def suited(data: Data, info: DataInfo, condition: Collection[str] = ()) -> Data:
         condition: ``label`` or the factors that it is conditioned on.
 
     Returns:
-        Data of the same kind, whose values are looked at as they are read.
+        Data of the same kind, whose values are checked as they are read.
 
     Raises:
-        DataError: they differ in shape, range, levels, or in being counts or complete, or have not the classes that the model
-            is conditioned on; all of that in one error.
+        DataError: they differ in shape, range, levels, counts or missing values, or lack the classes that the model is
+            conditioned on; all of that in one error.
 
     Example:
         >>> split = TensorSplit(Batch(torch.tensor([[5.0]]), torch.tensor([0])), DataInfo((1,), 0, 9, classes=("b",)))
@@ -54,7 +54,7 @@ def suited(data: Data, info: DataInfo, condition: Collection[str] = ()) -> Data:
 
 
 def check_values(x: Tensor, info: DataInfo) -> None:
-    """Refuse examples ``x (B, *shape)``, as they are stored, that are none of a kind of data.
+    """Refuse stored examples ``x (B, *shape)`` that do not fit a data description.
 
     Raises:
         DataError: another shape, values out of range, missing, not finite, or not whole where they are counts.
@@ -99,14 +99,14 @@ def check_values(x: Tensor, info: DataInfo) -> None:
 
 @dataclass(frozen=True)
 class _Match:
-    """How examples of some data become those of a model.
+    """The conversion of examples to the terms of a model.
 
     Args:
-        info: what they are then, with names that the model does not know after its own.
-        labels: number of each class there; empty where they stay as they are.
-        columns: which of the data's factors come where.
-        values: number of each value of these factors.
-        shift, scale: of ``(x - shift) / scale``, by column; empty where values stay as they are.
+        info: their description then, with names that the model does not know after its own.
+        labels: the new number of each class; empty where none changes.
+        columns: the factor of the data in each place.
+        values: the new number of each value of these factors.
+        shift, scale: of ``(x - shift) / scale``, by column; empty where values do not change.
     """
 
     info: DataInfo
@@ -122,7 +122,7 @@ class _Match:
         known = {factor.name: factor for factor in wanted.factors}
         there = {factor.name: place for place, factor in enumerate(given.factors)}
         by_factor = [name for name in condition if name in known]
-        # A factor's place counts where the model is conditioned on one.
+        # Places of factors matter if the model is conditioned on one.
         lacking = [name for name in known if name not in there] if by_factor else []
         if lacking:
             problems.append(f"the data have no factor {', '.join(lacking)}, which the model knows")
@@ -180,12 +180,12 @@ class _SuitedData(Dataset):
     """A dataset in a model's terms."""
 
     def __init__(self, dataset: Dataset, wanted: DataInfo, condition: tuple[str, ...]) -> None:
-        # A dataset that needs no files may have been made without a folder of them.
+        # A dataset without files may have no folder.
         super().__init__(getattr(dataset, "root", default_root()))
         self.wanted, self.condition = wanted, condition
         match = _Match.of(dataset.info, wanted, condition)
         self._info = match.info
-        # Read and looked at once, however often a split is asked for.
+        # Each split is read and checked once.
         self._split = cache(lambda name: _split(dataset.split(name), match, wanted, condition))
 
     @property
@@ -207,13 +207,13 @@ class _SuitedSplit(Split):
         return len(self._inner)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        return self._looked_at(self._inner.__getitems__(indices))
+        return self._checked(self._inner.__getitems__(indices))
 
     def in_memory(self) -> Batch | None:
         held = self._inner.in_memory()
-        return None if held is None else self._looked_at(held)
+        return None if held is None else self._checked(held)
 
-    def _looked_at(self, batch: Batch) -> Batch:
+    def _checked(self, batch: Batch) -> Batch:
         batch = self._match(batch)
         check_values(batch.x, self.wanted)
         return batch
@@ -235,7 +235,7 @@ def _split(split: Split, match: _Match, wanted: DataInfo, condition: tuple[str, 
 
 
 def _differences(given: DataInfo, wanted: DataInfo) -> list[str]:
-    """Why the values of some data cannot be those of a model."""
+    """Why the values of some data do not fit a model."""
     found = []
     if given.shape != wanted.shape:
         found.append(f"the model was built for examples of shape {wanted.shape}, these have {given.shape}")
@@ -270,7 +270,7 @@ def _remedy(wanted: DataInfo) -> str:
 
 
 def _unknown(name: str, given: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Why examples cannot be told to a model that is conditioned on a property of theirs."""
+    """Why a model that is conditioned on a property cannot be given that of some data."""
     if not given:
         return [f"the model is conditioned on {name}, which the data do not have"]
     new = [value for value in given if value not in known]
@@ -286,7 +286,7 @@ def _names(factor: Factor) -> tuple[str, ...]:
 
 
 def _merged(given: Factor, known: Factor | None) -> tuple[Factor, tuple[int, ...]]:
-    """A factor of the data with the model's values first, and the number of each of the data's there."""
+    """A factor with the model's values first, and the new number of each of the data's values."""
     if known is None:
         return given, tuple(range(given.size))
     names, places = _places(_names(given), _names(known))
@@ -294,7 +294,7 @@ def _merged(given: Factor, known: Factor | None) -> tuple[Factor, tuple[int, ...
 
 
 def _places(given: Sequence[str], known: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The known names and after them the others, and where the given ones are among these."""
+    """The known names, then the others, and the place of each given name among them."""
     names = (*known, *(name for name in given if name not in known)) if given else tuple(known)
     place = {name: i for i, name in enumerate(names)}
     return names, tuple(place[name] for name in given)

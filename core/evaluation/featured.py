@@ -1,4 +1,4 @@
-"""Features of the data and of generated examples, made once for all metrics that compare these."""
+"""Features of the data and of generated examples, shared by all metrics that compare these."""
 
 from dataclasses import dataclass, field
 from functools import cache
@@ -53,19 +53,19 @@ WithNoise = Annotated[bool, Doc("draw from p(x|z) too, rather than take its mean
 
 _MOST = 10_000
 _FITTED = 20_000
-"""As many training examples at most are fitted to."""
+"""Training examples that features are fitted to, at most."""
 
 _KNOWN: "WeakKeyDictionary[Subject, dict[str, Featured]]" = WeakKeyDictionary()
 
 
 class Featured:
-    """Features that are ready for a subject, and what they are of its data and of its generated examples.
+    """Fitted features, and their values for the data and the generated examples of a subject.
 
-    All on the CPU, single or double precision as the features are, made once.
+    The values are on the CPU, in the precision of the features, and computed once.
 
     Args:
-        subject: whose.
-        features: fitted to its training data where they are to be.
+        subject: the model and its data.
+        features: fitted to its training data where they want that.
         name: of the features, with their version.
     """
 
@@ -78,16 +78,16 @@ class Featured:
         self._generated_once = cache(self._generated)
 
     def of_split(self, n: int) -> Tensor:
-        """Of the first ``n`` examples of the split, ``(n, D)``."""
+        """Features of the first ``n`` examples of the split, ``(n, D)``."""
         count = min(n, len(self._subject.split))
         chunks = [self._chunk_once(start) for start in range(0, count, self._subject.size)]
         return torch.cat(chunks)[:n]
 
     def of_training(self, n: int | None = None) -> tuple[Tensor, Tensor]:
-        """Of ``n`` training examples chosen by the seed, or of all; ``(n, D)`` and their places in the split.
+        """Features of ``n`` training examples chosen by the seed, or of all, ``(n, D)``, and their indices.
 
         Raises:
-            UndefinedError: there is no training split, or it is the one that is measured.
+            UndefinedError: there is no training split, or it is the measured one.
         """
         if is_training_split(self._subject):
             raise UndefinedError(
@@ -102,7 +102,7 @@ class Featured:
         return torch.cat(parts), places
 
     def of_generated(self, n: int, *, noise: bool, source: Source | None) -> Tensor:
-        """Of the first ``n`` generated examples, ``(n, D)``.
+        """Features of the first ``n`` generated examples, ``(n, D)``.
 
         Raises:
             UndefinedError: the model generates none.
@@ -131,10 +131,10 @@ class Featured:
 
 
 def featured(subject: Subject, text: str | None = None) -> Featured:
-    """Features by what a user types, fitted to the training data of a subject where they are to be; once for each.
+    """Features by their name, fitted to the training data of a subject where they want that; cached.
 
     Args:
-        subject: what is measured.
+        subject: the model and its data.
         text: ``NAME`` or ``NAME:OPTION=VALUE,…``; chosen by the data unless given.
 
     Raises:
@@ -152,7 +152,7 @@ def featured(subject: Subject, text: str | None = None) -> Featured:
 
 
 def checked_features(text: str | None) -> str | None:
-    """The text that names features, once it is known that there are such features with such options.
+    """The same text, if it names features and options that exist.
 
     Raises:
         UsageError: an unknown name, or wrong options.
@@ -168,7 +168,7 @@ def checked_features(text: str | None) -> str | None:
 
 
 def usual_features(subject: Subject) -> str:
-    """The features to compare data by: a classifier's where there is one, else linear ones.
+    """The default features for data: those of a classifier where there are classes, else linear ones.
 
     A small stored classifier for digits of 8×8 pixels, one trained on the data at hand where these are images with
     classes, the principal components of other data, and the values themselves where there are no training data.
@@ -191,7 +191,7 @@ def usual_features(subject: Subject) -> str:
 
 
 def is_training_split(subject: Subject) -> bool:
-    """Whether what is measured is the training split itself.
+    """Whether the measured split is the training split.
 
     Raises:
         UndefinedError: there is no training split.
@@ -207,15 +207,15 @@ def is_training_split(subject: Subject) -> bool:
 
 @dataclass(frozen=True)
 class Compared:
-    """Features of the data and of generated examples, and of training examples in the place of these.
+    """Features of the data and of generated examples, and of training examples in place of generated ones.
 
     Args:
-        label: what goes into the brackets behind the name of a score.
+        label: text in the brackets of the name of a score.
         real: of examples of the split, ``(N, D)``.
         made: of generated examples, ``(M, D)``.
-        floor: of as many training examples, ``(M, D)`` or fewer; None where there are none.
-        no_floor: why.
-        details: what they are.
+        floor: of training examples, ``(M, D)`` or fewer; None where there are none.
+        no_floor: why there are none.
+        details: of the features, for the row.
     """
 
     label: str
@@ -235,20 +235,20 @@ def compared(
     noise: bool = False,
     floor: bool = True,
 ) -> Compared:
-    """What a metric of generated examples compares, on the device of the model.
+    """The features that a metric of generated examples compares, on the device of the model.
 
     Args:
-        subject: what is measured.
+        subject: the model and its data.
         features: see :func:`featured`.
-        samples: how many are generated; by default as many as the split has, at most 10,000.
-        source: where latents come from.
-        noise: whether to draw from ``p(x|z)`` too.
-        floor: whether to look for training examples too.
+        samples: number of generated examples; by default that of the split, at most 10,000.
+        source: of latents, ``prior`` or ``sampler``.
+        noise: draw from ``p(x|z)`` too.
+        floor: use training examples too.
 
     Raises:
         UndefinedError: the model generates nothing, or these data have no such features; too few examples.
     """
-    # What generates nothing is refused before anything is fitted.
+    # A model that generates nothing is refused before features are fitted.
     n = samples or min(len(subject.split), _MOST)
     if min(n, len(subject.split)) < 2:
         raise UndefinedError(

@@ -15,20 +15,20 @@ __all__ = ["ImpossibleError", "impossible", "impossible_rate", "limits_of"]
 
 
 class ImpossibleError(GenmodError):
-    """A model reports numbers that no model can have, so that something in it computes them wrongly."""
+    """A model reports numbers that no model can have, so that a component computes them wrongly."""
 
 
 _LOG_ODDS = 40.0
-"""Nats: what has a chance of e⁻⁴⁰ does not happen."""
+"""Nats: an event of probability e⁻⁴⁰ does not happen."""
 _ROUNDING = 0.01
-"""Nats of an example that rounding may be off by."""
+"""Nats: largest rounding error of an example."""
 
 Limits = Mapping[str, tuple[int, str]]
-"""What is reported → the sign with which it is at most zero on average, in the sense of :func:`impossible`, and whose it is."""
+"""Name of a number → the sign with which its mean is at most zero, see :func:`impossible`, and its components."""
 
 
 def limits_of(model: GenerativeModel) -> Limits:
-    """Which of the values that an objective reports have a limit, and which components would be to blame.
+    """The values of an objective that have a limit, and the components that compute them.
 
     A rate is not below 0, where it is a KL; log-probabilities of discrete data, and bounds on them, are not above.
     """
@@ -47,7 +47,7 @@ def limits_of(model: GenerativeModel) -> Limits:
 
 
 def impossible(limits: Limits, name: str, values: npt.NDArray[np.floating]) -> str:
-    """Why values of examples cannot be; nothing where they can.
+    """Why values of examples are impossible; empty where they are not.
 
     Estimates may be on the wrong side of their limit, but not far. Where ``E[exp(v)] ≤ 1``, as of ``v = log p(z) - log q(z)``
     for a draw of ``q``, and of the log of any unbiased estimate of a probability, ``P(Σ v ≥ t) ≤ exp(-t)``.
@@ -74,7 +74,7 @@ def impossible(limits: Limits, name: str, values: npt.NDArray[np.floating]) -> s
 
 
 def impossible_rate(rates: npt.NDArray[np.floating]) -> bool:
-    """Whether estimates of a KL, one for each example, lie so far below zero as no estimate can.
+    """Whether estimates of a KL, one for each example, are impossibly far below zero.
 
     Example:
         >>> impossible_rate(np.full(1000, -0.5)), impossible_rate(np.linspace(-1, 1, 1000))

@@ -16,10 +16,10 @@ class Metric(ABC):
     ``subject → rows``: each a number with its standard error, the number of examples, and its definition.
 
     The laws: the same subject and seed give the same numbers, bit for bit, whichever metrics were measured before;
-    the model, its mode, the data and the global random state stay as they are; what is undefined is refused with the
-    reason, and never given as a number.
+    the model, its mode, the data and the global random state do not change; an undefined number is refused with the
+    reason.
 
-    It is called without gradients; one that needs them enables them for itself.
+    It is called without gradients; a metric that needs them enables them.
     """
 
     main: ClassVar[str] = ""

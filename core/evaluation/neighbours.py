@@ -13,7 +13,7 @@ from genmod.model.pieces import held
 __all__ = ["distances_by_rows", "nearest", "nearest_example", "squared_distances"]
 
 _ELEMENTS = 2**24
-"""Distances that are held at a time: 128 MiB."""
+"""Distances in memory at a time: 128 MiB."""
 _ROWS = 2048
 
 
@@ -56,8 +56,8 @@ def nearest(x: Tensor, train: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
 
     Args:
         x: examples or features, ``(N, *shape)``.
-        train: those among which are looked for, ``(M, *shape)``, M from k.
-        k: how many of them.
+        train: examples to search, ``(M, *shape)``, M from k.
+        k: number of neighbours.
 
     Returns:
         Euclidean distances, ``(N, k)`` double, nearest first; their places in ``train``, ``(N, k)`` int64.
@@ -86,15 +86,15 @@ def nearest(x: Tensor, train: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def nearest_example(queries: Tensor, split: Split, data: DataInfo, *, limit: int) -> tuple[Tensor, Tensor]:
-    """The nearest of the first ``limit`` examples of a split, by the values that are there in both.
+    """The nearest of the first ``limit`` examples of a split, by the values that both have.
 
     Columns of tables are measured in standard deviations of the split, because their units differ.
 
     Args:
         queries: values, ``(Q, *data.shape)``; NaN where they are missing.
-        split: where to look.
-        data: of both.
-        limit: how many examples to look at.
+        split: examples to search.
+        data: description of both.
+        limit: number of examples to search.
 
     Returns:
         Root mean square differences ``(Q,)`` double, and which examples these are, ``(Q,)`` int64.
@@ -124,14 +124,14 @@ def nearest_example(queries: Tensor, split: Split, data: DataInfo, *, limit: int
 
 
 def _mean_squares(x: Tensor, y: Tensor) -> Tensor:
-    """The mean squared difference of the values that are NaN neither here nor there, ``(N, D), (M, D) → (N, M)``."""
+    """The mean squared difference of the values that are NaN in neither, ``(N, D), (M, D) → (N, M)``."""
     (x, in_x), (y, in_y) = ((each.nan_to_num(0.0), (~each.isnan()).double()) for each in (x, y))
     squares = x.square() @ in_y.T - 2 * x @ y.T + in_x @ y.square().T
     return (squares / (in_x @ in_y.T).clamp(min=1.0)).clamp(min=0.0)
 
 
 def _best(pieces: Iterable[Tensor], k: int) -> tuple[Tensor, Tensor]:
-    """The k smallest of each row, smallest first, and where they are, of columns that come piece by piece."""
+    """The k smallest values of each row, smallest first, and their columns, of columns given piece by piece."""
     best, places, start = torch.empty(0), torch.empty(0), 0
     for piece in pieces:
         end = start + piece.shape[1]

@@ -19,16 +19,16 @@ class Row:
     """A number with its uncertainty.
 
     Args:
-        name: what it is called, with what it depends on in brackets: ``fid[pixel]``.
+        name: of the number, with its parameters in brackets: ``fid[pixel]``.
         value: the number; a mean over the examples where ``examples`` are given.
-        standard_error: of the value; NaN where it is not known.
-        n: number of examples that it is about.
-        unit: ``nats`` for each example, ``bits``, or nothing.
-        definition: what it is, in one line.
-        better: which way is better, where there is one.
-        details: what else belongs to the number: draws for each example, their effective number, a floor.
-        examples: the number of each example, ``(n,)`` in float64 on the CPU, in the order of the split; by these two
-            models can be compared on the same data.
+        standard_error: of the value; NaN where it is unknown.
+        n: number of examples.
+        unit: ``nats`` for each example, ``bits``, or empty.
+        definition: in one line.
+        better: ``higher``, ``lower``, or empty where neither is.
+        details: further facts: draws for each example, their effective number, a floor.
+        examples: the number of each example, ``(n,)`` in float64 on the CPU, in the order of the split, for comparisons
+            of two models on the same data.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Undefined:
-    """A number that a model or its data do not have, and why.
+    """A number that is undefined for a model or its data.
 
     Args:
-        name: what it would be called.
-        reason: why there is none.
+        name: of the number.
+        reason: why it is undefined.
     """
 
     name: str
@@ -74,12 +74,12 @@ def mean_row(
     """The mean over examples, and the standard error of that mean: ``s / sqrt(n)``.
 
     Args:
-        name: what it is called.
+        name: of the number.
         examples: the number of each example, ``(n,)``.
         unit: of the number.
-        definition: what it is, in one line.
-        better: which way is better, where there is one.
-        details: what else belongs to the number.
+        definition: in one line.
+        better: ``higher``, ``lower``, or empty where neither is.
+        details: further facts.
 
     Example:
         >>> import torch
@@ -97,12 +97,12 @@ def mean_row(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All numbers of one model on one split, and why others are not there.
+    """All numbers of one model on one split.
 
     Args:
         rows: the numbers.
-        undefined: name of a number → why this model or these data have none.
-        warnings: what makes the numbers less certain than they look.
+        undefined: name of an undefined number → why it is undefined.
+        warnings: reasons why numbers are less certain than they look.
         seed: of everything that was drawn.
     """
 
@@ -115,7 +115,7 @@ class Evaluation:
         """The number of that name.
 
         Raises:
-            UndefinedError: this model or these data have none; says why.
+            UndefinedError: the number is undefined; says why.
             KeyError: there is no number of that name.
         """
         for row in self.rows:
@@ -169,7 +169,7 @@ def bits_per_dim(log_prob: Tensor | float, dims: int, step: float) -> Any:
 
 
 def no_bits(model: LatentVariableModel) -> str:
-    """Why a model has no bits per dimension, or nothing where it has."""
+    """Why a model has no bits per dimension; empty where it has."""
     if model.missing_densities():
         return model.missing_densities()
     if model.decoder.cell is None:

@@ -44,14 +44,14 @@ def evaluate(
     Args:
         model: put in evaluation mode meanwhile.
         data: a dataset, whose training split is what metrics fit something to; or the examples alone, a split.
-        metrics: names, as ``genmod list metric`` has them, with a value for the main option of some in brackets; or
+        metrics: names, as ``genmod list metric`` has them, some with the value of their main option in brackets; or
             tables with options.
-        split: which examples of a dataset.
-        seed: of everything that is drawn; the caller's random state is left as it was.
-        on_progress: called with what is being done, how much of it is done, and of how much.
+        split: of a dataset.
+        seed: of everything that is drawn; the caller's random state does not change.
+        on_progress: called with the task, the steps done and their total.
 
     Returns:
-        The numbers, and why others are not there.
+        The numbers, and the reasons for those that are undefined.
 
     Raises:
         UsageError: an unknown name or wrong options.
@@ -78,7 +78,7 @@ def subject_of(
     seed: int = 0,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Subject:
-    """What is measured, of the arguments of :func:`evaluate`.
+    """The subject, from the arguments of :func:`evaluate`.
 
     Raises:
         DataError: data that do not suit the model.
@@ -94,8 +94,8 @@ def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
     """The numbers that metrics give of one subject.
 
     Args:
-        metrics: what to call each where it is undefined → the metric.
-        subject: what they measure.
+        metrics: name of each where it is undefined → the metric.
+        subject: the model and its data.
     """
     rows: dict[str, Row] = {}
     undefined: dict[str, str] = {}
@@ -118,11 +118,11 @@ def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:
 
 
 def _marked(row: Row, subject: Subject, limits: Limits) -> Row:
-    """The row, which says so where its number cannot be."""
+    """The row, with a note where its number is impossible."""
     if row.examples is None:
         return row
     name, values = row.name.partition("[")[0], row.examples.numpy()
-    # What is called negative log-likelihood is the negative of a bound.
+    # The negative log-likelihood is the negative of a bound.
     name, values = (METRIC, -values) if name == NEGATIVE_BOUND else (name, values)
     text = impossible(limits, name, values)
     if not text:
@@ -132,7 +132,7 @@ def _marked(row: Row, subject: Subject, limits: Limits) -> Row:
 
 
 def make_metrics(names: Iterable[MetricName]) -> dict[str, Metric]:
-    """Metrics with their options, by what to call them where they are undefined.
+    """Metrics with their options, by the names that they have where they are undefined.
 
     Raises:
         UsageError: an unknown name, wrong options, or a value in brackets for one that takes none.

@@ -1,4 +1,4 @@
-"""From a standard error to a verdict: how often chance alone makes such a difference."""
+"""P-values of means and differences, from their standard errors."""
 
 import math
 
@@ -6,13 +6,13 @@ __all__ = ["chance", "chance_of_difference", "chance_of_paired", "reach"]
 
 
 def chance(value: float, error: float, freedom: float) -> float:
-    """How often a number is as far from zero as this, or further, where its mean is zero; two-sided, Student's t.
+    """The p-value of a number whose mean is zero under the null hypothesis; two-sided, by Student's t.
 
     Args:
         value: the number.
         error: its standard error, above zero.
-        freedom: degrees of freedom of the error, one less than the numbers it is from; with none of them, or where
-            something is NaN, nothing is known, and the answer is 1.
+        freedom: degrees of freedom of the error, one less than the numbers it is from; without any, or with NaN, the
+            p-value is 1.
 
     Example:
         >>> round(chance(2.0, 1.0, 9), 3), round(chance(2.0, 1.0, 1e9), 3)
@@ -26,9 +26,9 @@ def chance(value: float, error: float, freedom: float) -> float:
 
 
 def chance_of_paired(value: float, error: float, n: int) -> float:
-    """That of the mean of ``n`` differences.
+    """The p-value of the mean of ``n`` differences.
 
-    Where all are the same, their spread says nothing: that they have one sign is as rare as ``n`` equal tosses of a coin.
+    If all are equal, it is that of the sign test: the probability of ``n`` equal tosses of a coin.
 
     Example:
         >>> chance_of_paired(0.5, 0.0, 4), chance_of_paired(0.0, 0.0, 4)
@@ -40,10 +40,10 @@ def chance_of_paired(value: float, error: float, n: int) -> float:
 
 
 def chance_of_difference(value: float, first: tuple[float, int], second: tuple[float, int]) -> float:
-    """That of the difference of two independent numbers, each with its standard error and how many it is from.
+    """The p-value of the difference of two independent means, each with its standard error and its sample size.
 
-    Degrees of freedom by Welch and Satterthwaite, ``(a² + b²)² / (a⁴/(n-1) + b⁴/(m-1))``. Where neither number varies,
-    it is how rare it is that ``n + m`` shuffled numbers fall apart into the ``n`` smallest and the rest.
+    Degrees of freedom by Welch and Satterthwaite, ``(a² + b²)² / (a⁴/(n-1) + b⁴/(m-1))``. If neither sample varies, it
+    is that of a permutation test: the probability that the ``n`` smallest of ``n + m`` numbers are one of the samples.
 
     Reference:
         The generalization of "Student's" problem when several different population variances are involved
@@ -60,14 +60,14 @@ def chance_of_difference(value: float, first: tuple[float, int], second: tuple[f
     if error == 0 and not math.isnan(value):
         ways = math.lgamma(n + m + 1) - math.lgamma(n + 1) - math.lgamma(m + 1)
         return 1.0 if value == 0 else min(1.0, 2 * math.exp(-ways))
-    # An error that is not zero, of a single number, has no degrees of freedom: nothing is known then.
+    # The error of a single number has no degrees of freedom, so that nothing is known unless it is zero.
     shares = [((s / error) ** 4, count - 1) for s, count in (first, second) if s > 0 or math.isnan(s)]
     known = all(freedom > 0 for _, freedom in shares)
     return chance(value, error, 1 / sum(share / freedom for share, freedom in shares) if known else 0)
 
 
 def reach(sigmas: float, freedom: float) -> float:
-    """How many standard errors, known with some degrees of freedom, have the chance of so many standard deviations.
+    """The number of standard errors, with some degrees of freedom, as improbable as ``sigmas`` standard deviations.
 
     Example:
         >>> round(reach(2.0, 9), 2), round(reach(2.0, 1e9), 2)

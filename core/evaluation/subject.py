@@ -1,4 +1,4 @@
-"""What is measured: a model, the data, and what several metrics need of them, made once."""
+"""The subject of metrics: a model, its data, and codes and samples that several metrics share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,15 +26,15 @@ Part = Literal["split", "train"]
 class Subject:
     """A model and the split that it is measured on.
 
-    Metrics share it: what several of them need, codes and generated examples, is made once. All of it is on the CPU
-    unless it says otherwise, and a function of the seed alone, whichever metrics are asked for, in whatever order.
+    Metrics share it: codes and generated examples are made once. They are on the CPU unless said otherwise, and depend
+    on the seed alone, not on the metrics or their order.
 
     Args:
         model: in evaluation mode.
         split: the examples.
-        train: gives the training split, for metrics that fit something or compare with it; None where there is none.
+        train: gives the training split, for metrics that need it; None where there is none.
         seed: of everything that is drawn.
-        on_progress: called with what is being done, how much of it is done, and of how much.
+        on_progress: called with the task, the steps done and their total.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class Subject:
         self.model = model
         self.split = model.suited(split)
         self.data = self.split.info or model.data
-        """What the examples are, with the names of classes and factors that the model does not know after its own."""
+        """Description of the examples, with classes and factors that the model does not know after its own."""
         self.size = examples_at_once(model)
-        """Examples at a time; the draws are seeded for each of these pieces."""
+        """Examples in a piece; each piece has its own seed for draws."""
         self.seed = seed
         self.warnings: list[str] = []
         self._train = train
         self._on_progress = on_progress
-        # Per subject, so that nothing outlives it.
+        # Caches of each subject, which do not outlive it.
         self._codes_once = cache(self._codes)
         self._chunk_once = cache(self._chunk)
 
@@ -73,18 +73,18 @@ class Subject:
         return self.model.suited(self._train())
 
     def warn(self, text: str) -> None:
-        """Say what makes a number less certain than it looks; once."""
+        """Add a warning about the numbers, once."""
         if text not in self.warnings:
             self.warnings.append(text)
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Say how far a long computation has come."""
+        """Report the progress of a long computation."""
         if self._on_progress is not None:
             self._on_progress(what, done, total)
 
     @contextmanager
     def drawing(self, stream: str, step: int = 0) -> Iterator[None]:
-        """Draw from a stream of its own inside; two streams of different names are independent."""
+        """Draw from a stream of its own inside; streams of different names are independent."""
         with seeded(seed_for(self.seed, f"evaluation/{stream}", step)):
             yield
 
@@ -96,8 +96,8 @@ class Subject:
         Args:
             stream: of binarisation and of all that is drawn inside the loop.
             part: which split.
-            limit: only as many of the first examples.
-            size: examples at a time, by default :attr:`size`; another size draws other numbers.
+            limit: number of examples, the first ones; by default all.
+            size: examples in a batch, by default :attr:`size`; another size draws other numbers.
 
         Yields:
             The model, given the conditions of the batch where it is conditional; observations

@@ -1,4 +1,4 @@
-"""Comparing models: paired differences on the same data, and which of them are real."""
+"""Comparing models: paired differences on the same data, and which of them are significant."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,22 +11,22 @@ from genmod.evaluation.significance import chance_of_difference, chance_of_paire
 __all__ = ["Difference", "differences", "holm"]
 
 LEVEL = 0.05
-"""Chance that any of all differences that are called real is not, where there is none at all."""
+"""Significance level: the probability of at least one false positive among all differences."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a number of one model is from that of the reference.
+    """The difference of a number between a model and the reference.
 
     Args:
-        metric: which number.
-        model: whose.
-        reference: the other model.
+        metric: name of the number.
+        model: name of the model.
+        reference: name of the reference.
         value: number of the model minus number of the reference.
         standard_error: of that difference.
-        p: chance of a difference as large as this, or larger, if there were none; corrected for how many were looked at.
-        paired: whether it is from differences of the same examples.
-        better: ``model``, ``reference``, or nothing where no way is better or the difference is not real.
+        p: p-value of the difference, two-sided, corrected for the number of comparisons.
+        paired: whether it is the mean of differences of the same examples.
+        better: ``model``, ``reference``, or empty where neither is better or the difference is not significant.
     """
 
     metric: str
@@ -40,7 +40,7 @@ class Difference:
 
     @property
     def real(self) -> bool:
-        """Whether chance alone hardly explains it."""
+        """Whether it is significant."""
         return self.p < LEVEL
 
     def to_json(self) -> dict[str, Any]:
@@ -49,13 +49,13 @@ class Difference:
 
 
 def differences(evaluations: Mapping[str, Evaluation], reference: str | None = None) -> list[Difference]:
-    """Every number of every model against that of a reference.
+    """Differences of every number of every model from that of a reference.
 
     Where both have a number for each of the same examples, the differences of these are tested,
     ``t = mean / (s / sqrt(n))``: what makes an example hard for both models cancels. Elsewhere
     ``t = (a - b) / sqrt(SE_a² + SE_b²)``. Two-sided, by Student's t, and corrected by Holm over all rows.
 
-    The examples have to be the same ones in the same order, and so has the seed: then binary images are drawn alike.
+    The examples must be the same ones in the same order, with the same seed, so that binary images are drawn alike.
 
     Args:
         evaluations: name of each model → its numbers, measured with one seed on the same split.
@@ -111,7 +111,7 @@ def _judged(found: Difference, p: float, better: str) -> Difference:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P-values corrected for their number, so that those below a level are false all together with that chance.
+    """P-values corrected by Holm: the probability of any false positive below a level is at most that level.
 
     ``p_(i) → max_{j ≤ i} min(1, (m - j + 1) p_(j))``, in increasing order
 

@@ -1,4 +1,4 @@
-"""A published experiment as a file: its models, their training, what is measured, and what the paper found."""
+"""A published experiment as a file: its models, their training, metrics, and the numbers of the paper."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Trial:
         seed: of weights, order of data, noise and evaluation.
         spec: of the model.
         settings: of its training.
-        sampler: what is fitted to its codes afterwards, a name or a table; nothing where it is empty.
+        sampler: to fit to its codes afterwards, a name or a table; none where it is empty.
         folder: name of its directory.
     """
 
@@ -60,8 +60,8 @@ class Reproduction:
     """A published experiment.
 
     Args:
-        name: what it is called.
-        table: the file.
+        name: of the experiment.
+        table: the content of the file.
         quick: with the smaller budget of its table ``quick``.
     """
 
@@ -99,7 +99,7 @@ class Reproduction:
 
     @property
     def metrics(self) -> list[Any]:
-        """What is measured of each model."""
+        """The metrics of each model."""
         return list(self.part("evaluate").get("metrics", [METRIC]))
 
     @property
@@ -109,7 +109,7 @@ class Reproduction:
         return list(self.table.get("quick", {}).get("seeds", shared) if self.quick else shared)
 
     def part(self, name: str) -> dict[str, Any]:
-        """A table of the file, with what the quick version changes of it."""
+        """A table of the file, with the changes of the quick version."""
         shared = dict(self.table.get(name, {}))
         return shared | (self.table.get("quick", {}).get(name, {}) if self.quick else {})
 

@@ -1,4 +1,4 @@
-"""Running an experiment: each model in a directory of its own, gone on with where it was stopped."""
+"""Running an experiment: each model in a directory of its own, resumed where it was stopped."""
 
 import json
 import math
@@ -13,6 +13,7 @@ from genmod.errors import FileError
 from genmod.experiments.experiment import Reproduction, Trial
 from genmod.experiments.results import results_of
 from genmod.experiments.sweep import train_or_go_on
+from genmod.options.text import json_data
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.files import write_json
 from genmod.training.settings import TrainSettings
@@ -35,10 +36,10 @@ def reproduce(
     tell: Progress = lambda text: None,
     on_event: Callable[[Any], None] | None = None,
 ) -> dict[str, Any]:
-    """Run an experiment, or go on with it, and compare what comes out with what was published.
+    """Run or resume an experiment, and compare its results with the published ones.
 
-    Each model has a directory of its own below ``directory``; what is done there is left alone, what was stopped goes
-    on. ``results.json`` is written after each.
+    Each model has a directory of its own below ``directory``; finished runs are skipped, stopped ones continued.
+    ``results.json`` is written after each.
 
     Args:
         experiment: what to run.
@@ -46,8 +47,8 @@ def reproduce(
         root: folder with data files.
         device: where models are trained and measured.
         command: that made it, for the record.
-        tell: called with a line on what is done now.
-        on_event: called with news of the training.
+        tell: called with a line about each model.
+        on_event: called with events of the training.
 
     Returns:
         The content of ``results.json``.
@@ -74,7 +75,7 @@ def _run(
     tell: Progress,
     on_event: Callable[[Any], None] | None,
 ) -> dict[str, Any]:
-    """Train one model, unless that is done, fit its sampler, and measure it."""
+    """Train one model, unless it is trained, fit its sampler, and measure it."""
     from genmod.evaluation import evaluate
     from genmod.model.assembly import open_dataset
     from genmod.model.fit_sampler import fit_sampler
@@ -113,7 +114,7 @@ def _run(
         "evaluation": evaluation.to_json(),
         "curve": _curve(place),
     }
-    result = _plain_data(result)
+    result = json_data(result)
     write_json(measured, {**wanted, "result": result}, limit=_MOST)
     return result
 
@@ -128,7 +129,7 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
 
     if not ModelDirectory(place).is_trained:
         return
-    # Resolved too: a model of an earlier version lacks options that are newer, and has their defaults.
+    # Resolved: a model of an earlier version lacks newer options, and has their defaults.
     there, wanted = resolve(read_spec(place)[0]), resolve(trial.spec)
     gaps = [
         f"{kind} is {_plain(there, kind)}, not {_plain(wanted, kind)}"
@@ -148,30 +149,21 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _plain_data(value: Any) -> Any:
-    """As JSON has it: lists for tuples, and None for numbers that it does not have."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain_data(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_data(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _plain(spec: ModelSpec, kind: str) -> Any:
     part = spec.components.get(kind)
     return None if part is None else (part.name, json.loads(json.dumps(dict(part.options))))
 
 
-def _rows(place: Path) -> list[dict[str, Any]]:
-    return ModelDirectory(place).read_rows()
-
-
 def _epochs(place: Path) -> float:
-    return max((row["epoch"] for row in _rows(place)), default=0.0)
+    return max((row["epoch"] for row in ModelDirectory(place).read_rows()), default=0.0)
 
 
 def _curve(place: Path, most: int = 60) -> list[list[float]]:
     """Epoch and validation loss, at most ``most`` points evenly chosen, the last among them."""
-    rows = [[row["epoch"], round(row["loss"], 4)] for row in _rows(place) if row["split"] == "validation"]
+    rows = [
+        [row["epoch"], round(row["loss"], 4)]
+        for row in ModelDirectory(place).read_rows()
+        if row["split"] == "validation"
+    ]
     step = math.ceil(len(rows) / most) or 1
     return rows[::-1][::step][::-1]

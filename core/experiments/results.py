@@ -1,4 +1,4 @@
-"""What came out of an experiment, beside what was published."""
+"""The results of an experiment beside the published ones."""
 
 import math
 import statistics
@@ -18,10 +18,10 @@ __all__ = ["Figure", "results_of"]
 def results_of(
     experiment: Reproduction, done: Sequence[Mapping[str, Any]], device: str, command: Sequence[str]
 ) -> dict[str, Any]:
-    """Everything that is kept of an experiment: what was run, what came out, and what is to be said of that.
+    """The content of ``results.json``: protocol, runs, numbers, and their comparison with the published ones.
 
     Args:
-        experiment: which.
+        experiment: the experiment.
         done: the results of its models so far.
         device: where they were trained.
         command: that made them.
@@ -63,12 +63,12 @@ class Figure:
 
     Args:
         run: name of the run.
-        metric: which number.
+        metric: name of the number.
         value: the number.
-        standard_error: over seeds where there are several, else over examples; None where it is not known.
-        seeds: how many.
-        n: how many numbers the standard error is from: seeds, or examples.
-        better: which way is better.
+        standard_error: over seeds where there are several, else over examples; None where it is unknown.
+        seeds: number of seeds.
+        n: number of seeds or examples that the standard error is from.
+        better: ``higher``, ``lower`` or empty.
     """
 
     run: str
@@ -124,7 +124,7 @@ def _judged(target: Mapping[str, Any], figures: Mapping[tuple[str, str], Figure]
 
 
 def _claimed(claim: Mapping[str, Any], figures: Mapping[tuple[str, str], Figure]) -> dict[str, Any]:
-    """Which of two is better, as published and here: confirmed where chance makes such a gap in less than 5 % of cases."""
+    """A published ranking of two runs beside ours: confirmed where our difference is significant at 5 %."""
     better = figures.get((claim["better"], claim["metric"]))
     other = figures.get((claim["than"], claim["metric"]))
     if better is None or other is None:

@@ -14,6 +14,7 @@ from genmod.bundle.model import load
 from genmod.errors import UsageError
 from genmod.model.build import compose
 from genmod.options.schema import Text
+from genmod.options.text import plain_value
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.files import read_text
 from genmod.system.toml import parse_toml
@@ -50,12 +51,11 @@ class Point:
             if path not in components and path != "latent" and not path.startswith("train.")
         }
         latent = self.values.get("latent")
-        composed = base
         for kind, name in components.items():
-            composed = composed.with_component(kind, name)
+            base = base.with_component(kind, name)
         if latent is not None:
-            composed = composed.with_latent(latent)
-        return composed.with_options(options)
+            base = base.with_latent(latent)
+        return base.with_options(options)
 
     def settings(self) -> dict[str, Any]:
         """The training settings of this point.
@@ -71,7 +71,7 @@ class Point:
                     raise UsageError(
                         f"no such setting: {name}", hint=f"settings: {', '.join(TrainSettings.names())}"
                     )
-                found[name] = _plain(value)
+                found[name] = plain_value(value)
         return found
 
 
@@ -113,7 +113,7 @@ def run_point(
     root: Path | None = None,
     on_event: Callable[[Any], None] | None = None,
 ) -> str:
-    """Build and train one point, or go on with it, or leave it alone where it is done.
+    """Build and train one point; continue it where it was stopped, skip it where it is finished.
 
     Returns:
         ``done before``, or the status of the run.
@@ -134,14 +134,14 @@ def train_or_go_on(
     root: Path | None = None,
     on_event: Callable[[Any], None] | None = None,
 ) -> str:
-    """Build and train a model in a directory, or go on with it, or leave it alone where it is done.
+    """Build and train a model in a directory; continue it where it was stopped, skip it where it is finished.
 
     Args:
         spec: of the model.
         place: its directory.
         settings: of its training.
         root: folder with data files.
-        on_event: called with news.
+        on_event: called with events of the training.
 
     Returns:
         ``done before``, or the status of the run.
@@ -162,10 +162,10 @@ def train_or_go_on(
 
 
 def base_spec(recipe: str | None, file: Path | None) -> tuple[ModelSpec, dict[str, list[str]]]:
-    """What a sweep starts from, and the axes of table ``[sweep]`` in the file.
+    """The specification that a sweep starts from, and the axes in table ``[sweep]`` of the file.
 
     Raises:
-        UsageError: the file has no such form.
+        UsageError: the file is not of that form.
     """
     if file is None:
         return compose(recipe), {}
@@ -182,13 +182,6 @@ def base_spec(recipe: str | None, file: Path | None) -> tuple[ModelSpec, dict[st
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _plain(value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
 
 
 def _short(name: str) -> str:

@@ -44,7 +44,7 @@ def find_class(what: str, name: str, known: Mapping[str, type], others: Sequence
     """The class of a name in any spelling.
 
     Args:
-        what: it is, for messages: ``optimizer``.
+        what: kind of class, for messages: ``optimizer``.
         name: as the user wrote it.
         known: classes by name.
         others: further names that the user may write, for messages.
@@ -67,7 +67,7 @@ def construct(what: str, cls: Any, given: Sequence[Any], options: Mapping[str, A
     """An instance of a class.
 
     Args:
-        what: it is and what it is called, for messages: ``optimizer 'adam'``.
+        what: kind and name, for messages: ``optimizer 'adam'``.
         cls: the class.
         given: its first arguments.
         options: its keyword arguments.

@@ -1,4 +1,4 @@
-"""Numbers that move during training: one text says from where, to where, how and for how long.
+"""Numbers that change during training: a text gives start, final value, shape and length.
 
 A schedule is written in the same way on the command line, in TOML, in JSON and in Python::
 
@@ -37,7 +37,7 @@ _FLAGS = re.IGNORECASE | re.ASCII
 
 
 class ScheduleError(UsageError):
-    """What was given is not a schedule; ``reason`` says why not."""
+    """The value is not a schedule; ``reason`` says why."""
 
     def __init__(self, given: object, reason: str) -> None:
         super().__init__(f"{given!r:.80} is not a schedule: {reason}", hint=f"Write a number, or {EXAMPLES}.")
@@ -46,7 +46,7 @@ class ScheduleError(UsageError):
 
 @dataclass(frozen=True)
 class Clock:
-    """Where a run stands.
+    """The position in a run.
 
     Args:
         step: optimizer steps done.
@@ -90,9 +90,9 @@ class Span:
 @final
 @dataclass(frozen=True, slots=True, repr=False)
 class Schedule:
-    r"""An immutable description of how a number moves, and the value that it has now.
+    r"""An immutable description of a changing number, and its current value.
 
-    With :math:`p \in [0, 1]` the part of the schedule that is over, the value is :math:`\text{start} +
+    With :math:`p \in [0, 1]` the fraction of the schedule that has passed, the value is :math:`\text{start} +
     (\text{final} - \text{start}) f(p)`: linear :math:`f = p`; cosine :math:`f = (1 - \cos \pi p) / 2`;
     cyclical :math:`f = \min(1, 2 (p M \bmod 1))` with M cycles, and :math:`f(1) = 1`.
 
@@ -105,9 +105,9 @@ class Schedule:
         final: the last value.
         start: the first value.
         shape: linear, cosine or cyclical.
-        over: how long it takes to get there; None for a constant.
-        after: for how long it waits at the start.
-        cycles: how often a cyclical schedule starts anew.
+        over: its length; None for a constant.
+        after: length of the wait at the start.
+        cycles: number of cycles of a cyclical schedule.
 
     Raises:
         ScheduleError: the parts do not fit together.
@@ -206,7 +206,7 @@ class Schedule:
         Args:
             total_steps: optimizer steps of the run.
             steps_per_epoch: optimizer steps in one epoch.
-            name: what the option is called, such as ``objective.beta``.
+            name: of the option, such as ``objective.beta``.
 
         Raises:
             UsageError: the run ends before the final value is reached, or a cycle has less than two steps.
@@ -252,7 +252,7 @@ class Schedule:
         return max(self.start, self.final)
 
     def to_json(self) -> float | str:
-        """A number if it is nothing more, else the text; :meth:`parse` reads both."""
+        """A number for a constant, else the text; :meth:`parse` reads both."""
         return self.final if self.over is None else str(self)
 
     def _bounds(self, steps_per_epoch: int, total_steps: int) -> tuple[int, int]:

@@ -62,11 +62,11 @@ class Option:
     """One option of a component.
 
     Args:
-        name: what users type.
+        name: of the option.
         annotation: its type as the author wrote it.
         default: the validated default, or :data:`REQUIRED`.
-        doc: what it is for.
-        form: the annotation, taken apart.
+        doc: its description.
+        form: the parsed annotation.
     """
 
     name: str
@@ -92,7 +92,7 @@ class Option:
 
 
 class OptionsError(UsageError):
-    """Options that cannot be used; ``problems`` holds every mistake that was found."""
+    """Wrong options; ``problems`` holds every mistake that was found."""
 
     def __init__(self, problems: list[Problem], *, hint: str = "") -> None:
         lines = "\n".join(f"  {problem}" for problem in problems)
@@ -133,14 +133,14 @@ def _constructor(component: Callable[..., Any]) -> Any:
     if not inspect.isclass(component):
         return inspect.unwrap(component)
     owner = next(base for base in component.__mro__ if "__init__" in vars(base))
-    # What object and nn.Module take is not what the component takes: it has no __init__ of its own.
+    # A class without an __init__ of its own has no options, whatever object and nn.Module take.
     inherited = owner is object or owner.__module__.startswith("torch.")
     return None if inherited else inspect.unwrap(vars(owner)["__init__"])
 
 
 def _option(component: Callable[..., Any], function: Any, parameter: inspect.Parameter) -> Option:
     name = parameter.name
-    # Only this annotation is resolved: those of the wiring may name what is imported for type checkers alone.
+    # Only this annotation is resolved: those of the wiring may use names imported for type checkers alone.
     holder = SimpleNamespace(__annotations__={name: parameter.annotation})
     try:
         annotation = get_type_hints(holder, globalns=function.__globals__, include_extras=True)[name]
@@ -166,7 +166,7 @@ def _broken(component: Callable[..., Any], parameter: str, reason: object) -> Pl
 
 
 def same_options(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:
-    """The ``migrate`` of a component whose options mean what they did, and whose numbers are others.
+    """The ``migrate`` of a component with unchanged options and changed numbers.
 
     Example:
         >>> same_options({"temperature": 0.5}, 1)
@@ -182,12 +182,12 @@ def validate(
 
     Args:
         component: a class or a function.
-        values: what was given, by name of the option.
-        where: what the dotted paths of messages begin with, such as ``encoder``; may be empty.
+        values: the given values, by option.
+        where: prefix of the paths in messages, such as ``encoder``; may be empty.
         label: kind and name for the hint, such as ``encoder conv``.
 
     Raises:
-        OptionsError: all that is wrong with the values.
+        OptionsError: all mistakes in the values.
         PluginError: the signature is broken.
 
     Example:
@@ -209,11 +209,11 @@ def validate_many(
     """:func:`validate` for several components at once, so that one error reports the mistakes of all.
 
     Args:
-        parts: what paths begin with → component and values.
-        labels: what paths begin with → kind and name, for the hint.
+        parts: prefix of the paths → component and values.
+        labels: prefix of the paths → kind and name, for the hint.
 
     Raises:
-        OptionsError: all that is wrong with the values of all components.
+        OptionsError: all mistakes in the values of all components.
         PluginError: a signature is broken.
     """
     results: dict[str, dict[str, Any]] = {}

@@ -1,18 +1,20 @@
 """Names with options in one text, such as ``random-crop:28,padding=2``."""
 
 import json
+import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from genmod.errors import UsageError
 
-__all__ = ["option_text", "parse_call", "plain_value", "split_texts"]
+__all__ = ["json_data", "option_text", "parse_call", "plain_value", "split_texts"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_/.-]*", re.IGNORECASE)
 
 
 def split_texts(text: str, separator: str = ",") -> list[str]:
-    """What stands between separators, those within brackets left alone.
+    """The parts of a text between separators outside of brackets.
 
     Example:
         >>> split_texts("elbo, fid[pixel,randconv]")
@@ -22,7 +24,7 @@ def split_texts(text: str, separator: str = ",") -> list[str]:
 
 
 def parse_call(text: str, separator: str = ",") -> tuple[str, tuple[str, ...], dict[str, str]]:
-    """Name, values and named values, all of them as they were written.
+    """Name, values and named values, as texts.
 
     Raises:
         UsageError: not of the form ``NAME``, or ``NAME:VALUE,OPTION=VALUE,…``.
@@ -51,7 +53,7 @@ def parse_call(text: str, separator: str = ",") -> tuple[str, tuple[str, ...], d
 
 
 def plain_value(text: str) -> Any:
-    """What carries no type is what it looks like in JSON, else a text.
+    """The value of a text without a type: that of its JSON, else the text.
 
     Example:
         >>> plain_value("[0.9, 1.1]"), plain_value("true"), plain_value("bilinear")
@@ -84,3 +86,17 @@ def option_text(value: Any) -> str:
         if not any(set(item) & set(',[]{}" ') for item in items):
             return ",".join(items)
     return "none" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def json_data(value: Any) -> Any:
+    """Plain data as JSON has it: lists for tuples, None for NaN and infinities.
+
+    Example:
+        >>> json_data({"found": (1.5, float("nan"))})
+        {'found': [1.5, None]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): json_data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_data(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

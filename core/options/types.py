@@ -1,4 +1,4 @@
-"""The types an option may have, taken apart, and what they are called.
+"""The types an option may have, parsed, and their names in plain words.
 
 The set is closed, so that every option can be written on the command line, in TOML, in JSON and in Python,
 and comes back the same from each::
@@ -66,7 +66,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Form:
-    """An annotation, taken apart.
+    """A parsed annotation.
 
     Args:
         kind: none, bool, int, float, str, path, schedule, choice, sequence, tuple, mapping or union.
@@ -125,7 +125,7 @@ class Form:
 
 
 def form_of(annotation: Any) -> Form:
-    """Take an annotation apart.
+    """Parse an annotation.
 
     Raises:
         TypeError: it is not one of the types above.

@@ -1,4 +1,4 @@
-"""From what was written to the value of an option, and back to JSON."""
+"""Conversion of values to the types of options, and back to JSON."""
 
 import difflib
 import json
@@ -44,8 +44,8 @@ class Problem:
     Args:
         path: dotted path of the option or of an element of it, such as ``encoder.channels[1]``.
         message: what is allowed.
-        received: the value as Python writes it, shortened; empty if there is none.
-        suggestion: what may have been meant; empty if unknown.
+        received: the value, by ``repr`` and shortened; empty if there is none.
+        suggestion: a similar name or value; empty if there is none.
     """
 
     path: str
@@ -60,11 +60,11 @@ class Problem:
 
 
 class Rejected(Exception):
-    """A value that is not of its form.
+    """A value that does not fit its form.
 
     Args:
-        problems: one, or one for each element that is wrong.
-        detail: what is wrong beyond the type.
+        problems: one, or one for each wrong element.
+        detail: a fault beyond the type.
     """
 
     def __init__(self, problems: list[Problem], detail: str = "") -> None:
@@ -139,7 +139,7 @@ def _check_union(form: Form, given: Any, path: str) -> Any:
         except Rejected as error:
             failures.append(error)
     for failure in failures:
-        # It was meant as a list, and an element is wrong: that says more.
+        # For a list with a wrong element, the fault of the element says more.
         if is_list and failure.problems[0].path != path:
             raise failure
     raise _rejected(form, given, path, next(filter(None, (failure.detail for failure in failures)), ""))
@@ -208,7 +208,7 @@ def _finite(value: float) -> float:
 
 
 def _from_text(form: Form, text: Text) -> Any:
-    """What the text says in the form's own type; a plain text if it says nothing of the kind."""
+    """The text converted to the type of the form; unchanged if it cannot be."""
     word = text.strip()
     try:
         match form.kind:

@@ -24,7 +24,7 @@ DISTRIBUTION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])
 """What a distribution may be called; anything else must not reach a ``pip install`` line."""
 
 VERSION = re.compile(r"[0-9][0-9A-Za-z.!+]{0,63}")
-"""What a version may be that is put into such a line; others are read from files of strangers."""
+"""What a version in such a line may be; versions come from foreign files."""
 
 _VERSIONED_GROUP = re.compile(r"genmod\.v[0-9]+")
 _OBJECT = re.compile(r"[\w.]*\w(\s*:\s*[\w.]+)?(\s*\[.*\])?")
@@ -116,7 +116,7 @@ def _entry_points(distribution: "Distribution", name: str) -> list[Found]:
         entry_points = _plugins(distribution)
     except Exception as error:
         return [Found(name, version, error)]
-    # Whoever supports this version and others is asked in this version.
+    # A plugin for several versions of the contract is loaded in this one.
     entry_points = [point for point in entry_points if point.group == GROUP] or entry_points
     return [
         Found(name, version, _checked(point, own=name == OWN_DISTRIBUTION))

@@ -1,4 +1,4 @@
-"""What to say of a name that means no component: what there is, what was meant, what failed to load."""
+"""Errors for unknown names of components: known and similar names, plugins that failed to load."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -32,10 +32,10 @@ class MissingPluginError(PluginError):
 
 
 def check_kind(kind: str) -> None:
-    """Refuse what is no kind of component.
+    """Refuse an unknown kind of component.
 
     Raises:
-        UsageError: it is none; says which there are.
+        UsageError: the kind is unknown; the hint lists all.
     """
     if kind not in KINDS:
         hints = [*_did_you_mean(kind, KINDS), f"the kinds are: {', '.join(KINDS)}"]
@@ -43,7 +43,7 @@ def check_kind(kind: str) -> None:
 
 
 def spelled(provided: Iterable[Provided]) -> dict[str, Provided]:
-    """All components of one kind by what to type: the name where that means it, else the qualified name."""
+    """All components of one kind by the name to type: the name where it is unique, else the qualified name."""
     provided = list(provided)
     users = Counter(name for p in provided for name in p.names)
     return {p.name if p.builtin or users[p.name] == 1 else p.qualified: p for p in provided}
@@ -52,7 +52,7 @@ def spelled(provided: Iterable[Provided]) -> dict[str, Provided]:
 def unknown_component(
     kind: str, name: str, distribution: str, components: Iterable[Provided], plugins: Iterable[PluginStatus]
 ) -> UnknownComponentError:
-    """The error for a name that nothing has; within one distribution, or anywhere if that is empty."""
+    """The error for an unknown name, within one distribution, or anywhere if that is empty."""
     components = list(components)
     names = spelled(p for p in components if p.kind == kind)
     known = [typed for typed, p in names.items() if distribution in ("", p.distribution)]
@@ -69,7 +69,7 @@ def unknown_component(
 
 
 def unusable_plugin(kind: str, name: str, status: PluginStatus) -> PluginError:
-    """The error for a component of a plugin that gave nothing."""
+    """The error for a component of a plugin that failed to load."""
     return PluginError(
         f"{kind} {name[:80]!r} needs {status.distribution} {status.version}, whose plugin"
         f" {status.entry_point!r} is {status.status}: {status.reason}",
@@ -112,7 +112,7 @@ def _did_you_mean(given: str, known: Iterable[str]) -> Iterator[str]:
 
 
 def _left_out(statuses: Iterable[str]) -> Iterator[str]:
-    """A line for plugins that may have had what was asked for."""
+    """A line for plugins that could have the component and are not loaded."""
     counts = Counter(statuses)
     if failed := counts["broken"] + counts["incompatible"]:
         yield f"{failed} plugin{'s' * (failed > 1)} failed to load, see `genmod plugins`"

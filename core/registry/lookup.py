@@ -1,8 +1,8 @@
-"""The registry: which components there are, and which one a name means.
+"""The registry of components: finds them by name.
 
 A bare name means a built-in component where there is one, else the only third-party component of that name
-or alias. ``distribution/name`` always means that distribution's. Nothing is ever renamed, and installing a
-plugin changes nothing until one of its components is named. A file given by ``--plugin ./mine.py`` is one more
+or alias. ``distribution/name`` always means that distribution's. Nothing is ever renamed, and an installed plugin
+changes nothing until one of its components is named. A file given by ``--plugin ./mine.py`` is one more
 distribution, called ``./mine.py``.
 
 Built-in names are looked up without touching third-party code; plugins are loaded when a name is missing,
@@ -47,11 +47,11 @@ class Registry:
     """Finds components by name.
 
     Args:
-        disabled: distributions whose plugins are not looked into.
-        only: if given, the only distributions whose plugins are looked into.
-        third_party: False to have the built-in components alone.
+        disabled: distributions whose plugins are not loaded.
+        only: if given, the only distributions whose plugins are loaded.
+        third_party: False for the built-in components alone.
         strict: let the original error of a broken plugin through.
-        files: Python files with components of their own; they are run when third-party plugins are looked into.
+        files: Python files with components; they are run when third-party plugins are loaded.
 
     Raises:
         UsageError: the built-in components are to be disabled, or two files have one name.
@@ -96,7 +96,7 @@ class Registry:
         self._files[found.distribution] = found
 
     def with_files(self, files: Iterable[Path | str]) -> "Registry":
-        """The same with further files."""
+        """The same registry with further files."""
         other = Registry(
             disabled=self._disabled, only=self._only, third_party=self._third_party, strict=self._strict
         )
@@ -114,7 +114,7 @@ class Registry:
         third_party: bool = True,
         files: Iterable[Path | str] = (),
     ) -> Self:
-        """With what the environment says, and what the command line adds to it.
+        """A registry by the environment and the command line.
 
         ``GENMOD_PLUGINS=a,b`` allows only these distributions, and none if it is empty;
         ``GENMOD_DISABLE_PLUGINS=a,b`` disables these; ``GENMOD_STRICT_PLUGINS=1`` lets their errors through.
@@ -168,7 +168,7 @@ class Registry:
         )
 
     def names(self, kind: str) -> list[str]:
-        """What to type for each of ``components(kind)``: its name if that means it, else the qualified name.
+        """The name to type for each of ``components(kind)``: its name if that is unique, else the qualified name.
 
         Raises:
             UsageError: an unknown kind.
@@ -176,7 +176,7 @@ class Registry:
         return list(spelled(self.components(kind)))
 
     def plugins(self) -> list[PluginStatus]:
-        """What became of every plugin: the built-in one, then the others by distribution and entry point."""
+        """The status of every plugin: the built-in one, then the others by distribution and entry point."""
         return [
             *self._load(OWN_DISTRIBUTION),
             *(status for name in self._found for status in self._load(name)),
@@ -217,7 +217,7 @@ class Registry:
         ]
 
     def _load(self, distribution: str) -> list[PluginStatus]:
-        """What became of one distribution's entry points; each is loaded once."""
+        """The status of one distribution's entry points; each is loaded once."""
         with LOADING:
             if distribution not in self._loaded:
                 # A plugin that asks for components while it is being loaded does not see its own.
@@ -244,7 +244,7 @@ class Registry:
         return [load_plugin(found, taken, strict=self._strict) for found in self._found[distribution]]
 
     def _blocked(self, distribution: str) -> tuple[str, str]:
-        """Why a distribution is not looked into, and what would change that; empty if it is."""
+        """Why a distribution is not loaded, and the remedy; empty if it is loaded."""
         if not self._third_party:
             return "all third-party plugins are switched off", "leave out --no-plugins"
         if distribution in self._disabled:
@@ -277,12 +277,12 @@ class Registry:
 def _requirement(distribution: str, version: str) -> str:
     if DISTRIBUTION_NAME.fullmatch(distribution) and VERSION.fullmatch(version):
         return f"{distribution}=={version}"
-    # What pip cannot install is still said, as a comment.
+    # What pip cannot install becomes a comment.
     return "".join(sign if sign.isprintable() else "?" for sign in f"# {distribution} {version}")
 
 
 def _load_file(found: Found, taken: set[tuple[str, str]]) -> PluginStatus:
-    """Load a file that was given by name: nothing of it is passed over in silence."""
+    """Load a file that was given by name; all its errors are raised."""
     try:
         return load_plugin(found, taken, strict=True)
     except GenmodError as error:

@@ -1,4 +1,4 @@
-"""From a component as a model recorded it to the one that is installed now: missing, older, newer or changed."""
+"""The installed component for one that a model recorded: missing, older, newer or changed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +17,12 @@ __all__ = ["find_recorded", "migrated"]
 
 
 def find_recorded(registry: Registry, kind: str, part: ComponentSpec) -> Provided:
-    """The component that a specification names, which must be able to stand for the one it was saved with.
+    """The component that a specification names, in a version that can replace the recorded one.
 
     Raises:
-        UsageError: an unknown name, where it was not saved but typed.
+        UsageError: an unknown name, in a specification that was typed, not saved.
         MissingPluginError: the distribution is not installed, or the file not given; says which version of it.
-        PluginError: it is installed in a version that cannot be used instead.
+        PluginError: the installed version cannot be used instead.
     """
     try:
         provided = registry.find(kind, part.name)
@@ -96,7 +96,7 @@ def _lacking(kind: str, part: ComponentSpec, error: UnknownComponentError) -> Pl
 
 
 def _pinned(part: ComponentSpec) -> str:
-    """The line that installs what the model was saved with; empty where its record is not to be trusted."""
+    """The command that installs the recorded version; empty where the record is not safe to type."""
     if DISTRIBUTION_NAME.fullmatch(part.provider) and VERSION.fullmatch(part.version):
         return to_install(normalised(part.provider), part.version)
     return ""

@@ -1,4 +1,4 @@
-"""A component together with the distribution that it comes from, and the way from its record to its class."""
+"""A component with its distribution, and the class that its record names."""
 
 import functools
 import importlib
@@ -22,7 +22,7 @@ class Provided:
         distribution: normalised name of the distribution that provides it.
         version: version of that distribution.
         builtin: whether it comes with genmod itself.
-        registered: whether an installed plugin yields it; not where it comes from a file, or from nowhere.
+        registered: whether it comes from an installed plugin, not from a file or a test.
 
     Example:
         >>> vq = Provided(Component("posterior", "vq", "genmod_vq:VectorQuantised"), "genmod-vq", "1.0")
@@ -51,7 +51,7 @@ class Provided:
 
     @property
     def qualified(self) -> str:
-        """Distribution and name, which mean this component whatever else is installed."""
+        """Distribution and name, which are unique."""
         return f"{self.distribution}/{self.name}"
 
     def load(self) -> type[Any]:

@@ -66,7 +66,7 @@ filterwarnings = ["error"]
 """
 
 _PLUGIN = '''\
-"""What this package contributes; it is imported by every ``genmod list``, so it imports no torch."""
+"""The components of this package; every ``genmod list`` imports this module, so it imports no torch."""
 
 from collections.abc import Iterator
 
@@ -116,14 +116,14 @@ def new_plugin(name: str, kinds: Sequence[str], directory: Path | None = None) -
 
     Args:
         name: of the components; the distribution is ``genmod-NAME``.
-        kinds: one component of each is written.
-        directory: where; ``genmod-NAME`` in the current folder by default.
+        kinds: of its components, one each.
+        directory: of the package; ``genmod-NAME`` in the current folder by default.
 
     Returns:
         The directory.
 
     Raises:
-        UsageError: no such kind, or a name that cannot be used.
+        UsageError: an unknown kind, or a name that is not allowed.
         FileError: the directory exists and is not empty, or cannot be written.
 
     Example:
@@ -152,7 +152,7 @@ def plugin_files(name: str, kinds: Sequence[str]) -> dict[str, str]:
     """Path → text of every file of the package.
 
     Raises:
-        UsageError: no such kind, or a name that cannot be used.
+        UsageError: an unknown kind, or a name that is not allowed.
     """
     name = _bare(name)
     kinds = [kind for kind in KINDS if kind in set(_checked(name, kinds))]
@@ -218,7 +218,7 @@ def _template(file: str) -> str:
 
 
 def _files(kind: str, name: str) -> str:
-    """The file of a component that is a text, seen from the package."""
+    """The path in the package of a component that is a text."""
     return f"{name}.toml" if kind == "recipe" else f"{name}-{kind}.toml"
 
 

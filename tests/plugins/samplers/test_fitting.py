@@ -268,7 +268,7 @@ def test_sampler_of_ones_own(autoencoder, tmp_path):
     own.fit(torch.randn(50, 3))
     autoencoder.attach_sampler(own)
     assert autoencoder.sample(3).shape == (3, 1, 8, 8)
-    with pytest.raises(UsageError, match="nothing says what this sampler was fitted to"):
+    with pytest.raises(UsageError, match="this sampler has no record of what it was fitted to"):
         genmod.save(autoencoder, tmp_path / "model")
 
 
