@@ -1,4 +1,4 @@
-"""A component under test: how it is built, what it is asked, and what it answers."""
+"""A component under test: how it is built, its inputs and its outputs."""
 
 import copy
 import itertools
@@ -36,7 +36,7 @@ __all__ = ["BATCH", "Case", "NotApplicable", "Trial", "jostle", "mean_of", "whol
 BATCH = 4
 
 _AROUND = "_genmod_testing_model"
-"""Attribute of a prior that holds the model it was bound to; in a tuple, so that it is no part of the prior."""
+"""Attribute of a prior with the model that it is bound to; in a tuple, so that it is no submodule."""
 
 _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
     "encoder": (DATA_SHAPES,),
@@ -53,11 +53,11 @@ _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
 _FEATURES = (7,)
 
 _CONTEXT = 3
-"""Length of the context that a prior is given that wants one."""
+"""Length of the context of conditional priors."""
 
 
 class NotApplicable(Exception):
-    """A law that does not concern this component; the message says why."""
+    """A law that does not apply to this component; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Case:
 
     Args:
         kind: kind of the component.
-        label: what it is called in reports, such as ``decoder/laplace``.
-        source: where its class comes from: the component, or the class itself.
+        label: its name in reports, such as ``decoder/laplace``.
+        source: the component, or its class.
         registry: where other components are looked up.
         options: those that are not at their defaults.
         root: folder with data files, for datasets.
@@ -82,7 +82,7 @@ class Case:
 
     @property
     def provided(self) -> Provided | None:
-        """The component, where it comes from a plugin and not as a class."""
+        """The component; None for a class without a record."""
         return self.source if isinstance(self.source, Provided) else None
 
     @cached_property
@@ -91,22 +91,22 @@ class Case:
         return self.source.load() if isinstance(self.source, Provided) else self.source
 
     @property
-    def told(self) -> tuple[int, ...]:
-        """What follows the wiring of a prior that depends on a condition: the length of its vector."""
+    def given(self) -> tuple[int, ...]:
+        """Length of the context, the last positional argument of a conditional prior."""
         return (_CONTEXT,) if getattr(self.cls, "wants_context", False) else ()
 
     def with_options(self, options: Mapping[str, Any]) -> "Case":
         return replace(self, options=options)
 
     def build(self, *wiring: Any) -> Any:
-        """The component, complete: a prior that is made of other parts of a model gets one.
+        """The component; a prior that is made of other parts of a model is bound to one.
 
         Raises:
             UsageError: it refuses this wiring, or these options.
         """
-        part = self.cls(*wiring, *self.told, **validate(self.cls, self.options, self.kind))
-        if self.told:
-            return _Told(part)
+        part = self.cls(*wiring, *self.given, **validate(self.cls, self.options, self.kind))
+        if self.given:
+            return _Conditioned(part)
         if self.kind == "prior" and type(part).bind is not Prior.bind:
             part.__dict__[_AROUND] = (_model_around(part, self.registry),)
         return part
@@ -136,20 +136,13 @@ class Case:
         if not accepted:
             raise NotApplicable(f"it refuses everything that was tried: {refusal.message if refusal else ''}")
 
-    def usual(self) -> Any:
-        """The component for the first wiring that it accepts, all parameters moved off their start.
-
-        A layer that starts at zero would hide what is below it.
-        """
-        part, _ = next(self.accepted())
-        jostle(part)
-        return part
-
     def trial(self, batch: int = BATCH) -> "Trial":
-        """The usual component and fixed inputs for it.
+        """The component for the first wiring that it accepts, and fixed inputs for it.
+
+        All parameters are moved off their start: a layer that starts at zero would hide what is below it.
 
         Raises:
-            NotApplicable: there is nothing that it could be asked.
+            NotApplicable: a component of this kind, or without a density, has no inputs of its own.
         """
         part, wiring = next(self.accepted())
         jostle(part)
@@ -184,8 +177,8 @@ class Case:
         """Pairs of a posterior and a prior on the same support, both with densities.
 
         Args:
-            part: a divergence that accepts the pairs; None where one of the pair is this component itself.
-            latent: shape of the latents that is asked for.
+            part: a divergence that accepts the pairs; None where this component is one of each pair.
+            latent: shape of the latents.
 
         Raises:
             NotApplicable: there is none.
@@ -220,7 +213,7 @@ class Case:
                 yield part
             return
         own = self.provided.distribution if self.provided is not None else ""
-        # Copies: checks convert them. To copy takes a fraction of the time that it takes to build.
+        # Copies, because checks convert them; building takes much longer than copying.
         yield from copy.deepcopy(_built(self.registry, kind, wiring, own))
 
 
@@ -231,15 +224,15 @@ def _built(registry: Registry, kind: str, wiring: tuple[Any, ...], own: str) -> 
         parts: list[Any] = [ReferencePosterior(*wiring) if kind == "posterior" else ReferencePrior(*wiring)]
         for provided in registry.components(kind):
             if provided.builtin or provided.distribution == own:
-                with suppress(GenmodError):  # what is wrong with it is found when it is checked itself
+                with suppress(GenmodError):  # its own checks report its faults
                     parts.append(Case(kind, "", provided, registry).build(*wiring))
         for part in parts:
             jostle(part)
     return parts
 
 
-class _Told(Prior):
-    """A prior that depends on a context, with one that is fixed."""
+class _Conditioned(Prior):
+    """A conditional prior with a fixed context."""
 
     context: Tensor
 
@@ -261,7 +254,7 @@ class Trial:
     Args:
         kind: kind of the part.
         part: the part.
-        inputs: what it is asked about, each ``(B, …)``.
+        inputs: of the part, each ``(B, …)``.
         companions: posterior and prior that a divergence is between.
     """
 
@@ -273,9 +266,9 @@ class Trial:
     def __call__(
         self, part: nn.Module | None = None, inputs: tuple[Tensor, ...] | None = None
     ) -> tuple[Tensor, ...]:
-        """What a part answers, differentiable, each ``(B, …)``; by default this one to these inputs.
+        """Outputs of a part, differentiable, each ``(B, …)``; by default of this part for these inputs.
 
-        Of a distribution: its mean where it has one, and its log-density at fixed points where it has one.
+        For a distribution: its mean and its log-density at fixed points, where it has them.
         """
         part, inputs = part or self.part, inputs or self.inputs
         with seeded(2):
@@ -296,6 +289,11 @@ class Trial:
                 whole(each).to(like.device, like.dtype)
             return (part(q_of(like), p_of(), inputs[1].movedim(0, 1)),)
 
+    def eval(self) -> "Trial":
+        """This trial, with the part in evaluation mode."""
+        whole(self.part).eval()
+        return self
+
     def rows(self, start: int, end: int) -> tuple[Tensor, ...]:
         """The inputs of some examples."""
         return tuple(each[start:end] for each in self.inputs)
@@ -306,13 +304,13 @@ class Trial:
 
 
 def whole(part: nn.Module) -> nn.Module:
-    """The part, or the model that it is made of: what is converted, saved and put into a mode as one."""
+    """The part, or the model that it is bound to, which is converted, saved and put into a mode as one."""
     around: tuple[nn.Module, ...] = part.__dict__.get(_AROUND, (part,))
     return around[0]
 
 
 def _model_around(prior: Any, registry: Registry) -> nn.Module:
-    """A model that the prior is bound to, with a posterior on its support where it has one of its own."""
+    """A model to bind the prior to, with a posterior on the prior's support where it declares one."""
     posteriors = [ReferencePosterior(DATA.shape, prior.latent_shape)]
     for provided in registry.components("posterior") if prior.support is not None else ():
         with suppress(GenmodError, TypeError):
@@ -339,7 +337,7 @@ def mean_of(distribution: Distribution) -> tuple[Tensor, ...]:
 
 @torch.no_grad()
 def jostle(part: Any) -> None:
-    """Move every parameter a little; laws hold at all of their values."""
+    """Move every parameter a little; laws hold for all values."""
     for parameter in part.parameters() if isinstance(part, nn.Module) else ():
         if parameter.is_floating_point() and not parameter.is_meta:
             parameter.add_(0.1 * torch.randn_like(parameter))

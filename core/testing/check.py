@@ -1,8 +1,8 @@
 """What a check is, and the list of all of them.
 
-A check is a small function ``check_<law>(case)``. It returns where the law holds, raises :class:`CheckFailed` with
-the numbers where it does not, and :class:`genmod.testing.NotApplicable` with the reason where the component declares that the
-law does not concern it. Kinds say which components are asked at all; traits decide the rest, names never do.
+A check is a small function ``check_<law>(case)``. It returns if the law holds, raises :class:`CheckFailed` with the
+numbers if it does not, and :class:`genmod.testing.NotApplicable` with the reason if the component declares that the law
+does not apply. Kinds and traits decide which components a law applies to, names never do.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,16 @@ from torch import Tensor
 
 from genmod.testing.case import Case
 
-__all__ = ["CHECKS", "Check", "CheckFailed", "check_for", "expect", "expect_close"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "CheckFailed",
+    "check_for",
+    "expect",
+    "expect_close",
+    "expect_gradient",
+    "listed",
+]
 
 
 Needs = Literal["record", "class", "options"]
@@ -30,11 +39,11 @@ class Check:
 
     Args:
         function: raises what the module says.
-        kinds: the kinds that it concerns.
+        kinds: of component that it applies to.
         remedy: one line: what the author has to change where it fails.
-        slow: whether it takes many seconds, so that it runs only on demand.
-        once: whether it does not depend on the options, so that one setting of them is enough.
-        needs: what must be right before it can run: the record alone, the class, or its options too.
+        slow: takes many seconds, so that it runs only on demand.
+        once: does not depend on the options, so that it runs with one setting of them.
+        needs: what it uses, and what must be valid before it runs: the record, the class, or its options.
     """
 
     function: Callable[[Case], None]
@@ -78,6 +87,26 @@ def expect(holds: Any, message: str) -> None:
     """
     if not holds:
         raise CheckFailed(message)
+
+
+def expect_gradient(gradient: Tensor | None, name: str) -> None:
+    """Fail unless the gradient of a parameter is there, finite and not zero.
+
+    Raises:
+        CheckFailed: it is not.
+    """
+    expect(gradient is not None and bool(gradient.any()), f"no gradient reaches {name}")
+    expect(gradient is not None and bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
+
+
+def listed(values: Tensor) -> str:
+    """Numbers ``(N,)`` for a message.
+
+    Example:
+        >>> listed(torch.tensor([0.5, -1.0]))
+        '0.5, -1'
+    """
+    return ", ".join(f"{x:.5g}" for x in values.tolist())
 
 
 def expect_close(given: Tensor, wanted: Tensor, what: str, *, rtol: float = 1e-7, atol: float = 1e-9) -> None:

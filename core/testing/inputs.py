@@ -1,4 +1,4 @@
-"""The spread of shapes, data and options that components are tried with."""
+"""Shapes, data and options with which components are checked."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -50,7 +50,7 @@ INFOS = tuple(DataInfo(shape, **limits) for limits in _RANGES for shape in ((1, 
 
 
 def tiny_infos(columns: int) -> tuple[DataInfo, ...]:
-    """Data of so few values that a density can be integrated over all of them.
+    """Data of so few values that a density can be integrated over them.
 
     Example:
         >>> [info.shape for info in tiny_infos(1)][:2]
@@ -67,7 +67,7 @@ def examples(info: DataInfo, batch: int, generator: torch.Generator | None = Non
         >>> examples(DataInfo((2,), levels=2), 3).shape
         torch.Size([3, 2])
     """
-    # Not on the default device: the same values are wanted on all of them, and some have no values.
+    # Always on the CPU: the same values on every default device, of which some have no values.
     if info.levels is not None:
         stored = torch.randint(info.levels, (batch, *info.shape), generator=generator, device="cpu")
         return info.values(stored)
@@ -81,7 +81,7 @@ def examples(info: DataInfo, batch: int, generator: torch.Generator | None = Non
 def points_in(
     support: Constraint | None, shape: tuple[int, ...], generator: torch.Generator | None = None
 ) -> Tensor | None:
-    """Points of a support, of the given shape; None where torch knows no way to it from real numbers.
+    """Points of a support, of the given shape; None where torch has no transform to it from real numbers.
 
     Example:
         >>> from torch.distributions import constraints
@@ -99,7 +99,7 @@ def points_in(
 
 
 def variants(cls: Any, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The options that were given, then each value of each choice among the others, one at a time.
+    """The given options, then with each value of each choice among the others, one at a time.
 
     Example:
         >>> from typing import Literal
@@ -130,6 +130,6 @@ def points_or_draws(
     batch: tuple[int, ...],
     generator: torch.Generator,
 ) -> Tensor:
-    """Points of a support, ``(*batch, *event_shape)``; draws where torch knows no way to it from real numbers."""
+    """Points of a support, ``(*batch, *event_shape)``; draws where torch has no transform to it."""
     points = points_in(support, (*batch, *distribution.event_shape), generator)
     return distribution.sample(batch if not distribution.batch_shape else ()) if points is None else points

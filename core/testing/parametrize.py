@@ -24,11 +24,11 @@ def parametrize_with_checks(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Run a test function once for each check of each component, as its argument ``check``.
 
-    Arguments are those of :func:`run_checks`. A check that does not concern a component is skipped with the
+    Arguments are those of :func:`run_checks`. A check that does not apply to a component is skipped with the
     reason; one that is expected to fail must fail.
 
     Raises:
-        UsageError: a name, an option or an expected check that there is not, or nothing to check.
+        UsageError: an unknown name, option or expected check, or nothing to check.
         PluginError: a plugin that cannot be loaded.
 
     Example:

@@ -16,7 +16,7 @@ from torch.distributions.constraints import Constraint
 __all__ = ["grid", "nodes"]
 
 _MAX_POINTS = 1_000_000
-"""A grid of more is not made."""
+"""Largest grid."""
 _POINTS = {1: 20_001, 2: 301}
 """Dimensions → points along each."""
 
@@ -25,15 +25,15 @@ _POINTS = {1: 20_001, 2: 301}
 def nodes(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tensor] | None:
     """Points and weights of a support.
 
-    A constraint of one's own says them itself: ``quadrature(event_shape, count)`` returns the same, or None.
+    A constraint of a plugin may have a method ``quadrature(event_shape, count)`` that returns them, or None.
 
     Args:
-        support: without its event dimensions, where it falls apart into them.
+        support: of one dimension, where the dimensions are independent.
         draws: ``(n, *event_shape)``, for place and width.
-        count: how many points, where they are not given by the support.
+        count: number of points, unless the support fixes it.
 
     Returns:
-        Points ``(N, *event_shape)`` and weights ``(N,)``, double precision; None where it is not known how.
+        Points ``(N, *event_shape)`` and weights ``(N,)``, double precision; None for an unknown support.
     """
     own = getattr(support, "quadrature", None)
     return own(tuple(draws.shape[1:]), count) if own is not None else None
@@ -45,10 +45,10 @@ def grid(support: Constraint, draws: Tensor, *, values: Tensor | None = None) ->
     Args:
         support: event dimensions included.
         draws: ``(n, *event_shape)``, double precision.
-        values: the only values that there may be, ``(N,)``, where the support is discrete but not listed by torch.
+        values: all values, ``(N,)``, of a discrete support that torch does not enumerate.
 
     Returns:
-        Points ``(N, *event_shape)`` and weights ``(N,)``; None where it is not known how.
+        Points ``(N, *event_shape)`` and weights ``(N,)``; None for an unknown support.
 
     Example:
         >>> points, weights = grid(constraints.independent(constraints.real, 1), torch.randn(99, 1).double())

@@ -1,9 +1,9 @@
-"""A linear-Gaussian model whose every density is known: what objectives and divergences are tried on.
+"""A linear-Gaussian model with known densities, on which objectives and divergences are checked.
 
 ``z ~ N(0, I)``, ``x|z ~ N(W z + b, σ² I)``, so ``x ~ N(b, W Wᵀ + σ² I)``. The columns of ``W`` are orthogonal, so
-that the exact posterior is a diagonal normal too, which ``q`` can reach. Draws of ``q`` use the same noise for
-every example and in every call of the same number of draws unless they are asked to vary: then losses of
-different batches can be compared digit by digit.
+that the exact posterior is a diagonal normal too, which ``q`` can equal. With ``shared_noise``, draws of ``q`` use the
+same noise for every example and in every call of the same number of draws, so that losses of different batches can be
+compared digit by digit.
 """
 
 import math
@@ -190,7 +190,7 @@ def reference_model(
     """The model, in double precision, with weights from the global random state.
 
     Args:
-        objective: what it is trained by.
+        objective: by default one that cannot be trained.
         divergence: the KL in closed form by default.
         data: shape and range of the data, real values by default.
         latent: shape of the latents.

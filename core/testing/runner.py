@@ -1,4 +1,4 @@
-"""Running checks and reporting what became of each."""
+"""Running checks and reporting their results."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,13 +32,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one check of one component.
+    """The result of one check of one component.
 
     Args:
         component: ``kind/name``.
         check: name of the check.
-        status: ``passed``; ``failed``; ``skipped``: it does not concern this component; ``expected``: it failed, as
-            was said it would.
+        status: ``passed``; ``failed``; ``skipped``: it does not apply to this component; ``expected``: it failed, as
+            expected.
         message: the numbers of a failure, the reason of a skip or of the expectation.
         remedy: what to change, one line; empty unless it failed.
         seconds: how long it took.
@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of all checks.
+    """The results of all checks.
 
     Example:
         >>> report = run_checks("prior/normal")
@@ -83,7 +83,7 @@ class Report:
         return self.ran > 0 and not self.failed
 
     def __str__(self) -> str:
-        """How many checks of how many components ran, and what became of them."""
+        """How many checks of how many components ran, and their results."""
         components = len({outcome.component for outcome in self.checks})
         counts = ", ".join(
             f"{len(self._of(status))} {status}" for status in ("passed", "failed", "skipped", "expected")
@@ -193,7 +193,7 @@ def perform(case: Case, check: Check) -> None:
 
     Raises:
         CheckFailed: the law does not hold; says with which options.
-        NotApplicable: it concerns none of them.
+        NotApplicable: it applies to none of them.
     """
     _require(case, check)
     reasons: list[str] = []
@@ -215,7 +215,7 @@ def perform(case: Case, check: Check) -> None:
 
 
 def _require(case: Case, check: Check) -> None:
-    """Skip what cannot be asked of a component that is broken already: one fault, one failure.
+    """Skip checks that need what is broken already: one fault, one failure.
 
     Raises:
         NotApplicable: what the check needs is missing.
@@ -242,7 +242,7 @@ def _require(case: Case, check: Check) -> None:
 
 
 def with_options(cases: list[Case], options: Mapping[str, Any]) -> list[Case]:
-    """The cases, each with those of the options ``kind.option`` or ``kind/name.option`` that are meant for it.
+    """The cases, each with its own of the options ``kind.option`` or ``kind/name.option``.
 
     Raises:
         UsageError: an option of no component, or a wrong value.

@@ -1,4 +1,4 @@
-"""From what an author types to the components that are checked."""
+"""The components that a command line or a test names for checking."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +19,7 @@ Target = str | Component | Provided | type
 def select(
     targets: Target | Iterable[Target], registry: Registry, *, root: Path | None = None
 ) -> tuple[list[Case], Registry]:
-    """The components that are meant, each with its default options, and the registry that knows them.
+    """The components that are named, each with its default options, and the registry that has them.
 
     Args:
         targets: distributions, ``kind/name``, files ``./mine.py``, records or classes.
@@ -27,7 +27,7 @@ def select(
         root: folder with data files.
 
     Raises:
-        UsageError: a name that means nothing.
+        UsageError: an unknown name.
         PluginError: a plugin that cannot be loaded.
     """
     each = [targets] if isinstance(targets, str | Component | Provided | type) else list(targets)

@@ -1,4 +1,4 @@
-"""Proof on this machine that the mathematics holds: models whose answers are known, from end to end."""
+"""A self-test of the mathematics on this machine: models with known numbers, from end to end."""
 
 import math
 import tempfile
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal, kl_divergence
 
-from genmod.bundle.model import load
+from genmod.bundle.model import load, save
 from genmod.data.dataset import Batch, DataInfo, Dataset, SplitName, TensorSplit
 from genmod.evaluation import evaluate
 from genmod.evaluation.significance import reach
@@ -21,6 +21,7 @@ from genmod.model.assembly import assemble
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.random import reseed, seeded
+from genmod.training.signals import Interrupted
 from genmod.training.train import train
 
 __all__ = ["Proof", "selftest"]
@@ -40,14 +41,14 @@ _PAIRS = (
 
 @dataclass(frozen=True)
 class Proof:
-    """Something that was computed here, and what it should be.
+    """A number computed here, and its known value.
 
     Args:
-        what: what was computed.
+        what: name of the number.
         found: the number.
-        wanted: what it should be.
-        tolerance: how far it may be from that.
-        seconds: how long it took.
+        wanted: its known value.
+        tolerance: largest allowed difference.
+        seconds: time that it took.
     """
 
     what: str
@@ -58,7 +59,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether it is what it should be."""
+        """Whether the number is within its tolerance."""
         return abs(self.found - self.wanted) <= self.tolerance
 
     def to_json(self) -> dict[str, Any]:
@@ -70,7 +71,7 @@ _Numbers = Iterator[tuple[str, float, float, float]]
 
 
 def selftest(on_proof: Callable[[Proof], None] = lambda proof: None) -> list[Proof]:
-    """Compute on this machine what is known exactly, through the same code that trains and measures models.
+    """Compare numbers of the code that trains and measures models with known ones.
 
     Bounds of a linear-Gaussian model against its likelihood; a trained linear VAE against the likelihood of
     probabilistic principal components; gradients against finite differences; divergences in closed form against draws;
@@ -80,7 +81,7 @@ def selftest(on_proof: Callable[[Proof], None] = lambda proof: None) -> list[Pro
         on_proof: called with each as it is done.
 
     Returns:
-        All of them; the caller's random state is left as it was.
+        All of them; the caller's random state does not change.
     """
     done = []
     for check in (_bounds, _gradients, _divergences, _resumed, _saved, _principal_components):
@@ -213,8 +214,6 @@ class _Points(Dataset):
 
 
 def _resumed() -> _Numbers:
-    from genmod.training.signals import Interrupted
-
     data = _Points(torch.randn(200, _DIMS))
     settings: dict[str, Any] = {
         "steps": 30,
@@ -246,8 +245,6 @@ def _resumed() -> _Numbers:
 
 
 def _saved() -> _Numbers:
-    from genmod.bundle.model import save
-
     model = _model(DataInfo((_DIMS,), **_REAL), 2, decoder="gaussian")
     with tempfile.TemporaryDirectory() as folder:
         again = load(save(model, Path(folder) / "model"))

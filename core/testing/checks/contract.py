@@ -1,4 +1,4 @@
-"""What every component owes to the registry and to whoever lists, explains and configures it."""
+"""Laws for the record, the class and the options of every component."""
 
 import functools
 import inspect
@@ -156,7 +156,7 @@ def check_options_round_trip(case: Case) -> None:
     expect(again == values, f"{values} came back as {again}")
     if case.kind in _BY_NAME:
         _, wiring = next(case.accepted())
-        case.cls(*wiring, *case.told, **values)
+        case.cls(*wiring, *case.given, **values)
         expect(again == values, f"the constructor changed {again} to {values}")
 
 

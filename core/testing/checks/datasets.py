@@ -1,4 +1,4 @@
-"""What datasets promise: fixed and disjoint splits of what they declare."""
+"""Laws for datasets: fixed, disjoint splits of the declared data."""
 
 import hashlib
 import itertools

@@ -1,4 +1,4 @@
-"""The mathematics of distributions: densities against quadrature, draws against densities."""
+"""Laws for distributions: densities against quadrature, draws against densities."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from genmod.testing.quadrature import grid
 
 __all__ = ["Density", "densities"]
 
+_KINDS = ("posterior", "prior", "decoder", "sampler")
 _DRAWS = 20_000
 _SIGMAS = 5.0
 _TOLERANCE = {1: 1e-3, 2: 5e-3}
@@ -26,7 +27,7 @@ _TOLERANCE = {1: 1e-3, 2: 5e-3}
 
 _KEPT = 8
 _recent: dict[tuple[Any, ...], tuple["Density", ...]] = {}
-"""Component and options → its densities: several checks look at each setting of a component, one after the other."""
+"""Component and options → its densities, which several checks in a row use."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Density:
         draws: ``(n, *event_shape)``, double precision.
         points: ``(N, *event_shape)``.
         mass: probability of the cell around each point, ``(N,)``.
-        where: what it was built for.
+        where: the data or latents that it was built for, for messages.
     """
 
     distribution: Distribution
@@ -130,10 +131,7 @@ def _ready(case: Case, *spreads: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:
 
 
 @check_for(
-    "posterior",
-    "prior",
-    "decoder",
-    "sampler",
+    *_KINDS,
     remedy="keep every constant, such as ½ log 2π and log scale, and sum log-densities over event dimensions",
 )
 @torch.no_grad()
@@ -148,15 +146,12 @@ def check_normalised(case: Case) -> None:
 
 
 @check_for(
-    "posterior",
-    "prior",
-    "decoder",
-    "sampler",
+    *_KINDS,
     remedy="make sample and log_prob use the same parameters in the same meaning: a scale, its logarithm or a variance",
 )
 @torch.no_grad()
 def check_draws(case: Case) -> None:
-    """Draws have the distribution that the log-density says: averages of waves, by both, agree."""
+    """Draws have the distribution of the log-density: averages of waves over draws and by quadrature agree."""
     for density in densities(case):
         flat, points = density.draws.reshape(_DRAWS, -1), density.points.reshape(len(density.points), -1)
         quarters = flat.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=0)
@@ -178,10 +173,7 @@ def check_draws(case: Case) -> None:
 
 
 @check_for(
-    "posterior",
-    "prior",
-    "decoder",
-    "sampler",
+    *_KINDS,
     remedy="return the expected value as mean: it is what users are shown",
 )
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The mathematics of divergences, over every pair of a posterior and a prior that they accept."""
+"""Laws for divergences, over every pair of a posterior and a prior that they accept."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +11,7 @@ from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.divergence import Divergence
 from genmod.testing.case import Case, NotApplicable, whole
-from genmod.testing.check import check_for, expect, expect_close
+from genmod.testing.check import check_for, expect, expect_close, listed
 
 __all__: list[str] = []
 
@@ -63,10 +63,6 @@ def _of_examples(case: Case) -> Divergence:
     return part
 
 
-def _show(values: Tensor) -> str:
-    return ", ".join(f"{x:.4f}" for x in values.tolist())
-
-
 @check_for(
     "posterior",
     "prior",
@@ -86,7 +82,8 @@ def check_closed_form_kl(case: Case) -> None:
         expect(closed.shape == (_BATCH,), f"the closed form has shape {tuple(closed.shape)}, not {(_BATCH,)}")
         off = ((closed - estimate).abs() - _SIGMAS * error - _EXACT).max()
         expect(
-            off <= 0, f"closed form {_show(closed)}; from {_DRAWS:,} draws {_show(estimate)} ± {_show(error)}"
+            off <= 0,
+            f"closed form {listed(closed)}; from {_DRAWS:,} draws {listed(estimate)} ± {listed(error)}",
         )
         with suppress(NotImplementedError):
             own = float(kl_divergence(q, q).abs().max())
@@ -111,7 +108,7 @@ def check_kl(case: Case) -> None:
         off = ((mean - estimate).abs() - _SIGMAS * (error**2 + spread**2).sqrt() - _EXACT).max()
         expect(
             off <= 0,
-            f"expected value {_show(mean)} ± {_show(error)}; the KL is {_show(estimate)} ± {_show(spread)}",
+            f"expected value {listed(mean)} ± {listed(error)}; the KL is {listed(estimate)} ± {listed(spread)}",
         )
 
 
@@ -122,7 +119,7 @@ def check_not_negative(case: Case) -> None:
     part = _of_examples(case)
     for q, p in _pairs(case, part):
         mean, error = _expected(part, q, p)
-        expect((mean >= -_SIGMAS * error - _EXACT).all(), f"expected value {_show(mean)} ± {_show(error)}")
+        expect((mean >= -_SIGMAS * error - _EXACT).all(), f"expected value {listed(mean)} ± {listed(error)}")
 
 
 @check_for(
@@ -144,7 +141,7 @@ def check_zero_at_equality(case: Case) -> None:
         mean, error = _expected(part, q, p)
         expect(
             (mean.abs() <= _SIGMAS * error + _EXACT).all(),
-            f"where q = p it is {_show(mean)} ± {_show(error)}",
+            f"where q = p it is {listed(mean)} ± {listed(error)}",
         )
     if not compared:
         raise NotApplicable("no prior that it works for can be expanded to a batch")
@@ -162,7 +159,7 @@ def check_number_of_draws(case: Case) -> None:
         off = ((few - many).abs() - _SIGMAS * error - _EXACT).max()
         expect(
             off <= 0,
-            f"2 draws give {_show(few)} ± {_show(few_error)}, 100 give {_show(many)} ± {_show(many_error)}",
+            f"2 draws give {listed(few)} ± {listed(few_error)}, 100 give {listed(many)} ± {listed(many_error)}",
         )
 
 

@@ -1,4 +1,4 @@
-"""What features owe to the scores that are taken by them."""
+"""Laws for features."""
 
 import torch
 from torch import Tensor

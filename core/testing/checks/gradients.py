@@ -1,4 +1,4 @@
-"""Reparametrised draws: their gradient against finite differences, and against quadrature where these fail."""
+"""Laws for gradients of reparametrised draws: against finite differences, and against quadrature where these fail."""
 
 import torch
 from torch import Tensor

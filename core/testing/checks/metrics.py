@@ -1,4 +1,4 @@
-"""What metrics owe to whoever reads their numbers: measured on small models, some of which lack what others have."""
+"""Laws for metrics, on small models, with and without densities, priors and labels."""
 
 import json
 import math
@@ -41,13 +41,9 @@ def _split(info: DataInfo, seed: int, count: int = _COUNT) -> TensorSplit:
     x = examples(info, count, generator)
     places = torch.arange(count)
     factors = torch.stack([places % size for size in _SIZES], 1)
-    # Of all combinations of the factors there are examples, and they show them.
+    # The first values depend on the factors, and every combination of these occurs.
     x[:, 0] = (factors[:, :1] / 2).reshape(-1, *[1] * (x.dim() - 2))
     return TensorSplit(Batch(x, places % len(_PICTURES.classes), factors))
-
-
-def _reference() -> LatentVariableModel:
-    return reference_model()
 
 
 def _pictures(recipe: str = RECIPE) -> LatentVariableModel:
@@ -72,13 +68,13 @@ def _metric(case: Case) -> Metric:
 
 
 def _defined(case: Case) -> Iterator[tuple[Metric, Callable[[], LatentVariableModel]]]:
-    """The metric and the models of which it has numbers.
+    """The metric, and a model for which it is defined.
 
     Raises:
-        NotApplicable: of none.
+        NotApplicable: it is defined for none.
     """
     metric, reasons = _metric(case), []
-    for make in (_reference, _pictures):
+    for make in (reference_model, _pictures):
         found = _numbers(metric, _subject(make))
         if any(isinstance(each, Row) for each in found.values()):
             yield metric, make
@@ -94,7 +90,7 @@ def _numbers(metric: Metric, subject: Subject) -> Mapping[str, Row | Undefined]:
 
 
 def _expect_right(found: Row | Undefined, n: int) -> None:
-    """A number is finite and says what it is; a number that there is not says why."""
+    """Check that a number is finite and has a definition, and that an undefined one has a reason."""
     if isinstance(found, Undefined):
         expect(found.reason.strip(), f"nothing says why there is no {found.name}")
         return
@@ -189,12 +185,12 @@ def check_metric_leaves(case: Case) -> None:
     once=True,
 )
 def check_metric_undefined(case: Case) -> None:
-    """Of models without densities or prior, without training data and of few examples, there are numbers or reasons."""
+    """Models without densities or prior, missing training data and few examples give numbers or reasons."""
     metric = _metric(case)
     kinds: dict[str, Callable[[], Subject]] = {
         "an autoencoder": lambda: _subject(lambda: _pictures(AUTOENCODER)),
         "a model without training data": lambda: _subject(_pictures, train=False),
-        "a table": lambda: _subject(_reference),
+        "a table": lambda: _subject(reference_model),
         "one example": lambda: _subject(_pictures, count=1),
         "data without classes and factors": _bare,
     }

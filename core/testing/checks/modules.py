@@ -1,4 +1,4 @@
-"""What every part of a model owes to training, saving, copying and compiling, whatever its kind."""
+"""Laws for every part of a model: training, saving, copying, devices."""
 
 import copy
 import random
@@ -14,13 +14,16 @@ from genmod.interfaces.part import Draw
 from genmod.model.losses import adds_losses
 from genmod.system.random import reseed
 from genmod.testing.case import BATCH, Case, NotApplicable, Trial, whole
-from genmod.testing.check import check_for, expect, expect_close
+from genmod.testing.check import check_for, expect, expect_close, expect_gradient
 from genmod.testing.reference import ReferencePrior
 
-__all__ = ["random_state_untouched"]
+__all__ = ["NETWORKS", "random_state_untouched"]
 
-_PARTS = ("encoder", "posterior", "prior", "decoder", "network", "divergence")
-_DRAWING = ("encoder", "posterior", "prior", "decoder", "network")
+NETWORKS = ("encoder", "posterior", "prior", "decoder", "network")
+"""Kinds of part whose forward is a network or makes a distribution."""
+_PARTS = (*NETWORKS, "divergence")
+_PER_EXAMPLE = ("encoder", "posterior", "decoder", "network")
+"""Those that are called with a batch of examples."""
 
 
 @check_for(
@@ -85,9 +88,7 @@ def check_gradient(case: Case) -> None:
     torch.autograd.backward([(answer * torch.randn_like(answer)).sum() for answer in answers])
     for name, parameter in trial.part.named_parameters():
         if parameter.requires_grad:
-            expect(parameter.grad is not None and bool(parameter.grad.any()), f"no gradient reaches {name}")
-            finite = parameter.grad is not None and bool(parameter.grad.isfinite().all())
-            expect(finite, f"the gradient of {name} is not finite")
+            expect_gradient(parameter.grad, name)
 
 
 def _added(trial: Trial) -> Iterator[Tensor]:
@@ -102,16 +103,12 @@ def _added(trial: Trial) -> Iterator[Tensor]:
 
 
 @check_for(
-    "encoder",
-    "posterior",
-    "decoder",
-    "network",
+    *_PER_EXAMPLE,
     remedy="compute the answer from what forward is given, in every example",
 )
 def check_input(case: Case) -> None:
     """Another input gets another answer, in every example."""
-    trial = case.trial()
-    whole(trial.part).eval()
+    trial = case.trial().eval()
     other = trial(inputs=(trial.inputs[0] + 1, *trial.inputs[1:]))
     rows = [(a != b).reshape(len(a), -1).any(1) for a, b in zip(trial(), other, strict=True)]
     changed = torch.stack(rows).any(0)
@@ -124,10 +121,7 @@ def check_input(case: Case) -> None:
 
 
 @check_for(
-    "encoder",
-    "posterior",
-    "decoder",
-    "network",
+    *_PER_EXAMPLE,
     "divergence",
     remedy="take no statistics over the batch in evaluation mode, and never mix the batch with other dimensions",
 )
@@ -143,12 +137,7 @@ def check_batch_independence(case: Case) -> None:
 
 
 @check_for(
-    "encoder",
-    "posterior",
-    "prior",
-    "decoder",
-    "network",
-    "divergence",
+    *_PARTS,
     remedy="sum over event dimensions and keep the batch dimension: the batch is averaged by the trainer alone",
 )
 def check_batch_size(case: Case) -> None:
@@ -182,9 +171,8 @@ def _in_double(case: Case, batch: int = BATCH) -> Trial:
     *_PARTS, remedy="keep no state in forward outside of training, and change no tensor that you are given"
 )
 def check_evaluation(case: Case) -> None:
-    """In evaluation mode the same question gets the same answer, and changes neither part nor input."""
-    trial = case.trial()
-    whole(trial.part).eval()
+    """In evaluation mode the same input gives the same output, and changes neither part nor input."""
+    trial = case.trial().eval()
     state = {name: tensor.clone() for name, tensor in trial.part.state_dict().items()}
     inputs = trial.converted(Tensor.clone)
     for first, second in zip(trial(), trial(), strict=True):
@@ -224,10 +212,9 @@ def check_random_state(case: Case) -> None:
             next(case.accepted())
         states.append(torch.get_rng_state())
     expect(not torch.equal(*states), "building it seeds torch's global generator")
-    if case.kind not in _DRAWING:
+    if case.kind not in NETWORKS:
         return
-    trial = case.trial()
-    whole(trial.part).eval()
+    trial = case.trial().eval()
     with random_state_untouched("asking it in evaluation mode"):
         if case.kind == "prior":
             trial.part()
@@ -244,7 +231,7 @@ def random_state_untouched(what: str, *, torch_too: bool = True) -> Iterator[Non
     """
     kept = random.getstate(), np.random.get_state()
     try:
-        # From a state that nobody else seeds: a seed that was set before would be set again unseen.
+        # From a state that nothing else sets: setting the seed of before again would not be seen.
         random.seed(20_071)
         np.random.seed(20_071)
         before = random.getstate(), _numpy_state(), torch.get_rng_state()
@@ -269,8 +256,7 @@ def _numpy_state() -> tuple[str, ...]:
 )
 def check_state_dict(case: Case) -> None:
     """State written and read back gives bit-equal answers, in a part built from another seed."""
-    trial = case.trial()
-    whole(trial.part).eval()
+    trial = case.trial().eval()
     reseed(99)
     other, _ = next(case.accepted())
     saved = {name: tensor.clone() for name, tensor in whole(trial.part).state_dict().items()}
@@ -288,8 +274,7 @@ def check_state_dict(case: Case) -> None:
 )
 def check_deepcopy(case: Case) -> None:
     """A deep copy answers the same, and changing it leaves the original alone."""
-    trial = case.trial()
-    whole(trial.part).eval()
+    trial = case.trial().eval()
     before = trial()
     other = copy.deepcopy(trial.part)
     for copied, original in zip(trial(other), before, strict=True):

@@ -1,4 +1,4 @@
-"""Objectives, on a linear-Gaussian model whose log-density is known."""
+"""Laws for objectives, on a linear-Gaussian model whose log-density is known."""
 
 import copy
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from genmod.model.latent_variable import LatentVariableModel
 from genmod.options.schedule import Clock, Schedule
 from genmod.options.schema import options_of, validate
 from genmod.testing.case import Case, NotApplicable
-from genmod.testing.check import CheckFailed, check_for, expect, expect_close
+from genmod.testing.check import CheckFailed, check_for, expect, expect_close, expect_gradient, listed
 from genmod.testing.reference import (
     DATA,
     ReferenceKL,
@@ -97,13 +97,7 @@ def check_objective_gradient(case: Case) -> None:
         expect(loss.requires_grad, "the loss carries no gradient")
         gradients = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
         for parameter, gradient in zip(wanted, gradients, strict=True):
-            name = names[id(parameter)]
-            # Without a divergence nothing but the reconstruction moves the scale, and it does so through draws.
-            expect(gradient is not None and bool(gradient.any()), f"no gradient reaches {name}")
-            expect(
-                gradient is not None and bool(gradient.isfinite().all()),
-                f"the gradient of {name} is not finite",
-            )
+            expect_gradient(gradient, names[id(parameter)])
 
 
 @check_for("objective", remedy="average over the batch once, at the end, and sum over everything else")
@@ -162,19 +156,16 @@ def check_schedules(case: Case) -> None:
 @torch.no_grad()
 def check_bound(case: Case) -> None:
     """What it reports as ``elbo`` never exceeds the exact ``log p(x)``, and meets it where ``q`` is exact."""
-    model, x = _model(case, shared_noise=False), _x()
-    if "elbo" not in model.terms(x).values:
-        raise NotApplicable("it reports no bound named elbo")
-    exact = exact_log_density(model, x)
+    model, x, exact = _with_bound(case)
     bound, error = _bound(model, x)
     over = bound - exact - _SIGMAS * error
-    expect(over.max() <= 1e-6, f"elbo {_show(bound)} ± {_show(error)} exceeds log p(x) = {_show(exact)}")
+    expect(over.max() <= 1e-6, f"elbo {listed(bound)} ± {listed(error)} exceeds log p(x) = {listed(exact)}")
     set_exact_posterior(model)
     tight, error = _bound(model, x)
     off = (tight - exact).abs() - _SIGMAS * error
     expect(
         off.max() <= 1e-5,
-        f"where q is exact, elbo is {_show(tight)} ± {_show(error)}, log p(x) {_show(exact)}",
+        f"where q is exact, elbo is {listed(tight)} ± {listed(error)}, log p(x) {listed(exact)}",
     )
 
 
@@ -184,10 +175,7 @@ def check_more_draws(case: Case) -> None:
     """``elbo`` of one draw ≤ of 16 draws ≤ ``log p(x)``, where the number of draws is the option ``samples``."""
     if "samples" not in {option.name for option in options_of(case.cls)}:
         raise NotApplicable("it has no option samples")
-    model, x = _model(case, shared_noise=False), _x()
-    if "elbo" not in model.terms(x).values:
-        raise NotApplicable("it reports no bound named elbo")
-    exact = exact_log_density(model, x)
+    model, x, exact = _with_bound(case)
     bounds = []
     for samples in (1, 16):
         values = validate(case.cls, {**case.options, "samples": samples}, case.kind)
@@ -200,17 +188,25 @@ def check_more_draws(case: Case) -> None:
     spread = (one_error**2 + many_error**2).sqrt()
     expect(
         (one <= many + _SIGMAS * spread + 1e-6).all(),
-        f"elbo of 1 draw {_show(one)}, of 16 draws {_show(many)}",
+        f"elbo of 1 draw {listed(one)}, of 16 draws {listed(many)}",
     )
     over = many - exact - _SIGMAS * many_error
-    expect(over.max() <= 1e-6, f"elbo of 16 draws {_show(many)} exceeds log p(x) = {_show(exact)}")
+    expect(over.max() <= 1e-6, f"elbo of 16 draws {listed(many)} exceeds log p(x) = {listed(exact)}")
+
+
+def _with_bound(case: Case) -> tuple[LatentVariableModel, Tensor, Tensor]:
+    """A model whose objective reports an ELBO, examples, and their exact log-densities.
+
+    Raises:
+        NotApplicable: it reports none.
+    """
+    model, x = _model(case, shared_noise=False), _x()
+    if "elbo" not in model.terms(x).values:
+        raise NotApplicable("it reports no bound named elbo")
+    return model, x, exact_log_density(model, x)
 
 
 def _bound(model: LatentVariableModel, x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean of the reported bound of each example and its standard error, each ``(B,)``."""
     values = model.terms(x.repeat(_REPEATS, 1)).values["elbo"].reshape(_REPEATS, len(x))
     return values.mean(0), values.std(0) / _REPEATS**0.5
-
-
-def _show(values: Tensor) -> str:
-    return ", ".join(f"{x:.4f}" for x in values.tolist())

@@ -1,19 +1,18 @@
-"""What every part of a model owes to compilers: its forward becomes a program that agrees with it."""
+"""Laws for compilers: the forward of a part can be exported and compiled, with the same outputs."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from genmod.errors import UndefinedError
-from genmod.testing.case import Case, Trial, mean_of, whole
+from genmod.testing.case import Case, Trial, mean_of
 from genmod.testing.check import CheckFailed, check_for, expect_close
+from genmod.testing.checks.modules import NETWORKS
 
 __all__: list[str] = []
-
-_DRAWING = ("encoder", "posterior", "prior", "decoder", "network")
 
 
 class _Forward(nn.Module):
@@ -36,14 +35,13 @@ class _Forward(nn.Module):
 
 
 @check_for(
-    *_DRAWING,
+    *NETWORKS,
     remedy="give distributions validate_args=False, and let no value of a tensor decide what is computed",
     once=True,
 )
 def check_export(case: Case) -> None:
     """``torch.export`` takes the forward for a batch of any size, and the program agrees with it."""
-    trial = case.trial(3)
-    whole(trial.part).eval()
+    trial = case.trial(3).eval()
     forward = _Forward(trial).eval()
     batch = torch.export.Dim("batch")
     shapes = (tuple({0: batch} for _ in trial.inputs),)
@@ -62,28 +60,23 @@ def check_export(case: Case) -> None:
 
 
 @check_for(
-    *_DRAWING,
+    *NETWORKS,
     remedy="let no value of a tensor decide what is computed, and use operations that torch.compile knows",
     slow=True,
     once=True,
 )
 def check_compile(case: Case) -> None:
     """``torch.compile`` takes the forward, and the result agrees with it."""
-    trial = case.trial()
-    whole(trial.part).eval()
+    trial = case.trial().eval()
     forward = _Forward(trial).eval()
     torch.compiler.reset()
     with _no_warnings(), torch.no_grad():
         try:
-            answers = _compiled(forward)(*trial.inputs)
+            answers = torch.compile(forward)(*trial.inputs)
         except Exception as error:
             raise CheckFailed(f"torch.compile fails: {type(error).__name__}: {str(error)[:300]}") from error
         for compiled, eager in zip(answers, forward(*trial.inputs), strict=True):
             expect_close(compiled, eager, "compiled and eager", rtol=1e-4, atol=1e-5)
-
-
-def _compiled(forward: nn.Module) -> Callable[..., tuple[Tensor, ...]]:
-    return torch.compile(forward)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Recipes: files that name components which exist and fit each other."""
+"""Laws for recipes: their components exist and fit each other."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""Reproductions: files that name experiments which can be run."""
+"""Laws for reproductions: their experiments can be run."""
 
 import math
 

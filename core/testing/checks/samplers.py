@@ -1,4 +1,4 @@
-"""What samplers owe to those who fit, save and draw from them."""
+"""Laws for samplers: fitting, saving and drawing."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Shapes of what each kind of part makes, over a spread of data, features and latents."""
+"""Laws for shapes, over many shapes of data, features and latents."""
 
 import math
 

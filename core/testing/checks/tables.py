@@ -1,4 +1,4 @@
-"""Likelihoods of tables: a column is treated as it would be by itself, so that others may stand beside it."""
+"""Laws for likelihoods of tables: each column is treated as it would be alone."""
 
 from dataclasses import replace
 

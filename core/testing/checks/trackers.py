@@ -1,4 +1,4 @@
-"""Trackers: what they hold after a run that was killed and went on, in a folder of their own."""
+"""Laws for trackers: rows of runs that end, or are killed and resumed, in a folder of their own."""
 
 import gc
 import hashlib
