@@ -1,26 +1,27 @@
-"""Models next to each other: where their codes lie, what lies between them, and what points drawn there decode to."""
+"""Models side by side: their codes, and decodings between codes and at random points."""
 
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
-from genmod.figures.draw import INK, QUIET, bare, groups_of, scatter, show_tiles
+from genmod.figures.draw import INK, QUIET, bare, draw_path, groups_of, scatter, show_tiles
 from genmod.figures.gaps import distance_to, emptiest_path, gap, ratio_of_means
 from genmod.figures.names import drawable
 from genmod.figures.plane import on_plane
 from genmod.figures.temperature import origin_of_latents
 from genmod.figures.views import (
     choose_examples,
+    cycled,
     decode_means,
     encode_centres,
     observed,
     prior_draws,
     random_decodings,
+    rows_of,
 )
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
@@ -43,11 +44,11 @@ def side_by_side(
 ) -> "Figure":
     """Draw models as columns, to compare what lies between their codes.
 
-    Of each: the codes of examples, coloured by class, with the way between two codes that is farthest from all
-    others and with random points; what is decoded along that way; what the points decode to; and the gaps as a
-    number, by :func:`genmod.figures.gap`, and the same ratio for the points. These are draws from the prior; of a
-    model without one, which nothing tells where to draw, they are anywhere in the box around the codes, or, of
-    more than two dimensions, normal with their mean and standard deviations.
+    For each: the codes of examples, coloured by class, with the line between two codes that is farthest from all
+    others and with random points; the decodings on that line and of the points; the gaps as a number, by
+    :func:`genmod.figures.gap`, and the same ratio for the points. The points are draws from the prior; for a
+    model without one, they are uniform in the box around the codes, or, in more than two dimensions, normal with
+    the mean and the standard deviations of the codes.
 
     Half of each split is encoded, and the other half is what decodings are compared to.
 
@@ -55,7 +56,7 @@ def side_by_side(
         models: by name.
         splits: of each model's data, by the same names, 16 or more examples.
         number: examples to encode, at most.
-        seed: of the examples, the points and the ways.
+        seed: of the examples, the points and the lines.
 
     Returns:
         A matplotlib figure that belongs to no backend; ``.savefig("gaps.png")`` writes it.
@@ -96,13 +97,11 @@ def _column(
     crosses = bool(model.space.contains(way).all())
     plane = on_plane([z, points, way if crosses else way[:0]], space=model.space.kind, seed=seed)
     codes, circles, path = plane.points
-    first = None if context is None else context[:1]
 
     part.suptitle(drawable(name), fontsize=16, fontweight="bold", color=INK, ha="left", x=0.02)
     upper, middle, lower = part.subplots(3, 1, height_ratios=[4.6, 1.0, 3.2])
     scatter(upper, codes, groups_of(batch, split.info or model.data))
-    upper.plot(*path.T.tolist(), color="white", lw=3.6, zorder=6)
-    upper.plot(*path.T.tolist(), color=INK, lw=1.4, marker="o", ms=3.5, mfc="white", zorder=7)
+    draw_path(upper, path)
     upper.scatter(*circles.T.tolist(), s=42, facecolors="none", edgecolors="white", linewidths=2.6, zorder=7)
     upper.scatter(*circles.T.tolist(), s=42, facecolors="none", edgecolors=INK, linewidths=1.1, zorder=8)
     bare(upper, "Codes of examples", f"{plane.method + '; ' if plane.method else ''}circles: {origin}")
@@ -120,18 +119,17 @@ def _column(
     except UndefinedError as error:
         text = error.message
     if crosses:
-        images = decode_means(model, way, context=None if first is None else first.expand(_STEPS, -1))
+        images = decode_means(model, way, context=rows_of(context, slice(1)))
         far = distance_to(model.data.values(reference.x).float().flatten(1).cpu(), images) / at_codes
         columns = [] if math.isnan(at_codes) else [f"{d:.2f}" for d in far.tolist()]
         show_tiles(middle, images[None], model.data, columns=columns, below=True)
         bare(middle, "Along the line", text)
     else:
         middle.set_axis_off()
-        bare(middle, "No way between codes", text)
-    for side in ("left", "bottom"):
-        middle.spines[side].set_visible(False)
-    told = None if context is None else context[torch.arange(len(points)) % len(context)]
-    made = decode_means(model, points, context=told).reshape(_DOWN, -1, *model.data.shape)
+        bare(middle, "No line between codes", text)
+    made = decode_means(model, points, context=cycled(context, len(points))).reshape(
+        _DOWN, -1, *model.data.shape
+    )
     show_tiles(lower, made, model.data)
     note = ""
     if not math.isnan(at_codes):
@@ -140,23 +138,18 @@ def _column(
         ratio, width = ratio_of_means(distance_to(values, made.flatten(0, 1)), at)
         note = f"{ratio:.2f} ± {width:.2f} times as far from the nearest example as reconstructions are"
     bare(lower, "What the circles decode to", note)
-    lower.set_xticks([])
-    lower.set_yticks([])
-    for side in ("left", "bottom"):
-        lower.spines[side].set_visible(False)
     middle.tick_params(labelcolor=QUIET)
 
 
 def _points(model: LatentVariableModel, z: Tensor, context: Tensor | None, seed: int) -> tuple[Tensor, str]:
     """Random points of the latent space, and what they are."""
     n = _DOWN * _STEPS
-    told = None if context is None else context[torch.arange(n) % len(context)]
+    given = cycled(context, n)
     try:
-        return prior_draws(
-            model, n, context=told, seed=seed
-        ), f"draws from the {origin_of_latents(model, 'prior')}"
+        draws = prior_draws(model, n, context=given, seed=seed)
+        return draws, f"draws from the {origin_of_latents(model, 'prior')}"
     except UndefinedError:
         box = z[0].numel() <= 2
-        made = random_decodings(model, z, n, context=told, seed=seed, box=box).latents
+        made = random_decodings(model, z, n, context=given, seed=seed, box=box).latents
         assert made is not None
         return made, "anywhere in the box around them" if box else "normal with their mean and spread"

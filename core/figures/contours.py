@@ -1,19 +1,13 @@
-"""Where most of a prior lies on the plane that latents are drawn on."""
+"""Contours of the prior on the plane of the latents."""
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
-from genmod.figures.views import (
-    evaluating,
-)
-
-if TYPE_CHECKING:
-    pass
+from genmod.figures.views import evaluating
 
 __all__ = ["Contours", "contours"]
 
@@ -23,7 +17,7 @@ Contours = tuple[Tensor, Tensor, Tensor, list[float]]
 
 
 def contours(scene: Scene, plane: Plane) -> Contours | None:
-    """Where 50 % and 90 % of the prior lie: its density where that is in the plane, else that of projected draws."""
+    """Regions of 50 % and 90 % of the prior: by its density if it is on the plane, else by that of projected draws."""
     draws = plane.points[1]
     if len(draws) < 10 or scene.space.kind in ("sphere", "choice", "bits"):
         return None

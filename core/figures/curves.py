@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["COLOURS", "MAIN", "Curve", "curves", "draw", "metrics_of", "read_curves", "running_mean"]
 
 MAIN = ("loss", "elbo", "rate", "distortion")
-"""The metrics that are drawn unless others are asked for, where there are rows of them."""
+"""The metrics that are drawn by default, where there are rows of them."""
 
 COLOURS = ("#2f6fb3", "#d9731a", "#2b8a5b", "#b3417a", "#7a5bc2", "#8a6d1f", "#1f8f99", "#c23b3b")
-"""One for each run; told apart by most people who see colours differently, on white and on black."""
+"""One for each run; distinguished by most people who see colours differently, on white and on black."""
 
 _MOST = 24
 """Metrics that are drawn at once."""
@@ -35,12 +35,12 @@ class Curve:
 
     Args:
         run: name of the directory.
-        metric: what it is, as in ``metrics.jsonl``.
+        metric: its name in ``metrics.jsonl``.
         split: ``train``, means over the examples since the row before, or ``validation``.
         steps: optimizer steps done at each point.
         epochs: passes over the data done at each point.
         values: of the metric, nats where it is a loss.
-        window: how many rows each value is the mean of.
+        window: number of rows averaged in each value.
     """
 
     run: str
@@ -53,12 +53,12 @@ class Curve:
 
     @property
     def label(self) -> str:
-        """What it is called in a legend."""
+        """The name in a legend."""
         return self.split + (f", mean of {self.window} rows" if self.window > 1 else "")
 
 
 def metrics_of(directory: Path | str) -> tuple[str, ...]:
-    """The metrics that a run has rows of, in the order in which they first come."""
+    """The metrics of the rows of a run, in the order of their first rows."""
     rows = ModelDirectory(Path(directory)).read_rows()
     return tuple(dict.fromkeys(name for row in rows for name in row if name not in _NOT_METRICS))
 
@@ -70,8 +70,8 @@ def read_curves(
 
     Args:
         directories: of models.
-        metrics: which; those of :data:`MAIN` that there are by default.
-        smooth: how many rows of training each value is the mean of; validation is left as it is.
+        metrics: names; those of :data:`MAIN` that there are by default.
+        smooth: number of rows of training averaged in each value; validation is not smoothed.
 
     Raises:
         FileError: a directory holds no model.
@@ -126,7 +126,7 @@ def read_curves(
 
 
 def running_mean(values: Sequence[float], window: int) -> tuple[float, ...]:
-    """Each value averaged with those before it, ``window`` of them all together; fewer at the beginning.
+    """The mean of each value and those before it, ``window`` of them; fewer at the beginning.
 
     Example:
         >>> running_mean([4.0, 2.0, 0.0], 2)
@@ -148,8 +148,8 @@ def curves(
 
     Args:
         directories: of models; one or several.
-        metrics: which, a panel each; those of :data:`MAIN` that there are by default.
-        smooth: how many rows of training each value is the mean of; the rows themselves stay visible behind.
+        metrics: names, a panel each; those of :data:`MAIN` that there are by default.
+        smooth: number of rows of training averaged in each value; the rows themselves are drawn faintly behind.
         log: logarithmic in the values, in the panels where all of them are positive.
         x: ``step`` or ``epoch``.
 
@@ -186,12 +186,12 @@ def draw(
     """Curves as a matplotlib figure, a panel for each metric.
 
     Args:
-        found: what to draw.
-        behind: further curves, faint and without a place in the legend: what was averaged.
+        found: curves to draw.
+        behind: curves before smoothing, drawn faintly and without a legend.
         log: logarithmic in the values, in the panels where all of them are positive.
         x: ``step`` or ``epoch``.
         runs: names of all runs, each of which has a colour; by default those that have curves.
-        most_of: leave values out of view that dwarf the rest, as the first steps of a run may.
+        most_of: leave extreme values out of view, as of the first steps of a run.
 
     Raises:
         UsageError: ``x`` is neither of these.
@@ -264,7 +264,7 @@ def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[fl
         from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
         panel.set_yscale("log")
-        # Curves seldom span a decade, and then powers of ten alone would leave an axis without numbers.
+        # Curves seldom span a decade, and powers of ten alone would leave an axis without numbers.
         panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
         panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         panel.yaxis.set_minor_formatter(NullFormatter())
@@ -274,7 +274,7 @@ def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[fl
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Lowest and highest value to show; a fiftieth at either end lies outside where it is far from the rest."""
+    """Lowest and highest value to show; at most a fiftieth at each end lies outside, if it is far from the rest."""
     ordered = sorted(values)
     low, high = ordered[0], ordered[-1]
     inner_low, inner_high = ordered[len(ordered) // 50], ordered[-1 - len(ordered) // 50]

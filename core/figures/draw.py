@@ -1,4 +1,4 @@
-"""What the figures of latents are drawn with: points, images, labels."""
+"""Drawing helpers for the figures of latents: points, images, labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from torch import Tensor
 from genmod.data.dataset import Batch, DataInfo
 from genmod.errors import UsageError
 from genmod.figures.names import drawable
-from genmod.figures.tiles import tiles
+from genmod.figures.tiles import side_by_side, tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,8 +22,10 @@ __all__ = [
     "QUIET",
     "Groups",
     "bare",
+    "draw_path",
     "groups_of",
     "montage",
+    "name_axes",
     "scatter",
     "show_tiles",
 ]
@@ -31,21 +33,20 @@ __all__ = [
 INK, QUIET, LINE = "#1b1b1f", "#66666b", "#c8c8cc"
 PAPER = 250
 
-# Petroff's ten, made to be told apart by people who see colours differently.
+# Petroff's ten, made to be distinguished by people who see colours differently.
 COLOURS = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#5c5e66", "#92dadd",
 )  # fmt: skip
-_MARKS = "os^D"
 
 
 @dataclass(frozen=True)
 class Groups:
-    """What colours mean.
+    """Groups of examples, by colour.
 
     Args:
-        numbers: of each example, ``(N,)`` ``int64``; None where nothing is known of them.
-        names: of each number.
-        what: class, or the name of a factor.
+        numbers: group of each example, ``(N,)`` ``int64``; None without groups.
+        names: of the groups.
+        what: ``class``, or the name of a factor.
     """
 
     numbers: Tensor | None
@@ -88,7 +89,7 @@ def groups_of(batch: Batch, data: DataInfo, by: str | None = None) -> Groups:
 
 
 def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, names: bool = True) -> None:
-    """Points ``(N, 2)`` coloured by group; up to ten have names, in their midst where short, more have a scale."""
+    """Points ``(N, 2)`` coloured by group; up to ten groups have names, inside where short, more have a scale."""
     from matplotlib import patheffects
 
     x, y = points.T.tolist()
@@ -127,7 +128,7 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, 
     for number, name in enumerate(groups.names):
         mine = points[numbers == number]
         if len(mine):
-            # A member in the middle, so that the name of a ring does not stand in its hole.
+            # At a member, so that the name of a ring is not in its hole.
             middle = mine[(mine - mine.median(0).values).square().sum(1).argmin()]
             axes.text(
                 float(middle[0]), float(middle[1]), drawable(name), ha="center", va="center", fontsize=10,
@@ -152,19 +153,12 @@ def montage(
         scale: pixels for each pixel.
         blank: ``(rows, columns)``, where nothing is to be shown.
     """
-    rows, columns = images.shape[:2]
+    columns = images.shape[1]
     pixels = tiles(images.flatten(0, 1), data, scale)
-    height, width = pixels.shape[1:3]
-    gap = max(2, width // 20) if gap is None else gap
+    gap = max(2, pixels.shape[2] // 20) if gap is None else gap
     if blank is not None:
         pixels[blank.flatten()] = PAPER
-    whole = torch.full(
-        (rows * (height + gap) - gap, columns * (width + gap) - gap, 3), PAPER, dtype=torch.uint8
-    )
-    for place, tile in enumerate(pixels):
-        y, x = place // columns * (height + gap), place % columns * (width + gap)
-        whole[y : y + height, x : x + width] = tile
-    return whole
+    return side_by_side(pixels, columns, gap, PAPER)
 
 
 def show_tiles(
@@ -196,6 +190,20 @@ def show_tiles(
     axes.tick_params(
         length=0, labelsize=9, labelcolor=QUIET, top=False, labeltop=not below, labelbottom=below
     )
+
+
+def draw_path(axes: "Axes", path: Tensor, *, joined: bool = True) -> None:
+    """A path of points ``(T, 2)`` over a scatter, as dots on a line."""
+    axes.plot(*path.T.tolist(), color="white", lw=3.6 if joined else 0.0, zorder=6)
+    axes.plot(
+        *path.T.tolist(), color=INK, lw=1.4 if joined else 0.0, marker="o", ms=3.5, mfc="white", zorder=7
+    )
+
+
+def name_axes(axes: "Axes", x: str, y: str = "") -> None:
+    """Quiet names of both axes."""
+    axes.set_xlabel(x, color=QUIET, fontsize=9)
+    axes.set_ylabel(y, color=QUIET, fontsize=9)
 
 
 def bare(axes: "Axes", title: str = "", note: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Gaps: how far from the data a model decodes what lies between its codes."""
+"""Gaps: distances from the data of decodings between the codes of a model."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -22,28 +22,28 @@ _NEIGHBOUR = 5
 
 @dataclass(frozen=True)
 class Gap:
-    """How much farther from the data decodings are between the codes than at the codes.
+    """Distances from the data of decodings between the codes, relative to those at the codes.
 
     With ``d(z) = min_n ‖E[x|z] - x_n‖`` the Euclidean distance of a decoding to the nearest of the reference
     examples ``x_n``, each number is a ratio of means:
 
-    ``between = mean d(z on straight ways between codes) / mean d(z at the codes)``
+    ``between = mean d(z on straight lines between codes) / mean d(z at the codes)``
 
-    ``around = mean d(z drawn where the codes are, without regard to gaps) / mean d(z at the codes)``
+    ``around = mean d(z drawn in the region of the codes, gaps included) / mean d(z at the codes)``
 
-    A model whose latent space has no gaps has ratios near 1: what it decodes anywhere is as much like data as its
-    reconstructions are. It is about 1 for models that are blurred, too, as all is divided by how far their
-    own reconstructions are from the data: the ratio is about gaps, not about quality, which ``at_codes`` is.
+    A model whose latent space has no gaps has ratios near 1: all its decodings are as near to the data as its
+    reconstructions. Models that blur have ratios near 1, too, since the denominator is the distance of their own
+    reconstructions: the ratios measure gaps, and ``at_codes`` measures quality.
 
     Args:
-        between: ratio on straight ways between the codes of random pairs, great circles on a sphere.
+        between: ratio on straight lines between the codes of random pairs, great circles on a sphere.
         between_error: its standard error, over pairs.
         around: ratio of points that are normal with mean and covariance of the codes (of directions on a
             sphere). NaN where hardly any of those lie in the latent space.
         around_error: its standard error.
         at_codes: mean distance of reconstructions to the nearest reference example, the denominator of both.
-        pairs: how many pairs.
-        reference: how many reference examples.
+        pairs: number of pairs.
+        reference: number of reference examples.
     """
 
     between: float
@@ -55,7 +55,7 @@ class Gap:
     reference: int
 
     def to_json(self) -> dict[str, float | int | None]:
-        """Plain data; None for what is not defined."""
+        """Plain data, with None for undefined numbers."""
         return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
 
     def __str__(self) -> str:
@@ -76,17 +76,17 @@ def gap(
 ) -> Gap:
     """Measure the gaps between the codes of a model; see :class:`Gap` for the definition.
 
-    The examples that were encoded must not be among the reference ones, or their reconstructions would be compared
-    to themselves and every ratio would be too large.
+    The encoded examples must not be among the reference ones: compared with themselves, reconstructions are too near, and
+    all ratios too large.
 
     Args:
         model: any model; it needs no prior.
         latents: codes of examples, ``(N, *latent_shape)``, N from 4; at most 400 are used, in pairs.
         reference: other examples of the same data, as they are stored, ``(M, *data.shape)``; ratios of two
             models are comparable where it is the same.
-        context: what a conditional model is given of the examples that were encoded, ``(N, size)``; between two,
-            it is what the nearer one was given.
-        steps: points on each way, the ends not counted.
+        context: what a conditional model is given of the encoded examples, ``(N, size)``; between two, that of the
+            nearer one.
+        steps: points on each line, without its ends.
         seed: of the pairs and the points.
 
     Raises:
@@ -112,30 +112,28 @@ def gap(
     pairs = len(order) // 2
     order = order[: 2 * pairs].to(latents.device)
     z = latents[order]
-    told = None if context is None else context[order.to(context.device)]
+    given = None if context is None else context[order.to(context.device)]
     t = torch.linspace(0, 1, steps + 2)[1:-1]
     ways = straight(model, z[:pairs], z[pairs:], t)
     if not model.space.contains(ways.flatten(0, 1)).all():
-        raise UndefinedError(
-            f"between the codes there is nothing: straight ways leave the latent space ({model.space.kind})"
-        )
+        raise UndefinedError(f"straight lines between the codes leave the latent space ({model.space.kind})")
     along = None
-    if told is not None:
-        first = (t < 0.5).to(told.device)[None, :, None]
-        along = torch.where(first, told[:pairs, None], told[pairs:, None])
-    at = _distances(model, z, told, values)
+    if given is not None:
+        first = (t < 0.5).to(given.device)[None, :, None]
+        along = torch.where(first, given[:pairs, None], given[pairs:, None])
+    at = _distances(model, z, given, values)
     along = None if along is None else along.flatten(0, 1)
     between = _distances(model, ways.flatten(0, 1), along, values).reshape(pairs, steps).mean(1)
     points, kept = region(model, latents, len(z), seed=seed)
     around = (math.nan, math.nan)
     if len(points):
-        around = ratio_of_means(_distances(model, points, None if told is None else told[kept], values), at)
+        around = ratio_of_means(_distances(model, points, None if given is None else given[kept], values), at)
     ratio, error = ratio_of_means(between, at)
     return Gap(ratio, error, *around, float(at.mean()), pairs, len(values))
 
 
 def straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor) -> Tensor:
-    """Points on straight ways, or great circles on a sphere: ``(N, *latent), (N, *latent), (T,) → (N, T, *latent)``.
+    """Points on straight lines, or great circles on a sphere: ``(N, *latent), (N, *latent), (T,) → (N, T, *latent)``.
 
     Example:
         >>> import genmod
@@ -150,9 +148,9 @@ def straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor) 
 
 
 def region(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Points where the codes are, drawn without regard to gaps between them: normal with their mean and covariance.
+    """Random points in the region of the codes, gaps included: normal with their mean and covariance.
 
-    On a sphere they are put back to it; elsewhere, those outside the latent space are left out.
+    On a sphere they are projected to it; elsewhere, those outside the latent space are left out.
 
     Returns:
         Points ``(m, *latent_shape)``, ``m ≤ n``, none at all where less than half of them lie inside; and the
@@ -160,7 +158,7 @@ def region(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0
     """
     flat = latents.detach().flatten(1).double().cpu()
     centre = flat.mean(0)
-    # A root of the covariance that exists for degenerate ones, too.
+    # A square root of the covariance that exists for singular ones, too.
     values, vectors = torch.linalg.eigh((flat - centre).T @ (flat - centre) / len(flat))
     with seeded(seed_for(seed, "region")):
         noise = torch.randn(n, flat.shape[1], dtype=torch.float64)
@@ -174,15 +172,15 @@ def region(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0
 
 
 def emptiest_path(model: LatentVariableModel, latents: Tensor, *, steps: int = 12, seed: int = 0) -> Tensor:
-    """The straight way between two codes, each among many others, that keeps farthest from all codes.
+    """The straight line between two codes in dense regions that is farthest from all codes.
 
-    Of 400 random pairs of codes, both from the denser four fifths (by the distance to the fifth neighbour),
-    the one is taken whose way has the largest mean distance to its nearest codes.
+    Of 400 random pairs of codes, both from the denser four fifths (by the distance to the fifth neighbour), it is
+    the line with the largest mean distance to its nearest codes.
 
     Args:
-        model: says what is straight in its latent space.
+        model: has the latent space.
         latents: codes, ``(N, *latent_shape)``, N from 4.
-        steps: points of the way, both ends counted.
+        steps: points of the line, with both ends.
         seed: of the pairs.
 
     Returns:
@@ -224,8 +222,8 @@ def ratio_of_means(over: Tensor, under: Tensor) -> tuple[float, float]:
 
 
 def _distances(model: LatentVariableModel, z: Tensor, context: Tensor | None, values: Tensor) -> Tensor:
-    """How far what latents ``(N, *latent_shape)`` decode to is from the nearest of ``values (M, D)``, ``(N,)``."""
+    """Distances of decodings of latents ``(N, *latent_shape)`` to the nearest of ``values (M, D)``, ``(N,)``."""
     size = held(len(z), model.data)
-    told = [None] * -(-len(z) // size) if context is None else context.split(size)
-    pairs = zip(z.split(size), told, strict=True)
+    given = [None] * -(-len(z) // size) if context is None else context.split(size)
+    pairs = zip(z.split(size), given, strict=True)
     return torch.cat([distance_to(values, decode_means(model, part, context=each)) for part, each in pairs])

@@ -33,7 +33,7 @@ _TITLE_INK = (25, 25, 28)
 
 @dataclass(frozen=True)
 class _Plan:
-    """Where everything is, in pixels.
+    """The layout, in pixels.
 
     Args:
         rows: rows in a block.
@@ -73,13 +73,13 @@ def grid(
 
     The example in row ``r`` and column ``c`` begins ``MARGIN + r * (height + GAP)`` pixels from the top and
     ``MARGIN + c * (width + GAP)`` from the left, with ``height × width`` the size of one tile; the strips of
-    tables are ``STRIP_GAP`` apart within a row; labels and title shift everything. How values become colours
-    is said in :mod:`genmod.figures.tiles`.
+    tables are ``STRIP_GAP`` apart within a row; labels and title shift everything. For colours of values see
+    :mod:`genmod.figures.tiles`.
 
     Args:
         images: ``(N, *data.shape)``, laid out line by line, or ``(rows, columns, *data.shape)``.
         data: shape and range of the data.
-        columns: examples in a line; rows that are longer are broken and go on below in a further block. By
+        columns: examples in a line; longer rows are broken and continued below in a further block. By
             default about as many as there are lines, or, of tables and where rows are given, as many as fit
             into 1,400 pixels.
         scale: pixels on the screen for each pixel, or the height of a table's cell.
@@ -148,7 +148,7 @@ def grid(
 def _labels(
     plan: _Plan, row_labels: Sequence[str], column_labels: Sequence[str], font: "FreeTypeFont"
 ) -> list[tuple[str, tuple[float, float], str]]:
-    """Every label, where it is, and which point of it is there."""
+    """Every label with its position and its anchor."""
     height, width = plan.tile
     found: list[tuple[str, tuple[float, float], str]] = []
     for block in range(len(plan.tops)):

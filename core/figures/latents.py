@@ -1,4 +1,4 @@
-"""Where the codes of a model lie, what is between them, and what each dimension does: one figure."""
+"""One figure of the latents of a model: codes, decodings between them, activity of dimensions."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,7 @@ from genmod.figures.panels import MAKERS, Drawer
 from genmod.figures.picture import arrays_as, check_format
 from genmod.figures.plane import Projection
 from genmod.figures.scene import Scene
-from genmod.figures.views import (
-    choose_examples,
-    observed,
-)
+from genmod.figures.views import choose_examples, observed
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
 from genmod.system.files import write_bytes
@@ -28,7 +25,7 @@ from genmod.system.files import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURE_FORMATS", "PANELS", "Latents", "Panel", "latents_figure", "save_figure"]
+__all__ = ["FIGURE_FORMATS", "PANELS", "Latents", "Panel", "check_panels", "latents_figure", "save_figure"]
 
 Panel = Literal["scatter", "manifold", "kl", "traversals", "gaps"]
 PANELS: tuple[Panel, ...] = get_args(Panel)
@@ -38,13 +35,13 @@ FIGURE_FORMATS = (".png", ".svg", ".pdf", ".npz", ".safetensors")
 
 @dataclass
 class Latents:
-    """A figure of the latents of a model, the numbers behind it, and which panels were left out.
+    """A figure of the latents of a model, its numbers, and the panels that were left out.
 
     Args:
         figure: drawn; a matplotlib ``Figure`` that belongs to no backend.
         arrays: by name: ``codes (N, *latent_shape)``, ``plane (N, 2)``, ``labels (N,)`` and what each panel shows.
-        left_out: panel → why there is none.
-        gap: the gaps as numbers, where they were measured.
+        left_out: panel → why it is left out.
+        gap: the measured gaps.
     """
 
     figure: "Figure"
@@ -79,6 +76,19 @@ def save_figure(figure: "Figure", path: Path) -> None:
     write_bytes(path, stream.getvalue())
 
 
+def check_panels(panels: Sequence[str]) -> None:
+    """Refuse names of panels that there are not.
+
+    Raises:
+        UsageError: an unknown name; the hint has all of them.
+    """
+    wrong = [panel for panel in panels if panel not in PANELS]
+    if wrong:
+        raise UsageError(
+            f"no such panel: {', '.join(map(repr, wrong))}", hint=f"--panel takes {', '.join(PANELS)}"
+        )
+
+
 def latents_figure(
     model: LatentVariableModel,
     split: Split,
@@ -94,16 +104,16 @@ def latents_figure(
     """Draw the latents of a model.
 
     Panels: ``scatter``, the codes of examples and contours of the prior; ``manifold``, decodings of a grid over a
-    latent space of two dimensions; ``kl``, what each dimension says of the data; ``traversals`` of the dimensions
-    that say most; ``gaps``, decodings on the way between two codes that is farthest from all others, and the
-    gaps as a number. Those that a model has not are left out; :attr:`Latents.left_out` says why.
+    latent space of two dimensions; ``kl``, the activity of each dimension; ``traversals`` of the most active
+    dimensions; ``gaps``, decodings on the line between two codes that is farthest from all others, and the measured
+    gaps. Undefined panels are left out; :attr:`Latents.left_out` says why.
 
     Args:
         model: any model.
-        split: whose examples are encoded.
-        reference: other examples, to which decodings are compared; by default those of the split that are not
-            encoded, or the second half of it.
-        panels: which, in their order; by default all that there are.
+        split: examples to encode.
+        reference: other examples, to compare decodings with; by default those of the split that are not encoded, or
+            its second half.
+        panels: names, in their order; by default all.
         number: examples to encode.
         projection: ``auto``, ``pca`` or ``tsne``.
         colour_by: ``label`` or the name of a factor.
@@ -111,8 +121,8 @@ def latents_figure(
         seed: of everything that is drawn at random.
 
     Raises:
-        UsageError: a panel, a projection or a factor that there is not, or too few examples.
-        UndefinedError: none of the panels that were asked for exists; or codes that are not finite.
+        UsageError: an unknown panel, projection or factor, or too few examples.
+        UndefinedError: none of the panels is defined for this model, or codes are not finite.
 
     Example:
         >>> import genmod
@@ -122,12 +132,10 @@ def latents_figure(
         >>> sorted(drawn.arrays)
         ['codes', 'kl', 'labels', 'order']
     """
-    wrong = [panel for panel in panels if panel not in PANELS]
-    if wrong:
-        raise UsageError(f"no such panel: {', '.join(wrong)}", hint=f"panels: {', '.join(PANELS)}")
+    check_panels(panels)
     if min(number, len(split)) < 16:
         raise UsageError(
-            f"the latents of {min(number, len(split))} examples were to be drawn; it takes 16 or more"
+            f"the latents of {min(number, len(split))} examples cannot be drawn; give 16 or more"
         )
     split, most = model.suited(split), held(5000, model.data)
     encoded = len(split) if reference is not None else max(len(split) // 2, len(split) - most)

@@ -1,4 +1,4 @@
-"""The panels of the figure of the latents: what each needs of a model, and how it is drawn."""
+"""The panels of the figure of the latents."""
 
 import math
 from collections.abc import Callable
@@ -10,16 +10,13 @@ from torch import Tensor
 from genmod.data.dataset import DataInfo
 from genmod.errors import UndefinedError
 from genmod.figures.contours import contours
-from genmod.figures.draw import COLOURS, INK, QUIET, bare, scatter, show_tiles
+from genmod.figures.draw import COLOURS, INK, QUIET, bare, draw_path, name_axes, scatter, show_tiles
 from genmod.figures.gaps import distance_to, gap
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
-from genmod.figures.traversals import traversal
-from genmod.figures.views import (
-    decode_means,
-    evaluating,
-)
-from genmod.figures.walks import activity, latent_scale
+from genmod.figures.traversals import active_traversal
+from genmod.figures.views import decode_means, evaluating, rows_of
+from genmod.figures.walks import activity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,13 +75,11 @@ def _scatter(scene: Scene) -> Drawer:
             notes.append(f"ellipses: q(z|x) of {len(ellipses)}")
         scatter(axes, codes, scene.groups)
         if len(path):
-            # On a map, a way over the edge comes in again at the other side.
+            # On a map, a path over the edge comes in again at the other side.
             whole = plane.direct or float(path.diff(dim=0).norm(dim=1).max()) < 0.5 * float(
                 (codes.amax(0) - codes.amin(0)).norm()
             )
-            width = 1.4 if whole else 0.0
-            axes.plot(*path.T.tolist(), color="white", lw=3.6 if whole else 0.0, zorder=6)
-            axes.plot(*path.T.tolist(), color=INK, lw=width, marker="o", ms=3.5, mfc="white", zorder=7)
+            draw_path(axes, path, joined=whole)
             notes.append("dots on a line: path of the gaps")
         _frame(axes, scene, plane)
         what = f", coloured by {scene.groups.what}" if scene.groups.what else ""
@@ -110,8 +105,7 @@ def _frame(axes: "Axes", scene: Scene, plane: Plane) -> None:
     axes.set_ylim(float(low[1] - pad[1]), float(high[1] + pad[1]))
     if plane.direct or scene.size > 1:
         axes.set_aspect("equal", adjustable="box")
-    axes.set_xlabel(plane.axes[0], color=QUIET, fontsize=9)
-    axes.set_ylabel(plane.axes[1], color=QUIET, fontsize=9)
+    name_axes(axes, *plane.axes)
     if scene.space.kind in ("sphere", "ball") and plane.direct:
         from matplotlib.patches import Circle
 
@@ -131,15 +125,14 @@ def _frame(axes: "Axes", scene: Scene, plane: Plane) -> None:
 
 
 def _radius(scene: Scene) -> float:
-    """How far a sphere or a ball reaches."""
+    """The radius of a sphere or a ball."""
     return scene.space.pieces[0].high or 1.0
 
 
 def _ellipses(scene: Scene) -> list[tuple[tuple[float, float], float, float, float]]:
     """Centre, two diameters and angle of one standard deviation of ``q(z|x)``, of some examples."""
     with evaluating(scene.model, scene.seed):
-        told = None if scene.context is None else scene.context[:_ELLIPSES]
-        q = scene.model.encode(scene.seen[:_ELLIPSES], told)
+        q = scene.model.encode(scene.seen[:_ELLIPSES], rows_of(scene.context, slice(_ELLIPSES)))
         draws = q.sample((500,)).flatten(2).double().cpu()
     centred = draws - draws.mean(0)
     covariances = torch.einsum("nbi,nbj->bij", centred, centred) / len(draws)
@@ -181,8 +174,7 @@ def _manifold(scene: Scene) -> Drawer:
             else "a manifold is drawn where latents are numbers; these are classes"
         )
     z = z.to(model.device, model.dtype).reshape(*z.shape[:2], *model.latent_shape)
-    told = scene.told(0)
-    images = decode_means(model, z, context=None if told is None else told.expand(*z.shape[:2], -1))
+    images = decode_means(model, z, context=scene.given)
     scene.arrays |= {"manifold": images, "manifold_latents": z}
 
     def drawer(axes: "Axes") -> None:
@@ -195,16 +187,12 @@ def _manifold(scene: Scene) -> Drawer:
             blank=blank,
         )
         bare(axes, "Decoded manifold", note)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        for side in ("left", "bottom"):
-            axes.spines[side].set_visible(False)
 
     return drawer
 
 
 def _scale_of_map(data: DataInfo) -> int | None:
-    """Pixels for each pixel, so that a map of many images needs no reduction; strips of tables as they are."""
+    """Enlargement of an image in a map of many; None for strips of tables."""
     return max(1, 32 // max(data.shape[-2:])) if len(data.shape) > 1 else None
 
 
@@ -227,8 +215,8 @@ def _grid_of_quantiles(scene: Scene) -> tuple[Tensor, str]:
 
 
 def _amounts(scene: Scene) -> tuple[Tensor, str]:
-    told = None if scene.context is None else scene.context[:_KL_EXAMPLES]
-    amounts, measure = activity(scene.model, scene.seen[:_KL_EXAMPLES], context=told, seed=scene.seed)
+    given = rows_of(scene.context, slice(_KL_EXAMPLES))
+    amounts, measure = activity(scene.model, scene.seen[:_KL_EXAMPLES], context=given, seed=scene.seed)
     return amounts.float().cpu(), measure
 
 
@@ -242,7 +230,7 @@ def _kl(scene: Scene) -> Drawer:
 
 
 def activity_bars(axes: "Axes", amounts: Tensor, measure: str) -> None:
-    """What each variable says of the data, ``(V,)``, the largest first."""
+    """The activity of each variable, ``(V,)``, the largest first."""
     shown = amounts.argsort(descending=True)[:_MOST_BARS].tolist()
     active = int((amounts > 0.01).sum())
     places = list(range(len(shown)))
@@ -253,7 +241,7 @@ def activity_bars(axes: "Axes", amounts: Tensor, measure: str) -> None:
     total = f"{float(amounts.sum()):.2f} nats in all" if "KL" in measure else "no divergence by dimension"
     more = f"; the {len(shown)} largest of {len(amounts)}" if len(shown) < len(amounts) else ""
     bare(axes, "What each dimension says", f"{total}; {active} of {len(amounts)} above 0.01{more}")
-    # Few bars are not to be broad ones.
+    # Few bars stay narrow.
     axes.set_xlim(-0.7, max(len(shown), 6) - 0.3)
 
 
@@ -262,11 +250,7 @@ def activity_bars(axes: "Axes", amounts: Tensor, measure: str) -> None:
 
 def _traversals(scene: Scene) -> Drawer:
     model = scene.model
-    amounts, _ = _amounts(scene)
-    chosen = amounts.argsort(descending=True)[:_ROWS].tolist()
-    told = scene.told(0)
-    scale = latent_scale(model, scene.codes, context=told)
-    picture = traversal(model, scene.codes[0], chosen, torch.linspace(-3, 3, 9), scale=scale, context=told)
+    picture = active_traversal(model, scene.codes, _amounts(scene)[0], _ROWS, 9, context=scene.context)
     scene.arrays |= {f"traversals_{name}": tensor for name, tensor in picture.arrays().items()}
 
     def drawer(axes: "Axes") -> None:
@@ -283,12 +267,9 @@ def _gaps(scene: Scene) -> Drawer:
     model = scene.model
     found = gap(model, scene.codes, scene.reference, context=scene.context, seed=scene.seed)
     if scene.path is None:
-        raise UndefinedError("the way between two codes leaves the latent space")
+        raise UndefinedError("the line between two codes leaves the latent space")
     scene.gap = found
-    told = scene.told(0)
-    images = decode_means(
-        model, scene.path, context=None if told is None else told.expand(len(scene.path), -1)
-    )
+    images = decode_means(model, scene.path, context=scene.given)
     values = model.data.values(scene.reference).float().flatten(1).cpu()
     distances = distance_to(values, images) / found.at_codes
     scene.arrays |= {"path": scene.path, "path_images": images, "path_distances": distances}

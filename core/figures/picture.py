@@ -17,7 +17,7 @@ from genmod.system.files import write_bytes
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FORMATS", "MOVING_FORMATS", "Picture", "arrays_as", "check_format", "moving"]
+__all__ = ["FORMATS", "MOVING_FORMATS", "Picture", "arrays_as", "check_format", "moving", "png_of"]
 
 FORMATS = (".png", ".npz", ".safetensors")
 MOVING_FORMATS = (".png", ".gif", ".apng", ".npz", ".safetensors")
@@ -28,7 +28,7 @@ _LONGEST_PAUSE = 600
 
 
 def check_format(path: Path, formats: Sequence[str] = FORMATS) -> None:
-    """Refuse a file name that says no known format.
+    """Refuse a file name whose suffix is no known format.
 
     Raises:
         UsageError: another suffix than those of ``formats``.
@@ -88,9 +88,7 @@ class Picture:
     walk: bool = False
 
     def _repr_png_(self) -> bytes:
-        stream = io.BytesIO()
-        self.image().save(stream, "PNG")
-        return stream.getvalue()
+        return png_of(self.image())
 
     def image(self, *, columns: int | None = None, scale: int | None = None) -> "Image":
         """Drawn by :func:`genmod.figures.grid`, which explains the arguments."""
@@ -105,8 +103,8 @@ class Picture:
         )
 
     def arrays(self) -> dict[str, Tensor]:
-        """Everything in it by name: ``images``, in the units of the data as they were before they were standardised,
-        ``latents`` where there are any, and the extra ones.
+        """Its tensors by name: ``images``, in the units of the data before they were standardised, ``latents`` where
+        there are any, and the extra ones.
         """
         latents = {} if self.latents is None else {"latents": self.latents}
         named = {"images": self.data.original(self.images), **latents, **self.extra}
@@ -158,15 +156,20 @@ class Picture:
         if suffix in (".npz", ".safetensors"):
             write_bytes(path, arrays_as(suffix, self.arrays()))
         elif suffix == ".png":
-            stream = io.BytesIO()
-            self.image().save(stream, "PNG", optimize=True)
-            write_bytes(path, stream.getvalue())
+            write_bytes(path, png_of(self.image()))
         else:
             write_bytes(path, moving(self.frames(), suffix))
 
 
+def png_of(image: "Image") -> bytes:
+    """The bytes of a ``.png`` file."""
+    stream = io.BytesIO()
+    image.save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
 def moving(frames: Sequence["Image"], suffix: str, milliseconds: int = _MILLISECONDS) -> bytes:
-    """A film that begins again at its end, as ``.gif`` or ``.apng``; the first frame stays longer.
+    """An endless film, as ``.gif`` or ``.apng``; the first frame stays longer.
 
     Frames are brought to the size of the largest.
     """

@@ -1,4 +1,4 @@
-"""Latents on a plane: as they are where they have two numbers, else by a projection that is named."""
+"""Latents on a plane: unchanged if they have two numbers, else by a projection."""
 
 import math
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ class Plane:
 
     Args:
         points: of each set, ``(N, 2)``.
-        method: how they came there, for a title; nothing where they are what they are.
-        axes: names of the two axes; empty where they have no meaning of their own.
+        method: name of the projection, for a title; empty for the latents themselves.
+        axes: names of the two axes; empty where they have no meaning.
         direct: whether the two numbers are the latents themselves.
     """
 
@@ -35,14 +35,14 @@ class Plane:
 
 
 def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "auto", seed: int = 0) -> Plane:
-    """Put sets of latents, ``(N, *latent_shape)`` each, on one plane; the first one decides how.
+    """Put sets of latents, ``(N, *latent_shape)`` each, on one plane; the first set fixes the projection.
 
-    One number gets its position from top to bottom at random; two are the plane; three on a sphere are
-    drawn on Hammer's map of equal areas. More are projected on the two principal components of the first set, or
+    One number is drawn at a random height; two are the plane; three on a sphere are drawn on Hammer's map of equal
+    areas. More are projected on the two principal components of the first set, or
     by t-SNE, which is fitted to all sets together, at most 3,000 points of each.
 
     Raises:
-        UsageError: there is no such projection.
+        UsageError: an unknown projection.
         UndefinedError: codes are infinite or not a number, or fewer than two.
 
     Reference:
@@ -96,7 +96,7 @@ def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:
     axes, shares = centred.new_zeros(2, points.shape[1]), centred.new_zeros(2)
     squares = spread.square()
     for place, direction in enumerate(directions[:2]):
-        # A sign that does not depend on the library that computed it.
+        # A sign that does not depend on the linear-algebra library.
         axes[place] = direction * direction[direction.abs().argmax()].sign()
         shares[place] = squares[place] / squares.sum().clamp(min=1e-300)
     return axes, shares

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import torch
 from torch import Tensor
 
 from genmod.distributions.support import Space
@@ -12,10 +11,7 @@ from genmod.errors import UndefinedError
 from genmod.figures.draw import Groups
 from genmod.figures.gaps import Gap, emptiest_path
 from genmod.figures.plane import Plane, Projection, on_plane
-from genmod.figures.views import (
-    encode_centres,
-    prior_draws,
-)
+from genmod.figures.views import cycled, encode_centres, prior_draws, rows_of
 from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["Scene"]
@@ -52,18 +48,16 @@ class Scene:
 
     @cached_property
     def prior(self) -> Tensor | None:
-        """Draws from the prior, where there is one; for a conditional one, given what the examples were given."""
-        told = self.context
-        if told is not None:
-            told = told[torch.arange(_PRIOR_DRAWS) % len(told)]
+        """Draws from the prior, where there is one, given the contexts of the examples."""
         try:
-            return prior_draws(self.model, _PRIOR_DRAWS, context=told, seed=self.seed)
+            given = cycled(self.context, _PRIOR_DRAWS)
+            return prior_draws(self.model, _PRIOR_DRAWS, context=given, seed=self.seed)
         except UndefinedError:
             return None
 
     @cached_property
     def path(self) -> Tensor | None:
-        """The emptiest way between two codes; none where it leaves the latent space."""
+        """The emptiest line between two codes; None where it leaves the latent space."""
         way = emptiest_path(self.model, self.codes, steps=_STEPS, seed=self.seed)
         return way if self.space.contains(way).all() else None
 
@@ -74,5 +68,7 @@ class Scene:
         sets = [self.codes, *(nothing if s is None else s for s in (self.prior, self.path))]
         return on_plane(sets, space=self.space.kind, projection=self.projection, seed=self.seed)
 
-    def told(self, number: int) -> Tensor | None:
-        return None if self.context is None else self.context[number : number + 1]
+    @property
+    def given(self) -> Tensor | None:
+        """The context of the first example, ``(1, size)``."""
+        return rows_of(self.context, slice(1))

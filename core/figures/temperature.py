@@ -1,4 +1,4 @@
-"""Where latents of new examples come from, and at what temperature."""
+"""The source of latents of new examples, and their temperature."""
 
 import math
 
@@ -14,7 +14,7 @@ __all__ = ["origin_of_latents", "tempered"]
 
 
 def origin_of_latents(model: LatentVariableModel, source: Source | None = None) -> str:
-    """Where latents of new examples come from: ``prior, normal``, or ``sampler, gmm``.
+    """The source of latents of new examples: ``prior, normal``, or ``sampler, gmm``.
 
     Example:
         >>> import genmod
@@ -37,16 +37,16 @@ def tempered(
     context: Tensor | None = None,
     source: Source | None = None,
 ) -> Tensor:
-    """Latents as they would have been drawn with all standard deviations multiplied by a temperature.
+    """Latents of a normal whose standard deviations are multiplied by a temperature.
 
     ``mean + temperature (z - mean)``, which for a normal distribution is a draw from ``p(z)^(1/temperature²)``,
-    normalised. Below 1, samples are more typical and less varied than the model says that data are. For other
-    distributions there is no such draw, and it is refused.
+    normalised. Below 1, samples are more typical and less varied than draws of the model. Other distributions are
+    refused.
 
     Args:
-        model: says what they were drawn from.
+        model: has the prior or the sampler of the draws.
         z: draws, ``(n, *latent_shape)``.
-        temperature: above 0; 1 leaves them as they are.
+        temperature: above 0; 1 changes nothing.
         context: what a conditional model was given, ``(n, size)``.
         source: ``prior`` or ``sampler``.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 
-__all__ = ["tiles"]
+__all__ = ["side_by_side", "tiles"]
 
 STRIP_WIDTH = 24
 _NOT_A_NUMBER = (255, 0, 200)
@@ -53,7 +53,7 @@ def _unit(values: Tensor, data: DataInfo, over: tuple[int, ...]) -> Tensor:
     high = torch.where(finite, values, -math.inf).amax(over, keepdim=True)
     low = low if math.isinf(data.low) else torch.full_like(low, data.low)
     high = high if math.isinf(data.high) else torch.full_like(high, data.high)
-    # Rounding noise of a value that does not vary must not be blown up to full colours.
+    # Rounding errors of a constant must not be stretched to full colours.
     varies = high - low > 1e-5 * torch.maximum(low.abs(), high.abs())
     unit = torch.where(varies, (values - low) / torch.where(varies, high - low, 1.0), 0.5)
     return unit.nan_to_num(0.5).clamp(0, 1)
@@ -71,18 +71,27 @@ def _strips(values: Tensor, data: DataInfo, scale: int | None) -> Tensor:
     )
 
 
+def side_by_side(tiles: Tensor, columns: int, gap: int, fill: float) -> Tensor:
+    """Tiles as one picture, line by line: ``(N, H, W, C) → (rows * (H + gap) - gap, columns * (W + gap) - gap, C)``.
+
+    Args:
+        tiles: of one size.
+        columns: tiles in a line.
+        gap: pixels between two tiles.
+        fill: value between the tiles, and where the last line is not full.
+    """
+    count, height, width, channels = tiles.shape
+    rows, high, wide = -(-count // columns), height + gap, width + gap
+    cells = tiles.new_full((rows * columns, high, wide, channels), fill)
+    cells[:count, :height, :width] = tiles
+    whole = cells.unflatten(0, (rows, columns)).transpose(1, 2).reshape(rows * high, columns * wide, channels)
+    return whole[: rows * high - gap, : columns * wide - gap]
+
+
 def _montage(channels: Tensor, between: float) -> Tensor:
-    """``(N, C, H, W) → (N, rows * (H + 1) - 1, columns * (W + 1) - 1)`` with lines between them."""
-    n, c, h, w = channels.shape
-    if c == 1:
-        return channels[:, 0]
-    columns = math.ceil(math.sqrt(c))
-    rows = math.ceil(c / columns)
-    cells = channels.new_full((n, rows * columns, h + 1, w + 1), between)
-    cells[:, :c, :h, :w] = channels
-    cells = cells.reshape(n, rows, columns, h + 1, w + 1).transpose(2, 3)
-    whole = cells.reshape(n, rows * (h + 1), columns * (w + 1))
-    return whole[:, :-1, :-1]
+    """Channels in about a square with lines between them, ``(N, C, H, W) → (N, height, width)``."""
+    columns = math.ceil(math.sqrt(channels.shape[1]))
+    return side_by_side(channels.permute(1, 2, 3, 0), columns, 1, between).permute(2, 0, 1)
 
 
 def _mark(pixels: Tensor, bad: Tensor) -> Tensor:

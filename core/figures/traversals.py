@@ -1,4 +1,4 @@
-"""Walks along single dimensions of the latent space, in steps that fit what lives there."""
+"""Traversals of single dimensions of the latent space, in steps that fit their support."""
 
 import math
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from genmod.distributions.codes import Codebook
 from genmod.distributions.support import Space
 from genmod.errors import UsageError
 from genmod.figures.picture import Picture
-from genmod.figures.views import decode_means
+from genmod.figures.views import decode_means, rows_of
 from genmod.figures.walks import latent_scale
 from genmod.model.latent_variable import LatentVariableModel
 
-__all__ = ["traversal", "variables"]
+__all__ = ["active_traversal", "traversal", "variables"]
 
 _MOST_CODES = 16
 
@@ -33,12 +33,11 @@ def traversal(
     Args:
         model: any model.
         z: where all other dimensions stay, ``latent_shape``.
-        dimensions: which to change, as positions in the flattened latent, or numbers of the variables where each is a
-            vector of classes; a row each.
-        values: what they are set to, ``(V,)``, in standard deviations from the centre of ``scale``. Where
-            the prior is normal, ``v`` is its quantile at ``Φ(v)``. On a sphere, the largest of them is a quarter
-            turn; classes and codes are gone through one by one instead, and bits are off and on. In a bounded space, what
-            would lie outside stops short of the edge.
+        dimensions: to change, a row each: positions in the flattened latent, or numbers of the variables where each
+            is a vector of classes.
+        values: of the dimension, ``(V,)``, in standard deviations from the centre of ``scale``. Where the prior is
+            normal, ``v`` is its quantile at ``Φ(v)``. On a sphere, the largest is a quarter turn; classes and codes are shown
+            one by one instead, and bits are off and on. In a bounded space, points outside are moved inside.
         scale: centre and standard deviation of the latent space, by default those of :func:`latent_scale`.
         context: what a conditional model is given, ``(1, size)``.
 
@@ -92,9 +91,8 @@ def traversal(
         title = "Traversals, in standard deviations"
         if any(piece.classes for piece in space.pieces):
             title += "; of classes, from the first to the last"
-    told = None if context is None else context.expand(*points.shape[:2], -1)
     return Picture(
-        decode_means(model, points, context=told),
+        decode_means(model, points, context=context),
         model.data,
         latents=points,
         extra={"dimensions": rows, "values": settings},
@@ -105,8 +103,33 @@ def traversal(
     )
 
 
+def active_traversal(
+    model: LatentVariableModel,
+    latents: Tensor,
+    amounts: Tensor,
+    rows: int,
+    steps: int,
+    *,
+    context: Tensor | None = None,
+) -> Picture:
+    """:func:`traversal` of the first code along its most active dimensions, 3 standard deviations to either side.
+
+    Args:
+        model: any model.
+        latents: codes, ``(N, *latent_shape)``.
+        amounts: activity of each variable, ``(V,)``, as :func:`genmod.figures.activity` gives it.
+        rows: number of dimensions.
+        steps: points in a row.
+        context: what a conditional model is given of the examples, ``(N, size)``.
+    """
+    given = rows_of(context, slice(0, 1))
+    chosen = amounts.argsort(descending=True)[:rows].tolist()
+    scale = latent_scale(model, latents, context=given)
+    return traversal(model, latents[0], chosen, torch.linspace(-3, 3, steps), scale=scale, context=given)
+
+
 def variables(model: LatentVariableModel) -> int:
-    """How many variables a latent has that can be moved by themselves: its numbers, or its vectors of classes.
+    """How many variables of a latent can be changed alone: its numbers, or its vectors of classes.
 
     Example:
         >>> import genmod
@@ -147,7 +170,7 @@ def _class_by_class(z: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
 def _piece_by_piece(
     z: Tensor, space: Space, rows: Sequence[int], values: Tensor, centre: Tensor, width: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Each variable in the way of its own piece: numbers in standard deviations, classes one after the other."""
+    """Each variable by the support of its piece: numbers in standard deviations, classes one after the other."""
     owners = [(piece, piece.start + i) for piece in space.pieces for i in range(piece.variables)]
     points, settings = z.flatten().repeat(len(rows), len(values), 1), values.repeat(len(rows), 1)
     for place, row in enumerate(rows):
@@ -183,10 +206,10 @@ def _over_the_sphere(z: Tensor, rows: Tensor, values: Tensor) -> tuple[Tensor, T
 
 
 def _kept_inside(space: Space, z: Tensor, points: Tensor) -> Tensor:
-    """Points outside the latent space moved towards ``z``, which is inside, until they are."""
+    """Points with those outside the latent space moved towards ``z`` until they are inside."""
     flat = points.flatten(0, 1)
     outside = ~space.contains(flat)
-    # Where the start is outside too, as the mean of classes is, there is no way back.
+    # If the start is outside too, as the mean of classes is, nothing can be moved inside.
     if not outside.any() or not space.contains(z[None]).all():
         return points
     places = outside.nonzero()[:, 0].to(z.device)
@@ -197,7 +220,7 @@ def _kept_inside(space: Space, z: Tensor, points: Tensor) -> Tensor:
         middle = (low + high) / 2
         fits = space.contains(torch.lerp(start, end, middle)).to(z.device).reshape(low.shape)
         low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-    # A little short of the edge, where decoders see numbers that training never gave them.
+    # A little short of the edge, where decoders would be given numbers that never occur in training.
     flat = flat.clone()
     flat[places] = torch.lerp(start, end, 0.98 * low)
     return flat.reshape(points.shape)

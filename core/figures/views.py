@@ -20,6 +20,7 @@ from genmod.system.random import seed_for, seeded
 __all__ = [
     "choose_examples",
     "codes",
+    "cycled",
     "decode_means",
     "encode_centres",
     "evaluating",
@@ -27,6 +28,7 @@ __all__ = [
     "prior_draws",
     "random_decodings",
     "reconstruction_grid",
+    "rows_of",
     "sample_grid",
 ]
 
@@ -41,6 +43,16 @@ def evaluating(model: LatentVariableModel, seed: int) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
+
+
+def rows_of(context: Tensor | None, index: slice | Tensor) -> Tensor | None:
+    """Some rows of a context, where there is one."""
+    return None if context is None else context[index]
+
+
+def cycled(context: Tensor | None, n: int) -> Tensor | None:
+    """The rows of a context, where there is one, over and over until they are ``n``."""
+    return None if context is None else context[torch.arange(n) % len(context)]
 
 
 def choose_examples(split: Split, n: int, *, seed: int = 0) -> Batch:
@@ -61,7 +73,7 @@ def choose_examples(split: Split, n: int, *, seed: int = 0) -> Batch:
 
 
 def observed(model: LatentVariableModel, x: Tensor, *, seed: int = 0) -> Tensor:
-    """Stored examples as the model is shown them, on its device: binary images where its decoder makes them.
+    """Stored examples as the model is given them, on its device: binary images where its decoder makes them.
 
     ``x (N, *data.shape)`` → ``(N, *data.shape)`` float.
 
@@ -98,16 +110,16 @@ def codes(model: LatentVariableModel, x: Tensor, *, context: Tensor | None = Non
 def encode_centres(
     model: LatentVariableModel, x: Tensor, *, context: Tensor | None = None, seed: int = 0
 ) -> Tensor:
-    """:func:`codes` of observations ``x (N, *data.shape)``, which are not made binary once more."""
+    """:func:`codes` of observations ``x (N, *data.shape)``, which are not binarised again."""
     with evaluating(model, seed):
         parts = zip(*_pieces(model, x, context), strict=True)
-        return torch.cat([_centre(model.given(told), part) for part, told in parts])
+        return torch.cat([_centre(model.given(given), part) for part, given in parts])
 
 
 def _pieces(
     model: LatentVariableModel, x: Tensor, context: Tensor | None
 ) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
-    """Examples or latents as many as are worked on at a time, and their contexts."""
+    """Examples or latents in chunks that fit in memory, and their contexts."""
     size = examples_at_once(model)
     parts = torch.split(x, size)
     return parts, [None] * len(parts) if context is None else torch.split(context, size)
@@ -119,7 +131,7 @@ def _centre(model: GivenModel, x: Tensor) -> Tensor:
         mean: Tensor = q.mean
     except NotImplementedError:
         return q.sample()
-    # The mean of points on a sphere is inside of it, and that of classes is none: decoders never see those.
+    # The mean of points on a sphere is not on it, and that of classes is no class: decoders are never given those.
     return model.space.settled(mean.flatten(1)).reshape(mean.shape)
 
 
@@ -142,12 +154,15 @@ def prior_draws(
 
 
 def decode_means(model: LatentVariableModel, z: Tensor, *, context: Tensor | None = None) -> Tensor:
-    """The mean of ``p(x|z)``: ``z (*batch, *latent_shape), context (*batch, size) → (*batch, *data.shape)``."""
+    """The mean of ``p(x|z)``: ``z (*batch, *latent_shape), context (*batch, size) → (*batch, *data.shape)``.
+
+    A context ``(1, size)`` is that of all latents.
+    """
     batch = z.shape[: z.dim() - len(model.latent_shape)]
     with evaluating(model, 0):
-        told = None if context is None else context.reshape(-1, context.shape[-1])
         flat = z.to(model.device).reshape(-1, *model.latent_shape)
-        pairs = zip(*_pieces(model, flat, told), strict=True)
+        given = None if context is None else context.expand(*(batch or (1,)), -1).reshape(len(flat), -1)
+        pairs = zip(*_pieces(model, flat, given), strict=True)
         means = [model.given(context).decode(part).mean for part, context in pairs]
         return torch.cat(means).reshape(*batch, *model.data.shape)
 
@@ -170,8 +185,8 @@ def sample_grid(
         model: a model with a prior, or with a sampler.
         n: how many.
         seed: the same one gives the same ones again.
-        noise: draw from the likelihood too, rather than show its mean.
-        condition: what a conditional model is given, such as ``7``; all values in turn where it is not said.
+        noise: draw from the likelihood too, instead of its mean.
+        condition: what a conditional model is given, such as ``7``; all values in turn by default.
         source: ``prior`` or ``sampler``; by default the sampler where one was fitted.
         temperature: what standard deviations of latents are multiplied by, see :func:`tempered`.
 
@@ -179,8 +194,8 @@ def sample_grid(
         Images ``(n, *data.shape)`` and latents ``(n, *latent_shape)``.
 
     Raises:
-        UndefinedError: the model has no prior, no sampler; the hint says what to do. Or it has no temperature.
-        UsageError: the model is not conditional, or not on that; or a temperature that cannot be.
+        UndefinedError: the model has neither prior nor sampler, or its latents have no temperature.
+        UsageError: the model is not conditioned on that, or a temperature is not allowed.
 
     Example:
         >>> import genmod
@@ -193,7 +208,7 @@ def sample_grid(
     with evaluating(model, seed):
         z = tempered(model, model.latents(n, context, source), temperature, context=context, source=source)
         pairs = zip(*_pieces(model, z, context), strict=True)
-        likelihoods = (model.given(told).decode(part) for part, told in pairs)
+        likelihoods = (model.given(given).decode(part) for part, given in pairs)
         images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
     title = (
         f"{n} samples"
@@ -214,7 +229,7 @@ def reconstruction_grid(
     context: Tensor | None = None,
     seed: int = 0,
 ) -> Picture:
-    """Examples above what the model makes of them.
+    """Examples above their reconstructions.
 
     Args:
         model: any model.
@@ -224,7 +239,7 @@ def reconstruction_grid(
         seed: of the binarisation where the decoder draws one.
 
     Returns:
-        Images ``(rows, N, *data.shape)``: the data, what was observed of them where the decoder changes it
+        Images ``(rows, N, *data.shape)``: the data, the observations where the decoder changes the data
         (binarised images), and the mean of ``p(x|z)`` at the code; latents ``(N, *latent_shape)`` are the
         codes.
 
@@ -260,11 +275,11 @@ def random_decodings(
     seed: int = 0,
     box: bool = False,
 ) -> Picture:
-    """Decoded points from where the codes are, drawn without regard to where between them there are none.
+    """Decodings of random points in the region of the codes, gaps between codes included.
 
     The points are normal with the mean and the standard deviation that the codes have in each dimension, or
-    uniform in the box around all codes. Of a plain autoencoder this shows the gaps: it never learnt what
-    lies between its codes.
+    uniform in the box around all codes. For a plain autoencoder this shows the gaps: it never learnt to decode
+    points between its codes.
 
     Args:
         model: any model; it needs no prior.

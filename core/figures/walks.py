@@ -10,7 +10,7 @@ from genmod.figures.picture import Picture
 from genmod.figures.views import decode_means, encode_centres, evaluating, observed
 from genmod.model.latent_variable import LatentVariableModel
 
-__all__ = ["activity", "interpolation", "latent_scale", "slerp"]
+__all__ = ["activity", "interpolation", "latent_scale", "paired", "slerp"]
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -83,8 +83,8 @@ def interpolation(
         start: latents, ``(N, *latent_shape)``: codes of examples, or draws from the prior.
         end: latents, ``(N, *latent_shape)``.
         steps: points of each walk, both ends counted.
-        spherical: turn from one to the other by :func:`slerp`, rather than go straight. High-dimensional
-            normal latents all have about the same length, and straight lines leave that shell.
+        spherical: by :func:`slerp`, instead of on a straight line. High-dimensional normal latents all have
+            about the same length, and straight lines leave that shell.
         context: what a conditional model is given at both ends, ``(N, size)`` each; it changes evenly between.
 
     Returns:
@@ -109,15 +109,21 @@ def interpolation(
     t = torch.linspace(0, 1, steps).to(start)
     between = slerp if spherical else _lerp
     z = between(start.flatten(1), end.flatten(1), t).reshape(-1, steps, *model.latent_shape)
-    told = None if context is None else _lerp(context[0], context[1], t)
+    given = None if context is None else _lerp(context[0], context[1], t)
     return Picture(
-        decode_means(model, z, context=told),
+        decode_means(model, z, context=given),
         model.data,
         latents=z,
         title=("Spherical" if spherical else "Linear") + " interpolation",
         column_labels=tuple(f"{position:.2g}" for position in t.tolist()),
         walk=True,
     )
+
+
+def paired(ends: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the second half of some ends, so that the pairs of both are walks; an odd one is left out."""
+    half = len(ends) // 2
+    return ends[:half], ends[half : 2 * half]
 
 
 def activity(
@@ -132,9 +138,9 @@ def activity(
         seed: of the binarisation, and of draws where the divergence needs some.
 
     Returns:
-        ``(V,)`` for the ``V`` numbers, or vectors of classes, of a latent, and what they are: ``mean KL in nats``, the part
-        of each in the model's divergence, where that falls apart so far; else ``variance of the codes`` over the
-        examples.
+        ``(V,)`` for the ``V`` numbers, or vectors of classes, of a latent, and the name of the measure: ``mean KL in
+        nats``, the part of each in the model's divergence, where that is a sum over them; else ``variance of the
+        codes`` over the examples.
 
     Example:
         >>> import genmod
@@ -148,7 +154,7 @@ def activity(
             q, p = model.encode(seen, context), model.prior(context)
             z = q.rsample((1,))
             found = model.divergence.by_dimension(q, p, z).mean(0).flatten()
-            # A direction beside numbers has one KL for all of its coordinates.
+            # A direction beside numbers has one KL for all its coordinates.
             if len(found) == len(space.units):
                 return found, "mean KL in nats"
         spread = encode_centres(model, seen, context=context, seed=seed).var(0, correction=0).flatten()
@@ -186,7 +192,7 @@ def latent_scale(
     except (NotImplementedError, UndefinedError):
         if latents is None:
             raise UndefinedError(
-                "nothing says how wide the latent space of this model is: it has no prior with a known mean and variance",
+                "the width of the latent space is unknown: this model has no prior with a known mean and variance",
                 hint="give codes of examples, from which they can be taken",
             ) from None
         spread, centre = torch.std_mean(latents, 0, correction=0)

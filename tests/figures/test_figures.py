@@ -556,7 +556,7 @@ def test_traversal_in_standard_deviations_of_the_codes(identity):
     torch.testing.assert_close(width, latents.std(0, correction=0))
     picture = traversal(identity, torch.zeros(2), [1], torch.tensor([-1.0, 2.0]), scale=(centre, width))
     torch.testing.assert_close(picture.latents[0, :, 1], centre[1] + width[1] * torch.tensor([-1.0, 2.0]))
-    with pytest.raises(UndefinedError, match="how wide"):
+    with pytest.raises(UndefinedError, match="the width of the latent space"):
         traversal(identity, torch.zeros(2), [1], torch.tensor([0.0]))
 
 

@@ -78,7 +78,7 @@ def test_data_of_every_shape(shape):
 
 def test_what_cannot_be_drawn():
     model = genmod.build("categorical-vae", encoder="mlp")
-    with pytest.raises(UsageError, match="no such panel: map"):
+    with pytest.raises(UsageError, match="no such panel: 'map'"):
         latents_figure(model, split_of((1, 8, 8)), panels=["map"])
     with pytest.raises(UndefinedError, match="none of these panels"):
         latents_figure(model, split_of((1, 8, 8)), panels=["manifold"])
