@@ -1,4 +1,4 @@
-"""A network as a list of operations that a browser can run: traced by PyTorch, without any of its code."""
+"""A network as a list of operations that a browser can run, traced by PyTorch."""
 
 import base64
 import math
@@ -36,13 +36,13 @@ _KEPT_OPTIONS = frozenset({"alpha", "approximate", "beta", "correction", "keepdi
 
 @dataclass(frozen=True)
 class Graph:
-    """Operations in the order in which they are done.
+    """Operations in the order of their execution.
 
-    Values are numbered: the constants first, then the inputs, then what each operation gives.
+    Values are numbered: first the constants, then the inputs, then the result of each operation.
 
     Args:
         inputs: shape of each input.
-        constants: weights, and whatever follows from them alone.
+        constants: weights, and values that depend on them alone.
         nodes: name, arguments and keyword-only options of each operation.
         output: number of the value that is the result.
     """
@@ -61,7 +61,7 @@ class Graph:
         """Plain data, all constants in one text of base64.
 
         Args:
-            half: numbers of 16 bits rather than 32.
+            half: numbers of 16 bits instead of 32.
         """
         offsets = [0]
         for constant in self.constants:
@@ -103,7 +103,7 @@ def decoder_graph(model: LatentVariableModel) -> Graph:
     """``z (1, *latent_shape), context (1, size)`` → the mean of ``p(x|z)``, ``(1, *data.shape)``.
 
     Raises:
-        UndefinedError: an operation of it is not known in the browser; names all of them.
+        UndefinedError: the browser lacks some of its operations; names all of them.
 
     Example:
         >>> import genmod
@@ -118,7 +118,7 @@ def encoder_graph(model: LatentVariableModel) -> Graph:
     """``x (1, *data.shape), context (1, size)`` → the mean of ``q(z|x)``, ``(1, *latent_shape)``.
 
     Raises:
-        UndefinedError: an operation of it is not known in the browser, or the mean is not known.
+        UndefinedError: the browser lacks some of its operations, or the mean is unknown.
     """
     return _traced(model, _Encode(model), model.data.shape, "encode")
 
@@ -133,15 +133,15 @@ def _traced(model: LatentVariableModel, path: nn.Module, shape: tuple[int, ...],
 
 
 def trace(module: nn.Module, inputs: tuple[Tensor, ...], what: str = "run") -> Graph:
-    """What a module does with inputs of these shapes, as core ATen operations; what depends on no input is done here.
+    """The core ATen operations of a module for inputs of these shapes; those that need no input are evaluated here.
 
     Args:
         module: in evaluation mode, with one tensor as its result.
         inputs: examples of its inputs.
-        what: what it is for, for the message.
+        what: purpose of the module, for messages.
 
     Raises:
-        UndefinedError: it cannot be traced, or an operation of it is not known in the browser.
+        UndefinedError: it cannot be traced, or the browser lacks one of its operations.
 
     Example:
         >>> graph = trace(nn.Linear(3, 2), (torch.zeros(1, 3),))
@@ -211,7 +211,7 @@ def _evaluated(program: Any) -> tuple[dict[Any, Any], list[Any]]:
 
 
 def _name(node: Any) -> str | None:
-    """What an operation is called in the browser; None where it is not known there."""
+    """The name of an operation in the browser; None where it lacks it."""
     if node.target is operator.getitem:
         return "getitem"
     if not isinstance(node.target, torch._ops.OpOverload) or node.target.namespace != "aten":

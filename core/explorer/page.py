@@ -1,4 +1,4 @@
-"""The page: one HTML document with everything in it, for the server and for a file alike."""
+"""The page: one self-contained HTML document, for the server and for a file."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ __all__ = ["NETWORK", "Page", "page", "standalone"]
 
 _MAIN = ("backend.js", "latent.js", "map.js", "walk.js", "start.js")
 NETWORK = ("tensor.js", "layers.js", "network.js")
-"""What decodes in a browser; one after the other they are one script."""
+"""Files of the script that decodes in a browser, in order."""
 
 _MOST_DRAWS = 256
 _MOST_NUMBERS = 262_144
@@ -30,11 +30,11 @@ _MOST_BYTES = 200_000_000
 
 @dataclass(frozen=True)
 class Page:
-    """A document and the policy that a browser is to hold it to.
+    """A document and its security policy.
 
     Args:
         document: HTML.
-        policy: its Content-Security-Policy: nothing may run, load or connect that is not named there.
+        policy: its Content-Security-Policy, which lists all that may run, load or connect.
     """
 
     document: str
@@ -44,12 +44,12 @@ class Page:
 def page(scene: dict[str, Any], *, alone: bool = False) -> Page:
     """The page of a scene.
 
-    Whatever is said of a model is data in the page, never markup or code: it is written as JSON without the sign
-    ``<``, and shown as text.
+    Facts about a model are data in the page, never markup or code: they are written as JSON without the sign ``<``, and
+    shown as text.
 
     Args:
-        scene: what :func:`genmod.explorer.scene` says, with ``networks`` and ``draws`` if it is to be alone.
-        alone: decode in the browser, rather than ask a server.
+        scene: from :func:`genmod.explorer.scene`, with ``networks`` and ``draws`` for a page without a server.
+        alone: decode in the browser, without a server.
 
     Example:
         >>> "<b>" in page({"name": "<b>"}).document
@@ -81,16 +81,16 @@ def page(scene: dict[str, Any], *, alone: bool = False) -> Page:
 def standalone(
     model: LatentVariableModel, scene: dict[str, Any], *, half: bool = False, seed: int = 0
 ) -> tuple[Page, str]:
-    """A page that decodes by itself, and why it cannot encode, where it cannot.
+    """A page that decodes by itself, and the reason if it cannot encode.
 
     Args:
-        model: whose decoder, and encoder where possible, go into the page.
-        scene: what :func:`genmod.explorer.scene` says of it.
+        model: whose decoder, and encoder where possible, are put into the page.
+        scene: of the model, from :func:`genmod.explorer.scene`.
         half: weights of 16 bits.
         seed: of the draws from the prior.
 
     Raises:
-        UndefinedError: the decoder has an operation that is not known in the browser, or more weights than it holds.
+        UndefinedError: the browser lacks an operation of the decoder, or the decoder has too many weights.
     """
     decode = decoder_graph(model)
     wide = 2 if half else 4
@@ -123,7 +123,7 @@ def _draws(model: LatentVariableModel, seed: int) -> dict[str, str]:
             return {}
         each = max(8, count // math.prod(sizes))
         choices = itertools.product(*(range(size) for size in sizes))
-        return {",".join(map(str, told)): packed(draw(model, each, told, seed=seed)) for told in choices}
+        return {",".join(map(str, given)): packed(draw(model, each, given, seed=seed)) for given in choices}
     except UndefinedError:
         return {}
 

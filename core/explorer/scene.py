@@ -34,8 +34,8 @@ def packed(values: Tensor) -> str:
     return base64.b64encode(values.detach().cpu().float().flatten().numpy().astype("<f4").tobytes()).decode()
 
 
-def context_of(model: LatentVariableModel, told: Sequence[int]) -> Tensor | None:
-    """The vector of conditions that are chosen by their numbers, ``(1, size)``; None of a model without conditions.
+def context_of(model: LatentVariableModel, given: Sequence[int]) -> Tensor | None:
+    """The context of conditions by their numbers, ``(1, size)``; None for a model without conditions.
 
     Example:
         >>> import genmod
@@ -45,17 +45,17 @@ def context_of(model: LatentVariableModel, told: Sequence[int]) -> Tensor | None
     if model.conditions is None:
         return None
     sizes = [len(values) for values in model.conditions.values.values()]
-    parts = [torch.nn.functional.one_hot(torch.tensor([i]), n) for i, n in zip(told, sizes, strict=True)]
+    parts = [torch.nn.functional.one_hot(torch.tensor([i]), n) for i, n in zip(given, sizes, strict=True)]
     return torch.cat(parts, 1).to(model.device, model.dtype)
 
 
-def draw(model: LatentVariableModel, n: int, told: Sequence[int], *, seed: int) -> Tensor:
+def draw(model: LatentVariableModel, n: int, given: Sequence[int], *, seed: int) -> Tensor:
     """``n`` latents from the prior, or from the sampler where one was fitted, ``(n, *latent_shape)``.
 
     Raises:
         UndefinedError: the model has neither.
     """
-    context = context_of(model, told)
+    context = context_of(model, given)
     context = None if context is None else context.expand(n, -1)
     with evaluating(model, seed):
         return model.latents(n, context)
@@ -66,13 +66,13 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
 
     Args:
         model: any model.
-        split: examples to show on the map; where there are none, draws from the prior take their place.
-        name: what it is called.
-        seed: of the choice of examples, and of whatever is drawn of them.
+        split: examples to show on the map; by default draws from the prior.
+        name: of the model.
+        seed: of the choice of examples, and of all draws.
 
     Returns:
-        ``data``: shape, range and how examples are shown. ``latent``: shape, pieces and, of the most active
-        values first, the range of each slider. ``codes``: one for each example, and what is known of the example.
+        ``data``: shape, range and how examples are shown. ``latent``: shape, pieces and the range of each slider,
+        the most active first. ``codes``: one for each example, with its class and factors.
         ``maps``: planes through the latent space. ``conditions``: what a conditional model is given.
 
     Raises:
@@ -85,14 +85,14 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
     split = None if split is None else model.suited(split)
     batch = None if split is None else choose_examples(split, count, seed=seed)
     if batch is None:
-        told = model.asked(None, count)
-        found = prior_draws(model, count, context=told, seed=seed)
+        given = model.asked(None, count)
+        found = prior_draws(model, count, context=given, seed=seed)
         active, measure = found.flatten(1).var(0, correction=0), "variance of draws"
         values = None
     else:
-        told = model.context(batch)
-        found = codes(model, batch.x, context=told, seed=seed)
-        amounts, measure = activity(model, batch.x, context=told, seed=seed)
+        given = model.context(batch)
+        found = codes(model, batch.x, context=given, seed=seed)
+        amounts, measure = activity(model, batch.x, context=given, seed=seed)
         active = space.by_value(amounts)
         values = model.data.values(batch.x).float()
     z = space.settled(found.flatten(1).float().cpu())
@@ -126,12 +126,12 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         "conditions": []
         if model.conditions is None
         else [{"name": n, "values": list(v)} for n, v in model.conditions.values.items()],
-        "told": None if told is None or model.conditions is None else _indices(model, told),
+        "given": None if given is None or model.conditions is None else _indices(model, given),
     }
 
 
 def _data(data: DataInfo, values: Tensor | None) -> dict[str, Any]:
-    """Shape and range; where there are no bounds, the range is that of most of the values shown."""
+    """Shape and range; without bounds, the range of 99 % of the values shown."""
     low, high = data.low, data.high
     finite = torch.zeros(1) if values is None else values[values.isfinite()][:1_000_000]
     if math.isinf(low):
@@ -170,7 +170,7 @@ def _sliders(z: Tensor, active: Tensor, model: LatentVariableModel, seed: int) -
 
 
 def _colours(data: DataInfo, batch: Batch) -> list[dict[str, Any]]:
-    """What the points can be coloured by: the class and every factor."""
+    """The colours of points: by class and by every factor."""
     found = []
     if batch.labels is not None:
         names = data.classes or tuple(map(str, range(int(batch.labels.max()) + 1)))
@@ -214,7 +214,7 @@ def _maps(z: Tensor, active: Tensor, shape: tuple[int, ...]) -> list[dict[str, A
 
 
 def _name(d: int, shape: tuple[int, ...]) -> str:
-    """What a value of a latent is called: z3, or z3,4,5 where latents have a shape."""
+    """The name of a value of a latent: z3, or z3,4,5 where latents have a shape."""
     index = []
     for n in reversed(shape):
         d, place = divmod(d, n)
@@ -222,8 +222,8 @@ def _name(d: int, shape: tuple[int, ...]) -> str:
     return f"z{','.join(reversed(index))}"
 
 
-def _indices(model: LatentVariableModel, told: Tensor) -> list[list[int]]:
+def _indices(model: LatentVariableModel, given: Tensor) -> list[list[int]]:
     """The number of each condition of each example."""
     assert model.conditions is not None
     sizes = [len(values) for values in model.conditions.values.values()]
-    return torch.stack([part.argmax(1) for part in told.split(sizes, 1)], 1).tolist()  # type: ignore[no-any-return]
+    return torch.stack([part.argmax(1) for part in given.split(sizes, 1)], 1).tolist()  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The page, served to the browser of this machine, and nobody else's."""
+"""The page, served to browsers on this machine alone."""
 
 import asyncio
 import json
@@ -62,7 +62,7 @@ def bind(port: int = 0) -> socket.socket:
 
 
 def make_server(app: "Starlette") -> "Server":
-    """What answers for an application: ``.run(sockets=[…])`` until Ctrl-C, which is raised again afterwards."""
+    """The server of an application: ``.run(sockets=[…])`` until Ctrl-C, which is raised again afterwards."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -80,19 +80,19 @@ def make_server(app: "Starlette") -> "Server":
 def explorer_app(
     model: LatentVariableModel, split: Split | None, *, name: str, token: str, port: int, seed: int = 0
 ) -> "Starlette":
-    """The page of a model and what it asks for, as an ASGI application.
+    """The page of a model and its API, as an ASGI application.
 
     ``GET /?token=…`` gives the page; ``POST api/decode``, ``api/encode`` and ``api/draw``, with the token in the header
-    ``X-Genmod-Token``, take JSON and give numbers of single precision. All else is refused with a status of 4xx and
-    ``{"error": …}``: another host in the request, by which a page of somebody else could get at this one, a wrong
-    token, a body that is too large or not what was asked for.
+    ``X-Genmod-Token``, take JSON and give numbers of single precision. Other requests get a status of 4xx and
+    ``{"error": …}``: another host, by which a foreign page could reach this one, a wrong token, a body that is too large
+    or malformed.
 
     Args:
         model: any model.
         split: examples to show; see :func:`genmod.explorer.scene`.
-        name: what the model is called.
-        token: what a request has to know.
-        port: where it is served.
+        name: of the model.
+        token: secret of all requests.
+        port: of the server.
         seed: of the choice of examples, and of draws.
     """
     from starlette.applications import Starlette
@@ -103,11 +103,11 @@ def explorer_app(
 
     plain = scene(model, split, name=name, seed=seed)
     shown = page({**plain, "drawable": _can_draw(model, plain)})
-    # Once before anybody waits for it: the first pass of a network is the slowest.
+    # The first pass of a network is the slowest, so it is done here.
     context = context_of(model, [0] * len(plain["conditions"]))
     decode_means(model, torch.zeros(1, *model.latent_shape, dtype=model.dtype), context=context)
-    # One at a time: a model on a device has nothing to gain from two.
-    # With one thread of torch: what several have to do for one example takes less time than waiting for each other.
+    # One at a time, since two passes on one device are no faster; with one thread of torch, since several would wait
+    # for each other longer than one example takes.
     worker = ThreadPoolExecutor(
         1, thread_name_prefix="genmod-explore", initializer=torch.set_num_threads, initargs=(1,)
     )
@@ -134,15 +134,15 @@ def explorer_app(
 
     async def decode(request: "Request") -> Response:
         body = await _body(request, most)
-        told = _told(model, body)
-        given = body.get("latents")
-        if not isinstance(given, list) or not 1 <= len(given) <= _MOST_LATENTS:
+        given = _conditions_of(model, body)
+        latents = body.get("latents")
+        if not isinstance(latents, list) or not 1 <= len(latents) <= _MOST_LATENTS:
             _bad(f"latents is a list of 1 to {_MOST_LATENTS} latents")
         size = math.prod(model.latent_shape)
-        z = torch.stack([_numbers(latent, size, "a latent") for latent in given])
+        z = torch.stack([_numbers(latent, size, "a latent") for latent in latents])
 
         def work() -> Tensor:
-            context = context_of(model, told)
+            context = context_of(model, given)
             context = None if context is None else context.expand(len(z), -1)
             return decode_means(
                 model, z.reshape(-1, *model.latent_shape).to(model.device, model.dtype), context=context
@@ -152,19 +152,19 @@ def explorer_app(
 
     async def encode(request: "Request") -> Response:
         body = await _body(request, most)
-        told = _told(model, body)
+        given = _conditions_of(model, body)
         values = _numbers(body.get("values"), model.data.size, "an example", missing=model.data.missing)
         x = values.reshape(1, *model.data.shape).clamp(model.data.low, model.data.high)
 
         def work() -> Tensor:
             seen = observed(model, x.to(model.device, model.dtype), seed=seed)
-            return encode_centres(model, seen, context=context_of(model, told), seed=seed)
+            return encode_centres(model, seen, context=context_of(model, given), seed=seed)
 
         return await done(work)
 
     async def drawn(request: "Request") -> Response:
-        told = _told(model, await _body(request, most))
-        return await done(lambda: draw(model, 1, told, seed=next(draws)))
+        given = _conditions_of(model, await _body(request, most))
+        return await done(lambda: draw(model, 1, given, seed=next(draws)))
 
     async def refused(request: "Request", error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -187,7 +187,7 @@ def explorer_app(
 
 
 class _Guard:
-    """Lets through what comes from the page alone, and says in every answer what a browser may do with it."""
+    """Lets requests of the page alone through, and adds security headers to every answer."""
 
     def __init__(self, app: Any, *, token: str, port: int, policy: str) -> None:
         self.app = app
@@ -252,7 +252,7 @@ def _bad(text: str, status: int = 400) -> NoReturn:
 
 
 async def _body(request: "Request", most: int) -> dict[str, Any]:
-    """The JSON object that was sent, read no further than it may be long."""
+    """The JSON object of a request, read up to its limit."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         _bad("the body is to be application/json", 415)
     content = bytearray()
@@ -274,7 +274,7 @@ def _not_a_number(text: str) -> NoReturn:
 
 
 def _numbers(given: Any, size: int, what: str, *, missing: bool = False) -> Tensor:
-    """``size`` finite numbers, ``(size,)``; None stands for a missing one where there may be such."""
+    """``size`` finite numbers, ``(size,)``; None is a missing value where these are allowed."""
     if not isinstance(given, list) or len(given) != size:
         got = f"{len(given)} values" if isinstance(given, list) else type(given).__name__
         _bad(f"{what} is a list of {size} numbers, not {got}")
@@ -291,14 +291,14 @@ def _numbers(given: Any, size: int, what: str, *, missing: bool = False) -> Tens
     return values
 
 
-def _told(model: LatentVariableModel, body: Mapping[str, Any]) -> list[int]:
+def _conditions_of(model: LatentVariableModel, body: Mapping[str, Any]) -> list[int]:
     """The number of each condition."""
     sizes = [] if model.conditions is None else [len(values) for values in model.conditions.values.values()]
-    told = body.get("told", [])
-    fits = isinstance(told, list) and len(told) == len(sizes)
+    given = body.get("given", [])
+    fits = isinstance(given, list) and len(given) == len(sizes)
     if not fits or not all(
         isinstance(i, int) and not isinstance(i, bool) and 0 <= i < n
-        for i, n in zip(told, sizes, strict=True)
+        for i, n in zip(given, sizes, strict=True)
     ):
-        _bad(f"told is a list of {len(sizes)} numbers of conditions, each from 0, below {sizes}")
-    return told
+        _bad(f"given is a list of {len(sizes)} numbers of conditions, each from 0, below {sizes}")
+    return given

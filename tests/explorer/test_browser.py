@@ -176,8 +176,8 @@ def exercise(page):
 def decoded_here(model, page):
     """What PyTorch decodes at the place where the page is, as grey levels."""
     z = page.evaluate("Array.from(state.z)")
-    told = page.evaluate("state.told")
-    context = torch.nn.functional.one_hot(torch.tensor(told), 10).float()
+    given = page.evaluate("state.given")
+    context = torch.nn.functional.one_hot(torch.tensor(given), 10).float()
     with torch.no_grad():
         mean = model.decode(torch.tensor([z]), context).mean
     return (255 * mean).flatten()
@@ -427,7 +427,7 @@ def test_decoding_is_live(visit, served):
           const times = [];
           for (let i = 0; i < 60; i++) {
             const begun = performance.now();
-            await backend.decode([state.z.map((v) => v + Math.sin(i))], state.told);
+            await backend.decode([state.z.map((v) => v + Math.sin(i))], state.given);
             times.push(performance.now() - begun);
           }
           return times;

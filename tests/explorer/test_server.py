@@ -95,7 +95,7 @@ def numbers(answer):
 
 def test_it_decodes_what_the_model_decodes(client, model):
     z = [[0.5, -1.0, 2.0], [0.0, 0.0, 0.0]]
-    got = numbers(client.post("/api/decode", json={"latents": z, "told": [7]}, headers=TOKEN))
+    got = numbers(client.post("/api/decode", json={"latents": z, "given": [7]}, headers=TOKEN))
     context = torch.nn.functional.one_hot(torch.tensor([7, 7]), 10).float()
     assert torch.equal(got, decode_means(model, torch.tensor(z), context=context).flatten())
 
@@ -104,12 +104,12 @@ def test_it_encodes_and_draws(client, model):
     x = torch.zeros(1, 1, 8, 8)
     x[..., 2:6, 3] = 1
     got = numbers(
-        client.post("/api/encode", json={"values": x.flatten().tolist(), "told": [1]}, headers=TOKEN)
+        client.post("/api/encode", json={"values": x.flatten().tolist(), "given": [1]}, headers=TOKEN)
     )
     context = torch.nn.functional.one_hot(torch.tensor([1]), 10).float()
     with torch.no_grad():
         torch.testing.assert_close(got, model.encode(x, context).mean.flatten())
-    drawn = [numbers(client.post("/api/draw", json={"told": [1]}, headers=TOKEN)) for _ in range(2)]
+    drawn = [numbers(client.post("/api/draw", json={"given": [1]}, headers=TOKEN)) for _ in range(2)]
     assert drawn[0].shape == (3,)
     assert not torch.equal(*drawn)
 
@@ -127,7 +127,7 @@ def test_the_page_needs_the_token(client):
         assert answer.status_code == 403
         assert "token" in answer.json()["error"]
         assert "digits" not in answer.text
-    body = {"latents": [[0, 0, 0]], "told": [0]}
+    body = {"latents": [[0, 0, 0]], "given": [0]}
     assert client.post("/api/decode", json=body).status_code == 403
     assert client.post("/api/decode?token=secret", json=body).status_code == 403
     assert client.post("/api/decode", json=body, headers={"X-Genmod-Token": "é".encode()}).status_code == 403
@@ -143,7 +143,7 @@ def test_other_hosts_are_refused(client, host):
 
 
 def test_other_pages_may_not_ask(client):
-    body = {"latents": [[0, 0, 0]], "told": [0]}
+    body = {"latents": [[0, 0, 0]], "given": [0]}
     for origin in ("http://evil.example", "null", "https://127.0.0.1:8000"):
         answer = client.post("/api/decode", json=body, headers={**TOKEN, "Origin": origin})
         assert answer.status_code == 403
@@ -159,22 +159,22 @@ def test_other_pages_may_not_ask(client):
 @pytest.mark.parametrize(
     ("what", "body", "said"),
     [
-        ("decode", {"latents": [[0, 0]], "told": [0]}, "3 numbers, not 2"),
-        ("decode", {"latents": [], "told": [0]}, "1 to 32"),
-        ("decode", {"latents": [[0, 0, 0]] * 33, "told": [0]}, "1 to 32"),
-        ("decode", {"latents": [[0, 0, "1"]], "told": [0]}, "made of numbers"),
-        ("decode", {"latents": [[0, 0, True]], "told": [0]}, "made of numbers"),
-        ("decode", {"latents": [[0, 0, None]], "told": [0]}, "made of numbers"),
-        ("decode", {"latents": [[0, 0, 1e300]], "told": [0]}, "too large"),
-        ("decode", {"latents": [[0, 0, 10**400]], "told": [0]}, "too large"),
-        ("decode", {"latents": "abc", "told": [0]}, "list"),
+        ("decode", {"latents": [[0, 0]], "given": [0]}, "3 numbers, not 2"),
+        ("decode", {"latents": [], "given": [0]}, "1 to 32"),
+        ("decode", {"latents": [[0, 0, 0]] * 33, "given": [0]}, "1 to 32"),
+        ("decode", {"latents": [[0, 0, "1"]], "given": [0]}, "made of numbers"),
+        ("decode", {"latents": [[0, 0, True]], "given": [0]}, "made of numbers"),
+        ("decode", {"latents": [[0, 0, None]], "given": [0]}, "made of numbers"),
+        ("decode", {"latents": [[0, 0, 1e300]], "given": [0]}, "too large"),
+        ("decode", {"latents": [[0, 0, 10**400]], "given": [0]}, "too large"),
+        ("decode", {"latents": "abc", "given": [0]}, "list"),
         ("decode", {"latents": [[0, 0, 0]]}, "conditions"),
-        ("decode", {"latents": [[0, 0, 0]], "told": [10]}, "conditions"),
-        ("decode", {"latents": [[0, 0, 0]], "told": [-1]}, "conditions"),
-        ("decode", {"latents": [[0, 0, 0]], "told": [True]}, "conditions"),
-        ("encode", {"values": [0.0] * 63, "told": [0]}, "64 numbers, not 63"),
-        ("encode", {"values": None, "told": [0]}, "NoneType"),
-        ("draw", {"told": "0"}, "conditions"),
+        ("decode", {"latents": [[0, 0, 0]], "given": [10]}, "conditions"),
+        ("decode", {"latents": [[0, 0, 0]], "given": [-1]}, "conditions"),
+        ("decode", {"latents": [[0, 0, 0]], "given": [True]}, "conditions"),
+        ("encode", {"values": [0.0] * 63, "given": [0]}, "64 numbers, not 63"),
+        ("encode", {"values": None, "given": [0]}, "NoneType"),
+        ("draw", {"given": "0"}, "conditions"),
         ("draw", [], "no JSON object"),
     ],
 )
@@ -187,8 +187,8 @@ def test_what_is_not_asked_for_is_refused(client, what, body, said):
 @pytest.mark.parametrize(
     ("content", "status", "said"),
     [
-        (b'{"latents": [[NaN, 0, 0]], "told": [0]}', 400, "no JSON"),
-        (b'{"latents": [[Infinity, 0, 0]], "told": [0]}', 400, "no JSON"),
+        (b'{"latents": [[NaN, 0, 0]], "given": [0]}', 400, "no JSON"),
+        (b'{"latents": [[Infinity, 0, 0]], "given": [0]}', 400, "no JSON"),
         (b"{", 400, "no JSON"),
         (b"\xff\xfe", 400, "no JSON"),
         (b"[" * 60_000, 400, "no JSON"),
@@ -203,7 +203,7 @@ def test_bodies_that_are_no_json_or_too_long(client, content, status, said):
 
 
 def test_other_types_methods_and_places(client):
-    body = json.dumps({"told": [0]}).encode()
+    body = json.dumps({"given": [0]}).encode()
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         headers = {**TOKEN, "Content-Type": kind}
         assert client.post("/api/draw", content=body, headers=headers).status_code == 415

@@ -1,7 +1,7 @@
 "use strict";
 
 /* Where latents are decoded: by the server that sent the page, or in the page by itself. Both have
- * decode(latents, told) → a list of examples, encode(values, told) → a latent, draw(told) → a latent. */
+ * decode(latents, given) → a list of examples, encode(values, given) → a latent, draw(given) → a latent. */
 
 const SCENE = JSON.parse(document.getElementById("scene").textContent);
 
@@ -42,10 +42,10 @@ function serverBackend() {
   return {
     canEncode: true,
     canDraw: () => SCENE.drawable,
-    decode: async (latents, told) =>
-      parted(await ask("decode", { latents: latents.map((z) => Array.from(z)), told }), product(SCENE.data.shape)),
-    encode: (values, told) => ask("encode", { values: Array.from(values), told }),
-    draw: (told) => ask("draw", { told }),
+    decode: async (latents, given) =>
+      parted(await ask("decode", { latents: latents.map((z) => Array.from(z)), given }), product(SCENE.data.shape)),
+    encode: (values, given) => ask("encode", { values: Array.from(values), given }),
+    draw: (given) => ask("draw", { given }),
   };
 }
 
@@ -71,24 +71,24 @@ function ownBackend() {
       waiting.set(++last, { resolve, reject });
       worker.postMessage([last, name, inputs]);
     });
-  const context = (told) =>
+  const context = (given) =>
     SCENE.conditions.length === 0
       ? []
-      : [SCENE.conditions.flatMap(({ values }, c) => values.map((_, i) => (i === told[c] ? 1 : 0)))];
+      : [SCENE.conditions.flatMap(({ values }, c) => values.map((_, i) => (i === given[c] ? 1 : 0)))];
 
   const draws = new Map();
   for (const [key, text] of Object.entries(SCENE.draws)) {
     draws.set(key, parted(unpacked(text), product(SCENE.latent.shape)));
   }
-  const drawsFor = (told) => draws.get("") ?? draws.get(told.join(","));
+  const drawsFor = (given) => draws.get("") ?? draws.get(given.join(","));
   let next = 0;
   return {
     canEncode: "encode" in SCENE.networks,
-    canDraw: (told) => drawsFor(told) !== undefined,
-    decode: (latents, told) => Promise.all(latents.map((z) => run("decode", z, ...context(told)))),
-    encode: (values, told) => run("encode", values, ...context(told)),
-    draw: async (told) => {
-      const found = drawsFor(told);
+    canDraw: (given) => drawsFor(given) !== undefined,
+    decode: (latents, given) => Promise.all(latents.map((z) => run("decode", z, ...context(given)))),
+    encode: (values, given) => run("encode", values, ...context(given)),
+    draw: async (given) => {
+      const found = drawsFor(given);
       return found[next++ % found.length];
     },
   };

@@ -12,7 +12,7 @@ const PALETTE = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377
 
 const state = {
   z: CODES[SCENE.start],
-  told: SCENE.told ? SCENE.told[SCENE.start] : SCENE.conditions.map(() => 0),
+  given: SCENE.given ? SCENE.given[SCENE.start] : SCENE.conditions.map(() => 0),
   a: null,
   b: null,
 };
@@ -157,26 +157,26 @@ function shower(place, label, bars) {
 /* Moving: everything that shows the latent is given a new one. */
 
 const showPicture = shower($("picture"), "Decoded picture", true);
-const redraw = latestOnly(async (z, told) => {
+const redraw = latestOnly(async (z, given) => {
   const begun = performance.now();
-  const [values] = await backend.decode([z], told);
+  const [values] = await backend.decode([z], given);
   showPicture(values);
   const took = performance.now() - begun;
   $("picture").dataset.milliseconds = took.toFixed(2);
   say(`decoded in ${took < 10 ? took.toFixed(1) : Math.round(took)} ms`);
 });
 
-function moveTo(z, { held = null, told = state.told } = {}) {
+function moveTo(z, { held = null, given = state.given } = {}) {
   state.z = onSupport(z, held);
-  if (told !== state.told) {
-    state.told = told;
+  if (given !== state.given) {
+    state.given = given;
     showConditions();
     redrawStrip();
   }
   showSliders();
   showChoices();
   map.draw();
-  redraw(state.z, state.told);
+  redraw(state.z, state.given);
 }
 
 /* Sliders. */
@@ -259,14 +259,14 @@ const showChoices = () => choices.forEach(({ show }) => show());
 const conditionSelects = SCENE.conditions.map(({ name, values }, c) => {
   const select = element("select", {
     id: `condition-${c}`,
-    onchange: () => moveTo(state.z, { told: state.told.map((old, i) => (i === c ? Number(select.value) : old)) }),
+    onchange: () => moveTo(state.z, { given: state.given.map((old, i) => (i === c ? Number(select.value) : old)) }),
   }, ...values.map((value, i) => element("option", { value: i }, value)));
   $("conditions").append(element("label", {}, `${name} `, select));
   return select;
 });
 function showConditions() {
-  conditionSelects.forEach((select, c) => (select.value = state.told[c]));
-  $("draw").hidden = !backend.canDraw(state.told);
+  conditionSelects.forEach((select, c) => (select.value = state.given[c]));
+  $("draw").hidden = !backend.canDraw(state.given);
 }
 
 /* The map: a plane through the latent space, and the codes seen along it. */

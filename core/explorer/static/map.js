@@ -130,7 +130,7 @@ const map = (() => {
   }
 
   function take(i) {
-    moveTo(CODES[i], { told: SCENE.told ? SCENE.told[i] : state.told });
+    moveTo(CODES[i], { given: SCENE.given ? SCENE.given[i] : state.given });
   }
 
   function describe(i) {

@@ -2,7 +2,7 @@
 
 async function newSample() {
   try {
-    moveTo(await backend.draw(state.told));
+    moveTo(await backend.draw(state.given));
   } catch (error) {
     say(error.message);
   }
@@ -10,7 +10,7 @@ async function newSample() {
 
 function reset() {
   play(false);
-  moveTo(CODES[SCENE.start], { told: SCENE.told ? SCENE.told[SCENE.start] : state.told });
+  moveTo(CODES[SCENE.start], { given: SCENE.given ? SCENE.given[SCENE.start] : state.given });
 }
 
 $("parts").textContent = Object.entries(SCENE.parts).map(([kind, name]) => `${kind} ${name}`).join(" · ");

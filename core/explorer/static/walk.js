@@ -24,7 +24,7 @@ const strip = Array.from({ length: STRIP }, (_, i) => {
 
 const decodeStrip = latestOnly(async () => {
   const points = strip.map(({ t }) => onSupport(between(state.a, state.b, t)));
-  const decoded = await backend.decode(points, state.told);
+  const decoded = await backend.decode(points, state.given);
   decoded.forEach((values, i) => paint(strip[i].canvas, values));
   $("strip").dataset.frame = String(Number($("strip").dataset.frame ?? 0) + 1);
 });
@@ -89,9 +89,9 @@ const images = (() => {
     if (source === null) return;
     const values = prepared(source);
     showSeen(values);
-    const z = await backend.encode(values, state.told);
+    const z = await backend.encode(values, state.given);
     moveTo(z);
-    const [again] = await backend.decode([state.z], state.told);
+    const [again] = await backend.decode([state.z], state.given);
     showAgain(again);
   });
 
