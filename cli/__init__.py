@@ -24,7 +24,7 @@ __all__ = ["main"]
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM: everything ends as it does on Ctrl-C, files are put in order."""
+    """SIGTERM, which is handled as Ctrl-C is."""
 
     exit_code = 143
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line, by default that of this process, and exit."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A terminal that lacks a sign shows its number; it is no reason to fail.
+            # A terminal that lacks a character shows its number.
             stream.reconfigure(errors="backslashreplace")
     # Workers and compilers are Python processes too; none of them imports what lies in the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
@@ -70,11 +70,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _report(error: Any) -> int:
-    """Say what went wrong and give the exit code."""
+    """Print an error; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
         what = str(error) or ("terminated" if isinstance(error, _Terminated) else "interrupted")
         owner = _owner(error)
-        if owner:  # it takes too long, or raises this itself
+        if owner:  # its code was interrupted, or raised this itself
             console.error(what + _culprit(error), f"to do without it: --disable-plugin {owner.distribution}")
         else:
             console.error(what)
@@ -89,7 +89,7 @@ def _report(error: Any) -> int:
         console.error(error.format_message(), f"{_command(error)} --help")
         return int(error.exit_code)
     if isinstance(error, BrokenPipeError):
-        return 1  # whoever read our output has gone, and knows why
+        return 1  # the reader of our output has gone
     if isinstance(error, OSError) and error.strerror:
         return _report_system(error)
     console.error(
@@ -117,7 +117,7 @@ def _report_system(error: OSError) -> int:
 
 
 def _let_go_of_stdout() -> None:
-    """What cannot be written now must not be tried again at exit, where it would be reported once more."""
+    """Drop output that cannot be written, which Python would report once more at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -130,7 +130,7 @@ def _culprit(error: BaseException) -> str:
 
 
 def _owner(error: BaseException) -> "Found | None":
-    """The plugin that an unexpected error came out of, if there is one in its traceback."""
+    """The plugin in the traceback of an unexpected error."""
     from genmod.registry.discovery import find_plugins
 
     owners = {getattr(found.entry_point, "module", "").partition(".")[0]: found for found in find_plugins()}

@@ -26,7 +26,7 @@ COMMANDS = {
     "fit-sampler": ("fit_sampler:fit_sampler", "Fit a distribution of latents to draw new examples from."),
     "sample": ("sample:sample", "Draw new examples from a model."),
     "reconstruct": ("reconstruct:reconstruct", "Show examples next to their reconstructions."),
-    "interpolate": ("interpolate:interpolate", "Decode the way from one example to another."),
+    "interpolate": ("interpolate:interpolate", "Decode the points between two examples."),
     "traverse": ("traverse:traverse", "Decode what each latent dimension changes."),
     "latents": ("latents:latents", "Show where the codes of a model lie, and its gaps."),
     "explore": ("explore:explore", "Walk through the latent space in a browser."),
@@ -36,14 +36,14 @@ COMMANDS = {
     "plot": ("plot:plot", "Draw the curves of one run or of several."),
     "report": ("report:report", "Write a page about one model or several."),
     "reproduce": ("reproduce:reproduce", "Run a published experiment again."),
-    "selftest": ("selftest:selftest", "Prove that the mathematics holds on this machine."),
-    "list": ("listing:list_components", "List the components that there are."),
+    "selftest": ("selftest:selftest", "Check the mathematics on this machine."),
+    "list": ("listing:list_components", "List the components."),
     "show": ("show:show", "Explain a component and its options."),
     "grid": ("grid:grid", "Show which parts of a model go together."),
-    "plugins": ("plugins:plugins", "List the installed plugins and what became of each."),
+    "plugins": ("plugins:plugins", "List the installed plugins and their status."),
     "check": ("check:check", "Check plugins and components against the laws of their kinds."),
     "plugin": ("plugin:plugin", "Start a plugin of your own."),
-    "info": ("info:info", "Describe this installation, for reports of errors."),
+    "info": ("info:info", "Describe this installation, for error reports."),
 }
 """Name of each command → its function, in a file of this folder, and its line in ``genmod --help``."""
 
@@ -78,7 +78,7 @@ def load_command(name: str) -> Any:
 
 
 def _verbatim_examples(text: str) -> str:
-    """Mark the lines from ``Examples:`` on, up to an empty one, as not to be wrapped."""
+    """Mark the lines from ``Examples:`` to the next empty line as not to be wrapped."""
     return re.sub(r"^(Examples|Quick start):$", "\b\n\\g<0>", text, flags=re.MULTILINE)
 
 
@@ -158,7 +158,7 @@ def run(arguments: list[str]) -> int:
 
 
 def global_options_first(arguments: list[str]) -> list[str]:
-    """The same command line with its global options in front of the command, where they are looked for.
+    """The same command line with its global options in front of the command.
 
     Example:
         >>> global_options_first(["list", "encoder", "--color", "never", "-q"])
@@ -179,7 +179,7 @@ def global_options_first(arguments: list[str]) -> list[str]:
 
 
 def _complete(group: Any) -> int:
-    """Answer the shell, which has no place for an error, nor for what plugins print."""
+    """Answer the shell, without errors and without what plugins print."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
         try:
             group.main(args=[], prog_name="genmod")

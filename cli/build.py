@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import component_names, option_names
+from genmod.cli.completion import component_names
+from genmod.cli.outputs import DataRoot, set_option
 from genmod.defaults import RECIPE
 from genmod.errors import quoted
 
@@ -52,29 +53,19 @@ def build(
     condition: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME[,NAME]", help="What encoder, decoder and prior are told: label, or factors."
+            metavar="NAME[,NAME]", help="What encoder, decoder and prior are given: label, or factors."
         ),
     ] = None,
     set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="KIND.OPTION=VALUE",
-            help="Set an option of a part; repeatable.",
-            autocompletion=option_names,
-        ),
+        list[str] | None, set_option("KIND.OPTION=VALUE", "Set an option of a part; repeatable.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write it.")] = Path(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Where to save it.")] = Path(
         "model"
     ),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and describe it; write nothing.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a trained model in DIR.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the initial weights.")] = 0,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
-    ] = None,
+    data_root: DataRoot = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Assemble a model from named components.
@@ -129,7 +120,7 @@ def build(
         where = "" if out == Path("model") else f" {quoted(out)}"
         console.note(f"wrote {out}\nnext: genmod train{where}")
         if was_trained:
-            console.note(f"the model that was there is in {out}/before-… until this one has been trained")
+            console.note(f"the previous model is kept in {out}/before-… until this one has been trained")
 
 
 def _compose(

@@ -1,12 +1,12 @@
 """``genmod check``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import check_targets, option_names
+from genmod.cli.completion import check_targets
+from genmod.cli.outputs import DataRoot, set_option
 
 __all__ = ["check"]
 
@@ -20,20 +20,8 @@ def check(
             autocompletion=check_targets,
         ),
     ],
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="KIND.OPTION=VALUE",
-            help="Set an option; repeatable.",
-            autocompletion=option_names,
-        ),
-    ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
-    ] = None,
+    set_: Annotated[list[str] | None, set_option("KIND.OPTION=VALUE", "Set an option; repeatable.")] = None,
+    data_root: DataRoot = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="Run the checks that take minutes too, such as torch.compile.")
     ] = False,
@@ -41,8 +29,8 @@ def check(
 ) -> None:
     """Check plugins and components against the laws of their kinds.
 
-    Prints what failed, with the numbers and what to change, and what was skipped, with the reason; with
-    --verbose what passed, too. Ends with 1 if a check failed, or if none ran.
+    Prints each failure with its numbers and a remedy, and each skipped check with the reason; with --verbose those
+    that passed, too. The exit code is 1 if a check failed, or if none ran.
 
     Examples:
       genmod check genmod-laplace

@@ -10,7 +10,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import model_directories
-from genmod.cli.metrics import Metrics, MetricSet, measure_all, number
+from genmod.cli.metrics import Metrics, MetricSet, cell, measure_all
 from genmod.cli.outputs import DataRoot, Device, Seed, SplitOption
 from genmod.errors import UsageError
 
@@ -32,7 +32,9 @@ def compare(
     reference: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="What the others are compared with.", show_default="the first of them"
+            metavar="DIR",
+            help="The model that the others are compared with.",
+            show_default="the first of them",
         ),
     ] = None,
     split: SplitOption = "test",
@@ -55,9 +57,9 @@ def compare(
 ) -> None:
     """Compare models side by side.
 
-    The first table has what differs in how they were made, and what they measure, each number with its standard
-    error. The second has how far each is from the reference, on the same examples, and which of these differences
-    are real: those that chance alone would hardly make, corrected for how many there are. A csv has the first table only.
+    The first table has the options in which the models differ, and their numbers with standard errors. The second has
+    the difference of each model from the reference, on the same examples, and whether it is significant, corrected
+    for the number of comparisons. A csv has the first table only.
 
     Examples:
       genmod compare model other
@@ -80,11 +82,7 @@ def compare(
         check_out(pictures, overwrite=overwrite, formats=(".png", ".svg", ".pdf"))
     places = [ModelDirectory(directory) for directory in directories]
     settings = [flattened(place) for place in places]
-    paths = differing([place.read_spec()[0] for place in places]) + sorted(
-        path
-        for path in {path for each in settings for path in each}
-        if path.startswith("train.") and len({repr(each.get(path)) for each in settings}) > 1
-    )
+    paths = sorted(differing(settings), key=lambda path: path if path.startswith("train.") else "")
     found = measure_all(
         places, metric or [], set_ or [], split=split, seed=seed, device=device, root=data_root
     )
@@ -153,7 +151,7 @@ def _print(rows: list[dict[str, Any]], gaps: "Sequence[Difference]", how: Format
             writer.writerows(table)
             console.print_text(stream.getvalue().rstrip())
             continue
-        cells = [[_text(row[column]) for column in columns] for row in table]
+        cells = [[cell(row[column]) for column in columns] for row in table]
         if how == "markdown":
             console.print_text(_markdown(columns, cells))
         elif how == "latex":
@@ -196,9 +194,3 @@ def _latex(columns: list[str], cells: list[list[str]]) -> str:
             r"\end{tabular}",
         ]
     )
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    return number(value) if isinstance(value, float) else str(value)

@@ -1,6 +1,6 @@
-"""What the shell completes words to. Nothing here imports what a component is made of, so it answers at once.
+"""Completion in the shell. Nothing here imports a component, so it answers at once.
 
-Options of components are read from their source text; where that cannot be had, none are offered.
+Options of components are read from their source text; where there is none, none are offered.
 """
 
 import os
@@ -32,7 +32,7 @@ _DEPTH = 3
 _MAX_BASES = 8
 _MAX_FOLDERS = 2000
 _PLAIN = re.compile(r"[\w.,=+@%~-]+")
-"""Names that mean themselves in a shell; others are left to its own completion."""
+"""Names that need no quotes in a shell; others are left to its own completion."""
 
 
 def registry_of(params: Mapping[str, Any]) -> "Registry":
@@ -93,7 +93,7 @@ def model_directories(incomplete: str) -> list[str]:
 
 
 def _models(folder: Path, beginning: str) -> Iterator[str]:
-    """Paths of model directories, seen from ``folder``; breadth first, so that near ones are found in any case."""
+    """Paths of model directories below ``folder``; breadth first, so that near ones are always found."""
     waiting, looked_into = [(folder, "", 0)], 0
     while waiting and looked_into < _MAX_FOLDERS:
         place, path, depth = waiting.pop(0)
@@ -113,7 +113,7 @@ def _models(folder: Path, beginning: str) -> Iterator[str]:
 
 
 def option_names(ctx: typer.Context, incomplete: str) -> list[str]:
-    """``encoder.channels=`` and the like, of the parts that the command line so far amounts to."""
+    """``encoder.channels=`` and the like, for the parts that the command line names so far."""
     registry = registry_of(ctx.find_root().params)
     found = []
     for kind, name in _parts(_params(ctx), registry).items():
@@ -123,7 +123,7 @@ def option_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _params(ctx: typer.Context) -> Mapping[str, Any]:
-    """What is typed so far, arguments included: the parser gives these up where an option lacks its value."""
+    """The parameters typed so far, arguments included: the parser drops these where an option lacks its value."""
     *words, _ = ctx.find_root().args
     whole = ctx.command.make_context(ctx.info_name, words, parent=ctx.parent, resilient_parsing=True)
     return whole.params
@@ -181,7 +181,7 @@ def _options(target: str) -> list[str]:
 
 
 def _imported(text: str, module: str, name: str) -> str:
-    """The target that a name stands for which a module imports."""
+    """The target of a name that a module imports."""
     import ast
 
     for part in ast.parse(text).body:
@@ -194,7 +194,7 @@ def _imported(text: str, module: str, name: str) -> str:
 
 
 def _source(module: str) -> str:
-    """The text of a module. Neither it nor a package that it lies in is imported, unless it was before."""
+    """The text of a module; imports neither the module nor its packages."""
     parts = module.split(".")
     known = 1
     while known < len(parts) and ".".join(parts[:known]) in sys.modules:

@@ -1,11 +1,10 @@
 """What commands print: data to stdout, everything else to stderr."""
 
 import json
-import math
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
@@ -45,23 +44,25 @@ settings = Settings()
 
 
 def configure(new: Settings) -> None:
-    """Take over the global options of this command line."""
+    """Use the global options of this command line."""
     vars(settings).update(vars(new))
 
 
 def print_text(text: str) -> None:
-    """Data, as text, to stdout, without control characters: names come from files and plugins of others."""
+    """Print data as text to stdout, without control characters, which names from files may have."""
     sys.stdout.write(_CONTROL_BUT_LAYOUT.sub(" ", text) + "\n")
 
 
 def print_json(document: Any) -> None:
-    """Data, as one JSON document, to stdout; numbers that JSON does not have become null."""
+    """Print data as one JSON document to stdout; NaN and infinities become null."""
+    from genmod.options.text import json_data
+
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    print_text(json.dumps(_finite(document), indent=2, ensure_ascii=not utf8, allow_nan=False))
+    print_text(json.dumps(json_data(document), indent=2, ensure_ascii=not utf8, allow_nan=False))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Data, as a table, to stdout: aligned on a terminal, elsewhere whole and separated by tabs."""
+    """Print data as a table to stdout: aligned on a terminal, elsewhere separated by tabs."""
     cells = [[_CONTROL.sub(" ", str(cell)) for cell in row] for row in rows]
     if not _is_terminal(sys.stdout):
         for row in [list(columns), *cells]:
@@ -81,32 +82,32 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def note(text: str) -> None:
-    """What happened, or what to do next, to stderr; not with ``--quiet``."""
+    """Print what happened, or what to do next, to stderr; not with ``--quiet``."""
     if not settings.quiet:
         _to_stderr(text)
 
 
 def detail(text: str) -> None:
-    """What only ``--verbose`` asks for, to stderr."""
+    """Print to stderr with ``--verbose`` alone."""
     if settings.verbose:
         _to_stderr(text)
 
 
 def warning(text: str) -> None:
-    """Something that may not be meant, to stderr; not with ``--quiet``."""
+    """Print a warning to stderr; not with ``--quiet``."""
     if not settings.quiet:
         _to_stderr(_labelled("warning", "yellow", text))
 
 
 def error(message: str, hint: str = "") -> None:
-    """Why the command failed and what to type next, to stderr."""
+    """Print why the command failed and what to type next to stderr."""
     _to_stderr(_labelled("error", "red", message))
     if hint:
         _to_stderr(_labelled("hint", "cyan", hint))
 
 
 def agreed(question: str) -> bool:
-    """Ask somebody at a terminal, the answer being no by itself; a script is not asked and has not agreed."""
+    """Whether the user agrees; no by default, and without a question where there is no terminal."""
     if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
         return False
     sys.stderr.write(f"{question} [y/N] ")
@@ -115,12 +116,12 @@ def agreed(question: str) -> bool:
 
 
 def animated() -> bool:
-    """Whether progress may redraw lines: on a terminal, whatever is said about colours."""
+    """Whether progress may redraw lines: on a terminal, whatever ``--color`` says."""
     return not settings.quiet and _is_terminal(sys.stderr)
 
 
 def colored(stream: TextIO) -> bool:
-    """Whether to write colours: as ``--color`` says, else as NO_COLOR, FORCE_COLOR and the terminal do."""
+    """Whether to use colours: by ``--color``, else by NO_COLOR, FORCE_COLOR and the terminal."""
     if settings.color != "auto":
         return settings.color == "always"
     if os.environ.get("NO_COLOR"):
@@ -144,13 +145,3 @@ def _to_stderr(text: str) -> None:
 
 def _is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

@@ -1,4 +1,4 @@
-"""What a run looks like while it goes, drawn over and over in the terminal."""
+"""Curves of a run, redrawn in the terminal while it goes on."""
 
 import os
 import sys
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 __all__ = ["SPLITS", "Dashboard", "panels"]
 
 SPLITS = {"train": "blue", "validation": "yellow"}
-"""Splits that are drawn, and in which colour."""
+"""The colour of each split that is drawn."""
 
 _SHORT = {"validation": "valid."}
 _SECONDS_BETWEEN_DRAWINGS = 1.0
 _NARROWEST = 34
 _LEAST = 14
-"""Letters in a line below which nothing is drawn."""
+"""Nothing is drawn in fewer letters than this."""
 _LINES = 8
-_TOLD = 3
+_NOTICES = 3
 
 Points = dict[tuple[str, str], tuple[list[float], list[float]]]
 """By metric and split, steps and values."""
 
 
 class Dashboard:
-    """Shows the events of a run; give it to ``train`` as ``on_event``. Only on a terminal."""
+    """Shows the events of a run on a terminal; pass it to ``train`` as ``on_event``."""
 
     def __init__(self) -> None:
         self._live: Any = None
@@ -41,7 +41,7 @@ class Dashboard:
         self._first: tuple[int, float] | None = None
         self._drawn = 0.0
         self._best = ""
-        self._told: list[tuple[str, str]] = []
+        self._notices: list[tuple[str, str]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -51,16 +51,16 @@ class Dashboard:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-        # They were part of the drawing, which is gone.
-        for what, text in self._told:
+        # They were part of the drawing, which was removed.
+        for what, text in self._notices:
             (console.warning if what == "warning" else console.note)(text)
 
     def __call__(self, event: "Event") -> None:
         if event.kind == "warning":
-            self._told.append(("warning", event.text))
+            self._notices.append(("warning", event.text))
             return
         if event.kind == "resume":
-            self._told.append(("note", f"going on from step {event.step} of {event.total_steps}"))
+            self._notices.append(("note", f"continuing from step {event.step} of {event.total_steps}"))
         if self._first is None:
             self._first = (event.step, time.monotonic())
         if event.kind in SPLITS:
@@ -76,7 +76,7 @@ class Dashboard:
 
     def _draw(self, event: "Event") -> None:
         if self._live is None:
-            # Not before the first event: of several processes only one has any.
+            # After the first event only: of several processes one alone has events.
             from rich.console import Console
             from rich.live import Live
 
@@ -103,7 +103,7 @@ class Dashboard:
                 no_wrap=True,
                 overflow="ellipsis",
             )
-            for what, text in self._told[-_TOLD:]
+            for what, text in self._notices[-_NOTICES:]
         ]
         return Group(*parts)
 
@@ -122,12 +122,12 @@ class Dashboard:
 
 
 def panels(points: Points, width: int, names: Sequence[str] = ()) -> "list[RenderableType]":
-    """A plot for each metric, as many side by side as there is room for.
+    """A plot for each metric, as many side by side as fit.
 
     Args:
-        points: by metric and by what it is of, steps and values.
+        points: steps and values by metric, and by split or run.
         width: of the terminal, in letters.
-        names: which metrics; loss, rate and distortion by default, as far as there are any.
+        names: of the metrics; loss, rate and distortion by default, else the first three.
     """
     from rich.columns import Columns
     from rich.console import Group
@@ -165,7 +165,7 @@ def _clock(seconds: float) -> str:
 
 
 def _memory() -> list[str]:
-    """What this process has of the machine's memory, and of the GPU's."""
+    """Memory that this process uses, of the machine and of the GPU."""
     found = []
     try:
         with open("/proc/self/statm", encoding="ascii") as stream:

@@ -20,13 +20,13 @@ def evaluate(
     device: Device = "auto",
     set_: MetricSet = None,
     data_root: DataRoot = None,
-    define: Annotated[bool, typer.Option("--define", help="Say what each number is.")] = False,
+    define: Annotated[bool, typer.Option("--define", help="Print the definition of each number.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure a model on its test data.
 
-    Each number comes with its standard error. What a model or its data do not have is left out, and why is said.
-    Without --metric these are ELBO, rate and distortion in nats for each example, and bits per dimension.
+    Each number has its standard error. Undefined numbers are left out, with the reason. The default metrics are ELBO,
+    rate and distortion, in nats for each example, and bits per dimension.
 
     Examples:
       genmod evaluate

@@ -18,10 +18,11 @@ from genmod.cli.outputs import (
     Seed,
     Set,
     SplitOption,
+    check_file,
     open_model,
     open_split,
 )
-from genmod.errors import DataError, FileError, UsageError, quoted
+from genmod.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from genmod.data.dataset import Split
@@ -40,7 +41,7 @@ def explore(
             "--export",
             "-o",
             metavar="FILE.html",
-            help="Write one page that needs no genmod, and serve nothing.",
+            help="Write one page that needs no genmod, rather than serve it.",
         ),
     ] = None,
     half: Annotated[
@@ -60,7 +61,7 @@ def explore(
 ) -> None:
     """Walk through the latent space in a browser.
 
-    Sliders for the most active latents, a map of the codes to click and drag in, a way between two points, samples,
+    Sliders for the most active latents, a map of the codes to click and drag in, a walk between two points, samples,
     and images of your own. The page is served to this machine alone, at the address that is printed, until Ctrl-C.
     With --export it is one file that decodes by itself: put it on any web server, or send it to somebody.
 
@@ -80,11 +81,11 @@ def explore(
 
 
 def _check(export: Path | None, *, half: bool, port: int | None, no_browser: bool, overwrite: bool) -> None:
-    """Refuse what does not go together, and a file that could not be written, before any work is done."""
+    """Refuse options that exclude each other, and a file that could not be written, before any work is done."""
     if export is None:
         if half or overwrite:
             raise UsageError(
-                f"{'--half' if half else '--overwrite'} says how a page is written, and none is",
+                f"{'--half' if half else '--overwrite'} is for a page that is written, and none is",
                 hint="genmod explore --export FILE.html",
             )
         return
@@ -93,20 +94,13 @@ def _check(export: Path | None, *, half: bool, port: int | None, no_browser: boo
             f"{'--no-browser' if no_browser else '--port'} is for serving, and --export serves nothing",
             hint="leave one of them out",
         )
-    if export.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{export} is no name of a page", hint="end it in .html")
-    if not export.parent.is_dir():
-        raise FileError(f"there is no folder {export.parent}", hint=f"mkdir -p {quoted(export.parent)}")
-    if export.is_dir():
-        raise FileError(f"{export} is a folder", hint="give the name of a file: --export FILE.html")
-    if not overwrite and (export.exists() or export.is_symlink()):
-        raise FileError(f"{export} exists", hint="replace it with --overwrite, or choose another name")
+    check_file(export, (".html", ".htm"), overwrite=overwrite, flag="--export FILE.html")
 
 
 def _examples(
     model: "LatentVariableModel", split: SplitOption, settings: list[str], root: Path | None
 ) -> "Split | None":
-    """Examples for the map; None where there are no data here, and the model has a prior to draw from instead."""
+    """Examples for the map; None where the data are missing and the model has a prior to draw from instead."""
     try:
         return open_split(model, split, settings, root)
     except DataError as error:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import component_names, option_names
-from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model
+from genmod.cli.completion import component_names
+from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model, set_option, settings_by_owner
 from genmod.defaults import SAMPLER
 from genmod.errors import quoted
 
@@ -20,19 +20,13 @@ def fit_sampler(
         str,
         typer.Option(
             metavar="NAME",
-            help="What is fitted, as `genmod list sampler` has it.",
+            help="The sampler, one of `genmod list sampler`.",
             autocompletion=component_names("sampler"),
         ),
     ] = SAMPLER,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="NAME.OPTION=VALUE",
-            help="Set an option of the sampler or the dataset; repeatable.",
-            autocompletion=option_names,
-        ),
+        set_option("NAME.OPTION=VALUE", "Set an option of the sampler or the dataset; repeatable."),
     ] = None,
     codes: Annotated[
         Literal["draws", "means"], typer.Option(help="Of q(z|x): a draw for each example, or its mean.")
@@ -45,9 +39,9 @@ def fit_sampler(
 ) -> None:
     """Fit a distribution of latents to draw new examples from.
 
-    It is fitted to the codes of the training split and kept in the directory; `genmod sample` draws from it from then
-    on. So a model without a prior generates, and one whose prior does not fit its codes generates better. Training
-    the model again makes it useless.
+    It is fitted to the codes of the training split and saved in the directory; `genmod sample` draws from it from then
+    on. So a model without a prior generates, and one whose prior does not fit its codes generates better. After the
+    model is trained again, it must be fitted again.
 
     Examples:
       genmod fit-sampler
@@ -63,7 +57,7 @@ def fit_sampler(
     question = f"{directory} has a sampler already. Replace it?"
     overwrite = overwrite or (not json and has_sampler(directory) and console.agreed(question))
     check_no_sampler(directory, overwrite=overwrite)
-    options = _options(set_ or [])
+    options = settings_by_owner(set_ or [], ("sampler", "dataset"))
 
     from genmod.bundle.sampler import read_origin, save_sampler
     from genmod.cli.progress import StepProgress
@@ -95,17 +89,3 @@ def fit_sampler(
     where = "" if directory == Path("model") else f" {quoted(directory)}"
     console.note(f"fitted {origin.component.name} to {origin.count:,} codes{density}")
     console.note(f"next: genmod sample{where}")
-
-
-def _options(settings: list[str]) -> dict[str, dict[str, object]]:
-    from genmod.errors import UsageError
-    from genmod.options.schema import Text
-    from genmod.spec import parse_setting
-
-    found: dict[str, dict[str, object]] = {"sampler": {}, "dataset": {}}
-    for path, value in map(parse_setting, settings):
-        where, _, name = path.partition(".")
-        if where not in found:
-            raise UsageError(f"{path} cannot be set here", hint="these can: sampler.OPTION, dataset.OPTION")
-        found[where][name] = Text(value)
-    return found

@@ -34,15 +34,15 @@ def grid(
         str, typer.Option(metavar="NAME", help="The dataset.", autocompletion=component_names("dataset"))
     ] = DATASET,
     refused: Annotated[
-        bool, typer.Option("--refused", help="Show what is refused instead, and why.")
+        bool, typer.Option("--refused", help="Show refused combinations instead, with the reasons.")
     ] = False,
     data_root: DataRoot = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show which parts of a model go together.
 
-    Every posterior is put together with every prior, divergence and objective, and checked as `genmod build` checks it.
-    With --json each combination is said by itself, those that are refused with the reason and with what to choose.
+    Every posterior is combined with every prior, divergence and objective, and checked as `genmod build` checks it.
+    With --json each combination is an entry of its own, a refused one with the reason and with what to choose.
 
     Examples:
       genmod grid --posterior normal
@@ -71,7 +71,7 @@ def grid(
 
 
 def _rows(cells: Iterable["Cell"]) -> list[list[str]]:
-    """A row for the divergences of a posterior and a prior that have the same objectives."""
+    """A row for each posterior, prior and set of divergences that go with the same objectives."""
     found: dict[tuple[str, str, str], dict[str, list[str]]] = {}
     for cell in cells:
         latent = ",".join(map(str, cell.latent))

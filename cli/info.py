@@ -17,7 +17,7 @@ _PACKAGES = ("pillow", "pluggy", "pydantic", "rich", "scikit-learn", "typer")
 
 
 def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
-    """Describe this installation, for reports of errors.
+    """Describe this installation, for error reports.
 
     Examples:
       genmod info
@@ -52,7 +52,7 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON docum
 
 
 def _torch() -> dict[str, Any]:
-    """Where one could compute; this is the one place that must import torch to know."""
+    """The devices; only this function imports torch."""
     try:
         import torch
     except Exception as error:
@@ -71,7 +71,7 @@ def _torch() -> dict[str, Any]:
 
 
 def _usable(package: str) -> str:
-    """``usable``, or why the package cannot be imported: one made for another torch fails in many ways."""
+    """``usable``, or why the package cannot be imported: a build for another torch fails in many ways."""
     from importlib import import_module
 
     try:
@@ -90,7 +90,7 @@ def _data_root() -> str | None:
 
 
 def _problems(document: dict[str, Any]) -> list[str]:
-    """What is wrong with the installation, each with the line that mends it."""
+    """Faults of the installation, each with the command that mends it."""
     from genmod.system.installed import installed, version_of
 
     problems = []

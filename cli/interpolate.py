@@ -28,13 +28,13 @@ __all__ = ["interpolate"]
 def interpolate(
     directory: Directory = Path("model"),
     rows: Annotated[
-        int, typer.Option("--rows", "-n", metavar="N", min=1, help="Pairs of examples, each a row.")
+        int, typer.Option("--rows", "-n", metavar="N", min=1, help="Number of pairs, a row each.")
     ] = 8,
     steps: Annotated[
         int, typer.Option(metavar="N", min=2, help="Pictures in a row, both ends counted.")
     ] = 10,
     spherical: Annotated[
-        bool, typer.Option("--spherical/--linear", help="Turn from one to the other, or go straight.")
+        bool, typer.Option("--spherical/--linear", help="On a great circle, or on a straight line.")
     ] = False,
     from_prior: Annotated[
         bool, typer.Option("--from-prior", help="Between draws from the prior; reads no data.")
@@ -48,10 +48,10 @@ def interpolate(
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Decode the way from one example to another.
+    """Decode the points between two examples.
 
-    Both ends are codes of examples, and what is shown is their decoding. Arrays: images (rows, steps, ...),
-    latents (rows, steps, ...).
+    Each row leads from the code of one example to that of another. Arrays: images (rows, steps, ...), latents
+    (rows, steps, ...).
 
     Examples:
       genmod interpolate
@@ -66,24 +66,23 @@ def interpolate(
 
     from genmod.errors import DataError
     from genmod.figures import choose_examples, codes, interpolation, prior_draws
+    from genmod.figures.walks import paired
 
     if from_prior:
-        told = model.asked(condition, 2 * rows)
-        ends = prior_draws(model, 2 * rows, context=told, seed=seed)
+        given = model.asked(condition, 2 * rows)
+        ends = prior_draws(model, 2 * rows, context=given, seed=seed)
     else:
         batch = choose_examples(open_split(model, split, set_ or [], data_root), 2 * rows, seed=seed)
         if len(batch) < 2:
             raise DataError(f"the {split} split has {len(batch)} examples; a walk needs two")
-        told = model.context(batch) if condition is None else model.asked(condition, len(batch))
+        given = model.context(batch) if condition is None else model.asked(condition, len(batch))
         ends = codes(model, batch.x, context=model.context(batch), seed=seed)
-    half = len(ends) // 2
     walk = interpolation(
         model,
-        ends[:half],
-        ends[half : 2 * half],
+        *paired(ends),
         steps=steps,
         spherical=spherical,
-        context=None if told is None else (told[:half], told[half : 2 * half]),
+        context=None if given is None else paired(given),
     )
     between = "draws from the prior" if from_prior else f"{split} examples"
     walk = replace(walk, title=f"{walk.title} between {between}, seed {seed}")

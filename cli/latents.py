@@ -15,8 +15,10 @@ from genmod.cli.outputs import (
     Set,
     SplitOption,
     check_out,
+    file_option,
     open_model,
     open_split,
+    picture_path,
 )
 
 __all__ = ["latents"]
@@ -37,9 +39,7 @@ def latents(
     ] = 2000,
     projection: Annotated[
         Literal["auto", "pca", "tsne"],
-        typer.Option(
-            help="Of codes of more than two numbers; auto: pca, and a map where they lie on a sphere."
-        ),
+        typer.Option(help="For codes of more than two numbers; auto: pca, or a map of a sphere."),
     ] = "auto",
     colour_by: Annotated[
         str | None,
@@ -54,12 +54,8 @@ def latents(
     split: SplitOption = "test",
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="A .png, .svg or .pdf, or the arrays as .npz or .safetensors.",
-            show_default="DIR/samples/latents.png",
+        file_option(
+            "A .png, .svg or .pdf, or the arrays as .npz or .safetensors.", "DIR/samples/latents.png"
         ),
     ] = None,
     seed: Seed = 0,
@@ -72,9 +68,9 @@ def latents(
     """Show where the codes of a model lie, and its gaps.
 
     Panels: the codes, with the prior and some posteriors; decodings of a grid over two dimensions; the KL of each
-    dimension; traversals of those that say most; decodings on the way between two codes that is farthest from all
-    others. Gaps are a number, too: how far from the data is what is decoded between codes, as a multiple of how far
-    reconstructions are. 1 is a latent space without gaps.
+    dimension; traversals of the most active ones; decodings on the line between two codes that is farthest from all
+    others. The gaps are measured too: the distance of decodings between codes from the data, divided by that of
+    reconstructions. A latent space without gaps has 1.
 
     Examples:
       genmod latents
@@ -82,16 +78,11 @@ def latents(
       genmod latents --colour-by shape -n 5000 -o latents.svg
       genmod latents -o latents.npz
     """
-    from genmod.figures.latents import FIGURE_FORMATS, PANELS, latents_figure
+    from genmod.figures.latents import FIGURE_FORMATS, check_panels, latents_figure
 
     check_out(out, overwrite=overwrite, formats=FIGURE_FORMATS)
     chosen = [] if panel is None else [word.strip() for word in panel.split(",")]
-    wrong = [word for word in chosen if word not in PANELS]
-    if wrong:
-        raise typer.BadParameter(
-            f"no such panel: {', '.join(map(repr, wrong))}; there are {', '.join(PANELS)}",
-            param_hint="--panel",
-        )
+    check_panels(chosen)
     model = open_model(directory, device)
     examples = open_split(model, split, set_ or [], data_root)
     compared = open_split(model, "train", set_ or [], data_root) if split != "train" else None
@@ -106,12 +97,7 @@ def latents(
         name=directory.name or str(directory),
         seed=seed,
     )
-    path = out
-    if path is None:
-        from genmod.bundle.directory import ModelDirectory
-
-        path = ModelDirectory(directory).pictures("latents.png")
-        path.parent.mkdir(exist_ok=True)
+    path = out or picture_path(directory, "latents")
     drawn.save(path)
     for name, reason in drawn.left_out.items():
         console.note(f"no {name}: {reason}")

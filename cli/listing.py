@@ -20,7 +20,7 @@ def list_components(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """List the components that there are.
+    """List the components.
 
     Examples:
       genmod list

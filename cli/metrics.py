@@ -1,4 +1,4 @@
-"""What the commands share that measure models: naming metrics, and measuring the models of several directories."""
+"""What the measuring commands share: options for metrics, and measuring the models of several directories."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import component_names, option_names
-from genmod.cli.outputs import open_data, open_model
+from genmod.cli.completion import component_names
+from genmod.cli.outputs import open_data, open_model, set_option
 from genmod.defaults import METRIC
 from genmod.errors import UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
     from genmod.evaluation import Evaluation
 
-__all__ = ["MetricSet", "Metrics", "details", "measure_all", "number"]
+__all__ = ["MetricSet", "Metrics", "cell", "details", "measure_all", "number"]
 
 Metrics = Annotated[
     list[str] | None,
@@ -24,7 +24,7 @@ Metrics = Annotated[
         "--metric",
         "-m",
         metavar="NAME",
-        help="What to measure, as `genmod list metric` has it, with a value in brackets where it takes one; "
+        help="What to measure, one of `genmod list metric`, with a value in brackets where it takes one; "
         "repeatable, or with commas between.",
         show_default=METRIC,
         autocompletion=component_names("metric"),
@@ -32,13 +32,7 @@ Metrics = Annotated[
 ]
 MetricSet = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="NAME.OPTION=VALUE",
-        help="Set an option of a metric or of the dataset; repeatable.",
-        autocompletion=option_names,
-    ),
+    set_option("NAME.OPTION=VALUE", "Set an option of a metric or of the dataset; repeatable."),
 ]
 
 
@@ -54,7 +48,7 @@ def measure_all(
 ) -> "dict[Path, Evaluation]":
     """Measure the model of each directory on its own data.
 
-    All names, options and directories are looked at before the first is measured.
+    All names, options and directories are checked before the first is measured.
 
     Raises:
         UsageError: an unknown metric or option.
@@ -115,7 +109,7 @@ def _tables(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str, An
 
 
 def number(value: float) -> str:
-    """Three decimals, or more where there is little before them.
+    """A number with three decimals, or three significant digits where it is small.
 
     Example:
         >>> number(-93.19512), number(0.000123456), number(0.0)
@@ -124,8 +118,15 @@ def number(value: float) -> str:
     return f"{value:.3f}" if value == 0 or abs(value) >= 0.1 else f"{value:.3g}"
 
 
+def cell(value: Any) -> str:
+    """A value in a table: a float by :func:`number`, ``-`` for None."""
+    if value is None:
+        return "-"
+    return number(value) if isinstance(value, float) else str(value)
+
+
 def details(more: Mapping[str, Any]) -> str:
-    """What belongs to a number, in one line; long lists are left to ``--json``.
+    """The details of a number in one line; long lists are left to ``--json``.
 
     Example:
         >>> details({"samples": 10, "ess": 3.14159, "indices": list(range(100))})

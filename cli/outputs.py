@@ -1,4 +1,4 @@
-"""What the commands share that use a model: their options, opening it and its data, and writing a picture."""
+"""What commands share: options, opening a model and its data, checking and writing files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,10 +28,17 @@ __all__ = [
     "Seed",
     "Set",
     "SplitOption",
+    "check_file",
     "check_out",
+    "dataset_options",
+    "file_option",
     "open_data",
     "open_model",
     "open_split",
+    "picture_path",
+    "set_option",
+    "settings_by_owner",
+    "warn_untrained",
     "write",
 ]
 
@@ -50,13 +57,19 @@ Directories = Annotated[
 ]
 
 
-def _out(formats: str) -> Any:
-    return typer.Option("--out", "-o", metavar="FILE", help=formats, show_default="a picture in DIR/samples")
+def file_option(formats: str, default: str = "a picture in DIR/samples") -> Any:
+    """The option ``--out``, with the formats of the file and the place where it goes by default."""
+    return typer.Option("--out", "-o", metavar="FILE", help=formats, show_default=default)
 
 
-Out = Annotated[Path | None, _out("A .png, or the arrays as .npz or .safetensors.")]
+def set_option(metavar: str, text: str) -> Any:
+    """The option ``--set``, with the form of its values and a line of help."""
+    return typer.Option("--set", "-s", metavar=metavar, help=text, autocompletion=option_names)
+
+
+Out = Annotated[Path | None, file_option("A .png, or the arrays as .npz or .safetensors.")]
 MovingOut = Annotated[
-    Path | None, _out("A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.")
+    Path | None, file_option("A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.")
 ]
 Condition = Annotated[
     str | None,
@@ -67,25 +80,18 @@ Condition = Annotated[
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it exists.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that is drawn at random.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything that is drawn at random.")]
 Device = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="auto, cpu, cuda, cuda:N or mps; a seed means other draws on each kind."
+        metavar="NAME", help="auto, cpu, cuda, cuda:N or mps; each kind draws other numbers from a seed."
     ),
 ]
 SplitOption = Annotated[
     Literal["train", "validation", "test"], typer.Option("--split", help="Which part of the data.")
 ]
 Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        "-s",
-        metavar="dataset.OPTION=VALUE",
-        help="Set an option of the dataset; repeatable.",
-        autocompletion=option_names,
-    ),
+    list[str] | None, set_option("dataset.OPTION=VALUE", "Set an option of the dataset; repeatable.")
 ]
 DataRoot = Annotated[
     Path | None,
@@ -94,29 +100,35 @@ DataRoot = Annotated[
 
 
 def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ()) -> None:
+    """:func:`check_file` of a picture, where one is given."""
+    if out is not None:
+        from genmod.figures.picture import FORMATS
+
+        check_file(out, formats or FORMATS, overwrite=overwrite)
+
+
+def check_file(path: Path, formats: Sequence[str], *, overwrite: bool, flag: str = "-o FILE") -> None:
     """Refuse a file that could not be written, before any work is done for it.
 
     Raises:
         UsageError: its suffix says no known format.
         FileError: it exists and may not be replaced, or there is no such folder.
     """
-    if out is None:
-        return
-    from genmod.figures.picture import FORMATS, check_format
+    from genmod.figures.picture import check_format
 
-    check_format(out, formats or FORMATS)
-    if not out.parent.is_dir():
-        raise FileError(f"there is no folder {out.parent}", hint=f"mkdir -p {quoted(out.parent)}")
-    if out.is_dir():
-        raise FileError(f"{out} is a folder", hint="give the name of a file: -o FILE")
-    if not overwrite and (out.exists() or out.is_symlink()):
+    check_format(path, formats)
+    if not path.parent.is_dir():
+        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {quoted(path.parent)}")
+    if path.is_dir():
+        raise FileError(f"{path} is a folder", hint=f"give the name of a file: {flag}")
+    if not overwrite and (path.exists() or path.is_symlink()):
         raise FileError(
-            f"{out} exists", hint="replace it with --overwrite, or choose another name with -o FILE"
+            f"{path} exists", hint=f"replace it with --overwrite, or choose another name with {flag}"
         )
 
 
 def open_model(directory: "Path | ModelDirectory", device: str) -> "LatentVariableModel":
-    """The model in a directory, on a device; warns where nothing says that it was trained."""
+    """The model in a directory, on a device; warns where no training run is recorded."""
     from genmod.bundle.directory import ModelDirectory
     from genmod.bundle.model import load
     from genmod.system.device import pick_device
@@ -124,12 +136,17 @@ def open_model(directory: "Path | ModelDirectory", device: str) -> "LatentVariab
     place = ModelDirectory.of(directory)
     place.read_spec()
     where = pick_device(device)
+    warn_untrained(place)
+    return load(place, device=str(where))
+
+
+def warn_untrained(place: "ModelDirectory") -> None:
+    """Warn where a model directory records no training run."""
     if not place.is_trained:
         console.warning(
             f"{place.path} records no training run; if its weights are still random, first: "
             f"genmod train {quoted(place.path)}"
         )
-    return load(place, device=str(where))
 
 
 def open_split(
@@ -141,8 +158,17 @@ def open_split(
     """A split of the data that a model was built for, with options of the dataset set anew.
 
     Raises:
-        UsageError: something else than an option of the dataset is to be set.
+        UsageError: an option is not one of the dataset.
         DataError: these data are not of the model's kind.
+    """
+    return open_data(model, dataset_options(settings), root).split(name)
+
+
+def dataset_options(settings: Sequence[str]) -> dict[str, Any]:
+    """Options of the dataset by path, from ``dataset.OPTION=VALUE``.
+
+    Raises:
+        UsageError: an option is not one of the dataset.
     """
     from genmod.options.schema import Text
     from genmod.spec import parse_setting
@@ -154,7 +180,33 @@ def open_split(
             f"{', '.join(wrong)} cannot be set for a model that is built already",
             hint="options of the dataset can: -s dataset.OPTION=VALUE",
         )
-    return open_data(model, values, root).split(name)
+    return dict(values)
+
+
+def settings_by_owner(
+    settings: Sequence[str], owners: Sequence[str], where: str = "here"
+) -> dict[str, dict[str, Any]]:
+    """Options by what they belong to, from ``OWNER.OPTION=VALUE``.
+
+    Args:
+        settings: as typed.
+        owners: what options may belong to.
+        where: they are to be set, for the message.
+
+    Raises:
+        UsageError: an option belongs to something else.
+    """
+    from genmod.options.schema import Text
+    from genmod.spec import parse_setting
+
+    found: dict[str, dict[str, Any]] = {owner: {} for owner in owners}
+    for path, value in map(parse_setting, settings):
+        owner, _, name = path.partition(".")
+        if owner not in found:
+            allowed = ", ".join(f"{each}.OPTION" for each in owners)
+            raise UsageError(f"{path} cannot be set {where}", hint=f"these can: {allowed}")
+        found[owner][name] = Text(value)
+    return found
 
 
 def open_data(model: "LatentVariableModel", values: Mapping[str, Any], root: Path | None) -> "Dataset":
@@ -169,13 +221,17 @@ def open_data(model: "LatentVariableModel", values: Mapping[str, Any], root: Pat
 
 
 def write(picture: "Picture", out: Path | None, directory: Path, name: str, *, seed: int) -> None:
-    """Write a picture and print where it is: the file asked for, else ``NAME.png`` of the model's own pictures."""
-    path = out
-    if path is None:
-        from genmod.bundle.directory import ModelDirectory
-
-        path = ModelDirectory(directory).pictures(f"{name}.png")
-        path.parent.mkdir(exist_ok=True)
+    """Write a picture, to ``NAME.png`` of the model's own pictures by default, and print where it is."""
+    path = out or picture_path(directory, name)
     picture.save(path)
     console.note(f"seed {seed}")
     console.print_text(str(path))
+
+
+def picture_path(directory: Path, name: str) -> Path:
+    """Where a picture of a model is kept; makes the folder."""
+    from genmod.bundle.directory import ModelDirectory
+
+    path = ModelDirectory(directory).pictures(f"{name}.png")
+    path.parent.mkdir(exist_ok=True)
+    return path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import Directories
-from genmod.errors import FileError, UsageError, quoted
+from genmod.cli.outputs import Directories, Overwrite, check_file, file_option
+from genmod.errors import UsageError, quoted
 
 if TYPE_CHECKING:
     from genmod.figures.curves import Curve
@@ -26,12 +26,8 @@ def plot(
     directories: Directories = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="A .png, .svg or .pdf, or the numbers as .csv.",
-            show_default="DIR/curves.png, or curves.png of several runs",
+        file_option(
+            "A .png, .svg or .pdf, or the numbers as .csv.", "DIR/curves.png, or curves.png of several runs"
         ),
     ] = None,
     metric: Annotated[
@@ -40,7 +36,7 @@ def plot(
             "--metric",
             "-m",
             metavar="NAME",
-            help="What to draw, as it is called in metrics.jsonl; repeatable, or with commas between.",
+            help="The metric, by its name in metrics.jsonl; repeatable, or with commas between.",
             show_default="loss, elbo, rate and distortion",
         ),
     ] = None,
@@ -48,9 +44,9 @@ def plot(
     log: Annotated[bool, typer.Option("--log", help="Logarithmic, where all values are positive.")] = False,
     x: Annotated[Literal["step", "epoch"], typer.Option("--x", help="What to draw over.")] = "step",
     live: Annotated[
-        bool, typer.Option("--live", help="Draw in the terminal, again and again while a run goes on.")
+        bool, typer.Option("--live", help="Draw in the terminal, and redraw during the run.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it exists.")] = False,
+    overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON document.")] = False,
 ) -> None:
     """Draw the curves of one run or of several.
@@ -71,9 +67,10 @@ def plot(
         return
     path = out or (places[0] / "curves.png" if len(places) == 1 else Path("curves.png"))
     if out is not None or not json:
-        _check(path, overwrite=overwrite)
+        check_file(path, _FORMATS, overwrite=overwrite)
 
     from genmod.figures.curves import curves, read_curves
+    from genmod.figures.latents import save_figure
     from genmod.system.files import write_bytes
 
     found = read_curves(places, metrics, smooth=smooth)
@@ -82,29 +79,11 @@ def plot(
     if out is None and json:
         return
     if path.suffix.lower() == ".csv":
-        content = _table(found).encode(errors="backslashreplace")
+        write_bytes(path, _table(found).encode(errors="backslashreplace"))
     else:
-        content = _drawn(curves(places, metrics, smooth=smooth, log=log, x=x), path.suffix.lower()[1:])
-    write_bytes(path, content)
+        save_figure(curves(places, metrics, smooth=smooth, log=log, x=x), path)
     if not json:
         console.print_text(str(path))
-
-
-def _check(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that could not be written, before any work is done for it."""
-    if path.suffix.lower() not in _FORMATS:
-        raise UsageError(
-            f"{path} says no known format by its suffix {path.suffix!r}",
-            hint=f"end the name in {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}",
-        )
-    if path.is_dir():
-        raise FileError(f"{path} is a folder", hint="give the name of a file: -o FILE")
-    if not path.parent.is_dir():
-        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {quoted(path.parent)}")
-    if not overwrite and (path.exists() or path.is_symlink()):
-        raise FileError(
-            f"{path} exists", hint="replace it with --overwrite, or choose another name with -o FILE"
-        )
 
 
 def _plain(curve: "Curve") -> dict[str, Any]:
@@ -130,17 +109,6 @@ def _table(found: "Sequence[Curve]") -> str:
     return stream.getvalue()
 
 
-def _drawn(figure: Any, format_: str) -> bytes:
-    """The bytes of a figure, the same ones whenever it is drawn."""
-    from matplotlib import rc_context
-
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    stream = io.BytesIO()
-    with rc_context({"svg.hashsalt": "genmod"}):
-        figure.savefig(stream, format=format_, metadata=dates.get(format_))
-    return stream.getvalue()
-
-
 def _watch(places: Sequence[Path], metrics: Sequence[str]) -> None:
     """Draw in the terminal until all runs have ended, or Ctrl-C."""
     from genmod.bundle.directory import read_spec
@@ -158,7 +126,7 @@ def _watch(places: Sequence[Path], metrics: Sequence[str]) -> None:
     try:
         with Live(console=terminal, auto_refresh=False) as live:
             while True:
-                # Looked at before the rows are read, so that the last drawing has all of them.
+                # Read before the rows, so that the last drawing has all of them.
                 running = [place for place in places if _status(place) in ("", "running")]
                 live.update(_page(places, metrics, running, terminal.width), refresh=True)
                 if not running:
@@ -169,7 +137,7 @@ def _watch(places: Sequence[Path], metrics: Sequence[str]) -> None:
 
 
 def _status(place: Path) -> str:
-    """How a run stands; nothing where none was begun."""
+    """The status of a run; empty where none was begun."""
     from genmod.bundle.directory import ModelDirectory
 
     return str(ModelDirectory(place).read_record().get("status", ""))
@@ -187,13 +155,13 @@ def _page(places: Sequence[Path], metrics: Sequence[str], running: Sequence[Path
     for place in places:
         rows = ModelDirectory(place).read_rows()
         last = f", step {rows[-1]['step']}" if rows else ""
-        # How it stands is what is looked for: a long path loses its beginning.
+        # The status must be readable: a long path loses its beginning.
         state, name = f": {_status(place) or 'not begun'}{last}", str(place)
         room = max(10, width - len(state))
         name = name if len(name) <= room else f"…{name[1 - room :]}"
         lines.append(Text(name + state, no_wrap=True, overflow="ellipsis"))
         for row in rows:
-            # Of several runs only the validation is drawn, a colour for each.
+            # Of several runs only validation is drawn, in a colour for each.
             what = row.get("split") if len(places) == 1 else str(place)
             if row.get("split") not in SPLITS or (len(places) > 1 and row["split"] != "validation"):
                 continue

@@ -36,9 +36,7 @@ def plugin(
 ) -> None:
     """Start a plugin of your own.
 
-    It is a package that can be installed, with working components and their tests.
-
-    Nothing is ever overwritten.
+    It is an installable package of working components with their tests. Nothing is overwritten.
 
     Examples:
       genmod plugin new student-t --kind decoder

@@ -16,7 +16,7 @@ def plugins(
         bool, typer.Option("--requirements", help="Print the lines that install the same plugins again.")
     ] = False,
 ) -> None:
-    """List the installed plugins and what became of each.
+    """List the installed plugins and their status.
 
     Examples:
       genmod plugins
@@ -38,7 +38,7 @@ def plugins(
         console.print_json({"plugins": [asdict(status) for status in found]})
         return
     console.print_table(
-        ["plugin", "version", "status", "components", "ms", "imports at load", "reason", "way out"],
+        ["plugin", "version", "status", "components", "ms", "imports at load", "reason", "remedy"],
         [
             (
                 status.distribution,

@@ -19,10 +19,10 @@ _SECONDS_TO_STOP = 60.0
 
 
 def launch(arguments: Sequence[str], processes: int) -> int:
-    """Run ``genmod ARGUMENTS`` in so many processes that find each other, and give the exit code.
+    """Run ``genmod ARGUMENTS`` in several connected processes; returns the exit code.
 
     They meet in a file that this user alone may read, and talk over the loopback address: nobody else is listened to.
-    Signals are passed on. Where one process fails, the others are stopped.
+    Signals are passed on. If one process fails, the others are stopped.
     """
     threads = max(1, (os.cpu_count() or 1) // processes)
     children: list[subprocess.Popen[bytes]] = []
@@ -71,7 +71,7 @@ def _loopback() -> dict[str, str]:
 
 
 def _wait(children: Sequence["subprocess.Popen[bytes]"]) -> int:
-    """The exit code of the first failure; it ends the others, after some time to put files in order."""
+    """The exit code of the first failure, after which the others have some time to end."""
     first, deadline = 0, 0.0
     while any(child.poll() is None for child in children):
         if first == 0:

@@ -16,7 +16,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 def _bar(*more: str) -> Any:
-    """A live line on stderr: a name, how much is done of how much, the time that is left, and further texts."""
+    """A live line on stderr: a name, steps done and in total, the time left, and further texts."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -31,23 +31,17 @@ def _bar(*more: str) -> Any:
     )
 
 
-class TrainingProgress:
-    """Shows the events of a run; give it to ``train`` as ``on_event``."""
+class _Line:
+    """A live line on a terminal, which is removed in the end."""
+
+    columns: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._task: Any = None
-        self._live = console.animated()
-        self._started = time.monotonic()
-        self._first_step: int | None = None
-        self._last_step = 0
-        self._printed = 0.0
-        self._train: dict[str, float] = {}
-        self._validation: dict[str, float] = {}
 
     def __enter__(self) -> Self:
-        if self._live:
-            self._bar = _bar("{task.fields[terms]}")
+        if console.animated():
+            self._bar = _bar(*self.columns)
             self._bar.start()
         return self
 
@@ -57,12 +51,28 @@ class TrainingProgress:
         if self._bar is not None:
             self._bar.stop()
 
+
+class TrainingProgress(_Line):
+    """Shows the events of a run; pass it to ``train`` as ``on_event``."""
+
+    columns = ("{task.fields[terms]}",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._task: Any = None
+        self._started = time.monotonic()
+        self._first_step: int | None = None
+        self._last_step = 0
+        self._printed = 0.0
+        self._train: dict[str, float] = {}
+        self._validation: dict[str, float] = {}
+
     def __call__(self, event: "Event") -> None:
         if event.kind == "warning":
             console.warning(event.text)
             return
         if event.kind == "resume":
-            console.note(f"going on from step {event.step} of {event.total_steps}")
+            console.note(f"continuing from step {event.step} of {event.total_steps}")
         if self._first_step is None or event.step < self._last_step:
             # Another run begins.
             self._first_step, self._started = event.step, time.monotonic()
@@ -108,25 +118,13 @@ class TrainingProgress:
         return " | ".join(part for part in parts if part)
 
 
-class StepProgress:
-    """Shows how much of something is done; call it with its name, how much is done, and of how much."""
+class StepProgress(_Line):
+    """Shows how far a task is; call it with the task's name, the steps done and their total."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        super().__init__()
         self._tasks: dict[str, Any] = {}
         self._printed = time.monotonic()
-
-    def __enter__(self) -> Self:
-        if console.animated():
-            self._bar = _bar()
-            self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         if self._bar is not None:

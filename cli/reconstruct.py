@@ -38,8 +38,8 @@ def reconstruct(
 ) -> None:
     """Show examples next to their reconstructions.
 
-    Rows: the data; what the model was shown of them, where its decoder makes them binary; and the mean of
-    p(x|z) at the code. Arrays: images (rows, N, ...), latents (N, ...), and labels (N) where there are any.
+    Rows: the data; the binary images that the model was given, where its decoder makes the data binary; and the mean
+    of p(x|z) at the code. Arrays: images (rows, N, ...), latents (N, ...), and labels (N) where there are any.
 
     Examples:
       genmod reconstruct

@@ -7,8 +7,24 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
+<<<<<<< HEAD
 from genmod.cli.outputs import DataRoot, Device, Directories, Overwrite, Seed, Set, SplitOption
 from genmod.errors import FileError, UsageError, quoted
+=======
+from genmod.cli.outputs import (
+    DataRoot,
+    Device,
+    Directories,
+    Overwrite,
+    Seed,
+    Set,
+    SplitOption,
+    check_file,
+    dataset_options,
+    file_option,
+    warn_untrained,
+)
+>>>>>>> f0ee3e1 (Commands share their options, files and settings; the report's pictures give the reason where they fail)
 
 __all__ = ["report"]
 
@@ -17,13 +33,7 @@ def report(
     directories: Directories = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="Where to write the page, an .html.",
-            show_default="DIR/report.html, or report.html of several models",
-        ),
+        file_option("The page, an .html.", "DIR/report.html, or report.html of several models"),
     ] = None,
     metric: Annotated[
         list[str] | None,
@@ -48,8 +58,8 @@ def report(
     """Write a page about one model or several.
 
     One HTML file that loads nothing else: numbers with their errors, curves, samples, reconstructions and the worst
-    of them, walks through the latent space, the training examples nearest to samples, every option, and the lines
-    that make the model again. Of several models it begins with what differs, and shows them side by side.
+    of them, walks through the latent space, the training examples nearest to samples, every option, and the commands
+    that make the model again. A page about several models begins with their differences and shows them side by side.
 
     Examples:
       genmod report
@@ -64,7 +74,7 @@ def report(
     models = [ModelDirectory(place) for place in places]
     for model in models:
         model.read_spec()
-    _check(path, overwrite=overwrite)
+    check_file(path, (".html", ".htm"), overwrite=overwrite)
 
     from genmod.cli.progress import StepProgress
     from genmod.evaluation.runner import parse_metrics
@@ -72,11 +82,15 @@ def report(
     from genmod.system.files import write_bytes
 
     for model in models:
+<<<<<<< HEAD
         if not model.is_trained:
             console.warning(
                 f"{model.path} records no training run; if its weights are still random, first: "
                 f"genmod train {quoted(model.path)}"
             )
+=======
+        warn_untrained(model)
+>>>>>>> f0ee3e1 (Commands share their options, files and settings; the report's pictures give the reason where they fail)
     with StepProgress() as progress:
         page = make(
             models,
@@ -85,7 +99,7 @@ def report(
             seed=seed,
             device=device,
             root=data_root,
-            settings=_settings(set_ or []),
+            settings=dataset_options(set_ or []),
             on_progress=progress,
         )
     content = page.encode(errors="backslashreplace")
@@ -97,6 +111,7 @@ def report(
         )
     else:
         console.print_text(str(path))
+<<<<<<< HEAD
 
 
 def _check(path: Path, *, overwrite: bool) -> None:
@@ -130,3 +145,5 @@ def _settings(texts: list[str]) -> dict[str, object]:
             hint="options of the dataset can: -s dataset.OPTION=VALUE",
         )
     return dict(found)
+=======
+>>>>>>> f0ee3e1 (Commands share their options, files and settings; the report's pictures give the reason where they fail)

@@ -8,7 +8,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.metrics import number
+from genmod.cli.metrics import cell, number
 from genmod.cli.outputs import DataRoot, Device
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def reproduce(
         str,
         typer.Argument(
             metavar="NAME|FILE.toml",
-            help="What to run, as `genmod list reproduction` has it.",
+            help="The experiment, one of `genmod list reproduction`.",
             autocompletion=component_names("reproduction"),
         ),
     ],
     quick: Annotated[
-        bool, typer.Option("--quick", help="With a smaller budget; the results say which.")
+        bool, typer.Option("--quick", help="Use a smaller budget, which the results name.")
     ] = False,
     out: Annotated[
         Path | None,
@@ -44,9 +44,9 @@ def reproduce(
 ) -> None:
     """Run a published experiment again.
 
-    Trains its models, measures them as the paper did, and sets what comes out beside what was published. Each model
-    has a directory of its own; started again, the command goes on with what was stopped and leaves alone what is done.
-    All results, with the command, versions and seeds that made them, are kept in results.json.
+    Trains its models, measures them as the paper did, and compares the results with the published ones. Each model
+    has a directory of its own; started again, the command continues stopped runs and skips finished ones. All results
+    are saved in results.json, with the command, the versions and the seeds.
 
     Examples:
       genmod list reproduction
@@ -112,7 +112,7 @@ def _print(results: dict[str, Any]) -> None:
                 each["run"],
                 each["metric"],
                 number(each["value"]),
-                _number(each["standard_error"]),
+                cell(each["standard_error"]),
                 each["seeds"],
             ]
             for each in results["figures"]
@@ -126,7 +126,7 @@ def _print(results: dict[str, Any]) -> None:
             console.print_text("")
             heads = ["published" if column == "value" else column.replace("_", " ") for column in columns]
             console.print_table(
-                heads, [[_number(each.get(column)) for column in columns] for each in results[key]]
+                heads, [[cell(each.get(column)) for column in columns] for each in results[key]]
             )
     if results["quick"]:
         budget = results["budget"]
@@ -135,9 +135,3 @@ def _print(results: dict[str, Any]) -> None:
 
 def _budget(budget: dict[str, Any]) -> str:
     return ", ".join(f"{value} {key.replace('_', ' ')}" for key, value in budget.items())
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    return number(value) if isinstance(value, float) else str(value)

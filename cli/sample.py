@@ -25,7 +25,7 @@ def sample(
     directory: Directory = Path("model"),
     number: Annotated[int, typer.Option("--number", "-n", metavar="N", min=1, help="How many.")] = 64,
     noise: Annotated[
-        bool, typer.Option("--noise", help="Draw from the likelihood too, rather than show its mean.")
+        bool, typer.Option("--noise", help="Draw from the likelihood too, instead of its mean.")
     ] = False,
     condition: Condition = None,
     source: Annotated[

@@ -15,12 +15,12 @@ __all__ = ["selftest"]
 def selftest(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Prove that the mathematics holds on this machine.
+    """Check the mathematics on this machine.
 
-    Computes, through the code that trains and measures models, what is known exactly: bounds and likelihoods of a
+    Compares numbers of the code that trains and measures models with known ones: bounds and likelihoods of a
     linear-Gaussian model, gradients by finite differences, divergences by draws, a trained linear VAE against
-    scikit-learn's PCA, a resumed run against an uninterrupted one. Takes less than a minute. Exit code 1 if
-    anything is not as it should be.
+    scikit-learn's PCA, a resumed run against an uninterrupted one. Takes less than a minute. The exit code is 1 if
+    a number is wrong.
 
     Examples:
       genmod selftest
@@ -29,10 +29,10 @@ def selftest(
     from genmod.system.environment import environment, versions
     from genmod.testing.selftest import selftest as run
 
-    def tell(proof: "Proof") -> None:
+    def show(proof: "Proof") -> None:
         console.note(f"{'ok    ' if proof.holds else 'FAILED'} {proof.what}  ({proof.seconds:.1f} s)")
 
-    proofs = run(tell)
+    proofs = run(show)
     failed = [proof for proof in proofs if not proof.holds]
     if json:
         console.print_json(

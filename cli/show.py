@@ -25,7 +25,10 @@ def show(
         str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(KINDS)}.", autocompletion=kinds)
     ],
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="As `genmod list` has it.", autocompletion=component_names())
+        str,
+        typer.Argument(
+            metavar="NAME", help="The component, one of `genmod list`.", autocompletion=component_names()
+        ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -92,7 +95,7 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
 
 
 def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
-    """A command line with what must be given, else with an option that has a value, to show how it is written."""
+    """A command line with the required options, else with one option that has a default, as an example."""
     from genmod.options.text import option_text
 
     needed = [option for option in options if option["required"]]
@@ -101,22 +104,17 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
         return shlex.join(["genmod", "train", "--tracker", f"{name}:{given}" if given else name])
     if kind == "features":
         return shlex.join(["genmod", "evaluate", "--metric", f"fid[{name}]"])
-    if kind == "metric":
-        words = ["genmod", "evaluate", "--metric", name]
-        for option in needed or [option for option in options if option["default"] is not None][:1]:
-            value = option["name"].upper() if option["required"] else option_text(option["default"])
-            words += ["-s", f"{name}.{option['name']}={value}"]
-        return shlex.join(words)
-    command = "fit-sampler" if kind == "sampler" else "build"
+    command = {"metric": "evaluate", "sampler": "fit-sampler"}.get(kind, "build")
     words = ["genmod", command, "--data" if kind == "dataset" else f"--{kind}", name]
+    owner = name if kind == "metric" else kind
     for option in needed or [option for option in options if option["default"] is not None][:1]:
         value = option["name"].upper() if option["required"] else option_text(option["default"])
-        words += ["-s", f"{kind}.{option['name']}={value}"]
+        words += ["-s", f"{owner}.{option['name']}={value}"]
     return shlex.join([*words, *_companions(kind, name)])
 
 
 def _companions(kind: str, name: str) -> list[str]:
-    """What else must be chosen, where the usual parts do not go with it."""
+    """Flags of the other parts, where the usual ones do not fit this component."""
     from genmod.defaults import USUAL
     from genmod.model.compatibility import LATENTS, companions
 

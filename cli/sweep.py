@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import component_names, option_names
+from genmod.cli.completion import component_names
+from genmod.cli.outputs import DataRoot, set_option
 from genmod.defaults import RECIPE
 from genmod.errors import quoted
 
@@ -25,31 +26,25 @@ def sweep(
     ] = RECIPE,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="PATH=VALUE,VALUE,…",
-            help="Values of an option (objective.beta), a part (encoder), latent, or a training setting (train.lr); "
+        set_option(
+            "PATH=VALUE,VALUE,…",
+            "Values of an option (objective.beta), a part (encoder), latent, or a training setting (train.lr); "
             "repeatable. Lists stand in brackets.",
-            autocompletion=option_names,
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the runs.")] = Path(
         "sweep"
     ),
-    data_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
-    ] = None,
+    data_root: DataRoot = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check all points and list them; run nothing.")
+        bool, typer.Option("--dry-run", help="Check all combinations and list them; run nothing.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train a model for each combination of values.
 
-    Each has a directory of its own. Started again, it goes on with what was stopped and leaves alone what is
-    done. All points are checked before the first is trained.
+    Each has a directory of its own. Started again, the command continues stopped runs and skips finished ones.
+    All combinations are checked before the first is trained.
 
     Examples:
       genmod sweep -s objective.beta=1,2,4

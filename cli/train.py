@@ -8,73 +8,45 @@ from typing import Annotated, Any, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.completion import component_names, model_directories, option_names
+from genmod.cli.completion import component_names
+from genmod.cli.outputs import DataRoot, Directories, set_option, settings_by_owner
 
 __all__ = ["train"]
 
 
+def _setting(metavar: str, text: str, default: str) -> Any:
+    return typer.Option(metavar=metavar, help=text, show_default=default)
+
+
 def train(
-    directories: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[DIR]...",
-            help="The model directories, trained one after the other.",
-            show_default="model",
-            autocompletion=model_directories,
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Passes over the data.", show_default="10, or 3,000 steps")
-    ] = None,
+    ctx: typer.Context,
+    directories: Directories = None,
+    epochs: Annotated[int | None, _setting("N", "Passes over the data.", "10, or 3,000 steps")] = None,
     steps: Annotated[
         int | None, typer.Option(metavar="N", help="Optimizer steps, instead of epochs.")
     ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Examples in a step.", show_default="128")
-    ] = None,
-    accumulate: Annotated[
-        int | None, typer.Option(metavar="N", help="Parts in which a batch is computed.", show_default="1")
-    ] = None,
-    lr: Annotated[
-        float | None, typer.Option(metavar="X", help="Learning rate, at its highest.", show_default="0.001")
-    ] = None,
-    optimizer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A class of torch.optim.", show_default="adam")
-    ] = None,
+    batch_size: Annotated[int | None, _setting("N", "Examples in a step.", "128")] = None,
+    accumulate: Annotated[int | None, _setting("N", "Parts in which a batch is computed.", "1")] = None,
+    lr: Annotated[float | None, _setting("X", "Learning rate, at its highest.", "0.001")] = None,
+    optimizer: Annotated[str | None, _setting("NAME", "A class of torch.optim.", "adam")] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="How the learning rate goes on: constant, cosine, plateau, or a class of torch.optim.lr_scheduler.",
-            show_default="constant",
+        _setting(
+            "NAME",
+            "Schedule of the learning rate: constant, cosine, plateau, or a class of torch.optim.lr_scheduler.",
+            "constant",
         ),
     ] = None,
-    warmup: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Steps in which the learning rate rises.", show_default="0"),
-    ] = None,
-    clip: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Largest norm of the gradient; 0 for no limit.", show_default="0"),
-    ] = None,
+    warmup: Annotated[int | None, _setting("N", "Steps in which the learning rate rises.", "0")] = None,
+    clip: Annotated[float | None, _setting("X", "Largest norm of the gradient; 0 for no limit.", "0")] = None,
     ema: Annotated[
-        float | None,
-        typer.Option(
-            metavar="X", help="Decay of a running mean of the weights, such as 0.999.", show_default="0"
-        ),
+        float | None, _setting("X", "Decay of a running mean of the weights, such as 0.999.", "0")
     ] = None,
     patience: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Stop after N epochs without a better validation loss.", show_default="never"
-        ),
+        int | None, _setting("N", "Stop after N epochs without a better validation loss.", "never")
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Of data order and noise.", show_default="0")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.", show_default="auto")
-    ] = None,
+    seed: Annotated[int | None, _setting("N", "Seed of data order and noise.", "0")] = None,
+    device: Annotated[str | None, _setting("NAME", "auto, cpu, cuda, cuda:N or mps.", "auto")] = None,
     precision: Annotated[
         Literal["32", "bf16"] | None,
         typer.Option(help="Of the networks; densities stay in 32.", show_default="32"),
@@ -88,12 +60,7 @@ def train(
         ),
     ] = None,
     workers: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Processes that read data too large for memory, or that augment.",
-            show_default="0",
-        ),
+        int | None, _setting("N", "Processes that read data too large for memory, or that augment.", "0")
     ] = None,
     augment: Annotated[
         list[str] | None,
@@ -111,30 +78,19 @@ def train(
         ),
     ] = None,
     checkpoint_every: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Steps between checkpoints, beside those after epochs.", show_default="none"
-        ),
+        int | None, _setting("N", "Steps between checkpoints, beside those after epochs.", "none")
     ] = None,
-    log_every: Annotated[
-        int | None, typer.Option(metavar="N", help="Steps between rows of metrics.", show_default="100")
-    ] = None,
+    log_every: Annotated[int | None, _setting("N", "Steps between rows of metrics.", "100")] = None,
     film_every: Annotated[
         int | None,
-        typer.Option(
-            metavar="N",
-            help="Epochs between pictures of the progress in DIR/samples/film; 0 for none.",
-            show_default="a dozen in all",
+        _setting(
+            "N", "Epochs between pictures of the progress in DIR/samples/film; 0 for none.", "a dozen in all"
         ),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            "-s",
-            metavar="NAME.OPTION=VALUE",
-            help="Set an option of the optimizer, the schedule or the dataset; repeatable.",
-            autocompletion=option_names,
+        set_option(
+            "NAME.OPTION=VALUE", "Set an option of the optimizer, the schedule or the dataset; repeatable."
         ),
     ] = None,
     data: Annotated[
@@ -146,10 +102,7 @@ def train(
             autocompletion=component_names("dataset"),
         ),
     ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
-    ] = None,
+    data_root: DataRoot = None,
     processes: Annotated[
         int | None,
         typer.Option(
@@ -161,21 +114,21 @@ def train(
         typer.Option(help="Whether each process has all weights, or a part of them.", show_default="ddp"),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")
+        bool, typer.Option("--resume", help="Continue a run that was stopped or killed.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over with fresh weights.")] = False,
     replay: Annotated[
         bool, typer.Option("--replay", help="Repeat the step that gave a value that was not finite.")
     ] = False,
     dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Draw curves in the terminal while it goes.")
+        bool, typer.Option("--dashboard", help="Draw curves in the terminal during the run.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Train a model in its directory.
 
-    Weights, metrics and checkpoints go into the directory; the weights kept are those of the lowest
-    validation loss. Ctrl-C finishes the step and saves; --resume goes on from there.
+    Weights, metrics and checkpoints are saved in the directory; the weights kept are those of the lowest
+    validation loss. Ctrl-C finishes the step and saves; --resume continues from there.
 
     Examples:
       genmod train
@@ -189,37 +142,20 @@ def train(
 
         raise typer.Exit(launch(_without_processes(sys.argv[1:]), processes))
     if overwrite and resume:
-        raise typer.BadParameter("--resume goes on with a run, --overwrite starts over; give one of them")
-    given = {
-        "epochs": epochs,
-        "steps": steps,
-        "batch_size": batch_size,
-        "accumulate": accumulate,
-        "lr": lr,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "warmup": warmup,
-        "clip": clip,
-        "ema": ema,
-        "patience": patience,
-        "seed": seed,
-        "device": device,
-        "precision": precision,
-        "compile": compile_,
-        "workers": workers,
-        "strategy": strategy,
-        "augment": tuple(augment) if augment else None,
-        "trackers": tuple(tracker) if tracker else None,
-        "checkpoint_every": checkpoint_every,
-        "log_every": log_every,
-        "film_every": film_every,
-    }
+        raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
     from genmod.bundle.directory import ModelDirectory
-    from genmod.cli.training import Data, settings_of, train_all
+    from genmod.cli.training import Data, train_all
+    from genmod.options.text import plain_value
+    from genmod.training.settings import TrainSettings
 
-    options = settings_of(set_ or [])
-    overrides: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    overrides |= {f"{name}_options": options[name] for name in ("optimizer", "schedule") if options[name]}
+    options = settings_by_owner(set_ or [], ("optimizer", "schedule", "dataset"), "in training")
+    given = {**ctx.params, "compile": compile_, "trackers": tracker}
+    overrides = {name: given[name] for name in TrainSettings.names() if given.get(name) not in (None, [], ())}
+    overrides |= {name: tuple(overrides[name]) for name in ("augment", "trackers") if name in overrides}
+    for name in ("optimizer", "schedule"):
+        # Classes of torch declare no types of their options: a value is what it looks like in JSON.
+        if options[name]:
+            overrides[f"{name}_options"] = {key: plain_value(text) for key, text in options[name].items()}
     places = directories or [Path("model")]
     source = Data(data, options["dataset"], data_root)
     if not (resume or overwrite or replay or json or "WORLD_SIZE" in os.environ) and len(places) == 1:

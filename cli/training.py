@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from genmod.model.latent_variable import LatentVariableModel
     from genmod.training.train import TrainResult
 
-__all__ = ["Data", "settings_of", "train_all"]
+__all__ = ["Data", "train_all"]
 
 
 @dataclass(frozen=True)
@@ -45,28 +45,6 @@ class Data:
         return open_dataset(spec.with_options(options), self.root, info=info)
 
 
-def settings_of(settings: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Options of the optimizer, the schedule and the dataset, of ``NAME.OPTION=VALUE``.
-
-    Raises:
-        UsageError: something else is to be set.
-    """
-    from genmod.errors import UsageError
-    from genmod.options.schema import Text
-    from genmod.spec import parse_setting
-
-    found: dict[str, dict[str, Any]] = {"optimizer": {}, "schedule": {}, "dataset": {}}
-    for path, value in map(parse_setting, settings):
-        where, _, name = path.partition(".")
-        if where not in found:
-            raise UsageError(
-                f"{path} cannot be set in training",
-                hint=f"these can: {', '.join(f'{key}.OPTION' for key in found)}",
-            )
-        found[where][name] = Text(value) if where == "dataset" else _plain(value)
-    return found
-
-
 def train_all(
     directories: Sequence[Path],
     source: Data,
@@ -77,22 +55,22 @@ def train_all(
     quiet: bool,
     dashboard: bool = False,
 ) -> tuple[list[dict[str, Any]], int]:
-    """Train the models of all directories in turn; one that fails does not keep the others from being trained.
+    """Train the models of all directories in turn; after a failure, the others are still trained.
 
     Args:
-        directories: looked at before the first is trained.
+        directories: checked before the first is trained.
         source: the data.
         overrides: training settings that are not the default.
-        resume: go on with runs that were stopped.
+        resume: continue runs that were stopped.
         overwrite: start over with fresh weights.
         quiet: print no results.
-        dashboard: draw curves in the terminal while a run goes, where it is one.
+        dashboard: draw curves during the run, where stderr is a terminal.
 
     Returns:
-        What became of each, as plain data, and the exit code: that of the first failure, which has been given them.
+        A report of each, as plain data, and the exit code of the first failure, else 0.
 
     Raises:
-        GenmodError: what went wrong with the only one; the run was interrupted.
+        GenmodError: the only model failed, or the run was interrupted.
     """
     from genmod.bundle.directory import ModelDirectory
     from genmod.bundle.model import load
@@ -174,7 +152,7 @@ def _report(
     *,
     quiet: bool,
 ) -> dict[str, Any]:
-    """Measure the best weights on the test data, draw pictures, and say what came out."""
+    """Measure the best weights on the test data, draw pictures, and print the results."""
     from genmod.evaluation import evaluate
 
     console.note(
@@ -209,8 +187,8 @@ def _print(evaluation: "Evaluation") -> None:
 
 
 def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path) -> list[Path]:
-    """Samples, where the model has a prior, and reconstructions of test examples; returns where they are."""
-    from genmod.bundle.directory import ModelDirectory
+    """The paths of samples, where the model has a prior, and of reconstructions of test examples."""
+    from genmod.cli.outputs import picture_path
     from genmod.errors import UndefinedError
     from genmod.figures import choose_examples, reconstruction_grid, sample_grid
 
@@ -222,18 +200,6 @@ def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path)
         console.note(f"no picture of samples: {error.message}")
     paths = []
     for name, picture in sorted(pictures.items(), reverse=True):
-        path = ModelDirectory(directory).pictures(f"{name}.png")
-        path.parent.mkdir(exist_ok=True)
-        picture.save(path)
-        paths.append(path)
+        paths.append(picture_path(directory, name))
+        picture.save(paths[-1])
     return paths
-
-
-def _plain(text: str) -> Any:
-    """Options of torch's classes carry no types, so a value is what it looks like in JSON, else a text."""
-    import json
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -34,7 +34,7 @@ def traverse(
         typer.Option(
             metavar="I,J,...",
             help="Which latent dimensions, counted from 0.",
-            show_default="those that say most about the data",
+            show_default="the most active ones",
         ),
     ] = None,
     number: Annotated[
@@ -58,10 +58,9 @@ def traverse(
 ) -> None:
     """Decode what each latent dimension changes.
 
-    A row for each dimension, which moves while all others stay at the code of one example. Rows are sorted
-    by the mean KL of their dimension, which is shown. Distances are in standard deviations of the prior, or
-    of the codes where there is no prior. Arrays: images (rows, steps, ...), latents (rows, steps, ...),
-    dimensions (rows), values (rows, steps).
+    Each row changes one dimension of the code of one example. Rows are sorted by the mean KL of their dimension,
+    which is shown. Distances are in standard deviations of the prior, or of the codes where there is no prior.
+    Arrays: images (rows, steps, ...), latents (rows, steps, ...), dimensions (rows), values (rows, steps).
 
     Examples:
       genmod traverse
@@ -86,20 +85,21 @@ def traverse(
         traversal,
         variables,
     )
+    from genmod.figures.views import rows_of
 
     labels, scale, rows = None, None, ""
     if from_prior:
-        told = model.asked(condition, 1)
-        z = prior_draws(model, 1, context=told, seed=seed)[0]
+        given = model.asked(condition, 1)
+        z = prior_draws(model, 1, context=given, seed=seed)[0]
         chosen = chosen or list(range(variables(model)))[:number]
     else:
         data = open_split(model, split, set_ or [], data_root)
         many = choose_examples(data, _EXAMPLES_FOR_ACTIVITY, seed=seed)
         context = model.context(many)
-        told = model.asked(condition, 1) if condition or context is None else context[:1]
+        given = model.asked(condition, 1) if condition or context is None else context[:1]
         latents = codes(model, many.x, context=context, seed=seed)
-        z = codes(model, many.x[:1], context=None if context is None else context[:1], seed=seed)[0]
-        scale = latent_scale(model, latents, context=told)
+        z = codes(model, many.x[:1], context=rows_of(context, slice(1)), seed=seed)[0]
+        scale = latent_scale(model, latents, context=given)
         amounts, measure = activity(model, many.x, context=context, seed=seed)
         chosen = (
             chosen or [d for d in amounts.argsort(descending=True).tolist() if d < variables(model)][:number]
@@ -107,7 +107,7 @@ def traverse(
         labels = tuple(f"z{d}  {amounts[d]:.2f}" for d in chosen if d < len(amounts))
         rows = f" (rows: {measure})"
     values = torch.linspace(-range_, range_, steps)
-    picture = traversal(model, z, chosen, values, scale=scale, context=told)
+    picture = traversal(model, z, chosen, values, scale=scale, context=given)
     picture = replace(
         picture, row_labels=labels or picture.row_labels, title=f"{picture.title}{rows}, seed {seed}"
     )

@@ -1,6 +1,6 @@
-"""What is set about models and their runs, by path, and in what they differ."""
+"""Options of models and their runs by path, and those in which they differ."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,14 @@ from genmod.spec import ModelSpec
 __all__ = ["differing", "flattened"]
 
 
-def differing(specs: Sequence[ModelSpec]) -> list[str]:
-    """The paths in which specifications differ, and so what tells them apart."""
-    flat = [dict(_flatten(spec)) for spec in specs]
-    paths = list(dict.fromkeys(path for each in flat for path in each))
+def differing(flat: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The paths in which models and runs differ, of what :func:`flattened` gives for each."""
+    paths = dict.fromkeys(path for each in flat for path in each)
     return [path for path in paths if len({repr(each.get(path)) for each in flat}) > 1]
 
 
 def flattened(directory: Path | ModelDirectory) -> dict[str, Any]:
-    """Everything that is set about the model and the run of a directory, by path."""
+    """All options of the model and the settings of the run in a directory, by path."""
     place = ModelDirectory.of(directory)
     flat = dict(_flatten(place.read_spec()[0]))
     settings = place.read_record().get("settings", {})

@@ -52,9 +52,9 @@ _MOST_DESCRIPTION, _MOST_ROWS = 4_000_000, 1_000_000_000
 
 @dataclass(frozen=True)
 class ModelDirectory:
-    """The files of a model on disk; nobody else spells their names.
+    """The files of a model on disk; only this class has their names.
 
-    A path that is handed out lies in the directory: a link in the place of a file or folder of genmod's is refused.
+    Every path lies in the directory: a link in the place of a file or folder of genmod's is refused.
 
     Args:
         path: of the directory.
@@ -68,7 +68,7 @@ class ModelDirectory:
 
     @classmethod
     def of(cls, directory: "Path | str | ModelDirectory") -> "ModelDirectory":
-        """The directory at a path; one that is given comes back, so that what it has read is not read again."""
+        """The directory at a path; a ModelDirectory is returned itself, so that its files are read once."""
         return directory if isinstance(directory, ModelDirectory) else cls(Path(directory))
 
     @property
@@ -78,7 +78,7 @@ class ModelDirectory:
 
     @property
     def record(self) -> Path:
-        """``run.json``: how the run was started, on what, and how it stands."""
+        """``run.json``: command, machine and status of the run."""
         return own_path(self.path, _RECORD)
 
     @property
@@ -102,16 +102,16 @@ class ModelDirectory:
         return own_path(self.path, _SAMPLER)
 
     def weights(self, which: Literal["best", "last"] = "best") -> Path:
-        """Those with the lowest validation loss, or those of the last step."""
+        """The weights with the lowest validation loss, or those of the last step."""
         return own_path(self.path, _WEIGHTS[which])
 
     def pictures(self, *names: str) -> Path:
-        """The folder of pictures, or something in it."""
+        """The folder of pictures, or a file in it."""
         return own_path(self.path, _PICTURES, *names)
 
     @property
     def is_model(self) -> bool:
-        """Whether genmod wrote it: other programs, too, write files of the name ``model.json``."""
+        """Whether genmod wrote it: other programs write files named ``model.json``, too."""
         try:
             plain = self._content
         except FileError:

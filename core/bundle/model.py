@@ -1,4 +1,4 @@
-"""A model on disk: a directory with ``model.json`` and ``model.safetensors``, and nothing that is code."""
+"""A model on disk: a directory with ``model.json`` and ``model.safetensors``, without code."""
 
 from functools import partial
 from pathlib import Path
@@ -20,21 +20,21 @@ __all__ = ["load", "save", "start_over"]
 def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = False) -> Path:
     """Write a model directory.
 
-    A new one appears in one step. In one that is there, files are replaced one by one, and what genmod did not write
-    stays; a trained model is set aside first, complete, in a folder ``before-DATE`` of the directory, and is there until
-    the new model has been trained.
+    A new directory appears in one step. In an existing one, files are replaced one by one, and foreign files stay; a
+    trained model is first moved, complete, to a folder ``before-DATE`` of the directory, where it is kept until the new
+    model has been trained.
 
     Args:
-        model: what to write.
-        directory: where; made if need be. An untrained model there is replaced.
+        model: to write.
+        directory: made if it is missing. An untrained model there is replaced.
         overwrite: replace a trained model too.
 
     Returns:
         The directory.
 
     Raises:
-        FileError: there is a trained model, or something that is not genmod's; another process is at work there; or it
-            cannot be written.
+        FileError: there is a trained model, or a foreign file; another process uses the directory; or it cannot be
+            written.
 
     Example:
         >>> import genmod, tempfile
@@ -57,27 +57,27 @@ def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = F
 
 
 def start_over(model: "GenerativeModel", place: ModelDirectory) -> Path | None:
-    """Put a model in the place of the one in a directory, which is set aside if it was trained.
+    """Replace the model in a directory; the old one is moved aside if it was trained.
 
-    Its record says that a run was broken off, so that at no moment fresh weights pass for trained ones.
+    Meanwhile the record says that a run was interrupted, so that fresh weights never pass for trained ones.
 
     Args:
         model: the new one.
-        place: of a model; nobody else is at work there.
+        place: of a model, locked by the caller.
 
     Returns:
-        Where the old one is, if it was trained.
+        The folder of the old one, if it was trained.
 
     Raises:
-        FileError: it cannot be written. The old model is unharmed, or whole where it was set aside.
+        FileError: it cannot be written. The old model is unchanged, or complete in its folder.
     """
-    # A sampler that was not read yet may lie in this directory.
+    # The sampler may not be read yet, and lie in this directory.
     trained, sampler, before = place.is_trained, _sampler_of(model), place.set_aside()
     try:
         if trained:
             write_json(place.record, {"status": "interrupted", "before": before.name, "settings": {}})
         place.clear()
-        # No weights are there while the description changes: those of one never stand beside that of the other.
+        # Weights are removed first, so that old ones never stand beside the new description.
         remove_own(place.weights())
         _write(model, sampler, place)
     except BaseException:
@@ -98,7 +98,7 @@ def _write(model: "GenerativeModel", sampler: "Sampler | None", place: ModelDire
 
 
 def _sampler_of(model: "GenerativeModel") -> "Sampler | None":
-    """The model's sampler; not one of other weights, which nobody could use."""
+    """The model's sampler, unless it was fitted to other weights."""
     try:
         return getattr(model, "sampler", None)
     except UndefinedError:
@@ -119,7 +119,7 @@ def load(
     Args:
         directory: what ``genmod build`` or :func:`save` wrote.
         weights: those with the best validation loss, or those of the last step.
-        device: where to put them.
+        device: of the model.
 
     Raises:
         FileError: a file is missing or damaged; says what is wrong with which file.

@@ -69,12 +69,12 @@ def save_sampler(
 def write_sampler(sampler: Sampler, directory: Path) -> None:
     """Write a sampler, in place of one that is there; see :func:`save_sampler`.
 
-    The description gives the file of its state: replacing the description is the one step by which the new one takes the
-    place of the old.
+    The description names the file of the state, so that the new sampler replaces the old one in one step, with the
+    description.
     """
     if sampler.origin is None:
         raise UsageError(
-            "nothing says what this sampler was fitted to, so that it cannot be saved",
+            "this sampler has no record of what it was fitted to, so it cannot be saved",
             hint="fit it with genmod.fit_sampler(model, sampler=…)",
         )
     state = sampler.state_dict()
@@ -99,7 +99,7 @@ def write_sampler(sampler: Sampler, directory: Path) -> None:
 
 
 def read_origin(directory: Path | str) -> Origin:
-    """What the sampler in a model directory is, and what it was fitted to.
+    """Component, codes and weights of the sampler in a model directory.
 
     Raises:
         FileError: there is none, or its description is damaged.
@@ -108,7 +108,7 @@ def read_origin(directory: Path | str) -> Origin:
 
 
 def _read(directory: Path) -> tuple[Origin, str, Path]:
-    """The origin, the checksum of the state, and where this is."""
+    """The origin, the checksum of the state, and its file."""
     folder = ModelDirectory(directory).sampler
     path = own_path(folder, _DESCRIPTION)
     if not path.exists():
@@ -143,7 +143,7 @@ def read_sampler(
         weights: SHA-256 of the weights that the model has.
         latent_shape: shape of its latents.
         device: where to put it.
-        registry: where its name is looked up; the current one by default.
+        registry: of components; the current one by default.
 
     Raises:
         UndefinedError: it was fitted to other weights; says what to type.
@@ -162,7 +162,7 @@ def read_sampler(
     cls = provided.load()
     values = validate(cls, migrated(provided, origin.component), "sampler", label=f"sampler {name}")
     try:
-        # What is drawn here is replaced, and nobody's draws are to depend on when it is read.
+        # These draws are replaced by the state, and must not change the random state of the caller.
         with seeded(0):
             made: Sampler = cls(latent_shape, **values)
             made.reserve(origin.count)

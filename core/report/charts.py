@@ -1,4 +1,4 @@
-"""The drawings of a page: curves, codes, and what each dimension says; by matplotlib, as SVG in the colours of the page."""
+"""The drawings of a page: curves, codes, activity of dimensions; by matplotlib, as SVG in the colours of the page."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from torch import Tensor
 from genmod.data.dataset import Batch, DataInfo
 from genmod.figures.curves import COLOURS, Curve, draw
 from genmod.figures.draw import COLOURS as GROUP_COLOURS
-from genmod.figures.draw import INK, LINE, QUIET, bare, groups_of, scatter
+from genmod.figures.draw import INK, LINE, QUIET, bare, groups_of, name_axes, scatter
 from genmod.figures.panels import activity_bars
 from genmod.figures.plane import on_plane
 from genmod.model.latent_variable import LatentVariableModel
@@ -42,7 +42,7 @@ class Chart:
 
     Args:
         svg: markup of an ``svg`` element; every text in it is escaped.
-        note: what is to be seen and how it was made.
+        note: description of the drawing, and how it was made.
     """
 
     svg: str
@@ -68,11 +68,11 @@ def codes_chart(model: LatentVariableModel, data: DataInfo, latents: Tensor, bat
     """Codes on a plane, coloured by class or by the first factor.
 
     Args:
-        model: says what space they lie in.
-        data: names the classes and factors of the examples.
+        model: has the latent space.
+        data: has the names of classes and factors.
         latents: ``(N, *latent_shape)``.
         batch: the examples.
-        key: names the drawing among those of the page.
+        key: name of the drawing, unique on the page.
 
     Raises:
         UndefinedError: a code is not finite.
@@ -90,10 +90,9 @@ def codes_chart(model: LatentVariableModel, data: DataInfo, latents: Tensor, bat
 
     def drawer(axes: "Axes") -> None:
         scatter(axes, plane.points[0], groups)
-        axes.set_xlabel(plane.axes[0], color=QUIET, fontsize=9)
-        axes.set_ylabel(plane.axes[1], color=QUIET, fontsize=9)
+        name_axes(axes, *plane.axes)
         if size > 1:
-            # One scale for both axes: distances are what the drawing is about.
+            # One scale for both axes, so that distances can be compared.
             axes.set_aspect("equal", adjustable="datalim")
         bare(axes)
 
@@ -101,12 +100,12 @@ def codes_chart(model: LatentVariableModel, data: DataInfo, latents: Tensor, bat
 
 
 def dimensions_chart(amounts: Tensor, measure: str, key: str) -> Chart:
-    """What each variable of the latents says of the data, the largest first.
+    """The activity of each variable of the latents, the largest first.
 
     Args:
         amounts: of each, ``(V,)``.
         measure: what they are.
-        key: names the drawing among those of the page.
+        key: name of the drawing, unique on the page.
     """
     largest = ", ".join(f"z{d} {amounts[d]:.3g}" for d in amounts.argsort(descending=True)[:5].tolist())
     alt = f"{measure} of {len(amounts)} latent dimensions; the largest: {largest}"
@@ -129,7 +128,7 @@ def _drawn(drawer: "Callable[[Axes], None]", size: tuple[float, float], alt: str
 
 
 def _styled() -> AbstractContextManager[None]:
-    """Names of classes and of runs are no formulas, and letters stay letters."""
+    """Style in which names of classes and runs are never formulas, and text stays text."""
     from matplotlib import rc_context
 
     return rc_context({"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "genmod"})

@@ -1,8 +1,9 @@
-"""The pictures of one model: what it makes, and what it makes of data."""
+"""The pictures of one model: samples, reconstructions, walks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,11 +16,11 @@ from genmod.figures import (
     activity,
     codes,
     interpolation,
-    latent_scale,
     reconstruction_grid,
     sample_grid,
-    traversal,
 )
+from genmod.figures.traversals import active_traversal
+from genmod.figures.walks import paired
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
 from genmod.report.images import Shown, of_pixels, pixels_of
@@ -57,7 +58,7 @@ class Gallery:
 
     Args:
         cards: the pictures.
-        note: what is to be seen, and how it was made.
+        note: description of the pictures, and how they were made.
         missing: why there are none.
         rows: whether each picture is a row with its text at the left.
     """
@@ -69,7 +70,7 @@ class Gallery:
 
 
 def indices_of(split: Split, n: int, seed: int) -> list[int]:
-    """Which examples of a split :func:`genmod.figures.choose_examples` chooses."""
+    """Indices of the examples that :func:`genmod.figures.choose_examples` chooses."""
     generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
     found: list[int] = torch.randperm(len(split), generator=generator)[:n].tolist()
     return found
@@ -83,6 +84,19 @@ def class_of(data: DataInfo, batch: Batch, place: int) -> str:
     return data.classes[number] if 0 <= number < len(data.classes) else str(number)
 
 
+def _or_reason(method: Callable[..., Gallery]) -> Callable[..., Gallery]:
+    """Give the reason in place of pictures that cannot be made."""
+
+    @wraps(method)
+    def gallery(*arguments: Any) -> Gallery:
+        try:
+            return method(*arguments)
+        except GenmodError as error:
+            return Gallery(missing=str(error))
+
+    return gallery
+
+
 class Painter:
     """Makes the pictures of a model.
 
@@ -92,7 +106,7 @@ class Painter:
         train: gives the training split.
         seed: of everything that is drawn.
         most: longest side of an image, in its own pixels.
-        alone: whether there is all of the page's width for its pictures.
+        alone: whether the model has the page to itself.
     """
 
     def __init__(
@@ -109,52 +123,31 @@ class Painter:
         self.model, self.split, self.name, self.train = model, split, name, train
         self.seed, self.most, self.alone = seed, most, alone
 
-    def samples(self) -> Gallery:
-        """New examples."""
-        return self._or_why(self._samples)
-
-    def neighbours(self) -> Gallery:
-        """The new examples that come nearest to training examples."""
-        return self._or_why(self._neighbours)
-
+    @_or_reason
     def reconstructions(self, evaluation: Evaluation) -> Gallery:
-        """Examples drawn at random, and what the model makes of them."""
+        """Examples drawn at random, and their reconstructions."""
         chosen = indices_of(self.split, CARDS, self.seed)
         note = f"Examples of the {self.name} split, drawn with seed {self.seed}"
-        return self._or_why(lambda: self._pairs(chosen, evaluation, note))
+        return self._pairs(chosen, evaluation, note)
 
+    @_or_reason
     def worst(self, evaluation: Evaluation) -> Gallery:
         """The examples with the largest distortion."""
         errors = _errors(evaluation)
         if errors is None:
             return Gallery(missing="There is no distortion of each example.")
         chosen = errors.argsort(descending=True)[:CARDS].tolist()
-        note = f"The {len(chosen)} of {len(errors):,} {self.name} examples that cost most"
-        return self._or_why(lambda: self._pairs(chosen, evaluation, note))
-
-    def interpolations(self) -> Gallery:
-        """Ways from one example to another."""
-        return self._or_why(self._interpolations)
-
-    def traversals(self) -> Gallery:
-        """What single dimensions of the latents change."""
-        return self._or_why(self._traversals)
+        note = f"The {len(chosen)} of {len(errors):,} {self.name} examples with the largest distortion"
+        return self._pairs(chosen, evaluation, note)
 
     def activity(self) -> tuple[Tensor, str]:
-        """What each dimension of the latents says about the data, and what that number is."""
+        """The activity of each dimension of the latents, and the name of the measure."""
         amounts, measure = self._amounts
         return amounts.float().cpu(), measure
 
     def codes(self) -> tuple[Tensor, Batch]:
-        """Codes of examples, ``(N, *latent_shape)``, and these."""
+        """Codes of examples, ``(N, *latent_shape)``, and the examples."""
         return self._codes.cpu(), self._many[0]
-
-    def _or_why(self, make: Callable[[], Gallery]) -> Gallery:
-        """A page does without a picture that cannot be made, and says why."""
-        try:
-            return make()
-        except GenmodError as error:
-            return Gallery(missing=str(error))
 
     @cached_property
     def _many(self) -> tuple[Batch, Tensor | None]:
@@ -171,11 +164,13 @@ class Painter:
     def _amounts(self) -> tuple[Tensor, str]:
         return activity(self.model, self._many[0].x, context=self._many[1], seed=self.seed)
 
-    def _samples(self) -> Gallery:
+    @_or_reason
+    def samples(self) -> Gallery:
+        """New examples."""
         images = sample_grid(self.model, SAMPLES, seed=self.seed).images
         source = "the sampler that was fitted" if self.model.sampler_for(None) is not None else "the prior"
-        told = self.model.conditions
-        in_turn = f" of every {' and '.join(told.values)} in turn" if told else ""
+        given = self.model.conditions
+        in_turn = f" of every {' and '.join(given.values)} in turn" if given else ""
         note = f"Means of p(x|z) at latents from {source}{in_turn}, seed {self.seed}."
         alt = f"{SAMPLES} samples{in_turn}"
         return Gallery(
@@ -191,7 +186,9 @@ class Painter:
             note,
         )
 
-    def _neighbours(self) -> Gallery:
+    @_or_reason
+    def neighbours(self) -> Gallery:
+        """The new examples that are nearest to training examples."""
         data, train = self.model.data, self.train()
         compared = held(_COMPARED, data)
         made = sample_grid(self.model, compared, seed=self.seed).images.cpu()
@@ -217,7 +214,7 @@ class Painter:
             f"Samples, each with the nearest of {looked:,} training examples, by the root mean square difference of "
             f"their {unit}; the {half} nearest pairs of {len(made)}. The median distance is {median} for samples and "
             f"{usually} for {self.name} examples; {nearer} of {len(made)} samples are nearer than half of the latter. "
-            "Copies of training examples would be at a distance near 0."
+            "Copies of training examples would have distances near 0."
         )
         return Gallery(tuple(cards), note)
 
@@ -244,34 +241,26 @@ class Painter:
             of += ", of the draw of binary values that was measured"
         return Gallery(tuple(cards), f"{note}. {order}: {', '.join(picture.row_labels)}{of}.")
 
-    def _interpolations(self) -> Gallery:
+    @_or_reason
+    def interpolations(self) -> Gallery:
+        """Walks from one example to another."""
         model = self.model
         chosen = indices_of(self.split, 2 * WALKS, self.seed)
         batch = self.split.__getitems__(chosen)
         context = model.context(batch)
         ends = codes(model, batch.x, context=context, seed=self.seed)
-        half = len(ends) // 2
-        told = None if context is None else (context[:half], context[half : 2 * half])
-        walk = interpolation(model, ends[:half], ends[half : 2 * half], steps=STEPS, context=told)
-        labels = [f"{self.name} {a} to {b}" for a, b in zip(chosen[:half], chosen[half:], strict=False)]
+        given = None if context is None else paired(context)
+        walk = interpolation(model, *paired(ends), steps=STEPS, context=given)
+        labels = [f"{self.name} {a} to {b}" for a, b in zip(*paired(torch.tensor(chosen)), strict=True)]
         note = "Decodings at equal steps on the straight line between the codes of two examples."
         return self._rows(walk.images, labels, note, "decodings on the way from")
 
-    def _traversals(self) -> Gallery:
-        model = self.model
-        context = self._many[1]
-        told = None if context is None else context[:1]
-        latents, (amounts, measure) = self._codes, self._amounts
-        chosen = amounts.argsort(descending=True)[:DIMENSIONS].tolist()
-        picture = traversal(
-            model,
-            latents[0],
-            chosen,
-            torch.linspace(-3, 3, STEPS),
-            scale=latent_scale(model, latents, context=told),
-            context=told,
-        )
-        labels = [f"z{d}: {amounts[d]:.2f}" for d in chosen]
+    @_or_reason
+    def traversals(self) -> Gallery:
+        """Decodings along single dimensions of the latents."""
+        amounts, measure = self._amounts
+        picture = active_traversal(self.model, self._codes, amounts, DIMENSIONS, STEPS, context=self._many[1])
+        labels = [f"z{d}: {amounts[d]:.2f}" for d in picture.extra["dimensions"].tolist()]
         start = indices_of(self.split, 1, self.seed)[0]
         note = (
             f"Each row changes one dimension of the code of {self.name} example {start} from -3 to 3 standard deviations; "
@@ -292,7 +281,7 @@ class Painter:
 
 
 def _columns(data: DataInfo, images: int, strips: int | None = None) -> int | None:
-    """Strips of tables stand side by side, whatever images do."""
+    """The columns of a picture of images, or of strips of tables."""
     return strips if len(data.shape) == 1 else images
 
 

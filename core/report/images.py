@@ -1,23 +1,19 @@
 """Pictures inside a page: small PNGs that are enlarged where they are shown."""
 
 import base64
-import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from genmod.data.dataset import DataInfo
-from genmod.figures.tiles import tiles
+from genmod.figures.picture import png_of
+from genmod.figures.tiles import side_by_side, tiles
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["Shown", "most_pixels", "of_figure", "of_pixels", "pixels_of"]
+__all__ = ["Shown", "most_pixels", "of_pixels", "pixels_of"]
 
 _SIDE = 60
-"""Pixels on the screen that a small image is enlarged to, about."""
+"""Approximate pixels on the screen of a small image."""
 
 _BUDGET = 1_300_000
 """Bytes that all pictures of a page may have before they are compressed."""
@@ -33,7 +29,7 @@ class Shown:
         uri: the picture itself, ``data:image/png;base64,…``.
         width: pixels on the screen.
         height: pixels on the screen.
-        alt: what is to be seen, in words.
+        alt: description of the picture.
         crisp: whether it is enlarged without smoothing.
     """
 
@@ -45,7 +41,7 @@ class Shown:
 
 
 def most_pixels(data: DataInfo, count: int) -> int:
-    """The longest side that images may have, if a page shows so many of them and is to stay small.
+    """The longest side of the images of a page that shows ``count`` of them, so that the page stays small.
 
     Example:
         >>> most_pixels(DataInfo((1, 28, 28)), 300), most_pixels(DataInfo((3, 256, 256)), 300)
@@ -77,40 +73,20 @@ def of_pixels(pixels: Tensor, alt: str, *, columns: int | None = None) -> Shown:
 
     Args:
         pixels: ``(N, height, width, 3)`` ``uint8``.
-        alt: what is to be seen.
+        alt: description of the picture.
         columns: examples in a line; all by default.
     """
     from PIL import Image
 
     count, height, width = pixels.shape[:3]
     columns = min(columns or count, count)
-    lines = -(-count // columns)
     factor = max(1, round(_SIDE / max(height, width)))
     gap = max(1, round(4 / factor))
-    canvas = torch.zeros(lines * (height + gap) - gap, columns * (width + gap) - gap, 4, dtype=torch.uint8)
-    for number, tile in enumerate(pixels):
-        top, left = (
-            n * (side + gap) for n, side in zip(divmod(number, columns), (height, width), strict=True)
-        )
-        canvas[top : top + height, left : left + width, :3] = tile
-        canvas[top : top + height, left : left + width, 3] = 255
+    opaque = torch.cat([pixels, pixels.new_full((*pixels.shape[:3], 1), 255)], -1)
+    canvas = side_by_side(opaque, columns, gap, 0)
     grey = torch.equal(canvas[..., 0], canvas[..., 1]) and torch.equal(canvas[..., 0], canvas[..., 2])
     image = Image.fromarray((canvas[..., [0, 3]] if grey else canvas).numpy(), "LA" if grey else "RGBA")
-    return Shown(_uri(_png(image)), image.width * factor, image.height * factor, alt, crisp=factor > 1)
-
-
-def of_figure(figure: "Figure", alt: str) -> Shown:
-    """A figure of matplotlib, drawn twice as fine as it is shown."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=144, metadata={"Software": None})
-    width, height = (round(inches * 72 * 1.15) for inches in figure.get_size_inches())
-    return Shown(_uri(stream.getvalue()), width, height, alt, crisp=False)
-
-
-def _png(image: "object") -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)  # type: ignore[attr-defined]
-    return stream.getvalue()
+    return Shown(_uri(png_of(image)), image.width * factor, image.height * factor, alt, crisp=factor > 1)
 
 
 def _uri(content: bytes) -> str:

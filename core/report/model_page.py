@@ -1,4 +1,4 @@
-"""Everything that a page says about one model."""
+"""The content of a page about one model."""
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ __all__ = ["ModelPage", "look_at"]
 
 @dataclass(frozen=True)
 class ModelPage:
-    """What a page shows of one model.
+    """The content of a page about one model.
 
     Args:
         name: of its directory.
@@ -40,11 +40,11 @@ class ModelPage:
         evaluation: its numbers.
         curves: of its training.
         samples, neighbours, reconstructions, worst, interpolations, traversals: its pictures.
-        codes: where its codes lie.
-        dimensions: what each dimension of its latents says.
-        commands: what makes it again.
-        facts: of the machine and the versions, by name; of the training, else of this page.
-        problems: why there are no codes, no dimensions.
+        codes: its codes on a plane.
+        dimensions: activity of its latent dimensions.
+        commands: the command lines that make it again.
+        facts: machine and versions, by name; of the training, else of this page.
+        problems: why there are no codes or no dimensions.
     """
 
     name: str
@@ -84,11 +84,11 @@ def look_at(
         place: of the model.
         dataset: its data.
         metrics: beside the ELBO and its parts.
-        split: what is measured and shown.
+        split: to measure and show.
         seed: of everything that is drawn.
         device: where to compute.
         models: how many share the page, and so its size.
-        on_progress: called with what is being done, how much of it is done, and of how much.
+        on_progress: called with the task, the steps done and their total.
     """
     directory = place.path
     _, data = place.read_spec()
@@ -124,17 +124,17 @@ def look_at(
     def codes() -> Chart:
         return codes_chart(model, dataset.info, *painter.codes(), f"codes {directory}")
 
-    def told(what: str, place: int) -> None:
+    def progress(what: str, place: int) -> None:
         if on_progress is not None:
             on_progress(what, place, 4)
 
-    told("drawing", 0)
+    progress("drawing", 0)
     made = {"samples": painter.samples(), "neighbours": painter.neighbours()}
-    told("drawing", 1)
+    progress("drawing", 1)
     made |= {"reconstructions": painter.reconstructions(evaluation), "worst": painter.worst(evaluation)}
-    told("drawing", 2)
+    progress("drawing", 2)
     made |= {"interpolations": painter.interpolations(), "traversals": painter.traversals()}
-    told("drawing", 3)
+    progress("drawing", 3)
     record = place.read_record()
     page = ModelPage(
         name=str(directory),
@@ -151,7 +151,7 @@ def look_at(
         problems=problems,
         **made,
     )
-    told("drawing", 4)
+    progress("drawing", 4)
     return page
 
 
@@ -191,7 +191,7 @@ def _commands(
 
 
 def _facts(record: Mapping[str, Any], device: str) -> dict[str, str]:
-    """Where it was trained; of a model that was not, where this page was made."""
+    """Versions and machine of the training; of this page, if the model was not trained."""
     found = {**(record.get("versions") or versions()), **(record.get("environment") or environment(device))}
     git = record.get("git")
     if isinstance(git, Mapping):

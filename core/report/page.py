@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.differences import flattened
+from genmod.bundle.differences import differing, flattened
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import UsageError
@@ -37,13 +37,13 @@ def report(
 
     Args:
         directories: of models; one or several.
-        metrics: what is measured beside the ELBO and its parts, as :func:`genmod.evaluate` takes them.
-        split: what is measured and shown.
+        metrics: beside the ELBO and its parts, as :func:`genmod.evaluate` takes them.
+        split: to measure and show.
         seed: of everything that is drawn.
         device: where to compute.
         root: folder with data files.
         settings: options of the datasets, set anew, by path: ``{"dataset.path": "other.npz"}``.
-        on_progress: called with what is being done, how much of it is done, and of how much.
+        on_progress: called with the task, the steps done and their total.
 
     Raises:
         FileError: a directory holds no model.
@@ -61,7 +61,7 @@ def report(
     places = list(dict.fromkeys(map(ModelDirectory.of, given)))
     if not places:
         raise UsageError("no model to write about", hint="give the directory of one")
-    # What cannot be is refused before anything is computed.
+    # Errors come before anything is computed.
     make_metrics(metrics)
     for place in places:
         place.read_spec()
@@ -124,18 +124,16 @@ _FILES = {
 
 
 def _differing(places: Sequence[ModelDirectory]) -> list[tuple[str, list[str]]]:
-    """What is not the same in all models and runs: its path, and its value in each."""
+    """Options in which models and runs differ: path, and the value in each."""
     each = [flattened(place) for place in places]
-    paths = dict.fromkeys(path for values in each for path in values)
     return [
         (path, [option_text(values[path]) if path in values else "" for values in each])
-        for path in paths
-        if len({repr(values.get(path)) for values in each}) > 1
+        for path in differing(each)
     ]
 
 
 def _numbers(pages: Sequence[ModelPage]) -> list[dict[str, Any]]:
-    """A line for each number that some model has or lacks."""
+    """A line for each number that is defined or undefined for some model."""
     rows = {row.name: row for page in pages for row in page.evaluation.rows}
     found = []
     for name in dict.fromkeys([*rows, *(n for page in pages for n in page.evaluation.undefined)]):
@@ -159,7 +157,7 @@ def _curves(pages: Sequence[ModelPage]) -> Chart | None:
 
 
 def measured(value: float, error: float) -> tuple[str, str]:
-    """A number and its standard error, with two digits of the error that mean something.
+    """A number and its standard error, to two significant digits of the error.
 
     Example:
         >>> measured(-29.87934, 0.1931), measured(1234.5, float("nan"))
@@ -172,7 +170,7 @@ def measured(value: float, error: float) -> tuple[str, str]:
 
 
 def _number(value: float) -> str:
-    """Four digits that mean something, without exponents where that is readable."""
+    """A number to about four significant digits, without exponents where that is readable."""
     if value != value:
         return "unknown"
     if value == 0 or 1e-3 <= abs(value) < 1e6:
