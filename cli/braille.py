@@ -1,5 +1,6 @@
 """Curves drawn in letters: each cell of a terminal has two by four dots."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -64,16 +65,18 @@ def thinned(x: list[float], y: list[float]) -> None:
 def _cells(
     tracks: Sequence[Track], width: int, height: int, low: float, high: float
 ) -> list[list[tuple[int, str]]]:
+    import numpy as np
+
     first = min(track.x[0] for track in tracks if track.x)
     last = max(track.x[-1] for track in tracks if track.x)
+    places = np.linspace(first, last, 2 * width)
     bits = [[0] * width for _ in range(height)]
     styles = [[""] * width for _ in range(height)]
     for track in tracks:
         before = None
-        for column in range(2 * width):
-            at = first + (last - first) * column / max(1, 2 * width - 1)
-            value = _at(track, at)
-            if value is None:
+        values = np.interp(places, track.x, track.y, left=np.nan, right=np.nan) if track.x else []
+        for column, value in enumerate(values):
+            if math.isnan(value):
                 continue
             row = round((4 * height - 1) * ((high - value) / (high - low) if high > low else 0.5))
             # A steep piece is drawn through, so that a curve has no holes.
@@ -83,16 +86,3 @@ def _cells(
                 styles[dot // 4][column // 2] = track.style
             before = row
     return [list(zip(*rows, strict=True)) for rows in zip(bits, styles, strict=True)]
-
-
-def _at(track: Track, at: float) -> float | None:
-    """The value of a curve at a place, on straight lines between its points; None outside of them."""
-    from bisect import bisect_left
-
-    if not track.x or not track.x[0] <= at <= track.x[-1]:
-        return None
-    right = bisect_left(track.x, at)
-    if track.x[right] == at or right == 0:
-        return track.y[right]
-    part = (at - track.x[right - 1]) / (track.x[right] - track.x[right - 1])
-    return track.y[right - 1] + part * (track.y[right] - track.y[right - 1])

@@ -85,7 +85,9 @@ def fit_sampler(
         console.print_json({"directory": str(directory), **origin.to_json()})
         return
     console.print_text(str(place))
-    density = "" if origin.log_density is None else f"; log p(z) of others {origin.log_density:.3f} nats"
+    density = (
+        "" if origin.log_density is None else f"; log p(z) of held-out codes {origin.log_density:.3f} nats"
+    )
     where = "" if directory == Path("model") else f" {quoted(directory)}"
     console.note(f"fitted {origin.component.name} to {origin.count:,} codes{density}")
     console.note(f"next: genmod sample{where}")

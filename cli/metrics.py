@@ -8,9 +8,8 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import open_data, open_model, set_option
+from genmod.cli.outputs import open_data, open_model, set_option, settings_by_owner
 from genmod.defaults import METRIC
-from genmod.errors import UsageError
 
 if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
@@ -87,24 +86,10 @@ def _tables(names: Sequence[str], settings: Sequence[str]) -> tuple[dict[str, An
     Raises:
         UsageError: an option of something that is not measured.
     """
-    from genmod.options.schema import Text
-    from genmod.spec import parse_setting
-
     bare = {name: name.partition("[")[0].strip() for name in names}
-    data: dict[str, Any] = {}
-    options: dict[str, dict[str, Any]] = {name: {} for name in bare.values()}
-    for path, value in map(parse_setting, settings):
-        where, _, option = path.partition(".")
-        if where == "dataset":
-            data[path] = Text(value)
-        elif where in options:
-            options[where][option] = Text(value)
-        else:
-            allowed = ", ".join(f"{name}.OPTION" for name in [*options, "dataset"])
-            raise UsageError(
-                f"{path} cannot be set here",
-                hint=f"these can: {allowed}; a metric is chosen with --metric {where}",
-            )
+    owners = [*dict.fromkeys(bare.values()), "dataset"]
+    options = settings_by_owner(settings, owners, remedy="; metrics are chosen with --metric NAME")
+    data = {f"dataset.{option}": value for option, value in options["dataset"].items()}
     return data, [{"name": name, **options[bare[name]]} for name in names]
 
 

@@ -170,28 +170,20 @@ def dataset_options(settings: Sequence[str]) -> dict[str, Any]:
     Raises:
         UsageError: an option is not one of the dataset.
     """
-    from genmod.options.schema import Text
-    from genmod.spec import parse_setting
-
-    values = {path: Text(value) for path, value in map(parse_setting, settings)}
-    wrong = [path for path in values if not path.startswith("dataset.")]
-    if wrong:
-        raise UsageError(
-            f"{', '.join(wrong)} cannot be set for a model that is built already",
-            hint="options of the dataset can: -s dataset.OPTION=VALUE",
-        )
-    return dict(values)
+    found = settings_by_owner(settings, ("dataset",), "for a model that is built already")
+    return {f"dataset.{name}": value for name, value in found["dataset"].items()}
 
 
 def settings_by_owner(
-    settings: Sequence[str], owners: Sequence[str], where: str = "here"
+    settings: Sequence[str], owners: Sequence[str], where: str = "here", remedy: str = ""
 ) -> dict[str, dict[str, Any]]:
     """Options by what they belong to, from ``OWNER.OPTION=VALUE``.
 
     Args:
         settings: as typed.
         owners: what options may belong to.
-        where: they are to be set, for the message.
+        where: they are set, for the message.
+        remedy: further text of the hint.
 
     Raises:
         UsageError: an option belongs to something else.
@@ -204,7 +196,7 @@ def settings_by_owner(
         owner, _, name = path.partition(".")
         if owner not in found:
             allowed = ", ".join(f"{each}.OPTION" for each in owners)
-            raise UsageError(f"{path} cannot be set {where}", hint=f"these can: {allowed}")
+            raise UsageError(f"{path} cannot be set {where}", hint=f"these can: {allowed}{remedy}")
         found[owner][name] = Text(value)
     return found
 

@@ -11,7 +11,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.outputs import Directories, Overwrite, check_file, file_option
-from genmod.errors import UsageError, quoted
+from genmod.errors import UsageError
 
 if TYPE_CHECKING:
     from genmod.figures.curves import Curve

@@ -7,10 +7,6 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-<<<<<<< HEAD
-from genmod.cli.outputs import DataRoot, Device, Directories, Overwrite, Seed, Set, SplitOption
-from genmod.errors import FileError, UsageError, quoted
-=======
 from genmod.cli.outputs import (
     DataRoot,
     Device,
@@ -24,7 +20,6 @@ from genmod.cli.outputs import (
     file_option,
     warn_untrained,
 )
->>>>>>> f0ee3e1 (Commands share their options, files and settings; the report's pictures give the reason where they fail)
 
 __all__ = ["report"]
 
@@ -82,15 +77,7 @@ def report(
     from genmod.system.files import write_bytes
 
     for model in models:
-<<<<<<< HEAD
-        if not model.is_trained:
-            console.warning(
-                f"{model.path} records no training run; if its weights are still random, first: "
-                f"genmod train {quoted(model.path)}"
-            )
-=======
         warn_untrained(model)
->>>>>>> f0ee3e1 (Commands share their options, files and settings; the report's pictures give the reason where they fail)
     with StepProgress() as progress:
         page = make(
             models,
@@ -111,39 +98,3 @@ def report(
         )
     else:
         console.print_text(str(path))
-<<<<<<< HEAD
-
-
-def _check(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that could not be written, before any work is done for it."""
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{path} is no page by its suffix {path.suffix!r}", hint="end the name in .html")
-    if not path.parent.is_dir():
-        raise FileError(f"there is no folder {path.parent}", hint=f"mkdir -p {quoted(path.parent)}")
-    if path.is_dir():
-        raise FileError(f"{path} is a folder", hint="give the name of a file: -o FILE.html")
-    if not overwrite and (path.exists() or path.is_symlink()):
-        raise FileError(
-            f"{path} exists", hint="replace it with --overwrite, or choose another name with -o FILE.html"
-        )
-
-
-def _settings(texts: list[str]) -> dict[str, object]:
-    """Options of the dataset by path.
-
-    Raises:
-        UsageError: something else is to be set.
-    """
-    from genmod.options.schema import Text
-    from genmod.spec import parse_setting
-
-    found = {path: Text(value) for path, value in map(parse_setting, texts)}
-    wrong = [path for path in found if not path.startswith("dataset.")]
-    if wrong:
-        raise UsageError(
-            f"{', '.join(wrong)} cannot be set for a model that is built already",
-            hint="options of the dataset can: -s dataset.OPTION=VALUE",
-        )
-    return dict(found)
-=======
->>>>>>> f0ee3e1 (Commands share their options, files and settings; the report's pictures give the reason where they fail)

@@ -97,15 +97,15 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
 def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     """A command line with the required options, else with one option that has a default, as an example."""
     from genmod.options.text import option_text
+    from genmod.scaffold import usage
 
     needed = [option for option in options if option["required"]]
     if kind == "tracker":
         given = ",".join(f"{option['name']}={option['name'].upper()}" for option in needed)
-        return shlex.join(["genmod", "train", "--tracker", f"{name}:{given}" if given else name])
+        return shlex.join(usage(kind, f"{name}:{given}" if given else name))
+    words = usage(kind, name)
     if kind == "features":
-        return shlex.join(["genmod", "evaluate", "--metric", f"fid[{name}]"])
-    command = {"metric": "evaluate", "sampler": "fit-sampler"}.get(kind, "build")
-    words = ["genmod", command, "--data" if kind == "dataset" else f"--{kind}", name]
+        return shlex.join(words)
     owner = name if kind == "metric" else kind
     for option in needed or [option for option in options if option["default"] is not None][:1]:
         value = option["name"].upper() if option["required"] else option_text(option["default"])

@@ -189,7 +189,7 @@ class ModelDirectory:
             vars(self).pop(read, None)
 
     def read_record(self) -> dict[str, Any]:
-        """How the run was started and how it stands; empty where none was begun.
+        """Command, settings and status of the run; empty where there is none.
 
         Raises:
             FileError: it is damaged.
@@ -208,9 +208,9 @@ class ModelDirectory:
         return plain
 
     def read_rows(self) -> list[dict[str, Any]]:
-        """The rows of metrics, without a last one that a crash may have cut; empty where there are none.
+        """The rows of metrics, without a last one that a crash has cut; empty where there are none.
 
-        A value that is no finite number is None.
+        A value that is not a finite number is None.
 
         Raises:
             FileError: they cannot be read.
@@ -231,10 +231,10 @@ class ModelDirectory:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other processes out, and remove what a killed one was writing.
+        """Lock the directory against other processes, and remove unfinished files of a killed one.
 
         Raises:
-            FileError: another process is at work there, or it cannot be written.
+            FileError: another process uses it, or it cannot be written.
         """
         with alone_in(self.path):
             remove_leftovers(self.path, r"[\w-]+\.(json|jsonl|csv|safetensors)", _SAMPLER, _BEFORE.pattern)
@@ -242,7 +242,7 @@ class ModelDirectory:
             yield
 
     def check_free(self, *, overwrite: bool) -> None:
-        """Refuse to write a model over what must not be lost.
+        """Refuse to overwrite a trained model or foreign files.
 
         Raises:
             FileError: a trained model without ``overwrite``, or anything that is not a model directory.
@@ -265,13 +265,13 @@ class ModelDirectory:
             )
 
     def set_aside(self) -> Path:
-        """Keep the model under another name in the directory, complete, before a new one takes its place.
+        """Copy the model, complete, to a folder of the directory, before a new one replaces it.
 
         Returns:
-            The directory of the model that was; :meth:`forget_before` removes it.
+            That folder; :meth:`forget_before` removes it.
 
         Raises:
-            FileError: it cannot be written; the model is unharmed.
+            FileError: it cannot be written; the model is unchanged.
         """
         now = datetime.now(UTC).strftime("before-%Y%m%dT%H%M%S")
         names = (f"{now}-{n}" if n else now for n in range(1000))
@@ -296,7 +296,7 @@ class ModelDirectory:
         """Undo :meth:`set_aside`, after an error.
 
         Raises:
-            FileError: it cannot be done; the model is still where it was set aside.
+            FileError: it cannot be done; the model is still in its folder.
         """
         try:
             for path in before.iterdir():
@@ -316,7 +316,7 @@ class ModelDirectory:
             ) from error
 
     def clear(self) -> None:
-        """Remove a run and what was made from its weights, but for its record; what genmod did not write stays."""
+        """Remove a run and the files made from its weights, except its record and foreign files."""
         for folder in (self.checkpoints, self.stopped_step):
             for path in folder.iterdir() if folder.is_dir() else ():
                 if re.fullmatch(_STEP, path.name):
@@ -325,7 +325,7 @@ class ModelDirectory:
             remove_own(path)
 
     def forget_before(self) -> None:
-        """Remove models that were set aside: the new one is there."""
+        """Remove the copies of earlier models, once the new one is trained."""
         for path in self.path.iterdir():
             if _BEFORE.fullmatch(path.name) and not path.is_symlink():
                 remove_own(path)
@@ -336,7 +336,7 @@ def _of_others(folder: str, names: list[str]) -> list[str]:
 
 
 def _link(source: Any, target: Any) -> None:
-    """The same file under a second name, which costs nothing: files of genmod's are replaced, never changed."""
+    """A hard link in place of a copy: genmod replaces its files and never changes them."""
     try:
         os.link(source, target, follow_symlinks=False)
     except (OSError, NotImplementedError):

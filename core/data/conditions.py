@@ -57,7 +57,7 @@ class Conditions:
     """
 
     def __init__(self, names: Sequence[str], data: DataInfo) -> None:
-        values = {f.name: f.values or tuple(map(str, range(f.size))) for f in data.factors}
+        values = {factor.name: factor.names for factor in data.factors}
         if data.classes:
             values = {"label": data.classes, **values}
         unknown = [name for name in names if name not in values]

@@ -51,6 +51,11 @@ class Factor:
     size: int
     values: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the values; their numbers where they have none."""
+        return self.values or tuple(map(str, range(self.size)))
+
 
 @dataclass(frozen=True)
 class DataInfo:

@@ -130,7 +130,7 @@ class _Match:
             problems += _unknown("label", given.classes, wanted.classes)
         for name in by_factor:
             if name in there:
-                problems += _unknown(name, _names(given.factors[there[name]]), _names(known[name]))
+                problems += _unknown(name, given.factors[there[name]].names, known[name].names)
         if problems:
             raise DataError("these data do not suit the model: " + "; ".join(problems), hint=remedy)
         order = [*(name for name in known if name in there), *(name for name in there if name not in known)]
@@ -281,15 +281,11 @@ def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-def _names(factor: Factor) -> tuple[str, ...]:
-    return factor.values or tuple(map(str, range(factor.size)))
-
-
 def _merged(given: Factor, known: Factor | None) -> tuple[Factor, tuple[int, ...]]:
     """A factor with the model's values first, and the new number of each of the data's values."""
     if known is None:
         return given, tuple(range(given.size))
-    names, places = _places(_names(given), _names(known))
+    names, places = _places(given.names, known.names)
     return Factor(given.name, len(names), names if given.values or known.values else ()), places
 
 

@@ -170,7 +170,7 @@ def checked_features(text: str | None) -> str | None:
 def usual_features(subject: Subject) -> str:
     """The default features for data: those of a classifier where there are classes, else linear ones.
 
-    A small stored classifier for digits of 8×8 pixels, one trained on the data at hand where these are images with
+    A small stored classifier for digits of 8×8 pixels, one trained on these data where they are images with
     classes, the principal components of other data, and the values themselves where there are no training data.
     """
     data = subject.model.data

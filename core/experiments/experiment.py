@@ -7,6 +7,7 @@ from typing import Any
 
 from genmod.defaults import METRIC
 from genmod.errors import UsageError
+from genmod.experiments.sweep import known_settings
 from genmod.model.build import compose
 from genmod.registry.lookup import current_registry
 from genmod.spec import SPEC_KINDS, ModelSpec
@@ -121,7 +122,7 @@ class Reproduction:
                 settings |= run.get("quick", {}).get("train", {})
                 build |= run.get("quick", {}).get("build", {})
             for seed in self.seeds:
-                TrainSettings(**_known(settings), seed=seed)
+                TrainSettings(**known_settings(settings), seed=seed)
                 folder = run["name"] if len(self.seeds) == 1 else f"{run['name']}-seed{seed}"
                 yield Trial(
                     run["name"],
@@ -131,16 +132,6 @@ class Reproduction:
                     run.get("sampler", ""),
                     folder,
                 )
-
-
-def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
-    unknown = sorted(set(settings) - set(TrainSettings.names()))
-    if unknown:
-        raise UsageError(
-            f"no such training setting: {', '.join(unknown)}",
-            hint=f"settings: {', '.join(TrainSettings.names())}",
-        )
-    return dict(settings)
 
 
 def _spec(build: Mapping[str, Any]) -> ModelSpec:

@@ -107,7 +107,7 @@ def _run(
         "seed": trial.seed,
         "status": record["status"],
         "steps": record["step"],
-        "epochs": _epochs(place),
+        "epochs": max((row["epoch"] for row in ModelDirectory(place).read_rows()), default=0.0),
         "train_seconds": record["seconds"],
         "measure_seconds": round(time.perf_counter() - start, 1),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -152,10 +152,6 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
 def _plain(spec: ModelSpec, kind: str) -> Any:
     part = spec.components.get(kind)
     return None if part is None else (part.name, json.loads(json.dumps(dict(part.options))))
-
-
-def _epochs(place: Path) -> float:
-    return max((row["epoch"] for row in ModelDirectory(place).read_rows()), default=0.0)
 
 
 def _curve(place: Path, most: int = 60) -> list[list[float]]:

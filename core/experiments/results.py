@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,7 +33,7 @@ def results_of(
         "quick": experiment.quick,
         **{key: table[key] for key in ("summary", "paper", "protocol")},
         "differences": table.get("differences", ""),
-        "budget": {"full": _budget(table, quick=False), "this": _budget(table, quick=experiment.quick)},
+        "budget": {"full": _budget(replace(experiment, quick=False)), "this": _budget(experiment)},
         "command": list(command),
         "versions": versions(),
         "environment": environment("cpu" if device == "auto" else device),
@@ -48,13 +48,10 @@ def results_of(
     }
 
 
-def _budget(table: Mapping[str, Any], *, quick: bool) -> dict[str, Any]:
-    merged = {**table.get("train", {}), **(table.get("quick", {}).get("train", {}) if quick else {})}
-    seeds = table.get("quick", {}).get("seeds", table.get("seeds", [0])) if quick else table.get("seeds", [0])
-    return {
-        **{key: merged[key] for key in ("epochs", "steps", "batch_size") if key in merged},
-        "seeds": len(seeds),
-    }
+def _budget(experiment: Reproduction) -> dict[str, Any]:
+    train = experiment.part("train")
+    lengths = {key: train[key] for key in ("epochs", "steps", "batch_size") if key in train}
+    return {**lengths, "seeds": len(experiment.seeds)}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from genmod.system.files import read_text
 from genmod.system.toml import parse_toml
 from genmod.training.settings import TrainSettings
 
-__all__ = ["Point", "base_spec", "points", "run_point", "split_values", "train_or_go_on"]
+__all__ = ["Point", "base_spec", "known_settings", "points", "run_point", "split_values", "train_or_go_on"]
 
 _LONGEST = 200
 """Characters of a directory's name; file systems have 255 bytes, and hidden names of it are longer."""
@@ -63,16 +63,25 @@ class Point:
         Raises:
             UsageError: there is no such setting.
         """
-        found = {}
-        for path, value in self.values.items():
-            if path.startswith("train."):
-                name = path.removeprefix("train.")
-                if name not in TrainSettings.names():
-                    raise UsageError(
-                        f"no such setting: {name}", hint=f"settings: {', '.join(TrainSettings.names())}"
-                    )
-                found[name] = plain_value(value)
-        return found
+        given = {path: value for path, value in self.values.items() if path.startswith("train.")}
+        return known_settings(
+            {path.removeprefix("train."): plain_value(text) for path, text in given.items()}
+        )
+
+
+def known_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a training run, by name.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    unknown = sorted(set(settings) - set(TrainSettings.names()))
+    if unknown:
+        raise UsageError(
+            f"no such training setting: {', '.join(unknown)}",
+            hint=f"settings: {', '.join(TrainSettings.names())}",
+        )
+    return dict(settings)
 
 
 def points(axes: Mapping[str, Sequence[str]]) -> Iterator[Point]:

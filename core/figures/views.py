@@ -1,6 +1,6 @@
 """Samples, reconstructions and decodings of random points."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -112,17 +112,17 @@ def encode_centres(
 ) -> Tensor:
     """:func:`codes` of observations ``x (N, *data.shape)``, which are not binarised again."""
     with evaluating(model, seed):
-        parts = zip(*_pieces(model, x, context), strict=True)
-        return torch.cat([_centre(model.given(given), part) for part, given in parts])
+        return torch.cat([_centre(given, part) for given, part in _pieces(model, x, context)])
 
 
 def _pieces(
     model: LatentVariableModel, x: Tensor, context: Tensor | None
-) -> tuple[Sequence[Tensor], Sequence[Tensor | None]]:
-    """Examples or latents in chunks that fit in memory, and their contexts."""
+) -> Iterator[tuple[GivenModel, Tensor]]:
+    """Examples or latents in chunks that fit in memory, each with the model given its context."""
     size = examples_at_once(model)
-    parts = torch.split(x, size)
-    return parts, [None] * len(parts) if context is None else torch.split(context, size)
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
+        yield model.given(rows_of(context, part)), x[part]
 
 
 def _centre(model: GivenModel, x: Tensor) -> Tensor:
@@ -162,8 +162,7 @@ def decode_means(model: LatentVariableModel, z: Tensor, *, context: Tensor | Non
     with evaluating(model, 0):
         flat = z.to(model.device).reshape(-1, *model.latent_shape)
         given = None if context is None else context.expand(*(batch or (1,)), -1).reshape(len(flat), -1)
-        pairs = zip(*_pieces(model, flat, given), strict=True)
-        means = [model.given(context).decode(part).mean for part, context in pairs]
+        means = [conditioned.decode(part).mean for conditioned, part in _pieces(model, flat, given)]
         return torch.cat(means).reshape(*batch, *model.data.shape)
 
 
@@ -207,8 +206,7 @@ def sample_grid(
     context = model.asked(condition, n)
     with evaluating(model, seed):
         z = tempered(model, model.latents(n, context, source), temperature, context=context, source=source)
-        pairs = zip(*_pieces(model, z, context), strict=True)
-        likelihoods = (model.given(given).decode(part) for part, given in pairs)
+        likelihoods = (given.decode(part) for given, part in _pieces(model, z, context))
         images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])
     title = (
         f"{n} samples"

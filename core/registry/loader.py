@@ -38,19 +38,19 @@ _HEAVY = (
 
 @dataclass(frozen=True)
 class PluginStatus:
-    """What became of one entry point.
+    """The status of one entry point.
 
     Args:
         distribution: normalised name of the distribution that it belongs to.
         version: version of that distribution.
         entry_point: its name; empty where it cannot be read.
-        status: ``ok``; ``broken``: it failed and gives no component; ``disabled``: not looked into;
+        status: ``ok``; ``broken``: it failed and gives no component; ``disabled``: not loaded;
             ``incompatible``: made for another version of the plugin contract.
-        reason: why it is not ok, or what of it was left out.
-        load_ms: milliseconds that it took to load.
-        imports_heavy: large packages that it was the first to import, which slows every command down.
-        components: what it contributes.
-        hint: what to do about ``reason``.
+        reason: why it is not ok, or which components were left out.
+        load_ms: milliseconds of loading.
+        imports_heavy: large packages that it was the first to import, which slows every command.
+        components: those that it yields.
+        hint: remedy for ``reason``.
     """
 
     distribution: str
@@ -71,7 +71,7 @@ def unloaded(found: Found) -> PluginStatus:
 
 
 def cause(error: BaseException) -> str:
-    """An error of somebody else's code as one line, however it is written.
+    """An error of foreign code as one line.
 
     Example:
         >>> cause(ImportError("no module\\nnamed x"))
@@ -88,10 +88,9 @@ def cause(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Run somebody else's code: what it prints goes to stderr, for stdout carries data.
+    """Run foreign code, with its output and that of its child processes on stderr: stdout carries data.
 
-    So does what the programs print that it starts. Streams that it closes or takes away, and the current folder
-    if it changes that, are put back.
+    Streams that it closes or replaces, and the current folder, are restored.
     """
     with LOADING, _put_back(), redirect_stdout(sys.stderr), _descriptor_of_stdout_to_stderr():
         yield
@@ -139,15 +138,15 @@ def _descriptor_of_stdout_to_stderr() -> Iterator[None]:
 
 
 def load_plugin(found: Found, taken: set[tuple[str, str]], *, strict: bool = False) -> PluginStatus:
-    """Load one plugin and ask it for its components.
+    """Load one plugin and its components.
 
     Args:
-        found: what to load.
-        taken: kind and name of what other entry points of the same distribution gave; extended.
+        found: the entry point.
+        taken: kind and name of components of other entry points of the same distribution; extended.
         strict: let the original error through, for authors of plugins.
 
     Raises:
-        Exception: whatever a plugin raises, if ``strict``; a PluginError in place of what would end the program.
+        Exception: raised by the plugin, if ``strict``; a PluginError in place of one that would end the program.
     """
     status = unloaded(found)
     entry_point = found.entry_point

@@ -24,7 +24,7 @@ _TABLES = {"optimizer_options": "optimizer", "schedule_options": "schedule"}
 
 
 def build_command(spec: ModelSpec, data: DataInfo, directory: Path) -> str:
-    """``genmod build …`` that gives a resolved specification again: only what its recipe does not say by itself.
+    """The ``genmod build …`` that gives a resolved specification, with the changes of its recipe alone.
 
     Example:
         >>> import genmod
@@ -36,8 +36,8 @@ def build_command(spec: ModelSpec, data: DataInfo, directory: Path) -> str:
     try:
         words += _shortest(spec, data)
     except GenmodError:
-        # Its recipe is another one now, or is not installed: everything is said.
-        words += _words(spec, {k: p.name for k, p in spec.components.items()}, _options(spec), said=False)
+        # Its recipe has changed or is not installed: everything is named.
+        words += _words(spec, {k: p.name for k, p in spec.components.items()}, _options(spec), shaped=False)
     return _line([*words, *([] if directory == Path("model") else ["-o", str(directory)])])
 
 
@@ -50,7 +50,7 @@ def train_command(settings: Mapping[str, Any], directory: Path) -> str:
     """
     words = ["genmod", "train", *([] if directory == Path("model") else [str(directory)])]
     default = TrainSettings().to_json()
-    # What is written beside the model changes nothing of it.
+    # Files beside the model do not change it.
     aside = ("keep_checkpoints", "trackers", "film_every")
     names = [each.name for each in fields(TrainSettings) if each.name not in aside]
     for name in names:
@@ -92,7 +92,7 @@ def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
         raise GenmodError("the recipe gives another model")
     return [
         *([recipe] if recipe != RECIPE else []),
-        *_words(spec, named, settings, said=bare.latent == spec.latent),
+        *_words(spec, named, settings, shaped=bare.latent == spec.latent),
     ]
 
 
@@ -122,13 +122,13 @@ def _same(a: ModelSpec, b: ModelSpec, kinds: Sequence[str]) -> bool:
 
 
 def _words(
-    spec: ModelSpec, named: Mapping[str, str], settings: Mapping[str, Any], *, said: bool
+    spec: ModelSpec, named: Mapping[str, str], settings: Mapping[str, Any], *, shaped: bool
 ) -> list[str]:
-    """``said``: whether the recipe has the shape of the latents already."""
+    """``shaped``: whether the recipe has the shape of the latents already."""
     words = [
         w for kind, name in named.items() for w in ("--data" if kind == "dataset" else f"--{kind}", name)
     ]
-    if not said:
+    if not shaped:
         words += ["--latent", "x".join(map(str, spec.latent))]
     if spec.condition:
         words += ["--condition", ",".join(spec.condition)]

@@ -1,6 +1,7 @@
 """A new plugin: a pip-installable package with a working component of each kind asked for, and its tests."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +13,7 @@ from genmod.registry.lookup import Registry
 from genmod.system.files import staged_directory
 from genmod.system.installed import OWN_DISTRIBUTION, installed, version_of
 
-__all__ = ["new_plugin", "plugin_files"]
+__all__ = ["new_plugin", "plugin_files", "usage"]
 
 _SUMMARIES = {
     "encoder": "one linear layer and a ReLU",
@@ -186,6 +187,25 @@ def plugin_files(name: str, kinds: Sequence[str]) -> dict[str, str]:
     return contents
 
 
+def usage(kind: str, name: str) -> list[str]:
+    """The command line that uses a component.
+
+    Example:
+        >>> usage("dataset", "digits")
+        ['genmod', 'build', '--data', 'digits']
+    """
+    words = {
+        "recipe": ["build", name],
+        "reproduction": ["reproduce", name],
+        "dataset": ["build", "--data", name],
+        "tracker": ["train", "--tracker", name],
+        "sampler": ["fit-sampler", "--sampler", name],
+        "metric": ["evaluate", "--metric", name],
+        "features": ["evaluate", "--metric", f"{METRIC_OF_FEATURES}[{name}]"],
+    }
+    return ["genmod", *words.get(kind, ["build", f"--{kind}", name])]
+
+
 def _and(words: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
@@ -231,16 +251,7 @@ def _record(kind: str, name: str, package: str, camel: str) -> str:
 
 
 def _table(kinds: Sequence[str], name: str, package: str) -> str:
-    flags = {"dataset": f"genmod build --data {name}", "recipe": f"genmod build {name}"}
-    flags["tracker"] = f"genmod train --tracker {name}"
-    flags["sampler"] = f"genmod fit-sampler --sampler {name}"
-    flags["metric"] = f"genmod evaluate --metric {name}"
-    flags["features"] = f"genmod evaluate --metric '{METRIC_OF_FEATURES}[{name}]'"
-    flags["reproduction"] = f"genmod reproduce {name}"
-    rows = [
-        f"| {kind} `{name}` | {_SUMMARIES[kind]} | `{flags.get(kind, f'genmod build --{kind} {name}')}` |"
-        for kind in kinds
-    ]
+    rows = [f"| {kind} `{name}` | {_SUMMARIES[kind]} | `{shlex.join(usage(kind, name))}` |" for kind in kinds]
     return "\n".join(["| component | what it is | how it is used |", "|---|---|---|", *rows])
 
 

@@ -170,7 +170,7 @@ class Case:
                 z = companions[0](features := noise(*_FEATURES)).sample((3,))
                 inputs = (features, z.movedim(1, 0))
             case _:
-                raise NotApplicable(f"a {self.kind} cannot be asked by itself")
+                raise NotApplicable(f"a {self.kind} has no inputs of its own")
         return Trial(self.kind, part, tuple(each.detach() for each in inputs), companions)
 
     def pairs(self, part: Any = None, latent: tuple[int, ...] = (2,)) -> list[tuple[nn.Module, nn.Module]]:

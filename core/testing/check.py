@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genmod.testing.case import Case
+from genmod.testing.case import Case, NotApplicable
 
 __all__ = [
     "CHECKS",
@@ -22,7 +22,9 @@ __all__ = [
     "expect",
     "expect_close",
     "expect_gradient",
+    "expect_shape",
     "listed",
+    "needs_density",
 ]
 
 
@@ -89,6 +91,15 @@ def expect(holds: Any, message: str) -> None:
         raise CheckFailed(message)
 
 
+def expect_shape(tensor: Tensor, shape: tuple[int, ...], what: str) -> None:
+    """Fail unless a tensor has a shape.
+
+    Raises:
+        CheckFailed: it has another one.
+    """
+    expect(tensor.shape == shape, f"{what} has shape {tuple(tensor.shape)}, not {shape}")
+
+
 def expect_gradient(gradient: Tensor | None, name: str) -> None:
     """Fail unless the gradient of a parameter is there, finite and not zero.
 
@@ -97,6 +108,16 @@ def expect_gradient(gradient: Tensor | None, name: str) -> None:
     """
     expect(gradient is not None and bool(gradient.any()), f"no gradient reaches {name}")
     expect(gradient is not None and bool(gradient.isfinite().all()), f"the gradient of {name} is not finite")
+
+
+def needs_density(part: Any) -> None:
+    """Refuse a part without a density.
+
+    Raises:
+        NotApplicable: it declares that it has none.
+    """
+    if not part.has_density:
+        raise NotApplicable("it declares has_density = False")
 
 
 def listed(values: Tensor) -> str:

@@ -53,7 +53,7 @@ def test_a_point_sets_parts_options_latents_and_training():
     [
         ({"latent": "many"}, "latent is many"),
         ({"nothing.beta": "1"}, "nothing.beta"),
-        ({"train.speed": "1"}, "no such setting: speed"),
+        ({"train.speed": "1"}, "no such training setting: speed"),
     ],
 )
 def test_what_cannot_be_is_refused(values, message):

@@ -76,7 +76,7 @@ def test_the_emptiest_path_crosses_the_gap(identity):
 def test_where_there_is_no_way_between_codes():
     model = genmod.build("categorical-vae", encoder="mlp", latent=[2, 3])
     z = torch.eye(3)[torch.randint(3, (20, 2))]
-    with pytest.raises(UndefinedError, match="nothing"):
+    with pytest.raises(UndefinedError, match="leave the latent space"):
         gap(model, z, torch.rand(20, 1, 8, 8))
     sphere = genmod.build("s-vae", encoder="mlp", latent=3)
     z = torch.nn.functional.normalize(torch.randn(20, 3), dim=-1)

@@ -21,7 +21,7 @@ __all__: list[str] = []
 _SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 _CHUNK = 500
 _MOST = 50_000
-"""At most so many examples of each split are read."""
+"""Examples of each split that are read, at most."""
 
 
 def _open(case: Case) -> Any:

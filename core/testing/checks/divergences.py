@@ -11,7 +11,7 @@ from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.divergence import Divergence
 from genmod.testing.case import Case, NotApplicable, whole
-from genmod.testing.check import check_for, expect, expect_close, listed
+from genmod.testing.check import check_for, expect, expect_close, expect_shape, listed
 
 __all__: list[str] = []
 
@@ -79,7 +79,7 @@ def check_closed_form_kl(case: Case) -> None:
             continue
         compared += 1
         estimate, error = _monte_carlo_kl(q, p)
-        expect(closed.shape == (_BATCH,), f"the closed form has shape {tuple(closed.shape)}, not {(_BATCH,)}")
+        expect_shape(closed, (_BATCH,), "the closed form")
         off = ((closed - estimate).abs() - _SIGMAS * error - _EXACT).max()
         expect(
             off <= 0,
@@ -182,7 +182,7 @@ def check_by_dimension(case: Case) -> None:
         units = Space(q.support, tuple(q.event_shape)).units
         vectors = any(unit.size > 1 for unit in units)
         wanted = (_BATCH, len(units)) if vectors else (_BATCH, *q.event_shape)
-        expect(parts.shape == wanted, f"the parts have shape {tuple(parts.shape)}, not {wanted}")
+        expect_shape(parts, wanted, "by_dimension")
         expect_close(parts.flatten(1).sum(1), part(q, p, z), "sum of the parts, and the whole")
     if not compared:
         raise NotApplicable("it does not fall apart into dimensions")

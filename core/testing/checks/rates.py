@@ -26,9 +26,9 @@ _SIZES = (1.0, 30.0, 1000.0)
 """Times the usual size of features."""
 _LATENTS = ((1,), (2,), (16,))
 _PAIRS = 2
-"""Counterparts that each setting is tried with, at most: one of every kind is, by the laws of the others."""
+"""Counterparts of each setting, at most."""
 _FACTOR = 0.2
-"""Numbers among the options are tried so many times smaller, too."""
+"""Numbers among the options are also tried with this factor."""
 _PARAMETERS = (1.0, 30.0, 1e4)
 """Times the usual size of a network's output."""
 _NEAR, _MASS = 1e-3, 5e-3

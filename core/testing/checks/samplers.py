@@ -11,7 +11,7 @@ from genmod.errors import UsageError
 from genmod.interfaces.sampler import Sampler
 from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case, NotApplicable, mean_of
-from genmod.testing.check import check_for, expect, expect_close
+from genmod.testing.check import check_for, expect, expect_close, expect_shape
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.fits import COVARIANCE, MEAN, fitted, known_codes, new
 from genmod.testing.inputs import LATENT_SHAPES
@@ -52,17 +52,15 @@ def check_sampler_shapes(case: Case) -> None:
         expect(given == ((), shape), f"for latents {shape} batch and event are {given[0]} and {given[1]}")
         for draws in ((), (3,), (2, 3)):
             z = p.sample(draws)
-            expect(z.shape == (*draws, *shape), f"draws have shape {tuple(z.shape)}, not {(*draws, *shape)}")
+            expect_shape(z, (*draws, *shape), "a tensor of draws")
             expect(z.isfinite().all(), f"draws of latents {shape} are not finite")
             expect(not z.requires_grad, "draws of sample() carry a graph")
             if made.has_density:
                 density = p.log_prob(z)
-                expect(
-                    density.shape == draws, f"log_prob of draws {tuple(z.shape)} is {tuple(density.shape)}"
-                )
+                expect_shape(density, draws, f"log_prob of draws {tuple(z.shape)}")
                 expect(density.isfinite().all(), f"a log-density of a draw is not finite for latents {shape}")
         for mean in mean_of(p):
-            expect(mean.shape == shape, f"its mean has shape {tuple(mean.shape)}, not {shape}")
+            expect_shape(mean, shape, "its mean")
 
 
 @check_for("sampler", remedy="keep what is fitted like the codes: tensor.to(codes)", once=True)

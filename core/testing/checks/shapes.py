@@ -8,7 +8,7 @@ from torch.distributions import Distribution
 from genmod.distributions.probing import disagreement
 from genmod.errors import UndefinedError, UsageError
 from genmod.testing.case import BATCH, Case, NotApplicable, mean_of
-from genmod.testing.check import CheckFailed, check_for, expect, expect_close
+from genmod.testing.check import CheckFailed, check_for, expect, expect_close, expect_shape, needs_density
 from genmod.testing.inputs import examples
 
 __all__: list[str] = []
@@ -44,10 +44,7 @@ def check_shapes(case: Case) -> None:
                 made = part.eval()(torch.randn(batch, *into))
             except Exception as error:
                 raise CheckFailed(f"built for {wiring}, it fails for a batch of {batch}: {error}") from error
-            expect(
-                made.shape == (batch, *out),
-                f"built for {wiring}, it makes {tuple(made.shape)} where {(batch, *out)} is declared",
-            )
+            expect_shape(made, (batch, *out), f"built for {wiring}, its output")
             expect(made.isfinite().all(), f"built for {wiring}, it makes values that are not finite")
 
 
@@ -62,8 +59,7 @@ def check_mirror(case: Case) -> None:
         raise NotApplicable("it declares that it has no mirror")
     network = Case("network", mirror.name, case.registry.find("network", mirror.name), case.registry)
     made = network.with_options(mirror.options).build((5,), wiring[0])
-    shape = made.eval()(torch.randn(2, 5)).shape
-    expect(shape == (2, *wiring[0]), f"its mirror makes {tuple(shape)} of data of shape {(2, *wiring[0])}")
+    expect_shape(made.eval()(torch.randn(2, 5)), (2, *wiring[0]), "the output of its mirror")
 
 
 @check_for(
@@ -71,21 +67,16 @@ def check_mirror(case: Case) -> None:
     remedy="make batch_shape (B,) and event_shape latent_shape: wrap in Independent(…, len(latent_shape))",
 )
 def check_posterior_shapes(case: Case) -> None:
-    """Batch and event of ``q(z|x)`` are those declared, and so are those of its draws and log-densities."""
+    """Batch and event of ``q(z|x)``, of its draws and of its log-densities are those declared."""
     for part, wiring in case.accepted():
         for batch in (BATCH, 1):
             q = part(torch.randn(batch, *wiring[0]))
             _expect_distribution(q, (batch,), part.latent_shape, f"built for {wiring}")
             for draws in ((), (3,), (2, 3)):
                 z = q.rsample(draws)
-                wanted = (*draws, batch, *part.latent_shape)
-                expect(z.shape == wanted, f"draws have shape {tuple(z.shape)}, not {wanted}")
+                expect_shape(z, (*draws, batch, *part.latent_shape), "a tensor of draws")
                 if part.has_density:
-                    shape = q.log_prob(z).shape
-                    expect(
-                        shape == wanted[: len(draws) + 1],
-                        f"log_prob of draws {tuple(z.shape)} is {tuple(shape)}",
-                    )
+                    expect_shape(q.log_prob(z), (*draws, batch), f"log_prob of draws {tuple(z.shape)}")
 
 
 @check_for(
@@ -105,11 +96,8 @@ def check_prior_shapes(case: Case) -> None:
         p = part()
         _expect_distribution(p, (), latent, f"built for {latent}")
         z = p.sample((3, 4))
-        expect(z.shape == (3, 4, *latent), f"draws have shape {tuple(z.shape)}, not {(3, 4, *latent)}")
-        expect(
-            p.log_prob(z).shape == (3, 4),
-            f"log_prob of draws {tuple(z.shape)} is {tuple(p.log_prob(z).shape)}",
-        )
+        expect_shape(z, (3, 4, *latent), "a tensor of draws")
+        expect_shape(p.log_prob(z), (3, 4), f"log_prob of draws {tuple(z.shape)}")
 
 
 @check_for(
@@ -120,15 +108,13 @@ def check_decoder_shapes(case: Case) -> None:
     """Batch and event of ``p(x|z)`` are those declared, for data of every range that is accepted."""
     for part, (info,) in case.accepted():
         x = part.observe(examples(info, BATCH))
-        expect(x.shape == (BATCH, *info.shape), f"observe makes {tuple(x.shape)} of {(BATCH, *info.shape)}")
+        expect_shape(x, (BATCH, *info.shape), "the result of observe")
         for batch in ((), (BATCH,), (2, BATCH)):
             likelihood = part(torch.randn(*batch, *part.parameter_shape))
             _expect_distribution(likelihood, batch, info.shape, f"built for {info.shape}")
             expect(mean_of(likelihood), "it has no mean, which is the picture that is shown")
-            shape = likelihood.log_prob(x if batch else x[0]).shape
-            expect(
-                shape == batch, f"log_prob of parameters {batch} + {part.parameter_shape} is {tuple(shape)}"
-            )
+            density = likelihood.log_prob(x if batch else x[0])
+            expect_shape(density, batch, f"log_prob of parameters {batch} + {part.parameter_shape}")
 
 
 @check_for(
@@ -142,9 +128,7 @@ def check_divergence_shapes(case: Case) -> None:
             q, p = q_of(torch.randn(BATCH, 7)), p_of()
             for draws in (1, 4):
                 value = part(q, p, q.rsample((draws,)))
-                expect(
-                    value.shape == (BATCH,), f"{draws} draws of {BATCH} examples give {tuple(value.shape)}"
-                )
+                expect_shape(value, (BATCH,), f"the value of {draws} draws")
                 expect(value.isfinite().all(), f"a value for latents of shape {latent} is not finite")
 
 
@@ -157,23 +141,21 @@ def check_divergence_shapes(case: Case) -> None:
 def check_broadcasting(case: Case) -> None:
     """A single value is scored under every distribution of a batch, and by an expanded distribution too."""
     for part, wiring in case.accepted():
-        if case.kind == "posterior" and not part.has_density:
-            raise NotApplicable("it declares has_density = False")
+        if case.kind == "posterior":
+            needs_density(part)
         shape = wiring[0] if case.kind == "posterior" else part.parameter_shape
         made = part.eval()(torch.randn(BATCH, *shape))
         value = made.sample()[0] if case.kind == "posterior" else part.observe(examples(wiring[0], 1))[0]
         wanted = made.log_prob(value.expand(BATCH, *value.shape).contiguous())
         found = made.log_prob(value)
         where = f"built for {wiring}, log_prob of one value {tuple(value.shape)} under a batch of {BATCH}"
-        expect(found.shape == (BATCH,), f"{where} is {tuple(found.shape)}")
+        expect_shape(found, (BATCH,), where)
         expect_close(found, wanted, f"{where}, as it is and repeated", rtol=1e-4, atol=1e-4)
         try:
             wide = made.expand(torch.Size((2, BATCH)))
         except NotImplementedError:
             continue
-        expect(
-            wide.sample().shape == (2, BATCH, *made.event_shape), f"expanded to (2, {BATCH}), draws are not"
-        )
+        expect_shape(wide.sample(), (2, BATCH, *made.event_shape), f"a draw, expanded to (2, {BATCH}),")
         expect_close(wide.log_prob(value)[1], wanted, f"{where}, expanded and not", rtol=1e-4, atol=1e-4)
 
 
@@ -184,7 +166,7 @@ def check_broadcasting(case: Case) -> None:
     remedy="declare the distribution's own support, event dimensions included",
 )
 def check_support(case: Case) -> None:
-    """Draws and observations lie in the declared support, which is that of the distribution itself."""
+    """Draws and observations lie in the declared support, which is that of the distribution."""
     for part, wiring in case.accepted():
         if part.support is None or (case.kind == "decoder" and not part.is_density):
             continue
@@ -223,10 +205,10 @@ def check_support(case: Case) -> None:
     remedy="compute from logits and log-scales, bound log-scales smoothly (genmod.bounded_log_scale), never clamp",
 )
 def check_extremes(case: Case) -> None:
-    """Features, parameters and latents far away give finite log-densities with finite gradients."""
+    """Extreme features, parameters and latents give finite log-densities with finite gradients."""
     for part, wiring in case.accepted():
-        if case.kind != "decoder" and not part.has_density:
-            raise NotApplicable("it declares has_density = False")
+        if case.kind != "decoder":
+            needs_density(part)
         for size in (30.0, 1e4):
             match case.kind:
                 case "posterior":
@@ -267,4 +249,4 @@ def _expect_distribution(made: object, batch: tuple[int, ...], event: tuple[int,
         right = (made.batch_shape, made.event_shape) == (batch, event)
         expect(right, f"{where}, it makes {given}, where batch {batch} and event {tuple(event)} are declared")
         for mean in mean_of(made):
-            expect(mean.shape == (*batch, *event), f"{where}, its mean has shape {tuple(mean.shape)}")
+            expect_shape(mean, (*batch, *event), f"{where}, its mean")
