@@ -28,7 +28,7 @@ COMMANDS = {
     "reconstruct": ("reconstruct:reconstruct", "Show examples next to their reconstructions."),
     "interpolate": ("interpolate:interpolate", "Decode the points between two examples."),
     "traverse": ("traverse:traverse", "Decode what each latent dimension changes."),
-    "latents": ("latents:latents", "Show where the codes of a model lie, and its gaps."),
+    "latents": ("latents:latents", "Show the codes of a model and the gaps between them."),
     "explore": ("explore:explore", "Walk through the latent space in a browser."),
     "evaluate": ("evaluate:evaluate", "Measure a model on its test data."),
     "sweep": ("sweep:sweep", "Train a model for each combination of values."),
@@ -52,7 +52,7 @@ _VALUED = frozenset({"--plugin", "--disable-plugin", "--color"})
 
 
 class _Commands(TyperGroup):
-    """Knows every command by name and by one line, and imports it when it is used."""
+    """The commands by name and summary; each is imported when it is used."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -145,7 +145,7 @@ def _options(
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command line and give its exit code; errors are left to the caller."""
+    """Run a command line and give its exit code; errors are raised."""
     group = get_command(app)
     if os.environ.get("_GENMOD_COMPLETE"):
         return _complete(group)

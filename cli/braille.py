@@ -18,7 +18,7 @@ _MOST = 2000
 
 @dataclass(frozen=True)
 class Track:
-    """A curve: where its points are, in increasing order, and the style that it is drawn in."""
+    """A curve: its points, with increasing x, and its style."""
 
     x: Sequence[float]
     y: Sequence[float]
@@ -56,7 +56,7 @@ def plot(tracks: Sequence[Track], width: int, height: int) -> "list[Text]":
 
 
 def thinned(x: list[float], y: list[float]) -> None:
-    """Leave out every other point, once there are more than could ever be seen."""
+    """Leave out every other point, once there are more than a terminal can show."""
     if len(x) > _MOST:
         del x[1::2]
         del y[1::2]

@@ -78,7 +78,7 @@ def distributions(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def check_targets(ctx: typer.Context, incomplete: str) -> list[str]:
-    """What ``genmod check`` takes: distributions and ``kind/name``."""
+    """Targets of ``genmod check``: distributions and ``kind/name``."""
     registry = registry_of(ctx.find_root().params)
     known = {status.distribution for status in registry.plugins()}
     known |= {f"{kind}/{name}" for kind in KINDS for name in registry.names(kind)}
@@ -130,7 +130,7 @@ def _params(ctx: typer.Context) -> Mapping[str, Any]:
 
 
 def _parts(params: Mapping[str, Any], registry: "Registry") -> dict[str, str]:
-    """Kind → name of the parts: those of the recipe that are not named, those of a model, or the one to show."""
+    """Kind → name of the parts of the recipe with its flags, of a model, or of the component to show."""
     import json
     import tomllib
 

@@ -65,7 +65,7 @@ def latents(
     overwrite: Overwrite = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show where the codes of a model lie, and its gaps.
+    """Show the codes of a model and the gaps between them.
 
     Panels: the codes, with the prior and some posteriors; decodings of a grid over two dimensions; the KL of each
     dimension; traversals of the most active ones; decodings on the line between two codes that is farthest from all

@@ -20,7 +20,7 @@ __all__ = ["Data", "train_all"]
 
 @dataclass(frozen=True)
 class Data:
-    """Which data to train on.
+    """The data to train on.
 
     Args:
         name: of a dataset; None for the one that a model was built for.

@@ -52,7 +52,7 @@ _SPELLINGS = {
     "tuple": {"list"},
     "mapping": {"table"},
 }
-"""How a kind is written in JSON: members of a union that share a spelling could not be told apart."""
+"""How a kind is written in JSON: members of a union that share a spelling could not be distinguished."""
 
 
 @dataclass(frozen=True)

@@ -328,7 +328,7 @@ def _model_around(prior: Any, registry: Registry) -> nn.Module:
 
 
 def mean_of(distribution: Distribution) -> tuple[Tensor, ...]:
-    """The mean, alone; nothing where it is not known."""
+    """The mean in a tuple, which is empty where it is unknown."""
     try:
         return (distribution.mean,)
     except NotImplementedError:

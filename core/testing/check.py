@@ -72,7 +72,7 @@ CHECKS: list[Check] = []
 def check_for(
     *kinds: str, remedy: str, slow: bool = False, once: bool = False, needs: Needs = "options"
 ) -> Callable[[Callable[[Case], None]], Callable[[Case], None]]:
-    """Register a function as a check of these kinds; the function stays as it is."""
+    """Register a function as a check of these kinds; the function does not change."""
 
     def register(function: Callable[[Case], None]) -> Callable[[Case], None]:
         CHECKS.append(Check(function, kinds, remedy, slow, once, needs))

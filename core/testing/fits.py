@@ -43,7 +43,7 @@ def new(case: Case, shape: tuple[int, ...], dtype: torch.dtype = torch.float64) 
 def fitted(
     case: Case, shape: tuple[int, ...], count: int, dtype: torch.dtype = torch.float64, seed: int = _SEED
 ) -> Any:
-    """The sampler, fitted to known codes; the same fit is done once.
+    """The sampler, fitted to known codes; each fit is done once.
 
     Raises:
         UsageError: it refuses the shape, or so few codes.

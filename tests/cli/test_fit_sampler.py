@@ -30,7 +30,7 @@ def test_an_autoencoder_generates(genmod, autoencoder):
     assert "latents from the" not in refused.err
     done = genmod("fit-sampler", "--sampler", "gmm", "-s", "sampler.components=4", "--seed", 3)
     assert (done.code, done.out) == (0, "model/sampler\n")
-    assert "fitted gmm to 1,297 codes; log p(z) of others " in done.err
+    assert "fitted gmm to 1,297 codes; log p(z) of held-out codes " in done.err
     assert done.err.endswith("next: genmod sample\n")
     sampled = genmod("sample", "-n", 5, "-o", "x.npz")
     assert sampled.code == 0

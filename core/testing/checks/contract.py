@@ -138,7 +138,7 @@ def check_signature(case: Case) -> None:
     needs="class",
 )
 def check_options(case: Case) -> None:
-    """Every option has a type that can be written in a file, a default, and a text that says what it is for."""
+    """Every option has a type that files can hold, a default, and a description."""
     for option in options_of(case.cls):
         expect(option.doc.strip(), f"option {option.name!r} has no Doc(…)")
         # Parts of a model must work by name alone; a file to read or a place to write to has no default.
@@ -150,7 +150,7 @@ def check_options(case: Case) -> None:
     *_CLASSES, remedy="give defaults of the annotated type; never keep or change the value you are given"
 )
 def check_options_round_trip(case: Case) -> None:
-    """Options come back the same from JSON, and the constructor leaves those that it is given as they are."""
+    """Options survive JSON, and the constructor does not change them."""
     values = validate(case.cls, case.options, case.kind)
     again = validate(case.cls, json.loads(json.dumps(to_json(case.cls, values))), case.kind)
     expect(again == values, f"{values} came back as {again}")
@@ -172,7 +172,7 @@ def check_options_round_trip(case: Case) -> None:
     once=True,
 )
 def check_refusals(case: Case) -> None:
-    """What it refuses, it refuses with a hint, and its docstring says so."""
+    """Its refusals have a hint and are documented under Raises."""
     refusals = [error for _, error in case.tried() if isinstance(error, GenmodError)]
     for error in refusals:
         expect(error.hint, f"refused without a hint: {error.message}")
@@ -192,7 +192,7 @@ def check_refusals(case: Case) -> None:
     needs="class",
 )
 def check_migrate(case: Case) -> None:
-    """A component whose options have changed their meaning converts those of every earlier revision."""
+    """A component at a later revision converts the options of every earlier one."""
     revision = case.provided.component.revision if case.provided else 1
     migrates = callable(getattr(case.cls, "migrate", None))
     expect(revision == 1 or migrates, f"it is at revision {revision} and has no migrate")

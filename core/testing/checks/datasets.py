@@ -41,7 +41,7 @@ def _open(case: Case) -> Any:
 
 
 def _chunks(split: Split) -> Iterator[Batch]:
-    """All examples, or the first ones where they are very many."""
+    """All examples, or the first ones of very many."""
     length = min(len(split), _MOST)
     for start in range(0, length, _CHUNK):
         yield split.__getitems__(range(start, min(start + _CHUNK, length)))
@@ -107,7 +107,7 @@ def check_examples(case: Case) -> None:
     remedy="give int64 labels below len(classes), (B,), and factors below their sizes, (B, factors)",
 )
 def check_labels(case: Case) -> None:
-    """Labels and factors are there where they are declared, and within their ranges."""
+    """Labels and factors exist where they are declared, within their ranges."""
     dataset = _open(case)
     info = dataset.info
     for name in _SPLITS:
@@ -138,7 +138,7 @@ def _check_whole(
     "dataset", remedy="cut the data once, in a fixed order, into three parts that have no example in common"
 )
 def check_splits(case: Case) -> None:
-    """The splits are not empty and have no examples in common; natural twins, up to 1 in 100, are let pass."""
+    """The splits are not empty and have no examples in common; natural twins, up to 1 in 100, are allowed."""
     dataset = _open(case)
     keys = {}
     for name in _SPLITS:
@@ -154,7 +154,7 @@ def check_splits(case: Case) -> None:
     "dataset", remedy="shuffle with a generator of your own and a fixed seed, or with none; read no clock"
 )
 def check_fixed(case: Case) -> None:
-    """The splits are the same each time, whatever the random state, which they leave alone."""
+    """The splits are the same for every random state, which they do not change."""
     digests = []
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -196,7 +196,7 @@ def check_indices(case: Case) -> None:
 
 @check_for("dataset", remedy="describe the data by numbers and names alone")
 def check_description(case: Case) -> None:
-    """What a model must know about the data survives JSON, and is the same each time."""
+    """The data description survives JSON, and is the same each time."""
     dataset: Dataset = _open(case)
     again = DataInfo.from_json(json.loads(json.dumps(dataset.info.to_json(), allow_nan=False)))
     expect(again == dataset.info, f"{dataset.info} came back as {again}")

@@ -52,7 +52,7 @@ class Density:
 
 
 def densities(case: Case) -> tuple[Density, ...]:
-    """The component's distributions over one and two values; the same for checks that follow one another.
+    """The component's distributions over one and two values; cached for the checks that follow.
 
     Raises:
         NotApplicable: it has no density, refuses so small a shape, or has a support without quadrature.
@@ -177,7 +177,7 @@ def check_draws(case: Case) -> None:
 )
 @torch.no_grad()
 def check_mean(case: Case) -> None:
-    """The mean of the draws is the mean that the distribution states."""
+    """The mean of the draws is the mean of the distribution."""
     checked = False
     for density in densities(case):
         for mean in mean_of(density.distribution):

@@ -56,7 +56,7 @@ def _expected(part: Divergence, q: Distribution, p: Distribution, draws: int = 1
 
 
 def _of_examples(case: Case) -> Divergence:
-    """The divergence, where it is one of each example: laws of a batch would need many batches."""
+    """The divergence, unless it has statistics of a batch, whose laws would need many batches."""
     part: Divergence = case.build().double()
     if part.batch_statistics != "none":
         raise NotApplicable(f"it declares batch_statistics = {part.batch_statistics!r}")
@@ -98,7 +98,7 @@ def check_closed_form_kl(case: Case) -> None:
 )
 @torch.no_grad()
 def check_kl(case: Case) -> None:
-    """What declares ``is_kl`` is, in expectation, ``E_q[log q - log p]``."""
+    """A divergence with ``is_kl`` is, in expectation, ``E_q[log q - log p]``."""
     part = case.build().double()
     if not part.is_kl:
         raise NotApplicable("it declares is_kl = False")
@@ -169,7 +169,7 @@ def check_number_of_draws(case: Case) -> None:
 )
 @torch.no_grad()
 def check_by_dimension(case: Case) -> None:
-    """The parts by dimension, where there are any, add up to the whole."""
+    """The parts by dimension, where they are defined, add up to the whole."""
     part = case.build().double()
     compared = 0
     for q, p in _pairs(case, part):

@@ -57,7 +57,7 @@ def check_features_shape(case: Case) -> None:
 
 @check_for("features", remedy="take no statistics over the batch, and stay in evaluation mode", once=True)
 def check_features_rows(case: Case) -> None:
-    """The features of an example do not depend on the others of its batch, and another example has others."""
+    """The features of an example depend on that example, and not on the others of its batch."""
     info = _first(case)
     made, x = _made(case, info), _data(info, _COUNT)
     together = made(x)
@@ -73,7 +73,7 @@ def check_features_rows(case: Case) -> None:
     once=True,
 )
 def check_features_fit(case: Case) -> None:
-    """The same data and seed give the same features, bit for bit, and leave data and random states as they were."""
+    """The same data and seed give the same features, bit for bit, and do not change data or random states."""
     info = _first(case)
     first, x = _made(case, info), _data(info, _TRAIN)
     with seeded(7):
@@ -92,7 +92,7 @@ def check_features_fit(case: Case) -> None:
 
 @check_for("features", remedy="register all that is fitted or loaded as buffers or parameters", once=True)
 def check_features_state(case: Case) -> None:
-    """All that they depend on is in their state, whose checksum goes with every score."""
+    """They depend on their state alone, whose checksum is reported with every score."""
     info = _first(case)
     made = _made(case, info)
     reseed(99)

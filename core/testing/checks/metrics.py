@@ -140,7 +140,7 @@ def check_metric_rows(case: Case) -> None:
     once=True,
 )
 def check_metric_repeats(case: Case) -> None:
-    """The same subject and seed give the same numbers, bit for bit, whatever was drawn and measured before."""
+    """The same subject and seed give the same numbers, bit for bit, independent of earlier draws and measurements."""
     for metric, make in _defined(case):
         first = _numbers(metric, _subject(make))
         reseed(99)
@@ -160,7 +160,7 @@ def check_metric_repeats(case: Case) -> None:
 
 @check_for("metric", remedy="work on copies, and draw within subject.drawing(stream)", once=True)
 def check_metric_leaves(case: Case) -> None:
-    """The model, its mode, its gradients, the data and the global random states stay as they are."""
+    """The model, its mode, its gradients, the data and the global random states do not change."""
     for metric, make in _defined(case):
         subject = _subject(make)
         model, batch = subject.model, subject.split.__getitems__(range(_COUNT))

@@ -107,7 +107,7 @@ def _added(trial: Trial) -> Iterator[Tensor]:
     remedy="compute the answer from what forward is given, in every example",
 )
 def check_input(case: Case) -> None:
-    """Another input gets another answer, in every example."""
+    """Another input gives another output, in every example."""
     trial = case.trial().eval()
     other = trial(inputs=(trial.inputs[0] + 1, *trial.inputs[1:]))
     rows = [(a != b).reshape(len(a), -1).any(1) for a, b in zip(trial(), other, strict=True)]
@@ -126,7 +126,7 @@ def check_input(case: Case) -> None:
     remedy="take no statistics over the batch in evaluation mode, and never mix the batch with other dimensions",
 )
 def check_batch_independence(case: Case) -> None:
-    """In evaluation mode the answer for an example does not depend on the others in its batch."""
+    """In evaluation mode the output for an example does not depend on the others in its batch."""
     trial = _in_double(case, 2 * BATCH - 1)
     before, after = (
         trial.converted(lambda x: x[:BATCH]),
@@ -141,7 +141,7 @@ def check_batch_independence(case: Case) -> None:
     remedy="sum over event dimensions and keep the batch dimension: the batch is averaged by the trainer alone",
 )
 def check_batch_size(case: Case) -> None:
-    """In evaluation mode the answers for a batch are those for its examples one by one, and for it twice."""
+    """In evaluation mode a batch gives the outputs of its examples one by one, and of the batch repeated."""
     trial = _in_double(case)
     whole = trial()
     for i, size in ((0, 1), (1, 1), (0, 2)):
@@ -185,7 +185,7 @@ def check_evaluation(case: Case) -> None:
 
 @check_for(*_PARTS, remedy="draw initial weights from torch's global generator alone, in a fixed order")
 def check_same_seed(case: Case) -> None:
-    """The same seed gives the same weights and the same answers."""
+    """The same seed gives the same weights and the same outputs."""
     parts = []
     for _ in range(2):
         reseed(3)
@@ -204,7 +204,7 @@ def check_same_seed(case: Case) -> None:
     remedy="never call torch.manual_seed, numpy.random.seed or random.seed; draw in sample and rsample alone",
 )
 def check_random_state(case: Case) -> None:
-    """Building seeds no global generator, and parts that do not draw leave all of them alone."""
+    """Building seeds no global generator, and parts that do not draw use none of them."""
     states = []
     for seed in (3, 4):
         reseed(seed)
@@ -224,10 +224,10 @@ def check_random_state(case: Case) -> None:
 
 @contextmanager
 def random_state_untouched(what: str, *, torch_too: bool = True) -> Iterator[None]:
-    """Fail if a global random state is another one afterwards.
+    """Fail if a global random state changes inside.
 
     Raises:
-        CheckFailed: it is; says which.
+        CheckFailed: one changes; says which.
     """
     kept = random.getstate(), np.random.get_state()
     try:
@@ -255,7 +255,7 @@ def _numpy_state() -> tuple[str, ...]:
     *_PARTS, remedy="keep all state in parameters and buffers; what is drawn at construction must be saved"
 )
 def check_state_dict(case: Case) -> None:
-    """State written and read back gives bit-equal answers, in a part built from another seed."""
+    """A saved and restored state gives bit-equal outputs, in a part built from another seed."""
     trial = case.trial().eval()
     reseed(99)
     other, _ = next(case.accepted())
@@ -273,7 +273,7 @@ def check_state_dict(case: Case) -> None:
     remedy="hold no tensors that are part of a graph, no open files and no locks; keep state in buffers",
 )
 def check_deepcopy(case: Case) -> None:
-    """A deep copy answers the same, and changing it leaves the original alone."""
+    """A deep copy gives the same outputs, and its changes do not affect the original."""
     trial = case.trial().eval()
     before = trial()
     other = copy.deepcopy(trial.part)

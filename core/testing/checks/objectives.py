@@ -102,7 +102,7 @@ def check_objective_gradient(case: Case) -> None:
 
 @check_for("objective", remedy="average over the batch once, at the end, and sum over everything else")
 def check_objective_batch(case: Case) -> None:
-    """Repeating the batch leaves loss and gradient as they are."""
+    """Repeating the batch changes neither loss nor gradient."""
     model, x = _model(case), _x()
     reached: list[tuple[Tensor, Tensor]] = []
     for copies in (1, 2, 8):
@@ -155,7 +155,7 @@ def check_schedules(case: Case) -> None:
 )
 @torch.no_grad()
 def check_bound(case: Case) -> None:
-    """What it reports as ``elbo`` never exceeds the exact ``log p(x)``, and meets it where ``q`` is exact."""
+    """Its ``elbo`` never exceeds the exact ``log p(x)``, and equals it where ``q`` is exact."""
     model, x, exact = _with_bound(case)
     bound, error = _bound(model, x)
     over = bound - exact - _SIGMAS * error

@@ -16,7 +16,7 @@ __all__: list[str] = []
 
 
 class _Forward(nn.Module):
-    """The answers of a part as a function of its inputs."""
+    """The outputs of a part as a function of its inputs."""
 
     def __init__(self, trial: Trial) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class _Forward(nn.Module):
     once=True,
 )
 def check_export(case: Case) -> None:
-    """``torch.export`` takes the forward for a batch of any size, and the program agrees with it."""
+    """``torch.export`` works for a batch of any size, and the program gives the same outputs."""
     trial = case.trial(3).eval()
     forward = _Forward(trial).eval()
     batch = torch.export.Dim("batch")
@@ -66,7 +66,7 @@ def check_export(case: Case) -> None:
     once=True,
 )
 def check_compile(case: Case) -> None:
-    """``torch.compile`` takes the forward, and the result agrees with it."""
+    """``torch.compile`` works, with the same outputs."""
     trial = case.trial().eval()
     forward = _Forward(trial).eval()
     torch.compiler.reset()

@@ -36,7 +36,7 @@ _NEAR, _MASS = 1e-3, 5e-3
 
 
 def _settings(case: Case) -> Iterator[Case]:
-    """The component as it is, and with each of its positive numbers smaller."""
+    """The component with its options, and with each of its positive numbers smaller."""
     yield case
     for option in options_of(case.cls):
         if option.name not in case.options and isinstance(option.default, float | Schedule):
@@ -80,7 +80,7 @@ def check_rates(case: Case) -> None:
             draws = p.sample((_DRAWS,)).unsqueeze(1)
             back, back_error = _estimate(p, q, draws.expand(_DRAWS, _BATCH, *draws.shape[2:]))
             for name, mean, spread in (("KL(q‖p)", rate, error), ("KL(p‖q)", back, back_error)):
-                # That of draws where the other density is nothing is infinite, and right.
+                # Where a draw has density zero under the other one, the KL is rightly infinite.
                 right = (mean >= -4 * spread - _NEAR) | mean.isposinf()
                 expect(
                     right.all(),
@@ -125,7 +125,7 @@ def _known(q: Distribution, p: Distribution, support: Any, where: str) -> float 
 
 
 def _points(support: Any, draws: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Points and logarithms of weights, in coordinates that reach as far as the support does; None in many dimensions."""
+    """Points and log-weights, in coordinates that cover the support; None in many dimensions."""
     try:
         chart = coordinates(support)
     except NotImplementedError:

@@ -65,7 +65,7 @@ def check_sampler_shapes(case: Case) -> None:
 
 @check_for("sampler", remedy="keep what is fitted like the codes: tensor.to(codes)", once=True)
 def check_sampler_dtype(case: Case) -> None:
-    """Single precision stays single and double stays double, and the codes stay as they are."""
+    """Single precision stays single and double stays double, and the codes do not change."""
     for dtype in (torch.float32, torch.float64):
         codes = known_codes(_PLAIN, _FEW, dtype)
         before, made = codes.clone(), new(case, _PLAIN, dtype)
@@ -95,7 +95,7 @@ def check_sampler_recovers(case: Case) -> None:
     "sampler", remedy="begin fit() anew, with a generator or genmod.system.random.seeded of the seed given"
 )
 def check_sampler_seed(case: Case) -> None:
-    """The same codes and seed give the same fit, bit for bit, whatever was drawn or fitted before."""
+    """The same codes and seed give the same fit, bit for bit, independent of earlier draws and fits."""
     first = fitted(case, _PLAIN, _FEW).state_dict()
     reseed(99)
     other = new(case, _PLAIN)
@@ -111,7 +111,7 @@ def check_sampler_seed(case: Case) -> None:
     "sampler", remedy="draw from a generator of your own, or within genmod.system.random.seeded", once=True
 )
 def check_sampler_random_state(case: Case) -> None:
-    """Fitting leaves the global random states of Python, NumPy and torch as they were."""
+    """Fitting does not change the global random states of Python, NumPy and torch."""
     made = new(case, _PLAIN)
     with random_state_untouched("fitting it"):
         made.fit(known_codes(_PLAIN, _FEW), seed=1)
@@ -122,7 +122,7 @@ def check_sampler_random_state(case: Case) -> None:
     remedy="register all that is fitted as buffers or parameters, and size them in reserve(count)",
 )
 def check_sampler_state(case: Case) -> None:
-    """State written and read back gives bit-equal draws and densities, in a sampler that was never fitted."""
+    """A saved and restored state gives bit-equal draws and densities, in a sampler that was never fitted."""
     made = fitted(case, _PLAIN, _FEW)
     content = save({name: tensor.contiguous() for name, tensor in made.state_dict().items()})
     reseed(99)
@@ -170,7 +170,7 @@ def check_sampler_degenerate(case: Case) -> None:
 
 @check_for("sampler", remedy="declare has_density = False where the distribution has no log_prob", once=True)
 def check_sampler_density(case: Case) -> None:
-    """It has a log-density where it declares one, and none where it does not."""
+    """It has a log-density if and only if it declares one."""
     made = fitted(case, _PLAIN, _FEW)
     points = known_codes(_PLAIN, 3)
     try:

@@ -20,7 +20,7 @@ __all__: list[str] = []
     once=True,
 )
 def check_usable(case: Case) -> None:
-    """At least one of the shapes that are tried is accepted."""
+    """At least one of the usual shapes is accepted."""
     refusals = []
     for _, wiring in case.tried():
         if not isinstance(wiring, UsageError):
@@ -84,7 +84,7 @@ def check_posterior_shapes(case: Case) -> None:
     remedy="make batch_shape () and event_shape latent_shape: wrap in Independent(…, len(latent_shape))",
 )
 def check_prior_shapes(case: Case) -> None:
-    """Batch and event of ``p(z)`` are those declared; a prior that is none says so."""
+    """Batch and event of ``p(z)`` are those declared; a prior without a density declares that."""
     for part, (latent,) in case.accepted():
         if not part.has_density:
             try:
@@ -121,7 +121,7 @@ def check_decoder_shapes(case: Case) -> None:
     "divergence", remedy="return (B,): sum over latent dimensions, average over the draws, keep the batch"
 )
 def check_divergence_shapes(case: Case) -> None:
-    """There is one finite value for each example, whatever the number of draws and latents."""
+    """There is one finite value for each example, for any number of draws and latents."""
     part = case.build()
     for latent in ((2,), (1,), (2, 3)):
         for q_of, p_of in case.pairs(part, latent):

@@ -32,7 +32,7 @@ def check_columns(case: Case) -> None:
 
 
 def _tried(case: Case, info: DataInfo) -> bool:
-    """Whether the law was looked at for data of this range."""
+    """Whether the law was checked for data of this range."""
     try:
         table, alone = (case.build(each).double().eval() for each in (info, replace(info, shape=(1,))))
     except UsageError:

@@ -63,7 +63,7 @@ def _run(
     "tracker", remedy="take rows with other names than before, None among the values, and runs of no rows"
 )
 def check_tracking(case: Case) -> None:
-    """It takes a new run, a run that goes on, rows with new names, and every way in which a run ends."""
+    """It takes a new run, a resumed run, rows with new names, and every end of a run."""
     with tempfile.TemporaryDirectory() as folder:
         for end in ("finished", "stopped early", "interrupted", "failed"):
             _run(case, Path(folder), (), _ROWS, end)
@@ -73,7 +73,7 @@ def check_tracking(case: Case) -> None:
 
 @check_for("tracker", remedy="in begin(rows), replace whatever there is of this run by exactly these rows")
 def check_tracker_resume(case: Case) -> None:
-    """A run that was killed and went on from a checkpoint leaves what a run without a break leaves."""
+    """A run that was killed and resumed leaves the same files as an uninterrupted one."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "run")
         contents = []
