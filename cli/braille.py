@@ -74,8 +74,9 @@ def _cells(
     styles = [[""] * width for _ in range(height)]
     for track in tracks:
         before = None
-        values = np.interp(places, track.x, track.y, left=np.nan, right=np.nan) if track.x else []
-        for column, value in enumerate(values):
+        if not track.x:
+            continue
+        for column, value in enumerate(np.interp(places, track.x, track.y, left=np.nan, right=np.nan)):
             if math.isnan(value):
                 continue
             row = round((4 * height - 1) * ((high - value) / (high - low) if high > low else 0.5))

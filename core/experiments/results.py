@@ -50,7 +50,7 @@ def results_of(
 
 def _budget(experiment: Reproduction) -> dict[str, Any]:
     train = experiment.part("train")
-    lengths = {key: train[key] for key in ("epochs", "steps", "batch_size") if key in train}
+    lengths: dict[str, Any] = {key: train[key] for key in ("epochs", "steps", "batch_size") if key in train}
     return {**lengths, "seeds": len(experiment.seeds)}
 
 
