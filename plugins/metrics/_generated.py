@@ -1,6 +1,7 @@
 """What metrics of generated examples have in common: options, and rows of a distance from the data."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -17,11 +18,12 @@ from genmod.evaluation import (
 )
 from genmod.plugins.metrics._frechet import Distance
 
-__all__ = ["OfGenerated", "distance_rows"]
+__all__ = ["OfGenerated", "chance_row", "distance_rows"]
 
 
+@dataclass(kw_only=True, eq=False)
 class OfGenerated(Metric):
-    """A metric that compares features of generated examples with those of the data.
+    """A metric that compares features of generated examples with those of the data; its fields are its options.
 
     Raises:
         UsageError: there are no such features.
@@ -29,18 +31,13 @@ class OfGenerated(Metric):
 
     main = "features"
 
-    def __init__(
-        self,
-        *,
-        features: FeaturesName = None,
-        samples: SampleCount = None,
-        source: FromSource = None,
-        noise: WithNoise = False,
-    ) -> None:
-        self.features = checked_features(features)
-        self.samples = samples
-        self.source = source
-        self.noise = noise
+    features: FeaturesName = None
+    samples: SampleCount = None
+    source: FromSource = None
+    noise: WithNoise = False
+
+    def __post_init__(self) -> None:
+        checked_features(self.features)
 
     def compared(self, subject: Subject, **options: Any) -> Compared:
         """Both sets of features, by the options; see :func:`genmod.evaluation.compared`."""
@@ -61,6 +58,22 @@ def distance_rows(
     if floor is None or sets.floor is None:
         yield Undefined(label, sets.no_floor)
     else:
-        definition = "the same of training examples in the place of generated ones"
+        definition = "the same distance for training examples in place of generated ones"
         more = {"training": len(sets.floor), **sets.details}
         yield Row(label, floor.value, floor.standard_error, n, "", definition, "", more)
+
+
+def chance_row(
+    name: str, sets: Compared, p: float, n: int, what: str, permutations: int, **details: Any
+) -> Row:
+    """The p-value of a test by permutations as a row, with its error by the number of permutations."""
+    return Row(
+        f"{name}[{sets.label}]",
+        p,
+        (p * (1 - p) / permutations) ** 0.5,
+        n,
+        "",
+        f"chance of such {what} if generated examples were distributed as the data, by permutations",
+        "",
+        {"permutations": permutations, **details, **sets.details},
+    )

@@ -1,7 +1,6 @@
 """Tests of whether two sets of examples have the same distribution, with p-values that hold."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genmod.evaluation import nearest, squared_distances
+from genmod.plugins._sklearn import quietly_fitted
 from genmod.plugins.metrics._kernel import gaussian
 
 __all__ = ["Verdict", "classifier_test", "kernel_test", "rank_sums", "usual_distance"]
@@ -18,7 +18,7 @@ _FEW = 2000
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a test says.
+    """The result of a test.
 
     Args:
         statistic: larger where the sets differ more.
@@ -64,15 +64,8 @@ def kernel_test(
     both = torch.cat([x, y]).double()
     kernel = gaussian(width)(both, both)
     signs = torch.cat([torch.full((len(x),), 1 / len(x)), torch.full((len(y),), -1 / len(y))]).double()
-    orders = torch.stack(
-        [
-            torch.arange(len(both)),
-            *(torch.randperm(len(both), generator=generator) for _ in range(permutations)),
-        ]
-    )
-    weights = signs[orders].to(both.device)
-    statistics = ((weights @ kernel) * weights).sum(1)
-    return _verdict(statistics)
+    weights = signs[_orders(len(both), permutations, generator)].to(both.device)
+    return _verdict(((weights @ kernel) * weights).sum(1))
 
 
 def classifier_test(
@@ -85,19 +78,18 @@ def classifier_test(
 ) -> tuple[Verdict, float, int]:
     """The classifier two-sample test: can a classifier tell the sets apart on examples that it has not seen?
 
-    It learns from one half of each set. The p-value is that of how it ranks the other half, by permutations of which
-    of those are in which set.
+    It is trained on one half of each set. The p-value is that of how it ranks the other half, by permutations of
+    which of those are in which set.
 
     Args:
         x: features, ``(N, D)``, N from 4.
         y: features, ``(M, D)``, M from 4.
-        classifier: linear, or by the neighbours, as many as the root of the number that it has learnt from.
+        classifier: linear, or by the neighbours, as many as the root of the number of its training examples.
         permutations: how many; the smallest p is ``1 / (permutations + 1)``.
         generator: of halves and permutations, on the CPU.
 
     Returns:
-        The verdict, whose statistic is the area under the ROC curve; the share of the unseen examples that it puts in
-        the right set; how many those are.
+        The verdict, whose statistic is the area under the ROC curve; the accuracy on the unseen examples; their number.
 
     Reference:
         Revisiting Classifier Two-Sample Tests (Lopez-Paz and Oquab, 2017), arXiv:1610.06545
@@ -117,12 +109,7 @@ def classifier_test(
     score = _SCORES[classifier]((seen - mean) / width, classes, (unseen - mean) / width)
     accuracy = float(((score > 0).long() == truth).double().mean())
     ranks = rank_sums(score)
-    orders = torch.stack(
-        [
-            torch.arange(len(truth)),
-            *(torch.randperm(len(truth), generator=generator) for _ in range(permutations)),
-        ]
-    )
+    orders = _orders(len(truth), permutations, generator)
     positives = int(truth.sum())
     sums = (truth[orders].double() @ ranks) - positives * (positives + 1) / 2
     verdict = _verdict(sums)
@@ -143,13 +130,10 @@ def rank_sums(values: Tensor) -> Tensor:
 
 
 def _logistic(seen: Tensor, classes: Tensor, unseen: Tensor) -> Tensor:
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    with warnings.catch_warnings():
-        # A classifier that has not converged is a valid one, and of less power at most.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        fitted = LogisticRegression(max_iter=200).fit(seen.numpy(), classes.numpy())
+    # A classifier that has not converged is a valid one, and of less power at most.
+    fitted = quietly_fitted(LogisticRegression(max_iter=200), seen.numpy(), classes.numpy())
     return torch.from_numpy(fitted.decision_function(unseen.numpy()))
 
 
@@ -161,8 +145,14 @@ def _neighbours(seen: Tensor, classes: Tensor, unseen: Tensor) -> Tensor:
 _SCORES = {"logistic": _logistic, "knn": _neighbours}
 
 
+def _orders(n: int, permutations: int, generator: torch.Generator) -> Tensor:
+    """The order as it is, and permuted ones, ``(1 + permutations, n)``."""
+    drawn = (torch.randperm(n, generator=generator) for _ in range(permutations))
+    return torch.stack([torch.arange(n), *drawn])
+
+
 def _verdict(statistics: Tensor) -> Verdict:
-    """Of the statistic of the sets as they are, which is the first, among those of permuted ones."""
+    """The p-value of the first statistic, that of the sets as they are, among those of permuted ones."""
     # Equal up to rounding is equal: the sums are over the same numbers in another order.
     slack = 1e-12 * float(statistics.abs().max())
     as_large = int((statistics[1:] >= statistics[0] - slack).sum())

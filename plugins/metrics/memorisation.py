@@ -1,12 +1,13 @@
 """Does a model generate its training examples?"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, final
 
 import torch
 
 from genmod import Doc, Row, Subject, Undefined
-from genmod.evaluation import FromSource, SampleCount, WithNoise, featured
+from genmod.evaluation import featured
 from genmod.plugins.metrics._generated import OfGenerated
 from genmod.plugins.metrics._memorisation import copying_score, share_nearer
 from genmod.system import seed_for
@@ -17,6 +18,7 @@ _WORST = 10
 
 
 @final
+@dataclass(kw_only=True, eq=False)
 class Memorisation(OfGenerated):
     """Whether generated examples are nearer to the training examples than other data are.
 
@@ -41,20 +43,12 @@ class Memorisation(OfGenerated):
         (['data_copying[pixel]', 'nearer_to_train[pixel]'], 10)
     """
 
-    def __init__(
-        self,
-        *,
-        features: Annotated[
-            str,
-            Doc(
-                "what distances are taken in, NAME or NAME:OPTION=VALUE,…; none that were fitted to the examples"
-            ),
-        ] = "pixel",
-        samples: SampleCount = None,
-        source: FromSource = None,
-        noise: WithNoise = False,
-    ) -> None:
-        super().__init__(features=features, samples=samples, source=source, noise=noise)
+    features: Annotated[
+        str,
+        Doc(
+            "what distances are taken in, NAME or NAME:OPTION=VALUE,…; none that were fitted to the examples"
+        ),
+    ] = "pixel"
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         sets = self.compared(subject, floor=False)

@@ -1,14 +1,14 @@
 """A kernel test of whether generated examples and the data have the same distribution."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, final
 
 import torch
 from annotated_types import Ge
 
 from genmod import Doc, Row, Subject, Undefined
-from genmod.evaluation import FeaturesName, FromSource, WithNoise
-from genmod.plugins.metrics._generated import OfGenerated
+from genmod.plugins.metrics._generated import OfGenerated, chance_row
 from genmod.plugins.metrics._kernel import gaussian, mmd
 from genmod.plugins.metrics._two_sample import kernel_test, usual_distance
 from genmod.system import seed_for
@@ -19,8 +19,9 @@ _MOST = 2000
 
 
 @final
+@dataclass(kw_only=True, eq=False)
 class MmdTest(OfGenerated):
-    """The kernel two-sample test: whether generated examples can be told from the data by their features.
+    """The kernel two-sample test: whether generated examples differ from the data in their features.
 
     ``MMD² = mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j)``, ``k(x, y) = exp(-|x - y|² / (2 s²))``, ``s`` the
     median distance; ``p`` by permutations of which example is in which set
@@ -43,21 +44,10 @@ class MmdTest(OfGenerated):
         0.001
     """
 
-    def __init__(
-        self,
-        *,
-        features: FeaturesName = None,
-        permutations: Annotated[int, Ge(19), Doc("how many; p is 1 / (permutations + 1) or more")] = 999,
-        samples: Annotated[
-            int | None,
-            Ge(2),
-            Doc("generated examples, and of the split; by default its number, at most 2,000"),
-        ] = None,
-        source: FromSource = None,
-        noise: WithNoise = False,
-    ) -> None:
-        super().__init__(features=features, samples=samples, source=source, noise=noise)
-        self.permutations = permutations
+    samples: Annotated[
+        int | None, Ge(2), Doc("generated examples, and of the split; by default its number, at most 2,000")
+    ] = None
+    permutations: Annotated[int, Ge(19), Doc("how many; p is 1 / (permutations + 1) or more")] = 999
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         sets = self.compared(subject, samples=self.samples or min(len(subject.split), _MOST))
@@ -74,13 +64,4 @@ class MmdTest(OfGenerated):
         verdict = kernel_test(
             sets.real, sets.made, width=width, permutations=self.permutations, generator=generator
         )
-        yield Row(
-            f"mmd_p[{sets.label}]",
-            verdict.p,
-            (verdict.p * (1 - verdict.p) / self.permutations) ** 0.5,
-            n,
-            "",
-            "chance of such an MMD if generated examples were distributed as the data, by permutations",
-            "",
-            {"permutations": self.permutations, **sets.details},
-        )
+        yield chance_row("mmd_p", sets, verdict.p, n, "an MMD", self.permutations)

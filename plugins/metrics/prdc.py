@@ -9,7 +9,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genmod import Doc, Row, Subject, Undefined, UndefinedError, mean_row
-from genmod.evaluation import FeaturesName, FromSource, SampleCount, WithNoise, distances_by_rows
+from genmod.evaluation import distances_by_rows
 from genmod.plugins.metrics._generated import OfGenerated
 
 __all__ = ["Overlap", "Prdc", "overlap"]
@@ -23,6 +23,7 @@ _DEFINITIONS = {
 
 
 @final
+@dataclass(kw_only=True, eq=False)
 class Prdc(OfGenerated):
     """Precision, recall, density and coverage: whether generated examples are like the data, and all of these like them.
 
@@ -47,17 +48,7 @@ class Prdc(OfGenerated):
         ['precision[pixel]', 'recall[pixel]', 'density[pixel]', 'coverage[pixel]']
     """
 
-    def __init__(
-        self,
-        *,
-        features: FeaturesName = None,
-        k: Annotated[int, Ge(1), Doc("which neighbour an example reaches to")] = 5,
-        samples: SampleCount = None,
-        source: FromSource = None,
-        noise: WithNoise = False,
-    ) -> None:
-        super().__init__(features=features, samples=samples, source=source, noise=noise)
-        self.k = k
+    k: Annotated[int, Ge(1), Doc("which neighbour an example reaches to")] = 5
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         sets = self.compared(subject)
