@@ -7,7 +7,7 @@ from torch import Tensor
 
 from genmod import UsageError
 
-__all__ = ["auroc"]
+__all__ = ["auroc", "share_below"]
 
 
 def auroc(high: Tensor, low: Tensor, *, paired: bool = False) -> tuple[float, float]:
@@ -40,8 +40,8 @@ def auroc(high: Tensor, low: Tensor, *, paired: bool = False) -> tuple[float, fl
             f"{m} scores that should be high and {n} that should be low have no area between them",
             hint="give both kinds, without NaN, and paired ones in equal numbers",
         )
-    above = _share_below(high, low)
-    below = 1 - _share_below(low, high)
+    above = share_below(high, low)
+    below = 1 - share_below(low, high)
     area = above.mean().item()
     if min(m, n) < 2:
         return area, math.nan
@@ -49,7 +49,7 @@ def auroc(high: Tensor, low: Tensor, *, paired: bool = False) -> tuple[float, fl
     return area, math.sqrt(variance.item())
 
 
-def _share_below(x: Tensor, y: Tensor) -> Tensor:
+def share_below(x: Tensor, y: Tensor) -> Tensor:
     """The share of ``y (N,)`` that each of ``x (M,)`` is above, equal ones counted half, ``(M,)`` float64."""
     order = y.double().sort().values
     x = x.double().contiguous()

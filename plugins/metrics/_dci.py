@@ -1,13 +1,13 @@
 """Disentanglement, completeness and informativeness: which codes a predictor of each factor relies on."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from genmod.plugins.metrics._factors import Array, Coding, Score, checked, halves
+from genmod.plugins._sklearn import quietly_fitted
+from genmod.plugins.metrics._factors import Array, Coding, Score, checked, halves, standardised
 
 __all__ = ["Dci", "Predictor", "completeness_of", "dci", "disentanglement_of"]
 
@@ -64,9 +64,7 @@ def completeness_of(importances: npt.ArrayLike) -> float:
 
 
 def dci(codes: npt.ArrayLike, factors: npt.ArrayLike, *, model: Predictor = "forest", seed: int = 0) -> Dci:
-    """How much each code matters to a predictor of each factor, and what follows from that.
-
-    Two thirds of the examples, 10,000 at most, are learned from, the rest is asked about, 5,000 at most. The predictors:
+    """How much each code matters to a predictor of each factor, trained and tested on parts of :func:`halves`.
 
     - ``forest``: 100 trees, each of its own resample of the examples, whose leaves have 5 or more; seconds;
     - ``gbt``: gradient boosted trees with the settings of scikit-learn, those of published numbers; one tree for each value
@@ -74,8 +72,8 @@ def dci(codes: npt.ArrayLike, factors: npt.ArrayLike, *, model: Predictor = "for
     - ``lasso``: linear regression of the numbers of the values, for factors that are quantities; the penalty by
       cross-validation, the size of weights of standardised codes is their importance.
 
-    Numbers of unlike predictors are not comparable. The informativeness of trees is the share of examples whose value is
-    predicted, of lasso the share of the variance.
+    Numbers of different predictors are not comparable. The informativeness of trees is the share of examples whose value
+    is predicted, of lasso the share of the variance.
 
     Args:
         codes: ``(n, d)``, two or more.
@@ -86,10 +84,6 @@ def dci(codes: npt.ArrayLike, factors: npt.ArrayLike, *, model: Predictor = "for
     Raises:
         DataError: other shapes.
         UndefinedError: one latent, fewer than two factors that vary, or too few examples.
-
-    Reference:
-        A Framework for the Quantitative Evaluation of Disentangled Representations (Eastwood and Williams, 2018),
-        openreview By-7dz-AZ
 
     Example:
         >>> factors = np.array([[i, j] for i in range(4) for j in range(4)] * 10)
@@ -122,7 +116,7 @@ def _trees(train: Coding, test: Coding, k: int, model: Predictor, seed: int) -> 
     made: Any = (
         GradientBoostingClassifier(random_state=seed)
         if model == "gbt"
-        # Every split looks at all codes: a choice among a few would make those matter that know nothing.
+        # Every split sees all codes: a choice among a few would make codes matter that hold nothing.
         else RandomForestClassifier(_TREES, max_features=None, min_samples_leaf=_LEAF, random_state=seed)
     )
     made.fit(train.codes, train.factors[:, k])
@@ -130,15 +124,11 @@ def _trees(train: Coding, test: Coding, k: int, model: Predictor, seed: int) -> 
 
 
 def _lasso(train: Coding, test: Coding, k: int, model: Predictor, seed: int) -> tuple[Array, Array]:
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LassoCV
 
-    centre, scale = train.codes.mean(0), train.codes.std(0)
-    scale[train.constant] = 1.0
+    x, unseen = standardised(train, test)
     y, wanted = train.factors[:, k].astype(np.float64), test.factors[:, k].astype(np.float64)
-    with warnings.catch_warnings():
-        # A penalty with which it has not ended is one of a hundred that are tried.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        made = LassoCV(cv=5, random_state=seed).fit((train.codes - centre) / scale, y)
-    errors = np.square(made.predict((test.codes - centre) / scale) - wanted)
+    # A penalty with which it does not converge is one of a hundred that are tried.
+    made = quietly_fitted(LassoCV(cv=5, random_state=seed), x, y)
+    errors = np.square(made.predict(unseen) - wanted)
     return np.abs(made.coef_), 1 - errors / wanted.var()

@@ -1,4 +1,4 @@
-"""What measures of disentanglement have in common: codes beside factors, and rows that name these."""
+"""What measures of disentanglement share: codes and factors of a split, and rows that name the factors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["Factored", "factored"]
 
 @dataclass(frozen=True)
 class Factored:
-    """Codes of a split beside its factors.
+    """Codes and factors of a split.
 
     Args:
         codes: posterior means, flattened, ``(n, d)`` float64.
@@ -27,7 +27,7 @@ class Factored:
     names: list[str]
 
     def row(self, name: str, score: Score, definition: str) -> Row:
-        """A number as a row; what is about factors is given by their names."""
+        """A score as a row, whose details name the factors."""
         details = dict(score.details)
         kept = details.pop("kept", range(len(self.names)))
         plain: Mapping[str, Any] = {key: value for key, value in details.items() if value is not None}

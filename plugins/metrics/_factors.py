@@ -1,4 +1,4 @@
-"""Codes of examples beside the ground-truth factors that made these: what measures of disentanglement share."""
+"""Codes of examples and their ground-truth factors: what measures of disentanglement share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from genmod import DataError, UndefinedError
 
-__all__ = ["Array", "Coding", "Score", "checked", "groups", "halves"]
+__all__ = ["Array", "Coding", "Score", "checked", "groups", "halves", "standardised"]
 
 Array = npt.NDArray[Any]
 
@@ -34,15 +34,20 @@ class Score:
     influence: Array | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def smooth(cls, value: float, influence: Array, details: Mapping[str, Any]) -> "Score":
-        """A number that is smooth in the distribution of examples, with the error that its influence gives."""
+    def smooth(
+        cls, value: float, influence: Array, details: Mapping[str, Any], *, of_all: bool = True
+    ) -> "Score":
+        """A number that is smooth in the distribution of examples, with the error that its influence gives.
+
+        The influence is kept where it is ``of_all`` examples, not of those alone that were tested on.
+        """
         error = float(influence.std(ddof=1) / len(influence) ** 0.5)
-        return cls(float(value), error, details, influence)
+        return cls(float(value), error, details, influence if of_all else None)
 
 
 @dataclass(frozen=True)
 class Coding:
-    """Codes and factors, looked over.
+    """Codes and factors that were checked.
 
     Args:
         codes: ``(n, d)`` float64.
@@ -71,7 +76,7 @@ class Coding:
 def checked(
     codes: npt.ArrayLike, factors: npt.ArrayLike, *, codes_needed: int = 1, factors_needed: int = 1
 ) -> Coding:
-    """Codes and factors in the form that all measures want; factors that do not vary are left out.
+    """Codes and factors in the form that all measures take; factors that do not vary are left out.
 
     Args:
         codes: ``(n, d)``, such as posterior means.
@@ -108,7 +113,7 @@ def checked(
 
 
 def halves(coding: Coding, rng: np.random.Generator) -> tuple[Coding, Coding]:
-    """Two thirds of the examples to learn from and one third to ask about; at most 10,000 and 5,000.
+    """Two thirds of the examples for training and one third for testing; at most 10,000 and 5,000.
 
     Raises:
         UndefinedError: too few examples: a factor has one value in a part.
@@ -117,11 +122,16 @@ def halves(coding: Coding, rng: np.random.Generator) -> tuple[Coding, Coding]:
     rows = np.sort(order[n_test:][:_MOST_TRAIN]), np.sort(order[:n_test][:_MOST_TEST])
     for part in rows:
         if len(part) < 2 or (coding.factors[part] == coding.factors[part[:1]]).all(0).any():
-            raise UndefinedError(
-                f"{len(coding)} examples are too few to learn from some and ask about others"
-            )
+            raise UndefinedError(f"{len(coding)} examples are too few to train on some and test on others")
     train, test = (Coding(coding.codes[part], coding.factors[part], coding.kept) for part in rows)
     return train, test
+
+
+def standardised(train: Coding, test: Coding) -> tuple[Array, Array]:
+    """The codes of both, moved and scaled to mean 0 and deviation 1 in the training part."""
+    centre, scale = train.codes.mean(0), train.codes.std(0)
+    scale[train.constant] = 1.0
+    return (train.codes - centre) / scale, (test.codes - centre) / scale
 
 
 def groups(values: Array, like: Array, rng: np.random.Generator) -> Array:

@@ -1,11 +1,11 @@
-"""Scores of β-VAE and FactorVAE: which factor is held fixed, told from the codes of examples that share its value."""
+"""Scores of β-VAE and FactorVAE: which factor is held fixed, predicted from codes of examples that share its value."""
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
+from genmod.plugins._sklearn import quietly_fitted
 from genmod.plugins.metrics._factors import Array, Coding, Score, checked, groups
 
 __all__ = ["beta_vae_score", "factor_vae_score"]
@@ -23,48 +23,37 @@ def beta_vae_score(
     test: int = 5_000,
     seed: int = 0,
 ) -> Score:
-    """How often a linear classifier tells which factor pairs of examples share, by how far their codes are apart.
+    """The score of β-VAE: accuracy of a linear classifier of the factor that pairs of examples share, see
+    :class:`~genmod.plugins.metrics.beta_vae_score.BetaVaeScore`.
 
-    ``x = 1/L Σ_l |z_l - z'_l|``, where the factors k of ``z_l`` and ``z'_l`` are the same for all l: accuracy of
-    multinomial logistic regression from x to k on new draws
-
-    The pairs are rows of the data: the first is any, the second is any that has the same value of the factor. Where
-    all combinations of the factors are there equally often, or their random share, this is to draw the other factors
-    anew; where factors go together, sharing one is sharing another.
+    Where factors go together in the data, pairs that share one share the other.
 
     Args:
         codes: ``(n, d)``.
         factors: ``(n, k)``, two or more that vary.
         batch: L, pairs whose distances are averaged.
-        train: draws that the classifier learns from.
-        test: draws that it is asked about.
+        train: draws that the classifier is trained on.
+        test: draws that it is tested on.
         seed: of what is drawn.
 
     Raises:
         DataError: other shapes.
         UndefinedError: fewer than two factors vary.
 
-    Reference:
-        beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (Higgins et al., 2017),
-        openreview Sy2fzU9gl
-
     Example:
         >>> factors = np.array([[i, j] for i in range(4) for j in range(4)])
         >>> beta_vae_score(factors, factors, train=200, test=100).value
         1.0
     """
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     coding, rng = checked(codes, factors, factors_needed=2), np.random.default_rng(seed)
-    learned, asked = (_distances(coding, rng, count, batch) for count in (train, test))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model = LogisticRegression(max_iter=1000).fit(*learned)
-    accuracy = float(model.score(*asked))
+    seen, unseen = (_distances(coding, rng, count, batch) for count in (train, test))
+    model = quietly_fitted(LogisticRegression(max_iter=1000), *seen)
+    accuracy = float(model.score(*unseen))
     details = {"batch": batch, "train": train, "test": test, "seed": seed, "kept": coding.kept}
     return Score(
-        accuracy, _binomial(accuracy, test), {**details, "train_accuracy": float(model.score(*learned))}
+        accuracy, _binomial(accuracy, test), {**details, "train_accuracy": float(model.score(*seen))}
     )
 
 
@@ -78,31 +67,24 @@ def factor_vae_score(
     inactive: float = 0.05,
     seed: int = 0,
 ) -> Score:
-    """How often the latent that varies least among examples that share a factor tells which factor that is.
+    """The score of FactorVAE: accuracy of the latent that varies least as a predictor of the factor that is held, see
+    :class:`~genmod.plugins.metrics.factor_vae_score.FactorVaeScore`.
 
-    ``d* = argmin_d Var_l(z_ld) / Var(z_d)`` over L examples that have the same value of factor k; each latent stands for
-    the factor for which it was chosen most often, and the score is the share of new draws in which that is right.
-
-    The examples that share a value are rows of the data, with replacement. Where all combinations of the factors are
-    there equally often, or their random share, this is to draw the other factors anew; where factors go together,
-    sharing one is sharing another.
+    Where factors go together in the data, examples that share one share the other.
 
     Args:
         codes: ``(n, d)``.
         factors: ``(n, k)``, two or more that vary.
         batch: L, examples that share a value.
-        train: draws by which latents are given to factors.
-        test: draws that are asked about.
-        inactive: latents whose standard deviation over all examples is less are left out; without any other the score is
-            0.
+        train: draws by which latents are assigned to factors.
+        test: draws that are tested on.
+        inactive: latents with a smaller standard deviation over all examples are left out; without any other the score
+            is 0.
         seed: of what is drawn.
 
     Raises:
         DataError: other shapes.
         UndefinedError: fewer than two factors vary.
-
-    Reference:
-        Disentangling by Factorising (Kim and Mnih, 2018), arXiv:1802.05983
 
     Example:
         >>> factors = np.array([[i, j] for i in range(4) for j in range(4)])
@@ -124,11 +106,11 @@ def factor_vae_score(
     if not active.any():
         return Score(0.0, details=details)
     scaled = Coding(coding.codes[:, active] / spread[active], coding.factors, coding.kept)
-    learned, asked = (_votes(scaled, rng, count, batch) for count in (train, test))
-    stands_for = learned.argmax(0), np.arange(learned.shape[1])
-    accuracy, before = (float(votes[stands_for].sum() / votes.sum()) for votes in (asked, learned))
-    votes_of = np.zeros((learned.shape[0], len(active)), dtype=np.int64)
-    votes_of[:, active] = learned
+    seen, unseen = (_votes(scaled, rng, count, batch) for count in (train, test))
+    stands_for = seen.argmax(0), np.arange(seen.shape[1])
+    accuracy, before = (float(votes[stands_for].sum() / votes.sum()) for votes in (unseen, seen))
+    votes_of = np.zeros((seen.shape[0], len(active)), dtype=np.int64)
+    votes_of[:, active] = seen
     return Score(
         accuracy,
         _binomial(accuracy, test),

@@ -1,4 +1,4 @@
-"""Nats that codes say about factors, and the measures of disentanglement that are made of these."""
+"""Mutual information of codes and factors, and the measures of disentanglement that are computed from it."""
 
 import numpy as np
 import numpy.typing as npt
@@ -81,27 +81,21 @@ def nearest_information(codes: Array, factors: Array, neighbours: int = 3, seed:
 def mig(
     codes: npt.ArrayLike, factors: npt.ArrayLike, *, bins: int = 20, neighbours: int = 0, seed: int = 0
 ) -> Score:
-    """The mutual information gap: how far the best latent for a factor is ahead of the second, by the factor's entropy.
+    """The mutual information gap, see :class:`~genmod.plugins.metrics.mig.Mig`.
 
-    ``1/K Σ_k (I(z_(1); v_k) - I(z_(2); v_k)) / H(v_k)``
-
-    Bins crush factors that have more values than there are bins: of codes that are the factors themselves, with 3, 6,
-    40 and 32 values, the gap is 0.91 at 20 bins and 0.99 at 64. A gap belongs to its number of bins. The nearest
-    neighbours have no such limit.
+    Bins merge the values of factors that have more of them than there are bins: for codes that are the factors
+    themselves, with 3, 6, 40 and 32 values, the gap is 0.91 with 20 bins and 0.99 with 64.
 
     Args:
         codes: ``(n, d)``, two or more.
         factors: ``(n, k)``; those that do not vary are left out.
         bins: of each code.
         neighbours: estimate information from as many nearest neighbours, rather than in bins; 0 for bins.
-        seed: of the tiny noise that tells equal codes apart among neighbours.
+        seed: of the tiny noise that separates equal codes among neighbours.
 
     Raises:
         DataError: other shapes.
         UndefinedError: one latent, or no factor that varies.
-
-    Reference:
-        Isolating Sources of Disentanglement in Variational Autoencoders (Chen et al., 2018), arXiv:1802.04942
 
     Example:
         >>> factors = np.array([[i, j] for i in range(4) for j in range(4)])
@@ -149,12 +143,10 @@ def modularity_of(information: Array) -> Array:
 
 
 def modularity(codes: npt.ArrayLike, factors: npt.ArrayLike, *, bins: int = 20) -> Score:
-    """How nearly each latent is about a single factor, the mean over the latents.
+    """The mean of :func:`modularity_of` over the latents, see :class:`~genmod.plugins.metrics.modularity.Modularity`.
 
-    ``1/D Σ_d [1 - Σ_{k≠k*} I(z_d; v_k)² / (I(z_d; v_k*)² (K - 1))]``, ``k* = argmax_k I(z_d; v_k)``
-
-    A latent that is the same for all examples counts 0. One that says next to nothing counts like every other: what
-    chance gives it in bins weighs as much as what another knows.
+    A latent that is the same for all examples counts 0. One with next to no information counts like every other: what
+    chance gives it in bins weighs as much as the information of another.
 
     Args:
         codes: ``(n, d)``.
@@ -164,9 +156,6 @@ def modularity(codes: npt.ArrayLike, factors: npt.ArrayLike, *, bins: int = 20) 
     Raises:
         DataError: other shapes.
         UndefinedError: fewer than two factors vary.
-
-    Reference:
-        Learning Deep Disentangled Embeddings with the F-Statistic Loss (Ridgeway and Mozer, 2018), arXiv:1802.05312
 
     Example:
         >>> factors = np.array([[i, j] for i in range(4) for j in range(4)])

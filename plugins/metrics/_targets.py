@@ -1,4 +1,4 @@
-"""What codes are asked for: classes and ground-truth factors of examples."""
+"""What is predicted from codes: classes and ground-truth factors of examples."""
 
 from collections.abc import Mapping
 
@@ -12,12 +12,12 @@ __all__ = ["fitted_and_measured", "flat", "targets"]
 
 
 def targets(coded: Coded, subject: Subject) -> Mapping[str, Tensor]:
-    """What is known of examples: ``label`` and the names of the factors → ``(N,)`` int64.
+    """``label`` and the names of the factors → their values, ``(N,)`` int64.
 
     Labels that are one of the factors are left out.
 
     Raises:
-        UndefinedError: nothing is known.
+        UndefinedError: there are neither labels nor factors.
     """
     found: dict[str, Tensor] = {}
     if coded.factors is not None:

@@ -15,13 +15,13 @@ __all__ = ["BetaVaeScore"]
 
 @final
 class BetaVaeScore(Metric):
-    """How often a linear classifier tells which factor pairs of examples share, by how far their codes are apart.
+    """How often a linear classifier finds the factor that pairs of examples share, by how far their codes are apart.
 
     ``x = 1/L Σ_l |z_l - z'_l|``, the accuracy of multinomial logistic regression from x to the factor that is shared
 
-    10,000 draws are learned from and 5,000 asked about. The pairs are rows of the split that have the same value of the
-    factor, rather than examples made for it: the same where all combinations of the factors are in the data equally
-    often, or a random share of these, as of sprites. The standard error is that of the draws.
+    Trained on 10,000 draws and tested on 5,000. The pairs are rows of the split that have the same value of the factor,
+    rather than examples made for it: the same where all combinations of the factors are in the data equally often, or a
+    random share of these, as in sprites. The standard error is that of the draws.
 
     Reference:
         beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (Higgins et al., 2017),
@@ -47,5 +47,5 @@ class BetaVaeScore(Metric):
         data = factored(subject)
         seed = seed_for(subject.seed, "evaluation/beta_vae_score")
         found = beta_vae_score(data.codes, data.factors, batch=self.batch, seed=seed)
-        definition = "how often a linear classifier tells which factor is shared, by distances of codes"
+        definition = "how often a linear classifier finds the factor that is shared, by distances of codes"
         yield data.row("beta_vae_score", found, definition)

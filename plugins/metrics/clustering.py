@@ -17,10 +17,10 @@ __all__ = ["Clustering", "adjusted_rand", "normalised_information"]
 
 @final
 class Clustering(Metric):
-    """How far clusters of codes, found without labels, are the classes.
+    """How well clusters of codes, found without labels, match the classes.
 
     k-means of the posterior means of the split, the best of ten starts, with as many clusters as there are classes; for the
-    labels, and for each ground-truth factor. Compared with the classes are they by
+    labels, and for each ground-truth factor. They are compared with the classes by
 
     - ``clustering_ari``: the adjusted Rand index, the share of pairs of examples on which both agree, 0 by chance and 1
       where they are the same;

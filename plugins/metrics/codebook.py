@@ -24,7 +24,7 @@ class Codebook(Metric):
     ``perplexity = exp H(q(k))``, ``q(k) = 1/N Σ_i q(k|x_i)``, the mean over the variables
 
     It is the number of classes where all are equally frequent, and 1 where every example has the same. A code is dead where
-    its frequency is below a share of what it would be in even use. For each variable, the details have its perplexity, its
+    its frequency is below a given share of its frequency in even use. For each variable, the details have its perplexity, its
     dead codes, and the information in nats that it holds about the example, ``H(q(k)) - 1/N Σ_i H(q(k|x_i))``. Relaxed
     latents count as the classes that they are nearest to.
 

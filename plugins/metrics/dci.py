@@ -17,11 +17,10 @@ class Dci(Metric):
 
     ``D = Σ_d ρ_d (1 - H_K(R_d / Σ_k R_dk))``, ``C = Σ_k ρ_k (1 - H_D(R_k / Σ_d R_dk))``, R the importances
 
-    The predictor belongs to the numbers and is in their names. Of sprites with ten latents a forest takes twenty seconds of
-    one core; ``gbt``, the boosted trees of published numbers, takes two minutes, and longer with more latents and values,
-    which is why it is not the default.
-    Learned from two thirds of the split, at most 10,000 examples, and asked about the rest, at most 5,000. Disentanglement
-    and completeness have no standard error.
+    The names of the numbers contain the predictor. For sprites with ten latents a forest takes twenty seconds of one core;
+    ``gbt``, the boosted trees of published numbers, takes two minutes, and longer with more latents and values, so it is
+    not the default. Trained on two thirds of the split, at most 10,000 examples, and tested on the rest, at most 5,000.
+    Disentanglement and completeness have no standard error.
 
     Reference:
         A Framework for the Quantitative Evaluation of Disentangled Representations (Eastwood and Williams, 2018),

@@ -15,14 +15,14 @@ __all__ = ["FactorVaeScore"]
 
 @final
 class FactorVaeScore(Metric):
-    """How often the latent that varies least among examples that share a factor tells which factor that is.
+    """How often the latent that varies least among examples that share a factor identifies that factor.
 
     ``d* = argmin_d Var_l(z_ld) / Var(z_d)``; a latent stands for the factor for which it is chosen most often
 
-    10,000 draws are learned from and 5,000 asked about. Examples that share a value are rows of the split, rather than
-    made for it: the same where all combinations of the factors are in the data equally often, or a random share of these,
-    as of sprites. Latents whose standard deviation over the split is below 0.05 are left out, and the score of a model
-    without others is 0. The standard error is that of the draws.
+    Trained on 10,000 draws and tested on 5,000. Examples that share a value are rows of the split, rather than made for
+    it: the same where all combinations of the factors are in the data equally often, or a random share of these, as in
+    sprites. Latents whose standard deviation over the split is below 0.05 are left out, and the score of a model without
+    others is 0. The standard error is that of the draws.
 
     Reference:
         Disentangling by Factorising (Kim and Mnih, 2018), arXiv:1802.05983
@@ -45,5 +45,5 @@ class FactorVaeScore(Metric):
         data = factored(subject)
         seed = seed_for(subject.seed, "evaluation/factor_vae_score")
         found = factor_vae_score(data.codes, data.factors, batch=self.batch, seed=seed)
-        definition = "how often the latent that varies least tells which factor is shared"
+        definition = "how often the latent that varies least identifies the factor that is shared"
         yield data.row("factor_vae_score", found, definition)

@@ -21,8 +21,8 @@ class Irs(Metric):
     ``IRS_dk = 1 - E_v[Q_{i: v_ik = v} |z_id - E[z_d|v_k = v]|] / max_i |z_id - E[z_d]|``, the mean over the latents of
     ``max_k IRS_dk``, weighted by their largest deviations
 
-    Q is a high quantile. Latents that are the same for all examples are left out. It has no standard error, being made of
-    extremes.
+    Q is a high quantile. Latents that are the same for all examples are left out. It has no standard error, because it is
+    made of extremes.
 
     Reference:
         Robustly Disentangled Causal Mechanisms (Suter et al., 2018), arXiv:1811.00007
@@ -59,13 +59,9 @@ class Irs(Metric):
 
 
 def irs(codes: npt.ArrayLike, factors: npt.ArrayLike, *, quantile: float = 0.99) -> Score:
-    """The interventional robustness score: how little each latent moves when all factors but its own change.
+    """The interventional robustness score, see :class:`Irs`; 0 where all latents are the same for all examples.
 
-    ``IRS_dk = 1 - E_v[Q_{i: v_ik = v} |z_id - E[z_d|v_k = v]|] / max_i |z_id - E[z_d]|``, Q a high quantile. The score is
-    the mean over the latents of ``max_k IRS_dk``, weighted by the largest deviations of these.
-
-    All values of a factor count alike. It assumes that factors are independent and every combination is seen. Latents
-    that are the same for all examples are left out; 0 where no other is there.
+    All values of a factor count alike. It assumes that factors are independent and every combination is seen.
 
     Args:
         codes: ``(n, d)``.

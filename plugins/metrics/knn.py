@@ -15,7 +15,7 @@ __all__ = ["Knn"]
 
 @final
 class Knn(Metric):
-    """How well the nearest training codes tell the class of an example.
+    """How well the nearest training codes predict the class of an example.
 
     The majority of the k posterior means of the training split that are nearest to that of the example, by Euclidean
     distance; the smallest class of those that are equally frequent. For the labels, and for each ground-truth factor.
@@ -32,7 +32,7 @@ class Knn(Metric):
 
     main = "k"
 
-    def __init__(self, *, k: Annotated[int, Ge(1), Doc("neighbours that are asked")] = 5) -> None:
+    def __init__(self, *, k: Annotated[int, Ge(1), Doc("neighbours that vote")] = 5) -> None:
         self.k = k
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:

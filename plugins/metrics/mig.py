@@ -16,12 +16,12 @@ __all__ = ["Mig"]
 
 @final
 class Mig(Metric):
-    """The mutual information gap: is there one latent for each factor that says more about it than any other.
+    """The mutual information gap: does one latent hold far more information about a factor than any other.
 
     ``1/K Σ_k (I(z_(1); v_k) - I(z_(2); v_k)) / H(v_k)`` of posterior means and ground-truth factors
 
-    The number of bins belongs to the number and is in its name. Factors with more values than there are bins cannot
-    reach 1; nearest neighbours have no such limit. Factors that do not vary are left out. The standard error is that of the
+    The name of the number contains the number of bins. Factors with more values than there are bins cannot reach 1;
+    nearest neighbours have no such limit. Factors that do not vary are left out. The standard error is that of the
     examples, to first order; nearest neighbours give none.
 
     Reference:
@@ -60,15 +60,14 @@ class Mig(Metric):
             neighbours=self.neighbours,
             seed=seed_for(subject.seed, "evaluation/mig"),
         )
-        sizes = (len(np.unique(column)) for column in data.factors.T)
-        crushed = [
+        many = [
             name
-            for name, size in zip(data.names, sizes, strict=True)
-            if size > self.bins and not self.neighbours
+            for name, column in zip(data.names, data.factors.T, strict=True)
+            if len(np.unique(column)) > self.bins and not self.neighbours
         ]
-        if crushed:
+        if many:
             subject.warn(
-                f"mig[{self.bins}] cannot reach 1: there are more values than bins of {', '.join(crushed)}"
+                f"mig[{self.bins}] cannot reach 1: there are more values than bins of {', '.join(many)}"
             )
         how = f"knn-{self.neighbours}" if self.neighbours else str(self.bins)
         yield data.row(

@@ -18,7 +18,7 @@ class Modularity(Metric):
 
     ``1/D Σ_d [1 - Σ_{k≠k*} I(z_d; v_k)² / (I(z_d; v_k*)² (K - 1))]``, ``k* = argmax_k I(z_d; v_k)``
 
-    Latents that say next to nothing count like all others, and often are high: read it beside explicitness. The
+    Latents with next to no information count like all others, and often score high: read it beside explicitness. The
     standard error is that of the examples, to first order.
 
     Reference:

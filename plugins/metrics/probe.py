@@ -1,4 +1,4 @@
-"""Linear probes: what can be read off the codes by a linear map."""
+"""Linear probes: what a linear map can predict from the codes."""
 
 import math
 import warnings
@@ -19,13 +19,13 @@ _STEPS = 1000
 
 @final
 class Probe(Metric):
-    """How well a linear classifier of the codes does, trained on those of the training split.
+    """The accuracy of a linear classifier of the codes, trained on those of the training split.
 
     ``argmax_c w_cᵀ E_q(z|x)[z] + b_c``, the share of examples of which that is the class
 
-    Multinomial logistic regression with a quadratic penalty, on posterior means that are standardised; for the labels, and
-    for each ground-truth factor. Of factors whose values are named by numbers there is the share of variance that linear
-    regression explains, too. The standard error is that of the examples, not of the training of the probe.
+    Multinomial logistic regression with a quadratic penalty, on standardised posterior means; for the labels, and for each
+    ground-truth factor. For factors whose values are named by numbers there is also the share of variance that linear
+    regression explains. The standard error is that of the examples, not of the training of the probe.
 
     Reference:
         Understanding intermediate layers using linear classifier probes (Alain and Bengio, 2016), arXiv:1610.01644

@@ -1,6 +1,5 @@
 """Separated attribute predictability."""
 
-import warnings
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, final
 
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from genmod import Doc, Metric, Row, Subject, Undefined
+from genmod.plugins._sklearn import quietly_fitted
 from genmod.plugins.metrics._factored import factored
 from genmod.plugins.metrics._factors import Array, Coding, Score, checked, halves
 from genmod.system import seed_for
@@ -19,13 +19,13 @@ Kind = Literal["discrete", "continuous"]
 
 @final
 class Sap(Metric):
-    """The separated attribute predictability: is there one latent for each factor that predicts it best by far.
+    """The separated attribute predictability: does one latent predict a factor far better than all others.
 
     ``1/K Σ_k (S_(1)k - S_(2)k)``
 
-    ``S_dk`` of discrete factors is the accuracy of a linear support vector machine from latent d alone, learned from two
-    thirds of the split, at most 10,000 examples, and asked about the rest, at most 5,000; of continuous ones the squared
-    correlation. The standard error is that of the examples, to first order.
+    ``S_dk`` of discrete factors is the accuracy of a linear support vector machine from latent d alone (C = 0.01, classes
+    weighted alike), trained on two thirds of the split, at most 10,000 examples, and tested on the rest, at most 5,000; of
+    continuous ones the squared correlation. The standard error is that of the examples, to first order.
 
     Reference:
         Variational Inference of Disentangled Latent Concepts from Unlabeled Observations (Kumar et al., 2017),
@@ -60,15 +60,10 @@ class Sap(Metric):
 
 
 def sap(codes: npt.ArrayLike, factors: npt.ArrayLike, *, kind: Kind = "discrete", seed: int = 0) -> Score:
-    """The separated attribute predictability: for each factor the best score of one latent less the second best.
+    """The separated attribute predictability, see :class:`Sap`.
 
-    ``1/K Σ_k (S_(1)k - S_(2)k)``
-
-    ``S_dk`` of discrete factors is the share of unseen examples whose value a linear support vector machine finds by
-    latent d alone (C = 0.01, classes weighted alike), of continuous ones the squared correlation. For the former two
-    thirds of the examples, 10,000 at most, are learned from, the rest is asked about, 5,000 at most. One line cannot
-    tell more than two values on an axis well apart, so that of factors with many values even the factor itself scores
-    low. Codes are taken as they are: multiplied by a number they have another score.
+    One line cannot separate more than two values on an axis well, so that for factors with many values even the factor
+    itself scores low. Codes are taken as they are: multiplied by a number they have another score.
 
     Args:
         codes: ``(n, d)``, two or more.
@@ -93,26 +88,14 @@ def sap(codes: npt.ArrayLike, factors: npt.ArrayLike, *, kind: Kind = "discrete"
         train, test = halves(coding, np.random.default_rng(seed))
         each = _recognised(train, test, seed % 2**32)
         scores = each.mean(0)
-        details = {
-            "factors_are": kind,
-            "seed": seed,
-            "train": len(train),
-            "test": len(test),
-            "kept": coding.kept,
-        }
+        details = {"factors_are": kind, "seed": seed, "train": len(train), "test": len(test)}
+        details["kept"] = coding.kept
     order = np.argsort(-scores, 0, kind="stable")
     places = np.arange(scores.shape[1])
     gaps = scores[order[0], places] - scores[order[1], places]
     influence = (each[:, order[0], places] - each[:, order[1], places] - gaps).mean(1)
-    found = Score.smooth(
-        gaps.mean(),
-        influence,
-        {**details, "gaps": gaps.tolist(), "best": order[0].tolist(), "scores": scores.tolist()},
-    )
-    if kind == "continuous":
-        return found
-    # The influence is that of the unseen examples alone.
-    return Score(found.value, found.standard_error, found.details)
+    details |= {"gaps": gaps.tolist(), "best": order[0].tolist(), "scores": scores.tolist()}
+    return Score.smooth(gaps.mean(), influence, details, of_all=kind == "continuous")
 
 
 def _squared_correlations(coding: Coding) -> tuple[Array, Array]:
@@ -130,16 +113,13 @@ def _squared_correlations(coding: Coding) -> tuple[Array, Array]:
 
 
 def _recognised(train: Coding, test: Coding, seed: int) -> Array:
-    """Which unseen examples each latent alone gives the right value of each factor, ``(n_test, d, k)`` float64."""
-    from sklearn.exceptions import ConvergenceWarning
+    """Whether each latent alone predicts the value of each factor of unseen examples, ``(n_test, d, k)`` float64."""
     from sklearn.svm import LinearSVC
 
     right = np.empty((len(test), train.codes.shape[1], train.factors.shape[1]))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for i in range(right.shape[1]):
-            for k in range(right.shape[2]):
-                machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
-                machine.fit(train.codes[:, i : i + 1], train.factors[:, k])
-                right[:, i, k] = machine.predict(test.codes[:, i : i + 1]) == test.factors[:, k]
+    for i in range(right.shape[1]):
+        for k in range(right.shape[2]):
+            machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
+            quietly_fitted(machine, train.codes[:, i : i + 1], train.factors[:, k])
+            right[:, i, k] = machine.predict(test.codes[:, i : i + 1]) == test.factors[:, k]
     return right
