@@ -11,7 +11,7 @@ from torch.nn.functional import avg_pool2d, conv2d
 
 from genmod import DataInfo, Decoder, Doc, UsageError
 
-__all__ = ["MsSsim", "MsSsimDecoder", "ms_ssim"]
+__all__ = ["MsSsim", "MsSsimDecoder", "ms_ssim", "similarities"]
 
 _POWERS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Weight of each scale, finest first, as measured by Wang et al. (2003)."""
@@ -54,7 +54,7 @@ def ms_ssim(x: Tensor, y: Tensor, width: float) -> Tensor:
         if j > 0:
             # At an odd edge a pixel is averaged with its mirror image, which is to say with itself.
             x, y = (avg_pool2d(each, 2, ceil_mode=True) for each in (x, y))
-        luminance, contrast = _similarities(x, y, width)
+        luminance, contrast = similarities(x, y, width)
         similarity = contrast * luminance if j == scales - 1 else contrast
         # Contrast may be negative, of which a fractional power does not exist; the floor has a gradient.
         total = total + power * _soft_floor(similarity.mean((1, 2, 3))).log()
@@ -66,8 +66,8 @@ def _soft_floor(x: Tensor, floor: float = 1e-2) -> Tensor:
     return torch.where(x > floor, x, floor * (x.clamp(max=floor) / floor - 1).exp())
 
 
-def _similarities(x: Tensor, y: Tensor, width: float) -> tuple[Tensor, Tensor]:
-    """Of luminance and of contrast with structure, for each place of the window."""
+def similarities(x: Tensor, y: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    """Similarities of luminance and of contrast with structure, for each place of the window; as :func:`ms_ssim`."""
     channels, sides = x.shape[1], [min(_WINDOW, side) for side in x.shape[-2:]]
     rows, columns = (_gaussian(side, x) for side in sides)
     kernel = (rows[:, None] * columns).expand(channels, 1, *sides)

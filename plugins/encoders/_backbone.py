@@ -1,8 +1,8 @@
-"""Networks of torchvision with weights of a file: whence encoder ``pretrained`` and decoder ``perceptual`` have features."""
+"""Networks of torchvision with weights from a file, for encoder ``pretrained``, decoder ``perceptual`` and features."""
 
 import difflib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self, final
 
@@ -14,10 +14,19 @@ from torch.nn.functional import interpolate
 from genmod import FileError, UsageError
 from genmod.nn import initial_weights
 
-__all__ = ["Backbone", "expected_size", "headless", "intermediate", "load_weights", "torchvision_model"]
+__all__ = [
+    "IMAGENET",
+    "Backbone",
+    "expected_size",
+    "fill",
+    "headless",
+    "intermediate",
+    "load_weights",
+    "torchvision_model",
+]
 
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of the channels of ImageNet, by which all of these networks expect their input to be normalised."""
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Means and deviations of the channels of ImageNet, by which all of these networks expect their input normalised."""
 
 _SEVERAL_OUTPUTS = ("googlenet", "inception_v3")
 
@@ -56,7 +65,7 @@ def expected_size(name: str, net: nn.Module) -> int:
 
 
 def headless(name: str, net: nn.Module) -> int:
-    """Take the last linear layer, which names the classes, out of a classifier; how many features it was given.
+    """Take the last linear layer, which scores the classes, out of a classifier; the number of its inputs.
 
     Raises:
         UsageError: there is none.
@@ -106,25 +115,37 @@ def load_weights(net: nn.Module, path: Path, whole: Sequence[str]) -> None:
         FileError: the file is missing, damaged, of another format or of another network.
     """
     tensors = initial_weights(path)
-    if tensors is None:
-        return
-    expected = net.state_dict()
-    unknown = sorted(set(tensors) - set(whole))
-    # Files of old networks do not count the batches, which only training asks for.
-    missing = sorted(n for n in set(expected) - set(tensors) if not n.endswith("num_batches_tracked"))
-    if unknown or missing:
-        what = f"has unknown {unknown[0]}" if unknown else f"lacks {missing[0]}"
-        raise FileError(
-            f"{path} does not belong to this network: it {what}", hint="name the network it is of"
-        )
-    for name in set(expected) & set(tensors):
-        if tensors[name].shape != expected[name].shape:
-            raise FileError(
-                f"{path} does not belong to this network: {name} has the shape {tuple(tensors[name].shape)}, "
-                f"expected {tuple(expected[name].shape)}",
-                hint="name the network it is of",
-            )
-    net.load_state_dict({name: tensor for name, tensor in tensors.items() if name in expected}, strict=False)
+    if tensors is not None:
+        left_out = set(whole) - set(net.state_dict())
+        fitting = {name: tensor for name, tensor in tensors.items() if name not in left_out}
+        fill(net, fitting, path, "this network", "name the network it is of")
+
+
+def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path | None, whose: str, how: str) -> None:
+    """Put the tensors of a user's file into a network; counts of batches, which only training uses, may be missing.
+
+    Args:
+        net: takes them.
+        tensors: by name, as in its ``state_dict``.
+        path: of the file, for the message.
+        whose: what the network is called in the message.
+        how: the hint, such as where the file comes from.
+
+    Raises:
+        FileError: names or shapes are not those of the network; names the first that is not.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    for name in sorted(expected.keys() | tensors.keys()):
+        if name not in tensors:
+            wrong = "" if name.endswith("num_batches_tracked") else f"it lacks {name}"
+        elif name not in expected:
+            wrong = f"it has unknown {name}"
+        else:
+            found, wanted = tuple(tensors[name].shape), expected[name]
+            wrong = f"{name} has the shape {found}, expected {wanted}" if found != wanted else ""
+        if wrong:
+            raise FileError(f"{path} does not belong to {whose}: {wrong}", hint=how)
+    net.load_state_dict(dict(tensors), strict=False)
 
 
 def _frozen(net: nn.Module) -> nn.Module:
@@ -138,14 +159,14 @@ def _frozen(net: nn.Module) -> nn.Module:
 
 @final
 class Backbone(nn.Module):
-    """A network of torchvision that is given pictures of any size, and is always in evaluation mode.
+    """A network of torchvision that takes pictures of any size, and is always in evaluation mode.
 
-    ``pictures (B, 1 or 3, height, width), values from 0 to 1 → what the network makes``. Grey pictures are repeated
-    for each colour; all are enlarged or reduced to ``size`` and normalised as ImageNet's.
+    ``pictures (B, 1 or 3, height, width), values from 0 to 1 → outputs of the network``. Grey pictures are repeated
+    for each colour; all are resized to ``size`` and normalised as ImageNet's.
 
     Args:
         net: the network.
-        size: height and width that it is given.
+        size: height and width of its input.
         frozen: whether its weights are kept as they are.
 
     Raises:
@@ -163,8 +184,8 @@ class Backbone(nn.Module):
         super().__init__()
         self.net = _frozen(net) if frozen else net
         self.size = size
-        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+        for name, values in zip(("mean", "deviation"), IMAGENET, strict=True):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.eval()
         self._try()
 

@@ -1,4 +1,4 @@
-"""Features: what examples are compared by."""
+"""Features: numbers by which examples are compared."""
 
 from genmod.plugins._table import table
 

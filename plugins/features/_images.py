@@ -1,7 +1,6 @@
-"""What features of images agree on: which images they take, and how these reach a network."""
+"""What features of images share: which images they accept, their values, and weights of networks."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -9,12 +8,12 @@ from torch import Tensor, nn
 
 from genmod import DataInfo, Doc, FileError, UndefinedError, UsageError
 from genmod.nn import initial_weights
+from genmod.system import checksum
 
 __all__ = [
     "WeightsFile",
     "check_images",
     "file_checksum",
-    "fill",
     "from_zero_to_one",
     "read_weights",
     "stored_weights",
@@ -25,10 +24,10 @@ WeightsFile = Annotated[Path | None, Doc("the weights, a .safetensors file; with
 
 
 def check_images(data: DataInfo, who: str, *, least: int = 8, channels: tuple[int, ...] = (1, 3)) -> None:
-    """Refuse what are no images of the usual colours with bounded values.
+    """Refuse data that are not images of the usual colours with bounded values.
 
     Raises:
-        UndefinedError: they are none, or smaller than ``least`` pixels on a side.
+        UndefinedError: they are not, or are smaller than ``least`` pixels on a side.
     """
     if (
         not data.is_image
@@ -38,9 +37,9 @@ def check_images(data: DataInfo, who: str, *, least: int = 8, channels: tuple[in
     ):
         colours = " or ".join(map(str, channels))
         raise UndefinedError(
-            f"features {who!r} are of images of {colours} channels and at least {least}×{least} pixels with bounded "
+            f"features {who!r} need images of {colours} channels and at least {least}×{least} pixels with bounded "
             f"values; these data have the shape {data.shape} and reach from {data.low:g} to {data.high:g}",
-            hint="features pixel and pca are of any data",
+            hint="features pixel and pca take any data",
         )
 
 
@@ -81,27 +80,6 @@ def read_weights(path: Path | None, who: str, how: str) -> dict[str, Tensor]:
     return tensors
 
 
-def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path | None, whose: str, how: str) -> None:
-    """Put the tensors of a user's file into a network; counts of batches, which training alone asks for, may be missing.
-
-    Args:
-        net: takes them.
-        tensors: by name, as in its ``state_dict``.
-        path: of the file, for the message.
-        whose: name of the network, for the message.
-        how: lines that say where the file comes from.
-
-    Raises:
-        FileError: names or shapes are not those of the network; names the first that is not.
-    """
-    expected = {n: t.shape for n, t in net.state_dict().items() if not n.endswith("num_batches_tracked")}
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    wrong = sorted(n for n in expected.keys() | found.keys() if expected.get(n) != found.get(n))
-    if wrong:
-        raise FileError(f"{path} is not of {whose}: {wrong[0]} does not fit", hint=how)
-    net.load_state_dict(tensors, strict=False)
-
-
 def file_checksum(tensors: dict[str, Tensor]) -> str:
     """The first digits of the SHA-256 of weights, which tell two files apart.
 
@@ -110,6 +88,4 @@ def file_checksum(tensors: dict[str, Tensor]) -> str:
         >>> file_checksum({"a": torch.zeros(1)})
         '309fb866'
     """
-    from genmod.system import checksum
-
     return checksum(tensors)[:8]

@@ -1,4 +1,4 @@
-"""What a small classifier, trained on the data at hand, sees in images."""
+"""Features of a small classifier, trained on the data at hand."""
 
 from typing import Annotated, final
 
@@ -19,13 +19,13 @@ _WIDTH = 32
 
 @final
 class ClassifierFeatures(Features):
-    """What a small classifier, trained on the classes of the training split, gives to its last layer.
+    """The inputs of the last layer of a small classifier that is trained on the classes of the training split.
 
     ``x (N, channels, height, width) → (N, 32)``
 
     Strided convolutions, then two linear layers; trained by Adam from the seed of the evaluation, and scaled such that
-    the mean square of the features is 1. It notices a missing class best. Scores by it compare models of one dataset
-    that were measured with one seed.
+    the mean square of the features is 1. Of all features these notice a missing class best. Scores can be compared
+    between models of one dataset that were evaluated with one seed.
 
     Raises:
         UndefinedError: the data are no images with bounded values, or are smaller than 8×8.

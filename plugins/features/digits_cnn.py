@@ -1,4 +1,4 @@
-"""What a small classifier of handwritten digits sees in 8×8 pixels."""
+"""Features of a small classifier of handwritten digits of 8×8 pixels."""
 
 from typing import final
 
@@ -11,7 +11,7 @@ __all__ = ["DigitsCnnFeatures", "digits_network"]
 
 
 def digits_network() -> nn.Sequential:
-    """The classifier, 40,042 weights: ``(N, 1, 8, 8) → (N, 10)``, whose last layer is given 32 features.
+    """The classifier, 40,042 weights: ``(N, 1, 8, 8) → (N, 10)``, whose last layer takes 32 features.
 
     Example:
         >>> sum(weight.numel() for weight in digits_network().parameters())
@@ -33,12 +33,12 @@ def digits_network() -> nn.Sequential:
 
 @final
 class DigitsCnnFeatures(Features):
-    """What a small classifier, trained on the training split of dataset ``digits``, gives to its last layer.
+    """The inputs of the last layer of a small classifier that was trained on the training split of dataset ``digits``.
 
     ``x (N, 1, 8, 8) → (N, 32)``
 
-    Of mean square 1 on that split. Its weights are stored; ``benchmarks/feature_weights.py`` trains them again. It
-    notices a missing digit best.
+    Their mean square is 1 on that split. The weights are stored; ``benchmarks/feature_weights.py`` trains them again.
+    Of all features these notice a missing digit best.
 
     Raises:
         UndefinedError: the data are no images of 1×8×8 with bounded values.
@@ -55,8 +55,8 @@ class DigitsCnnFeatures(Features):
         check_images(data, "digits-cnn", channels=(1,))
         if data.shape != (1, 8, 8):
             raise UndefinedError(
-                f"features 'digits-cnn' are of images of 1×8×8; these are of {'×'.join(map(str, data.shape))}",
-                hint="features classifier are of images of any size with classes",
+                f"features 'digits-cnn' need images of 1×8×8; these are of {'×'.join(map(str, data.shape))}",
+                hint="features classifier take images of any size with classes",
             )
         super().__init__(data)
         self.net = digits_network()

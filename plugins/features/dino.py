@@ -1,4 +1,4 @@
-"""What DINOv2 sees."""
+"""Features of DINOv2."""
 
 from typing import final
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from genmod import DataInfo, Features, FileError
+from genmod.plugins.encoders._backbone import IMAGENET, fill
 from genmod.plugins.features._images import (
     WeightsFile,
     check_images,
     file_checksum,
-    fill,
     from_zero_to_one,
     read_weights,
     three_colours,
@@ -20,7 +20,6 @@ from genmod.plugins.features._images import (
 __all__ = ["DinoFeatures"]
 
 _SIDE, _PATCH, _HEAD = 224, 14, 64
-_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HOW = """\
 weights of DINOv2 without registers, once, if you trust the file:
   curl -LO https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth
@@ -67,13 +66,13 @@ class DinoFeatures(Features):
         if places.dim() != 3 or places.shape[2] % _HEAD or not depth:
             raise FileError(f"{weights} is not of a vision transformer of DINOv2", hint=_HOW)
         self.net = _Transformer(places.shape[2], depth, places.shape[1])
-        tensors.pop("mask_token", None)  # which only training asks for
+        tensors.pop("mask_token", None)  # which only training uses
         fill(self.net, tensors, weights, "a DINOv2 without registers", _HOW)
         self.version = file_checksum(tensors)
 
     def forward(self, x: Tensor) -> Tensor:
         pictures = three_colours(from_zero_to_one(x, self.data))
-        mean, deviation = (x.new_tensor(values)[:, None, None] for values in (_MEAN, _DEVIATION))
+        mean, deviation = (x.new_tensor(values)[:, None, None] for values in IMAGENET)
         made = []
         for some in pictures.split(50):
             larger = interpolate(some, size=(_SIDE, _SIDE), mode="bicubic", antialias=True).clamp(0, 1)

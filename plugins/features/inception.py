@@ -1,4 +1,4 @@
-"""What the Inception network sees, for scores as they are published."""
+"""Features of the Inception network, for scores as they are published."""
 
 from typing import final
 
@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from genmod import DataInfo, Features
+from genmod.plugins.encoders._backbone import fill
 from genmod.plugins.features._images import (
     WeightsFile,
     check_images,
     file_checksum,
-    fill,
     from_zero_to_one,
     read_weights,
     three_colours,
@@ -30,7 +30,7 @@ then: --metric 'fid[inception:weights=inception.safetensors]'"""
 
 @final
 class InceptionFeatures(Features):
-    """What Inception v3 gives to its last layer.
+    """The inputs of the last layer of Inception v3.
 
     ``x (N, 1 or 3, height, width) → (N, 2048)``
 
@@ -61,7 +61,7 @@ class InceptionFeatures(Features):
         check_images(data, "inception", least=2)
         tensors = read_weights(weights, "inception", _HOW)
         classes = len(tensors.get("fc.weight", ()))
-        # Those of training alone, and counts that only it asks for.
+        # Weights and counts that only training uses.
         tensors = {
             name: tensor
             for name, tensor in tensors.items()
@@ -77,7 +77,7 @@ class InceptionFeatures(Features):
 
     def forward(self, x: Tensor) -> Tensor:
         levels = (255 * from_zero_to_one(x, self.data)).round().clamp(0, 255)
-        # In pieces: 500 images of this size take gigabytes on their way.
+        # In pieces: 500 images of this size take gigabytes.
         pieces = [self.net((enlarged(three_colours(some), _SIDE) - 128) / 128) for some in levels.split(50)]
         return torch.cat(pieces)
 
@@ -105,7 +105,7 @@ def _network(classes: int) -> nn.Module:
     from torchvision.models.inception import Inception3
 
     net: nn.Module = Inception3(num_classes=max(1, classes), aux_logits=False, init_weights=False)
-    # It returns the features of a batch in evaluation mode alone.
+    # Only in evaluation mode does it return the features of a batch.
     return net.eval()
 
 
@@ -128,7 +128,7 @@ class _WithoutBorder(nn.Module):
 
 
 class _MaximumOfInput(nn.Module):
-    """The branch of a block that pools, on the maximum of what the block was given."""
+    """The branch of a block that pools, applied to the maximum of the input of the block."""
 
     def __init__(self, branch: nn.Module) -> None:
         super().__init__()

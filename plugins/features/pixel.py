@@ -4,7 +4,7 @@ from typing import final
 
 from torch import Tensor
 
-from genmod import DataInfo, Features
+from genmod import Features
 
 __all__ = ["PixelFeatures"]
 
@@ -15,16 +15,14 @@ class PixelFeatures(Features):
 
     ``x (N, *data.shape) → (N, D)``, ``D`` the number of values in an example
 
-    They see noise best, and a missing kind of examples worst.
+    They notice noise best, and a missing kind of examples worst.
 
     Example:
         >>> import torch
+        >>> from genmod import DataInfo
         >>> PixelFeatures(DataInfo((1, 8, 8)))(torch.zeros(3, 1, 8, 8)).shape
         torch.Size([3, 64])
     """
-
-    def __init__(self, data: DataInfo) -> None:
-        super().__init__(data)
 
     def forward(self, x: Tensor) -> Tensor:
         return x.flatten(1)

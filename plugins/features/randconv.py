@@ -26,12 +26,12 @@ def random_network() -> nn.Sequential:
 
 @final
 class RandconvFeatures(Features):
-    """What a convolutional network with random orthogonal weights makes of images, averaged over the places.
+    """The outputs of a convolutional network with random orthogonal weights, averaged over the places.
 
     ``x (N, 1 or 3, height, width) → (N, 64)``
 
-    Nothing is learnt, so no kind of images is preferred. The weights are stored, so that no version of torch draws
-    others; grey images are repeated for each colour.
+    Nothing is learnt, so no kind of images is preferred. The weights are stored, so that they are the same with every
+    version of torch; grey images are repeated for each colour.
 
     Raises:
         UndefinedError: the data are no grey or colour images with bounded values, or smaller than 8×8.

@@ -1,4 +1,4 @@
-"""Whether the model tells its data from something else."""
+"""Whether the model recognises examples that are not of its data."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,6 @@ from typing import Annotated, Literal, final
 import torch
 from annotated_types import Ge, MinLen
 from torch import Tensor
-from torch.distributions import kl_divergence
 
 from genmod import (
     Batch,
@@ -25,6 +24,7 @@ from genmod import (
     open_dataset,
 )
 from genmod.plugins.metrics._auroc import auroc
+from genmod.plugins.metrics.elbo import distortion_of, rate_of
 from genmod.registry import current_registry
 
 __all__ = ["Anomaly"]
@@ -34,15 +34,15 @@ _Score = Literal["elbo", "distortion"]
 
 @final
 class Anomaly(Metric):
-    """How well the model's score tells examples of the split from others.
+    """How well the model's score separates examples of the split from others.
 
     ``P(s(other) > s(example))``, ``s`` the negative ELBO, or the distortion of models without densities
 
-    It is 1 where all others have a higher score, ½ where the score says nothing, and below where others look more like the
-    data than the data do, which is known to happen. Others are
+    It is 1 where all others have a higher score, ½ where the score holds no information, and below where others look more
+    like the data than the data do, which is known to happen. Others are
 
     - ``shuffled``: the pixels of each image in a random order; of tables, the values of each column in a random order of the
-      examples, which keeps the columns and nothing between them;
+      examples, which keeps the distribution of each column and no dependence between them;
     - ``noise``: uniform values, within the range of the data, or of the examples where it is infinite;
     - ``NAME``: the test examples of another dataset of that shape, such as ``fashion-mnist`` for a model of ``mnist``;
     - ``label=VALUE``, or a factor in its place: examples of the split with that value against those with another, for models
@@ -160,21 +160,15 @@ class Anomaly(Metric):
             with torch.no_grad(), subject.drawing(stream, start):
                 batch = fetch(range(start, min(start + subject.size, n)))
                 x = subject.model.observe(batch.x.to(subject.model.device))
-                told = subject.model.given(subject.model.context(batch))
-                found.append(self._score(told, x, kind).cpu().double())
+                given = subject.model.given(subject.model.context(batch))
+                found.append(self._score(given, x, kind).cpu().double())
         return torch.cat(found)
 
     def _score(self, model: GivenModel, x: Tensor, kind: _Score) -> Tensor:
         q = model.encode(x)
         draws = [q.sample() for _ in range(self.samples)]
-        distortion = -torch.stack([model.decode(z).log_prob(x) for z in draws]).mean(0)
-        if kind == "distortion":
-            return distortion
-        p = model.prior()
-        try:
-            return distortion + kl_divergence(q, p)
-        except NotImplementedError:
-            return distortion + torch.stack([q.log_prob(z) - p.log_prob(z) for z in draws]).mean(0)
+        distortion = distortion_of(model, x, draws)
+        return distortion + rate_of(model, q, draws) if kind == "elbo" else distortion
 
 
 _SAID = {"elbo": "negative ELBO", "distortion": "distortion"}
@@ -186,7 +180,7 @@ def _require_dataset(name: str) -> None:
         current_registry().find("dataset", name)
     except UsageError:
         raise UsageError(
-            f"{name!r} is nothing to tell examples from: neither shuffled nor noise, nor the name of a dataset",
+            f"metric 'anomaly' cannot compare with {name!r}: neither shuffled nor noise, nor the name of a dataset",
             hint="for datasets: genmod list dataset; for examples with a label: label=VALUE",
         ) from None
 

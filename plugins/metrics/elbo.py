@@ -1,17 +1,17 @@
 """ELBO, rate, distortion and bits per dimension."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, final
 
 import torch
 from annotated_types import Ge
 from torch import Tensor
-from torch.distributions import kl_divergence
+from torch.distributions import Distribution, kl_divergence
 
 from genmod import Doc, GivenModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
 from genmod.evaluation import no_bits, spread
 
-__all__ = ["Elbo"]
+__all__ = ["Elbo", "distortion_of", "rate_of"]
 
 _DEFINITIONS = {
     "elbo": ("E_q[log p(x|z)] - KL(q(z|x) ‖ p(z)), a lower bound on log p(x)", "higher"),
@@ -52,12 +52,12 @@ class Elbo(Metric):
         model = subject.model
         reason, without_bits = model.missing_densities(), no_bits(model)
         parts: dict[str, list[Tensor]] = {}
-        for told, x, batch in subject.batches("likelihood"):
-            values = self._terms(told, x, bound=not reason)
+        for given, x, batch in subject.batches("likelihood"):
+            values = self._terms(given, x, bound=not reason)
             if not without_bits:
                 bound, y = values["elbo"], spread(model, batch.x, x)
                 if y is not x:
-                    bound = self._terms(told, y, bound=True)["elbo"]
+                    bound = self._terms(given, y, bound=True)["elbo"]
                 values["bits_per_dim"] = bits_per_dim(bound, model.data.size, model.decoder.cell or 1.0)
             for name, value in values.items():
                 parts.setdefault(name, []).append(value.cpu().double())
@@ -73,14 +73,23 @@ class Elbo(Metric):
     def _terms(self, model: GivenModel, x: Tensor, *, bound: bool) -> dict[str, Tensor]:
         """``(B,)`` each: distortion, and rate and ELBO where all parts have densities."""
         q = model.encode(x)
-        # One draw at a time keeps memory at that of a training step.
         draws = [q.rsample() for _ in range(self.samples)]
-        distortion = -torch.stack([model.decode(z).log_prob(x) for z in draws]).mean(0)
+        distortion = distortion_of(model, x, draws)
         if not bound:
             return {"distortion": distortion}
-        p = model.prior()
-        try:
-            rate = kl_divergence(q, p)
-        except NotImplementedError:
-            rate = torch.stack([q.log_prob(z) - p.log_prob(z) for z in draws]).mean(0)
+        rate = rate_of(model, q, draws)
         return {"elbo": -(distortion + rate), "rate": rate, "distortion": distortion}
+
+
+def distortion_of(model: GivenModel, x: Tensor, draws: Sequence[Tensor]) -> Tensor:
+    """``-E_q[log p(x|z)]`` from draws, one at a time to keep memory at that of a training step; ``(B,)``, nats."""
+    return -torch.stack([model.decode(z).log_prob(x) for z in draws]).mean(0)
+
+
+def rate_of(model: GivenModel, q: Distribution, draws: Sequence[Tensor]) -> Tensor:
+    """``KL(q(z|x) ‖ p(z))`` in closed form where one is known, else from the draws; ``(B,)``, nats."""
+    p = model.prior()
+    try:
+        return kl_divergence(q, p)
+    except NotImplementedError:
+        return torch.stack([q.log_prob(z) - p.log_prob(z) for z in draws]).mean(0)

@@ -5,14 +5,12 @@ from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError, mean_row
+from genmod.plugins.decoders.ms_ssim import similarities
 from genmod.plugins.metrics._reconstruction import bounded_range, reconstructions
 
-__all__ = ["Ssim", "local_similarities", "ssim"]
-
-_WINDOW, _WIDTH = 11, 1.5
+__all__ = ["Ssim", "ssim"]
 
 
 @final
@@ -66,34 +64,5 @@ def ssim(x: Tensor, y: Tensor, width: float) -> Tensor:
         >>> ssim(x, x, 1.0)
         tensor([1., 1.])
     """
-    luminance, contrast = local_similarities(x, y, width)
+    luminance, contrast = similarities(x, y, width)
     return (luminance * contrast).mean((1, 2, 3))
-
-
-def local_similarities(x: Tensor, y: Tensor, width: float) -> tuple[Tensor, Tensor]:
-    """Of luminance and of contrast with structure, for each place of the window; see :func:`ssim`."""
-    channels, sides = x.shape[1], [min(_WINDOW, side) for side in x.shape[-2:]]
-    rows, columns = (_gaussian(side, x) for side in sides)
-    kernel = (rows[:, None] * columns).expand(channels, 1, *sides)
-    mean_x, mean_y = (conv2d(z, kernel, groups=channels) for z in (x, y))
-    # Around a common middle: squares of far values would cancel.
-    middle = y.mean((1, 2, 3), keepdim=True)
-    a, b = x - middle, y - middle
-    mean_a, mean_b = mean_x - middle, mean_y - middle
-    var_a, var_b, together = (
-        conv2d(one * other, kernel, groups=channels) - mean_one * mean_other
-        for one, other, mean_one, mean_other in (
-            (a, a, mean_a, mean_a),
-            (b, b, mean_b, mean_b),
-            (a, b, mean_a, mean_b),
-        )
-    )
-    c1, c2 = (0.01 * width) ** 2, (0.03 * width) ** 2
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
-    return luminance, (2 * together + c2) / (var_a + var_b + c2)
-
-
-def _gaussian(side: int, like: Tensor) -> Tensor:
-    place = torch.arange(side, dtype=like.dtype, device=like.device) - (side - 1) / 2
-    weights = (-0.5 * (place / _WIDTH).square()).exp()
-    return weights / weights.sum()

@@ -12,7 +12,7 @@ from torch.distributions import Distribution
 from genmod import UsageError
 from genmod.plugins.posteriors._transported import Map
 
-__all__ = ["NeuralKind", "NeuralMaps"]
+__all__ = ["NeuralKind", "NeuralMaps", "zuko_flows"]
 
 _MOST_WEIGHTS = 2**28
 
@@ -59,7 +59,7 @@ class NeuralMaps(nn.Module):
                 f"the networks of the maps would have {weights:,} weights or more; at most {_MOST_WEIGHTS:,} are allowed",
                 hint="choose fewer hidden units or fewer latents",
             )
-        flows = _zuko_flows()
+        flows = zuko_flows()
         # Slopes of a spline between 1/20 and 20: steeper ones are spikes.
         make = partial(flows.NSF, slope=0.05) if kind == "nsf" else flows.MAF
         # Two passes there and back: the halves of a coupling map.
@@ -101,7 +101,7 @@ class _ZukoMap(Map):
         return x, -log_det
 
 
-def _zuko_flows() -> Any:
+def zuko_flows() -> Any:
     """zuko's flows. Importing them turns off the validation of all of torch's distributions: it is put back."""
     before = Distribution._validate_args
     try:

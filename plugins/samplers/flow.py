@@ -10,15 +10,16 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod import Doc, Sampler
+from genmod.plugins.posteriors._neural_maps import zuko_flows
 from genmod.plugins.samplers._standard import Standard
 from genmod.system import seed_for, seeded
 
 __all__ = ["FlowSampler"]
 
 _EVERY = 25
-"""Steps between two looks at the codes held out."""
+"""Steps between two evaluations on the codes held out."""
 _PATIENCE = 12
-"""Looks without a better one after which the fit ends."""
+"""Evaluations without a lower loss after which the fit ends."""
 
 
 @final
@@ -27,8 +28,8 @@ class FlowSampler(Sampler):
 
     ``p(z) = N(f(z); 0, I) |det ∂f/∂z|``, ``batch_shape ()``, ``event_shape latent_shape``
 
-    A tenth of the codes is held out: the weights are those under which these are most likely, and the fit ends when
-    they have got no more likely for a while.
+    A tenth of the codes is held out: the weights kept are those under which these are most likely, and the fit ends
+    when their likelihood has not risen for a while.
 
     Reference:
         Neural Spline Flows (Durkan et al., 2019), arXiv:1906.04032;
@@ -64,15 +65,9 @@ class FlowSampler(Sampler):
         self.flow = self._new_flow()
 
     def _new_flow(self) -> Any:
-        before = Distribution._validate_args
-        try:
-            # Importing it switches the validation of all distributions off.
-            import zuko
-        finally:
-            Distribution.set_default_validate_args(before)
-        make = zuko.flows.NSF if self.kind == "nsf" else zuko.flows.MAF
+        make = zuko_flows().NSF if self.kind == "nsf" else zuko_flows().MAF
         size = self.standard.loc.numel()
-        # Its masks are made of values, which other devices may not have.
+        # Its masks are computed from values, which other devices may not have.
         with torch.device("cpu"):
             return make(size, transforms=self.transforms, hidden_features=self.hidden)
 

@@ -12,6 +12,7 @@ from genmod import Batch, DataInfo, FileError, TensorSplit, UndefinedError, Usag
 from genmod.evaluation.featured import checked_features, featured
 from genmod.evaluation.subject import Subject
 from genmod.plugins.datasets.digits import Digits
+from genmod.plugins.encoders import _backbone
 from genmod.plugins.features import _images as images
 from genmod.plugins.features import digits_cnn, dino, inception
 from genmod.plugins.features.classifier import ClassifierFeatures
@@ -220,7 +221,8 @@ def test_dino_is_the_transformer_of_torchvision(tmp_path):
     oracle.heads = nn.Identity()
     oracle.load_state_dict(named)
     x = torch.rand(2, 3, 224, 224)
-    normal = (x - torch.tensor(dino._MEAN)[:, None, None]) / torch.tensor(dino._DEVIATION)[:, None, None]
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in dino.IMAGENET)
+        normal = (x - mean) / deviation
     with torch.no_grad():
         wanted = oracle.eval()(normal)
         torch.testing.assert_close(made.net(normal), wanted, rtol=1e-3, atol=1e-3)
@@ -250,7 +252,7 @@ def test_dino_learnt_on_larger_pictures(tmp_path):
     ids=["table", "small", "unbounded"],
 )
 def test_what_has_no_such_features(cls, info):
-    with pytest.raises(UndefinedError, match=r"features '.*' are of images") as raised:
+    with pytest.raises(UndefinedError, match=r"features '.*' need images") as raised:
         cls(info)
     assert "pixel and pca" in raised.value.hint
 
@@ -264,7 +266,7 @@ def test_files_of_weights_that_cannot_be_used(cls, tmp_path):
     save_file({"something": torch.zeros(3)}, tmp_path / "other.safetensors")
     (tmp_path / "old.pth").write_bytes(b"pickle")
     for name, match in (
-        ("other.safetensors", "is not of"),
+        ("other.safetensors", "does not belong to"),
         ("old.pth", "may hold code"),
         ("none.safetensors", "no file"),
     ):
@@ -282,11 +284,11 @@ def test_weights_fit_by_name_and_shape_or_nothing_is_filled_in():
         {**given, "0.bias.more": torch.zeros(3)},
     ):
         with pytest.raises(
-            FileError, match=r"w\.safetensors is not of a pair: 0\.bias(\.more)? does not fit"
+            FileError, match=r"w\.safetensors does not belong to a pair: .*0\.bias"
         ):
-            images.fill(net, wrong, Path("w.safetensors"), "a pair", "")
+            _backbone.fill(net, wrong, Path("w.safetensors"), "a pair", "")
         assert torch.equal(net[0].weight, before)
-    images.fill(net, given, Path("w.safetensors"), "a pair", "")
+    _backbone.fill(net, given, Path("w.safetensors"), "a pair", "")
     assert not net[0].weight.any()
 
 

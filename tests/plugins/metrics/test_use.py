@@ -266,7 +266,7 @@ def test_shuffled_pictures_have_the_same_pixels_and_nothing_to_say_to_one_that_i
 
 
 def test_unknown_others_are_refused_before_anything_is_measured():
-    with pytest.raises(UsageError, match="'shufled' is nothing to tell examples from"):
+    with pytest.raises(UsageError, match="cannot compare with 'shufled'"):
         evaluate(scorer(), TensorSplit(Batch(torch.zeros(3, 3))), ["elbo", "anomaly[shufled]"])
 
 
