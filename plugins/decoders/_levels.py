@@ -1,7 +1,5 @@
 """Data of equally spaced levels: their support, and what their likelihoods share."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -42,12 +40,13 @@ class LevelDistribution(Distribution):
     Args:
         data: whose levels.
         batch_shape: all dimensions; each value is by itself.
+        like: a tensor of the type and on the device of the values.
     """
 
     has_enumerate_support = True
 
-    def __init__(self, data: DataInfo, batch_shape: torch.Size) -> None:
-        self.data = data
+    def __init__(self, data: DataInfo, batch_shape: torch.Size, like: Tensor) -> None:
+        self.data, self._like = data, like
         self.levels = data.levels or 1
         super().__init__(batch_shape, validate_args=False)
 
@@ -60,19 +59,15 @@ class LevelDistribution(Distribution):
         k = (value - self.data.low) * ((self.levels - 1) / (self.data.high - self.data.low))
         return k.round().clamp(0, self.levels - 1)
 
+    def numbers(self) -> Tensor:
+        """``0 … levels - 1`` as floats, ``(levels,)``."""
+        return torch.arange(self.levels, dtype=self._like.dtype, device=self._like.device)
+
     def values(self, indices: Tensor) -> Tensor:
         """Levels ``0 … levels - 1`` to their values."""
         return self.data.low + indices * ((self.data.high - self.data.low) / (self.levels - 1))
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """All values, ``(levels, *batch_shape)``, or ``(levels, 1, …)`` without ``expand``."""
-        k = torch.arange(self.levels, dtype=self._like.dtype, device=self._like.device)
-        k = k.reshape(-1, *[1] * len(self._batch_shape))
+        k = self.numbers().reshape(-1, *[1] * len(self._batch_shape))
         return self.values(k.expand(-1, *self._batch_shape) if expand else k)
-
-    @property
-    def _like(self) -> Tensor:
-        raise NotImplementedError
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        raise NotImplementedError

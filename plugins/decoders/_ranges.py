@@ -1,16 +1,23 @@
-"""What likelihoods ask of the data, and the refusals that say so."""
+"""What likelihoods require of the data, with the errors where it is missing."""
+
+from typing import Annotated
 
 from torch import Tensor
+from torch.distributions import constraints
 
-from genmod import DataInfo, UsageError
+from genmod import DataInfo, Decoder, Doc, UsageError
 
 __all__ = [
+    "Dequantize",
+    "UnitIntervalDecoder",
     "cells_of_unit_interval",
     "require_counts",
     "require_dequantizable",
     "require_levels",
     "require_unit_interval",
 ]
+
+Dequantize = Annotated[bool, Doc("spread levels evenly over their cells, anew each time")]
 
 
 def require_unit_interval(name: str, data: DataInfo) -> None:
@@ -76,3 +83,21 @@ def cells_of_unit_interval(x: Tensor, levels: int, within: Tensor | float) -> Te
         tensor([0.2500, 0.7500])
     """
     return (x * (levels - 1) + within) / levels
+
+
+class UnitIntervalDecoder(Decoder):
+    """A likelihood with a density on the unit interval, for data from 0 to 1.
+
+    Raises:
+        UsageError: the data are not between 0 and 1, or have no levels to dequantize.
+    """
+
+    def __init__(self, data: DataInfo, name: str, dequantize: bool) -> None:
+        require_unit_interval(name, data)
+        super().__init__(data)
+        self.dequantize = require_dequantizable(name, data, dequantize)
+        self.support = constraints.independent(constraints.unit_interval, len(data.shape))
+
+    @property
+    def cell(self) -> float | None:
+        return None if self.data.levels is None else 1 / self.data.levels

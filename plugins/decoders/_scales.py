@@ -7,9 +7,9 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor, nn
 
-from genmod import Doc, bounded_log_scale
+from genmod import DataInfo, Doc, bounded_log_scale
 
-__all__ = ["LARGEST", "SMALLEST", "LogScale", "Scale"]
+__all__ = ["LARGEST", "SMALLEST", "LogScale", "Scale", "log_share"]
 
 SMALLEST, LARGEST = 1e-30, 1e30
 """Beyond, a scale or its inverse is no number in single precision."""
@@ -20,9 +20,15 @@ Scale = Annotated[
 ]
 
 
+def log_share(data: DataInfo, parts: int) -> float:
+    """The log of so small a part of the range of the data, where a trained scale starts; 0 without bounds."""
+    width = data.high - data.low
+    return math.log(width / parts) if math.isfinite(width) else 0.0
+
+
 @final
 class LogScale(nn.Module):
-    """Takes middle and log-scale out of what a network makes.
+    """Takes middle and log-scale from the output of a network.
 
     ``(*batch, *parameter_shape) → middle (*batch, *shape), log-scale broadcastable to it``. Log-scales that are
     trained or come from the network lie within ±9, with a gradient everywhere.

@@ -8,6 +8,7 @@ from torch.distributions import Bernoulli, Independent, constraints
 
 from genmod import DataInfo, Decoder, Doc, UsageError
 from genmod.plugins.decoders._binary_values import BinaryValues
+from genmod.plugins.decoders._ranges import require_unit_interval
 
 __all__ = ["BernoulliDecoder"]
 
@@ -25,13 +26,12 @@ class BernoulliDecoder(Decoder):
 
     ``parameters (*batch, *data.shape) → batch_shape batch, event_shape data.shape``.
 
-    Grey values have no Bernoulli probability. ``binarize`` says what becomes of them: ``refuse`` takes binary
-    data only; ``dynamic`` draws a new
-    binary image each time, with the grey value as probability; ``threshold`` cuts at the middle of the
-    range; ``none`` uses them as soft targets, which is a cross-entropy but not a density, so that the model
+    Grey values have no Bernoulli probability. ``binarize`` chooses how they are treated: ``refuse`` accepts binary data
+    only; ``dynamic`` draws a new binary image each time, with the grey value as probability; ``threshold`` cuts at the
+    middle of the range; ``none`` uses them as soft targets, which is a cross-entropy but not a density, so that the model
     has no ELBO, NLL or bits/dim.
 
-    With ``centred`` the logits of the mean training example are added to what the network says, so that training
+    With ``centred`` the logits of the mean training example are added to the output of the network, so that training
     begins there: on MNIST that is worth about a nat.
 
     Reference:
@@ -62,12 +62,8 @@ class BernoulliDecoder(Decoder):
         centred: Annotated[bool, Doc("begin at the mean of the training data")] = False,
     ) -> None:
         super().__init__(data)
-        binary = data.levels == 2 and (data.low, data.high) == (0, 1)
-        if (data.low, data.high) != (0, 1):
-            raise UsageError(
-                f"decoder 'bernoulli' needs data from 0 to 1; these reach from {data.low:g} to {data.high:g}",
-                hint="choose a likelihood for such data: --decoder gaussian",
-            )
+        binary = data.levels == 2
+        require_unit_interval("bernoulli", data)
         if binarize == "refuse" and not binary:
             raise UsageError(
                 "decoder 'bernoulli' is for binary data, and these have values between 0 and 1",
@@ -86,7 +82,7 @@ class BernoulliDecoder(Decoder):
 
     def prepare(self, examples: Tensor) -> None:
         mean = self.data.values(examples, self.offset.dtype).mean(0)
-        # A pixel that is never seen on may be so in other examples.
+        # A pixel that is never on here may be on in other examples.
         self.offset.copy_(mean.clamp(_RAREST, 1 - _RAREST).logit())
 
     @property

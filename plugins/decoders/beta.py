@@ -1,18 +1,14 @@
 """Beta likelihood for values between 0 and 1."""
 
-from typing import Annotated, final
+from typing import final
 
 import torch
 from torch import Tensor
-from torch.distributions import Independent, constraints
+from torch.distributions import Independent
 
-from genmod import DataInfo, Decoder, Doc, bounded_log_scale
+from genmod import DataInfo, bounded_log_scale
 from genmod.distributions import PreciseBeta
-from genmod.plugins.decoders._ranges import (
-    cells_of_unit_interval,
-    require_dequantizable,
-    require_unit_interval,
-)
+from genmod.plugins.decoders._ranges import Dequantize, UnitIntervalDecoder, cells_of_unit_interval
 
 __all__ = ["BetaDecoder"]
 
@@ -23,7 +19,7 @@ _MARGIN = 2.0**-10
 
 
 @final
-class BetaDecoder(Decoder):
+class BetaDecoder(UnitIntervalDecoder):
     """Independent beta-distributed values with both concentrations from the network.
 
     ``log p(x|z) = Σ_i (a_i - 1) log x_i + (b_i - 1) log(1 - x_i) - log B(a_i, b_i)``, nats
@@ -48,21 +44,9 @@ class BetaDecoder(Decoder):
         tensor([[0.5000, 0.5000]])
     """
 
-    def __init__(
-        self,
-        data: DataInfo,
-        *,
-        dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,
-    ) -> None:
-        require_unit_interval("beta", data)
-        super().__init__(data)
-        self.dequantize = require_dequantizable("beta", data, dequantize)
-        self.support = constraints.independent(constraints.unit_interval, len(data.shape))
+    def __init__(self, data: DataInfo, *, dequantize: Dequantize = False) -> None:
+        super().__init__(data, "beta", dequantize)
         self.parameter_shape = (2, *data.shape)
-
-    @property
-    def cell(self) -> float | None:
-        return None if self.data.levels is None else 1 / self.data.levels
 
     @property
     def observed(self) -> DataInfo:

@@ -30,14 +30,10 @@ class LevelCategorical(LevelDistribution):
 
     def __init__(self, logits: Tensor, data: DataInfo) -> None:
         self.logits = logits.log_softmax(-1)
-        super().__init__(data, logits.shape[:-1])
+        super().__init__(data, logits.shape[:-1], self.logits)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "LevelCategorical":
         return LevelCategorical(self.logits.expand(*batch_shape, self.levels), self.data)
-
-    @property
-    def _like(self) -> Tensor:
-        return self.logits
 
     def log_prob(self, value: Tensor) -> Tensor:
         k = self.indices(value).long()[..., None]
@@ -47,12 +43,11 @@ class LevelCategorical(LevelDistribution):
 
     @property
     def mean(self) -> Tensor:
-        k = torch.arange(self.levels, dtype=self.logits.dtype, device=self.logits.device)
-        return self.values(self.logits.exp() @ k)
+        return self.values(self.logits.exp() @ self.numbers())
 
     @property
     def variance(self) -> Tensor:
-        values = self.values(torch.arange(self.levels, dtype=self.logits.dtype, device=self.logits.device))
+        values = self.values(self.numbers())
         return (self.logits.exp() * (values - self.mean[..., None]).square()).sum(-1)
 
     @torch.no_grad()

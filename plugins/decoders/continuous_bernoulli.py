@@ -1,19 +1,15 @@
 """Continuous Bernoulli likelihood for values between 0 and 1."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints, register_kl
 
-from genmod import DataInfo, Decoder, Doc
+from genmod import DataInfo
 from genmod.distributions import precise
-from genmod.plugins.decoders._ranges import (
-    cells_of_unit_interval,
-    require_dequantizable,
-    require_unit_interval,
-)
+from genmod.plugins.decoders._ranges import Dequantize, UnitIntervalDecoder, cells_of_unit_interval
 
 __all__ = ["ContinuousBernoulli", "ContinuousBernoulliDecoder"]
 
@@ -129,7 +125,7 @@ def _kl(q: ContinuousBernoulli, p: ContinuousBernoulli) -> Tensor:
 
 
 @final
-class ContinuousBernoulliDecoder(Decoder):
+class ContinuousBernoulliDecoder(UnitIntervalDecoder):
     """Independent continuous Bernoulli values with logits from the network, for grey images.
 
     ``log p(x|z) = Σ_i l_i (x_i - ½) + log C(l_i)``, nats, with ``C`` the constant that a Bernoulli lacks
@@ -149,21 +145,9 @@ class ContinuousBernoulliDecoder(Decoder):
         tensor([0.])
     """
 
-    def __init__(
-        self,
-        data: DataInfo,
-        *,
-        dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,
-    ) -> None:
-        require_unit_interval("continuous-bernoulli", data)
-        super().__init__(data)
-        self.dequantize = require_dequantizable("continuous-bernoulli", data, dequantize)
-        self.support = constraints.independent(constraints.unit_interval, len(data.shape))
+    def __init__(self, data: DataInfo, *, dequantize: Dequantize = False) -> None:
+        super().__init__(data, "continuous-bernoulli", dequantize)
         self.parameter_shape = data.shape
-
-    @property
-    def cell(self) -> float | None:
-        return None if self.data.levels is None else 1 / self.data.levels
 
     @property
     def observed(self) -> DataInfo:

@@ -38,16 +38,12 @@ class DiscretizedLogistic(LevelDistribution):
 
     def __init__(self, loc: Tensor, log_scale: Tensor, data: DataInfo) -> None:
         self.loc, self.log_scale = torch.broadcast_tensors(loc, log_scale)
-        super().__init__(data, self.loc.shape)
+        super().__init__(data, self.loc.shape, self.loc)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "DiscretizedLogistic":
         return DiscretizedLogistic(
             self.loc.expand(batch_shape), self.log_scale.expand(batch_shape), self.data
         )
-
-    @property
-    def _like(self) -> Tensor:
-        return self.loc
 
     def log_prob(self, value: Tensor) -> Tensor:
         k, last, steepness = self.indices(value), self.levels - 1, (-self.log_scale).exp()

@@ -35,15 +35,11 @@ class DiscretizedLogisticMixture(LevelDistribution):
     def __init__(self, logits: Tensor, parts: DiscretizedLogistic) -> None:
         self.log_weights = logits.log_softmax(-1)
         self.parts = parts
-        super().__init__(parts.data, parts.batch_shape[:-1])
+        super().__init__(parts.data, parts.batch_shape[:-1], self.log_weights)
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "DiscretizedLogisticMixture":
         shape = (*batch_shape, self.log_weights.shape[-1])
         return DiscretizedLogisticMixture(self.log_weights.expand(shape), self.parts.expand(shape))
-
-    @property
-    def _like(self) -> Tensor:
-        return self.log_weights
 
     def log_prob(self, value: Tensor) -> Tensor:
         # Rounding alone would make it more than one.

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
 from genmod import DataInfo, Decoder, Doc, LogScaleNormal, bounded_log_scale, diagonal_normal
-from genmod.plugins.decoders._ranges import require_dequantizable
-from genmod.plugins.decoders._scales import LARGEST, SMALLEST
+from genmod.plugins.decoders._ranges import Dequantize, require_dequantizable
+from genmod.plugins.decoders._scales import LARGEST, SMALLEST, log_share
 from genmod.system import batch_mean
 
 __all__ = ["GaussianDecoder"]
@@ -55,15 +55,14 @@ class GaussianDecoder(Decoder):
             | Literal["learned", "per-dimension", "per-pixel", "optimal"],
             Doc("standard deviation around the mean: a fixed number, or how it is found"),
         ] = "learned",
-        dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,
+        dequantize: Dequantize = False,
     ) -> None:
         super().__init__(data)
         self.dequantize = require_dequantizable("gaussian", data, dequantize)
         self.scale = scale
         self.support = constraints.independent(constraints.real, len(data.shape))
         self.parameter_shape = (2, *data.shape) if scale == "per-pixel" else data.shape
-        width = data.high - data.low
-        start = math.log(width / 4) if math.isfinite(width) else 0.0
+        start = log_share(data, 4)
         if scale in ("learned", "per-dimension"):
             shape = data.shape if scale == "per-dimension" else ()
             self.log_scale = nn.Parameter(torch.full(shape, start))

@@ -1,14 +1,13 @@
 """Laplace likelihood for real data with outliers."""
 
-import math
-from typing import Annotated, final
+from typing import final
 
 from torch import Tensor
 from torch.distributions import Independent, Laplace, constraints
 
-from genmod import DataInfo, Decoder, Doc
-from genmod.plugins.decoders._ranges import require_dequantizable
-from genmod.plugins.decoders._scales import LogScale, Scale
+from genmod import DataInfo, Decoder
+from genmod.plugins.decoders._ranges import Dequantize, require_dequantizable
+from genmod.plugins.decoders._scales import LogScale, Scale, log_share
 
 __all__ = ["LaplaceDecoder"]
 
@@ -30,23 +29,16 @@ class LaplaceDecoder(Decoder):
 
     Example:
         >>> import torch
-        >>> decoder = LaplaceDecoder(DataInfo((2,), low=-math.inf, high=math.inf), scale=1.0)
+        >>> decoder = LaplaceDecoder(DataInfo((2,), low=-torch.inf, high=torch.inf), scale=1.0)
         >>> decoder(torch.zeros(1, 2)).log_prob(torch.zeros(1, 2))
         tensor([-1.3863])
     """
 
-    def __init__(
-        self,
-        data: DataInfo,
-        *,
-        scale: Scale = "learned",
-        dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,
-    ) -> None:
+    def __init__(self, data: DataInfo, *, scale: Scale = "learned", dequantize: Dequantize = False) -> None:
         super().__init__(data)
         self.dequantize = require_dequantizable("laplace", data, dequantize)
         self.support = constraints.independent(constraints.real, len(data.shape))
-        width = data.high - data.low
-        self.scale = LogScale(data.shape, scale, math.log(width / 6) if math.isfinite(width) else 0.0)
+        self.scale = LogScale(data.shape, scale, log_share(data, 6))
         self.parameter_shape = self.scale.parameter_shape
 
     def forward(self, parameters: Tensor) -> Independent:

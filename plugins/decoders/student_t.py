@@ -10,8 +10,8 @@ from torch.distributions import Distribution, Independent, constraints
 
 from genmod import DataInfo, Decoder, Doc, bounded_log_scale
 from genmod.distributions import factorial_excess, precise
-from genmod.plugins.decoders._ranges import require_dequantizable
-from genmod.plugins.decoders._scales import LARGEST, LogScale, Scale
+from genmod.plugins.decoders._ranges import Dequantize, require_dequantizable
+from genmod.plugins.decoders._scales import LARGEST, LogScale, Scale, log_share
 
 __all__ = ["StudentT", "StudentTDecoder"]
 
@@ -100,13 +100,12 @@ class StudentTDecoder(Decoder):
             Annotated[float, Gt(1), Le(LARGEST)] | Literal["learned", "per-dimension"],
             Doc("degrees of freedom: a number, one trained number, or one per dimension"),
         ] = "learned",
-        dequantize: Annotated[bool, Doc("spread levels evenly over their cells, anew each time")] = False,
+        dequantize: Dequantize = False,
     ) -> None:
         super().__init__(data)
         self.dequantize = require_dequantizable("student-t", data, dequantize)
         self.support = constraints.independent(constraints.real, len(data.shape))
-        width = data.high - data.low
-        self.scale = LogScale(data.shape, scale, math.log(width / 5) if math.isfinite(width) else 0.0)
+        self.scale = LogScale(data.shape, scale, log_share(data, 5))
         self.parameter_shape = self.scale.parameter_shape
         self.df = df
         if isinstance(df, str):

@@ -64,7 +64,7 @@ class DinoFeatures(Features):
         places = tensors.get("pos_embed", torch.empty(0))
         depth = 1 + max((int(n.split(".")[1]) for n in tensors if n.startswith("blocks.")), default=-1)
         if places.dim() != 3 or places.shape[2] % _HEAD or not depth:
-            raise FileError(f"{weights} is not of a vision transformer of DINOv2", hint=_HOW)
+            raise FileError(f"{weights} does not belong to a vision transformer of DINOv2", hint=_HOW)
         self.net = _Transformer(places.shape[2], depth, places.shape[1])
         tensors.pop("mask_token", None)  # which only training uses
         fill(self.net, tensors, weights, "a DINOv2 without registers", _HOW)

@@ -1,7 +1,7 @@
 """The simplex: its support for latents of any shape, and relaxed categorical values on it."""
 
 import math
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
 import torch
 from torch import Tensor
@@ -39,8 +39,31 @@ def require_classes(what: str, latent_shape: tuple[int, ...]) -> int:
     return latent_shape[-1]
 
 
+class _Classes(Distribution):
+    """Vectors over classes by their logits, ``(*batch, *event_shape)``, of which an event holds one or several."""
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    has_rsample = True
+
+    def __init__(self, logits: Tensor, temperature: float, event_dims: int) -> None:
+        self.logits = logits.log_softmax(-1)
+        self.temperature = temperature
+        self.event_dims = event_dims
+        batch = logits.dim() - event_dims
+        super().__init__(logits.shape[:batch], logits.shape[batch:], validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> Self:
+        return type(self)(
+            self.logits.expand(*batch_shape, *self.event_shape), self.temperature, self.event_dims
+        )
+
+    def summed(self, each: Tensor) -> Tensor:
+        """The sum over the vectors of an event of a number of each, ``(*batch, *vectors) → (*batch)``."""
+        return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
+
+
 @final
-class RelaxedOneHot(Distribution):
+class RelaxedOneHot(_Classes):
     """Points of a simplex near its corners: a softmax of logits with Gumbel noise.
 
     ``z = softmax((l + g)/τ)``, ``log p(z) = log Γ(K) + (K-1) log τ - Σ log z + Σ_k a_k - K log Σ_k exp(a_k)``,
@@ -61,29 +84,9 @@ class RelaxedOneHot(Distribution):
         tensor(1.)
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    has_rsample = True
-
-    def __init__(self, logits: Tensor, temperature: float, event_dims: int) -> None:
-        self.logits = logits.log_softmax(-1)
-        self.temperature = temperature
-        self.event_dims = event_dims
-        batch = logits.dim() - event_dims
-        super().__init__(logits.shape[:batch], logits.shape[batch:], validate_args=False)
-
     @property
     def support(self) -> Constraint:
         return stacked(constraints.simplex, tuple(self.event_shape))
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "RelaxedOneHot":
-        return RelaxedOneHot(
-            self.logits.expand(*batch_shape, *self.event_shape), self.temperature, self.event_dims
-        )
-
-    @property
-    def mode_probabilities(self) -> Tensor:
-        """How often each class is the largest, ``softmax(l)``."""
-        return self.logits.exp()
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         noise = torch.empty(
@@ -98,12 +101,11 @@ class RelaxedOneHot(Distribution):
         log_z = log_of(value)
         a = self.logits - self.temperature * log_z
         constant = math.lgamma(k) + (k - 1) * math.log(self.temperature)
-        each = constant - log_z.sum(-1) + (a - a.logsumexp(-1, keepdim=True)).sum(-1)
-        return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
+        return self.summed(constant - log_z.sum(-1) + (a - a.logsumexp(-1, keepdim=True)).sum(-1))
 
 
 @final
-class OneHot(Distribution):
+class OneHot(_Classes):
     """One class each, as vectors of zeros and a one, with the gradient of a relaxation.
 
     ``P(z) = softmax(l)[k(z)]``; draws are exact, ``d z := d softmax((l + g)/τ)``
@@ -121,22 +123,9 @@ class OneHot(Distribution):
         tensor(1.)
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    has_rsample = True
-
-    def __init__(self, logits: Tensor, temperature: float, event_dims: int) -> None:
-        self.logits = logits.log_softmax(-1)
-        self.temperature = temperature
-        self.event_dims = event_dims
-        batch = logits.dim() - event_dims
-        super().__init__(logits.shape[:batch], logits.shape[batch:], validate_args=False)
-
     @property
     def support(self) -> Constraint:
         return stacked(constraints.one_hot, tuple(self.event_shape))
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "OneHot":
-        return OneHot(self.logits.expand(*batch_shape, *self.event_shape), self.temperature, self.event_dims)
 
     @property
     def mean(self) -> Tensor:
@@ -153,12 +142,10 @@ class OneHot(Distribution):
         return hard + (soft - soft.detach())
 
     def log_prob(self, value: Tensor) -> Tensor:
-        each = (self.logits * value).sum(-1)
-        return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
+        return self.summed((self.logits * value).sum(-1))
 
     def entropy(self) -> Tensor:
-        each = -(self.logits.exp() * self.logits).sum(-1)
-        return each.flatten(each.dim() - self.event_dims + 1).sum(-1) if self.event_dims > 1 else each
+        return self.summed(-(self.logits.exp() * self.logits).sum(-1))
 
 
 @register_kl_by_variable(OneHot, OneHot)

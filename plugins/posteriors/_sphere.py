@@ -1,14 +1,16 @@
-"""The unit sphere: its support, its area, and points around a direction."""
+"""The unit sphere: its support, its area, and what distributions of directions on it share."""
 
 import math
+from typing import Any, ClassVar, Self
 
 import torch
-from torch import Tensor
-from torch.distributions import constraints
+from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
+from torch.nn.functional import normalize
 
-from genmod import UsageError
+from genmod import Posterior, UsageError, bounded_log_scale
 
-__all__ = ["around", "log_area", "require_vector", "unit_sphere"]
+__all__ = ["Directions", "DirectionsPosterior", "around", "log_area", "require_vector", "unit_sphere"]
 
 
 class _UnitSphere(constraints.Constraint):
@@ -78,3 +80,52 @@ def require_vector(what: str, latent_shape: tuple[int, ...]) -> int:
             hint="for example: --latent 16",
         )
     return latent_shape[0]
+
+
+class Directions(Distribution):
+    """A distribution around a direction that is symmetric about it.
+
+    Args:
+        loc: unit vectors, ``(*batch, d)``.
+        concentration: ``κ > 0``, ``(*batch)``.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {"concentration": constraints.positive}
+    support = unit_sphere
+    has_rsample = True
+
+    def __init__(self, loc: Tensor, concentration: Tensor) -> None:
+        self.loc, self.concentration = loc, concentration
+        self.d = loc.shape[-1]
+        super().__init__(concentration.shape, loc.shape[-1:], validate_args=False)
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> Self:
+        return type(self)(self.loc.expand(*batch_shape, self.d), self.concentration.expand(batch_shape))
+
+    def kl_to_uniform(self) -> Tensor:
+        """``KL(self ‖ uniform) = log area - entropy``, ``(*batch)``, nats, subtracted in double precision."""
+        exact = type(self)(self.loc.double(), self.concentration.double())
+        return (log_area(self.d) - exact.entropy()).to(self.loc.dtype)
+
+
+class DirectionsPosterior(Posterior):
+    """A posterior of directions around one that is linear in the features, as is the log of its concentration.
+
+    Raises:
+        UsageError: the latents are not vectors of 2 or more numbers.
+    """
+
+    support = unit_sphere
+    name: ClassVar[str]
+    kind: ClassVar[type[Directions]]
+
+    def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
+        d = require_vector(f"posterior {self.name!r}", latent_shape)
+        super().__init__(feature_shape, latent_shape)
+        self.head = nn.Linear(math.prod(feature_shape), d + 1)
+
+    def forward(self, features: Tensor) -> Directions:
+        out = self.head(features.flatten(1))
+        # Scaled first, so that the square of a large number does not overflow.
+        direction = out[:, 1:] / out[:, 1:].abs().amax(1, keepdim=True).clamp(min=1e-12)
+        return self.kind(normalize(direction, dim=1), bounded_log_scale(out[:, 0]).exp())

@@ -1,21 +1,19 @@
 """Power-spherical posterior, on the unit sphere."""
 
 import math
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
-from torch import Tensor, nn
-from torch.distributions import Dirichlet, Distribution, constraints
-from torch.nn.functional import normalize
+from torch import Tensor
+from torch.distributions import Dirichlet
 
-from genmod import Posterior, bounded_log_scale
-from genmod.plugins.posteriors._sphere import around, log_area, require_vector, unit_sphere
+from genmod.plugins.posteriors._sphere import Directions, DirectionsPosterior, around
 
 __all__ = ["PowerSpherical", "PowerSphericalPosterior"]
 
 
 @final
-class PowerSpherical(Distribution):
+class PowerSpherical(Directions):
     """Directions around ``loc``, by a power of their height.
 
     ``log p(x) = κ log(1 + locᵀ x) + log C``, ``-log C = (a + b) log 2 + log Γ(a) - log Γ(a + b) + b log π``,
@@ -30,18 +28,6 @@ class PowerSpherical(Distribution):
         >>> p.mean
         tensor([0.6667, 0.0000, 0.0000])
     """
-
-    arg_constraints: ClassVar[dict[str, Any]] = {"concentration": constraints.positive}
-    support = unit_sphere
-    has_rsample = True
-
-    def __init__(self, loc: Tensor, concentration: Tensor) -> None:
-        self.loc, self.concentration = loc, concentration
-        self.d = loc.shape[-1]
-        super().__init__(concentration.shape, loc.shape[-1:], validate_args=False)
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "PowerSpherical":
-        return PowerSpherical(self.loc.expand(*batch_shape, self.d), self.concentration.expand(batch_shape))
 
     def _beta(self) -> tuple[Tensor, float]:
         """The two concentrations of ``(1 + locᵀ x)/2``, in double precision."""
@@ -90,14 +76,9 @@ class PowerSpherical(Distribution):
         log_inverse = (a + b) * math.log(2) + torch.lgamma(a) - torch.lgamma(a + b) + b * math.log(math.pi)
         return (log_inverse - (a - b) * height).to(self.loc.dtype)
 
-    def kl_to_uniform(self) -> Tensor:
-        """``KL(self ‖ uniform) = log area - entropy``, ``(*batch)``, nats, subtracted in double precision."""
-        exact = PowerSpherical(self.loc.double(), self.concentration.double())
-        return (log_area(self.d) - exact.entropy()).to(self.loc.dtype)
-
 
 @final
-class PowerSphericalPosterior(Posterior):
+class PowerSphericalPosterior(DirectionsPosterior):
     """Directions around one that is linear in the features, on the unit sphere.
 
     ``q(z|x) ∝ (1 + loc(x)ᵀ z)^κ(x)``, ``|z| = 1``
@@ -117,15 +98,5 @@ class PowerSphericalPosterior(Posterior):
         torch.Size([5, 2, 16])
     """
 
-    support = unit_sphere
-
-    def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
-        d = require_vector("posterior 'power-spherical'", latent_shape)
-        super().__init__(feature_shape, latent_shape)
-        self.head = nn.Linear(math.prod(feature_shape), d + 1)
-
-    def forward(self, features: Tensor) -> PowerSpherical:
-        out = self.head(features.flatten(1))
-        # Scaled first, so that the square of a large number does not overflow.
-        direction = out[:, 1:] / out[:, 1:].abs().amax(1, keepdim=True).clamp(min=1e-12)
-        return PowerSpherical(normalize(direction, dim=1), bounded_log_scale(out[:, 0]).exp())
+    name = "power-spherical"
+    kind = PowerSpherical

@@ -17,8 +17,7 @@ __all__ = ["RelaxedCategoricalPosterior"]
 @register_kl(OneHot, OneHot)
 def _kl(q: OneHot, p: OneHot) -> Tensor:
     """``Σ_k q_k (log q_k - log p_k)``, exact, for each vector in the event."""
-    each = (q.logits.exp() * (q.logits - p.logits)).sum(-1)
-    return each.flatten(each.dim() - q.event_dims + 1).sum(-1) if q.event_dims > 1 else each
+    return q.summed((q.logits.exp() * (q.logits - p.logits)).sum(-1))
 
 
 @final

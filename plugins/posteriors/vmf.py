@@ -1,17 +1,14 @@
 """Von Mises-Fisher posterior, on the unit sphere."""
 
-import math
 from functools import cache
-from typing import Any, ClassVar, cast, final
+from typing import Any, cast, final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.distributions import Beta, Distribution, constraints
-from torch.nn.functional import normalize
+from torch import Tensor
+from torch.distributions import Beta
 
-from genmod import Posterior, bounded_log_scale
-from genmod.plugins.posteriors._sphere import around, log_area, require_vector, unit_sphere
+from genmod.plugins.posteriors._sphere import Directions, DirectionsPosterior, around, log_area
 from genmod.system import any_process
 
 __all__ = ["VonMisesFisher", "VonMisesFisherPosterior", "mean_length"]
@@ -146,7 +143,7 @@ def _draw(concentration: Tensor, d: int) -> Tensor:
 
 
 @final
-class VonMisesFisher(Distribution):
+class VonMisesFisher(Directions):
     """Directions around ``loc``, as of a normal distribution cut with the sphere.
 
     ``log p(x) = κ (locᵀ x - 1) - log ∫_0^π exp(κ (cos θ - 1)) sin^(d-2) θ dθ - log area_{d-1}``
@@ -160,18 +157,6 @@ class VonMisesFisher(Distribution):
         >>> p.mean
         tensor([0.5373, 0.0000, 0.0000])
     """
-
-    arg_constraints: ClassVar[dict[str, Any]] = {"concentration": constraints.positive}
-    support = unit_sphere
-    has_rsample = True
-
-    def __init__(self, loc: Tensor, concentration: Tensor) -> None:
-        self.loc, self.concentration = loc, concentration
-        self.d = loc.shape[-1]
-        super().__init__(concentration.shape, loc.shape[-1:], validate_args=False)
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "VonMisesFisher":
-        return VonMisesFisher(self.loc.expand(*batch_shape, self.d), self.concentration.expand(batch_shape))
 
     def _integrals(self) -> tuple[Tensor, Tensor]:
         """Log-integral and length of the mean, ``(*batch)`` each, in double precision."""
@@ -204,14 +189,9 @@ class VonMisesFisher(Distribution):
         entropy = log_integral + log_area(self.d - 1) - self.concentration.double() * (length - 1)
         return entropy.to(self.loc.dtype)
 
-    def kl_to_uniform(self) -> Tensor:
-        """``KL(self ‖ uniform) = log area - entropy``, ``(*batch)``, nats, subtracted in double precision."""
-        exact = VonMisesFisher(self.loc.double(), self.concentration.double())
-        return (log_area(self.d) - exact.entropy()).to(self.loc.dtype)
-
 
 @final
-class VonMisesFisherPosterior(Posterior):
+class VonMisesFisherPosterior(DirectionsPosterior):
     """Von Mises-Fisher directions around one that is linear in the features, on the unit sphere.
 
     ``q(z|x) ∝ exp(κ(x) loc(x)ᵀ z)``, ``|z| = 1``
@@ -232,15 +212,5 @@ class VonMisesFisherPosterior(Posterior):
         torch.Size([5, 2, 16])
     """
 
-    support = unit_sphere
-
-    def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
-        d = require_vector("posterior 'vmf'", latent_shape)
-        super().__init__(feature_shape, latent_shape)
-        self.head = nn.Linear(math.prod(feature_shape), d + 1)
-
-    def forward(self, features: Tensor) -> VonMisesFisher:
-        out = self.head(features.flatten(1))
-        # Scaled first, so that the square of a large number does not overflow.
-        direction = out[:, 1:] / out[:, 1:].abs().amax(1, keepdim=True).clamp(min=1e-12)
-        return VonMisesFisher(normalize(direction, dim=1), bounded_log_scale(out[:, 0]).exp())
+    name = "vmf"
+    kind = VonMisesFisher

@@ -8,9 +8,7 @@ from torch.distributions import Distribution, register_kl
 from torch.nn.functional import normalize
 
 from genmod import Prior
-from genmod.plugins.posteriors._sphere import log_area, require_vector, unit_sphere
-from genmod.plugins.posteriors.power_spherical import PowerSpherical
-from genmod.plugins.posteriors.vmf import VonMisesFisher
+from genmod.plugins.posteriors._sphere import Directions, log_area, require_vector, unit_sphere
 
 __all__ = ["UniformSphere", "UniformSpherePrior"]
 
@@ -62,9 +60,8 @@ class UniformSphere(Distribution):
         return self.zeros.sum(-1) + log_area(self.zeros.shape[-1])
 
 
-@register_kl(PowerSpherical, UniformSphere)
-@register_kl(VonMisesFisher, UniformSphere)
-def _kl(q: PowerSpherical | VonMisesFisher, p: UniformSphere) -> Tensor:
+@register_kl(Directions, UniformSphere)
+def _kl(q: Directions, p: UniformSphere) -> Tensor:
     return q.kl_to_uniform()
 
 

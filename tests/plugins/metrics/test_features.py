@@ -222,7 +222,7 @@ def test_dino_is_the_transformer_of_torchvision(tmp_path):
     oracle.load_state_dict(named)
     x = torch.rand(2, 3, 224, 224)
     mean, deviation = (torch.tensor(values)[:, None, None] for values in dino.IMAGENET)
-        normal = (x - mean) / deviation
+    normal = (x - mean) / deviation
     with torch.no_grad():
         wanted = oracle.eval()(normal)
         torch.testing.assert_close(made.net(normal), wanted, rtol=1e-3, atol=1e-3)
