@@ -1,4 +1,4 @@
-"""Datasets: where data come from."""
+"""Datasets: sources of data."""
 
 from genmod.plugins._table import table
 

@@ -1,4 +1,4 @@
-"""Reading NumPy's files without unpickling, and without unpacking more than was promised."""
+"""Reading NumPy's files without unpickling, and without unpacking more than their headers declare."""
 
 import io
 import math
@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from genmod import DataError
+from genmod.plugins.datasets._rows import read_header
 
 __all__ = ["arranged", "array_names", "finite_values", "read_arrays", "stored_counts", "stored_values"]
 
@@ -71,7 +72,7 @@ def arranged(name: str, x: NDArray[Any], layout: str) -> NDArray[Any]:
         layout: ``chw``, ``hwc``, or ``auto``: channels are where there are 1, 3 or 4.
 
     Raises:
-        DataError: another shape, or one that does not tell where the channels are.
+        DataError: another shape, or one in which the channels are ambiguous.
     """
     if 0 in x.shape or x.ndim not in (2, 3, 4):
         raise DataError(
@@ -85,8 +86,8 @@ def arranged(name: str, x: NDArray[Any], layout: str) -> NDArray[Any]:
     first, last = x.shape[1] in _CHANNELS, x.shape[3] in _CHANNELS
     if layout == "auto" and first == last:
         raise DataError(
-            f"{name} has the shape {x.shape}, which does not tell where the channels are",
-            hint="say it: -s dataset.layout=chw for (N, channels, height, width), or hwc",
+            f"{name} has the shape {x.shape}, in which the channels are ambiguous",
+            hint="name the layout: -s dataset.layout=chw for (N, channels, height, width), or hwc",
         )
     return x.transpose(0, 3, 1, 2) if layout == "hwc" or last else x
 
@@ -104,7 +105,7 @@ def stored_counts(name: str, x: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(invalid="ignore"):
         allowed = (x >= 0) & (x < 2**31) & (x == np.floor(x))
     if not allowed.all():
-        first = tuple(int(i) for i in np.unravel_index(np.argmin(allowed), allowed.shape))
+        first = _first_outside(allowed)
         raise DataError(
             f"{name} has {int((~allowed).sum())} values that are no counts; the first is {x[first]} in example "
             f"{first[0]}, at {first[1:]}",
@@ -119,7 +120,7 @@ def stored_values(name: str, x: NDArray[Any], *, whole: bool = True) -> NDArray[
     Args:
         name: what to call the array in errors.
         x: the array.
-        whole: refuse a column of a table whose values differ by too little to be told apart in single precision.
+        whole: refuse a column of a table whose values single precision cannot distinguish.
 
     Raises:
         DataError: another type, or values that are not finite; says how many, and where the first is.
@@ -128,15 +129,15 @@ def stored_values(name: str, x: NDArray[Any], *, whole: bool = True) -> NDArray[
         return np.ascontiguousarray(x, dtype=np.uint8)
     values = finite_values(name, x, np.float32)
     if whole and x.ndim == 2 and x.dtype.itemsize > 4 and len(x):
-        # As mean and deviation would be lost too, the range is looked at: 256 steps of single precision.
+        # By the range, as mean and deviation would lose digits too: 256 steps of single precision.
         spread = x.max(0) - x.min(0)
         lost = (spread > 0) & (np.abs(x).max(0) * 2.0**-24 > spread / 256)
         if lost.any():
             column = int(np.argmax(lost))
             raise DataError(
-                f"single precision cannot tell the values of column {column} of {name} apart: they are "
+                f"single precision cannot distinguish the values of column {column} of {name}: they are "
                 f"{x[:, column].min():.10g} to {x[:, column].max():.10g}",
-                hint="bring them to mean 0 and deviation 1: -s dataset.standardize=true; or subtract what they share",
+                hint="shift and scale them to mean 0 and deviation 1: -s dataset.standardize=true; or subtract a constant",
             )
     return values
 
@@ -156,13 +157,18 @@ def finite_values(name: str, x: NDArray[Any], dtype: Any) -> NDArray[Any]:
         values = np.ascontiguousarray(x, dtype=dtype)
     finite = np.isfinite(values)
     if not finite.all():
-        first = tuple(int(i) for i in np.unravel_index(np.argmin(finite), finite.shape))
+        first = _first_outside(finite)
         raise DataError(
             f"{name} has {int((~finite).sum())} values that are NaN, infinite or beyond {np.dtype(dtype).name}; "
             f"the first is example {first[0]}, at {first[1:]}",
-            hint="remove these examples, or say that NaN is a missing value: -s dataset.missing=true",
+            hint="remove these examples, or declare NaN a missing value: -s dataset.missing=true",
         )
     return values
+
+
+def _first_outside(allowed: NDArray[np.bool_]) -> tuple[int, ...]:
+    """The place of the first value that is not allowed."""
+    return tuple(int(i) for i in np.unravel_index(np.argmin(allowed), allowed.shape))
 
 
 def _sources(path: Path, stack: ExitStack) -> dict[str, _Source]:
@@ -178,13 +184,7 @@ def _sources(path: Path, stack: ExitStack) -> dict[str, _Source]:
 
 def _promised_bytes(name: str, open_: Callable[[], IO[bytes]], size: int) -> int:
     with open_() as file:
-        version = npy.read_magic(file)
-        if version == (1, 0):
-            shape, _, dtype = npy.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, _, dtype = npy.read_array_header_2_0(file)
-        else:
-            raise ValueError(f"{name} is in format {version}")
+        shape, _, dtype = read_header(file)
         if dtype.hasobject or dtype.names or not dtype.itemsize:
             raise ValueError(f"{name} holds {dtype}, where numbers or texts are allowed")
         promised = math.prod(shape) * dtype.itemsize

@@ -8,9 +8,15 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from genmod import DataError
+from genmod import DataError, SplitName
 
-__all__ = ["fetch", "locate"]
+__all__ = ["fetch", "locate", "split_folders"]
+
+_FOLDERS: dict[SplitName, tuple[str, ...]] = {
+    "train": ("train",),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test",),
+}
 
 _TIMEOUT = 10.0
 _MAX_BYTES = 2**30
@@ -31,6 +37,14 @@ def locate(path: Path, root: Path) -> Path:
         f"there is no {' and no '.join(dict.fromkeys(map(str, places)))}",
         hint="give the full path of what is there: -s dataset.path=PATH",
     )
+
+
+def split_folders(place: Path) -> dict[SplitName, Path | None]:
+    """Split → its folder within another, where there is one."""
+    return {
+        split: next((place / name for name in names if (place / name).is_dir()), None)
+        for split, names in _FOLDERS.items()
+    }
 
 
 def fetch(urls: Sequence[str], target: Path, *, md5: str, hint: str) -> None:

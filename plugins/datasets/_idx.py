@@ -14,7 +14,7 @@ __all__ = ["read_idx"]
 
 
 def read_idx(path: Path, shape: tuple[int, ...], *, crc32: int | None = None) -> Tensor:
-    """Read bytes from an IDX file, plain or gzipped whatever its name says.
+    """Read bytes from an IDX file, plain or gzipped whatever its name is.
 
     Nothing beyond the expected size is ever decompressed.
 

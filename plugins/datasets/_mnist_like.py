@@ -23,11 +23,11 @@ class MnistLike(Dataset):
     checked, so that neither damaged files nor another dataset's, which have the same names, are taken.
 
     Raises:
-        DataError: a file is damaged, or missing and cannot be downloaded; the hint says where to put which.
+        DataError: a file is damaged, or missing and cannot be downloaded; the hint says where to put them.
     """
 
     source: ClassVar[str]
-    """Name of the class in ``torchvision.datasets`` that knows from where to download."""
+    """Name of the class in ``torchvision.datasets`` that has the addresses of the files."""
     classes: ClassVar[tuple[str, ...]]
     files: ClassVar[tuple[tuple[str, tuple[int, ...], int], ...]]
     """Name, shape and CRC-32 of each decompressed file, images before labels."""
@@ -104,9 +104,9 @@ def _torchvision_source(name: str, hint: str) -> tuple[list[str], dict[str, str]
 
         source = getattr(datasets, name)
         return list(source.mirrors), dict(source.resources)
-    except Exception as error:  # a torchvision made for another torch fails with whatever comes first
+    except Exception as error:  # a torchvision made for another torch fails with any error
         raise DataError(
-            f"files of {name} are missing, and torchvision, which knows where to download them, fails: {error}",
+            f"files of {name} are missing, and torchvision, which has their addresses, fails: {error}",
             hint="install a pair that fits: pip install --upgrade torch torchvision\n"
             f"({_versions()} are installed), or {hint}",
         ) from error

@@ -1,4 +1,4 @@
-"""Fixed pseudo-random orders and splits, which no library's generator can change."""
+"""Fixed pseudo-random orders and splits, independent of the generators of libraries."""
 
 import hashlib
 import unicodedata

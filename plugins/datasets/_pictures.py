@@ -22,11 +22,28 @@ _MAX_PIXELS = 2**26
 _LARGE = 2**22
 _turn = Lock()
 _MAX_WHITE = 2**24 - 1
-"""Single precision tells no more whole numbers apart."""
+"""Single precision represents no more whole numbers exactly."""
 _TURNED = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _KNOWN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "F")
+
+
+@contextmanager
+def _picture(path: Path) -> Iterator[ImageFile.ImageFile]:
+    """A picture, opened; whatever fails inside is an error about its file.
+
+    Raises:
+        DataError: it is no picture, or one of more than 67 million pixels.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            _check_size(path, image)
+            yield image
+    except DataError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly anything
+        raise _unreadable(path, error) from error
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -35,38 +52,24 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         DataError: it is no picture, or one of more than 67 million pixels.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_size(path, image)
-            width, height = image.size
-            # The getexif of PNG images would decode all pixels to look for a tag behind them.
-            turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
-            return (width, height) if turned else (height, width)
-    except DataError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
+    with _picture(path) as image:
+        width, height = image.size
+        # The getexif of PNG images would decode all pixels to look for a tag behind them.
+        turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
+        return (width, height) if turned else (height, width)
 
 
 def depth_of(path: Path) -> int:
     """Bits of each value of a picture that are kept: 8, 16 or 32; 0 of floating-point ones.
 
     Raises:
-        DataError: it is no picture, or in colours that are not looked at, such as CMYK.
+        DataError: it is no picture, or in colours that are not supported, such as CMYK.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_size(path, image)
-            _check_colours(path, image)
-            if image.mode == "F":
-                return 0
-            return (
-                8 if not _is_deep(image) else 32 if image.mode == "I" and "16" not in str(image.tile) else 16
-            )
-    except DataError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
+    with _picture(path) as image:
+        _check_colours(path, image)
+        if image.mode == "F":
+            return 0
+        return 8 if not _is_deep(image) else 32 if image.mode == "I" and "16" not in str(image.tile) else 16
 
 
 @contextmanager
@@ -99,7 +102,7 @@ def read_picture(
         path: the file.
         channels: 1 grey, 3 colour, 4 colour and opacity.
         size: height and width.
-        white: the value of white in what is given back; None for 8 bits, to which deeper pictures are reduced.
+        white: the value of white in the result; None for 8 bits, to which deeper pictures are reduced.
 
     Returns:
         Array: ``(height, width, channels)``, ``uint8`` without ``white``; else whole numbers from 0 to ``white`` as ``int32``,
@@ -113,21 +116,13 @@ def read_picture(
 
 
 def _fitted(path: Path, channels: int, size: tuple[int, int], white: float | None) -> NDArray[Any]:
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_size(path, image)
-            if white is not None:
-                _check_colours(path, image)
-            if white in (None, 255) and not (white and (_is_deep(image) or image.mode == "F")):
-                upright = ImageOps.exif_transpose(image)
-                fitted = ImageOps.fit(
-                    _converted(upright, channels), (size[1], size[0]), Image.Resampling.BICUBIC
-                )
-                return np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
-    except DataError:
-        raise
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise _unreadable(path, error) from error
+    with _picture(path) as image:
+        if white is not None:
+            _check_colours(path, image)
+        if white in (None, 255) and not (white and (_is_deep(image) or image.mode == "F")):
+            upright = ImageOps.exif_transpose(image)
+            fitted = ImageOps.fit(_converted(upright, channels), size[::-1], Image.Resampling.BICUBIC)
+            return np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
     values, full, turn = _opened(path)
     whole = values.dtype.kind != "f"
     if white is None or white == math.inf:
@@ -138,11 +133,11 @@ def _fitted(path: Path, channels: int, size: tuple[int, int], white: float | Non
     if top > white and (whole or white != 1.0):
         raise DataError(
             f"{path} has the value {top:g}, and white is {white:g}",
-            hint="say what is white, and build a model for these pictures: -s dataset.white=VALUE",
+            hint="give the value of white, and build a model for these pictures: -s dataset.white=VALUE",
         )
     made = _with_channels(values.astype(np.float64), channels, white, full)
     turned = [_upright(Image.fromarray(made[..., i].astype(np.float32)), turn) for i in range(channels)]
-    fitted_ = [ImageOps.fit(each, (size[1], size[0]), Image.Resampling.BICUBIC) for each in turned]
+    fitted_ = [ImageOps.fit(each, size[::-1], Image.Resampling.BICUBIC) for each in turned]
     low, high = made.min(), made.max()
     cut = np.stack([np.asarray(each, dtype=np.float64) for each in fitted_], 2).clip(low, high)
     return np.rint(cut).astype(np.int32) if whole else (cut / white).astype(np.float32)
@@ -157,16 +152,10 @@ def _is_deep(image: ImageFile.ImageFile) -> bool:
 
 def _opened(path: Path) -> tuple[NDArray[Any], float, int]:
     """All values ``(height, width, 1 grey, 2 with opacity, 3 colour or 4)``, what opaque is, and the orientation tag."""
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_size(path, image)
-            _check_colours(path, image)
-            turn = Image.Image.getexif(image).get(_ORIENTATION, 1)
-            values, full = _values(path, image)
-    except DataError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
+    with _picture(path) as image:
+        _check_colours(path, image)
+        turn = Image.Image.getexif(image).get(_ORIENTATION, 1)
+        values, full = _values(path, image)
     values = values.reshape(*values.shape[:2], -1)
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():

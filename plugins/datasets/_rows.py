@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from genmod import DataError
 
-__all__ = ["RowFile", "npy_rows", "safetensors_rows"]
+__all__ = ["RowFile", "npy_rows", "read_header", "safetensors_rows"]
 
 _TYPES = {
     "U8": np.uint8,
@@ -69,6 +69,20 @@ class RowFile:
         return rows
 
 
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is stored by columns, and type of the array in an ``.npy`` file.
+
+    Raises:
+        ValueError: it is no ``.npy`` file, or in a format that is not known.
+    """
+    version = npy.read_magic(file)
+    if version == (1, 0):
+        return npy.read_array_header_1_0(file)
+    if version == (2, 0):
+        return npy.read_array_header_2_0(file)
+    raise ValueError(f"it is in format {version}")
+
+
 def npy_rows(path: Path) -> RowFile:
     """The array of an ``.npy`` file.
 
@@ -77,10 +91,7 @@ def npy_rows(path: Path) -> RowFile:
     """
     try:
         with path.open("rb") as file:
-            read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[
-                npy.read_magic(file)
-            ]
-            shape, by_columns, dtype = read(file)
+            shape, by_columns, dtype = read_header(file)
             found = RowFile(path, file.tell(), shape, dtype)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{path} cannot be read as .npy: {error}") from error

@@ -37,7 +37,7 @@ class CIFAR10(Dataset):
     read: it consists of pickles, which can run code.
 
     Raises:
-        DataError: a file is damaged, or missing and cannot be downloaded; the hint says where to put what.
+        DataError: a file is damaged, or missing and cannot be downloaded; the hint says where to put it.
 
     Example:
         >>> cifar = CIFAR10(Path("data"))
@@ -99,7 +99,7 @@ def _read_folder(folder: Path, names: tuple[str, ...]) -> dict[str, bytes]:
 
 
 def _read_archive(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
-    # The checksum comes first: what follows reads an archive that is known byte for byte.
+    # The checksum comes first, so that only an archive that is known byte for byte is read.
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

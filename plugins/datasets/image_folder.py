@@ -12,17 +12,12 @@ import torch
 from annotated_types import Gt, Interval
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
-from genmod.plugins.datasets._files import locate
+from genmod.plugins.datasets._files import locate, split_folders
 from genmod.plugins.datasets._order import dealt, mixed_text, split_of
 from genmod.plugins.datasets._pictures import SUFFIXES, brightest, depth_of, read_picture, size_of
 
 __all__ = ["ImageFolder"]
 
-_FOLDERS: dict[SplitName, tuple[str, ...]] = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test",),
-}
 _IN_MEMORY_BYTES = 2**30
 _SHOWN = 10
 
@@ -35,14 +30,13 @@ _Pixels = Annotated[int, Interval(ge=1, le=8192)]
 class ImageFolder(Dataset):
     """Pictures in a folder and its subfolders: BMP, GIF, JPEG, PNG, PNM, TIFF and WebP.
 
-    Folders named ``train``, ``validation`` (or ``val``, ``valid``) and ``test`` are the splits. Without them
-    a tenth of the pictures is for validation, one for testing and the rest for training, of three or more pictures
-    one at least each: in the order of a hash of each picture's path within the folder, the first are for validation and
-    the last for testing. A picture that is added later moves at most one other into validation or out of it, and one
-    into testing or out of it. A split whose folder alone is missing gets its tenth of ``train`` in the same way. With
-    ``splits=hash``, as models of before have it, each picture's hash alone decides, so that no other ever moves, and small
-    folders may have none for validation or testing. Where every picture of a split lies in a
-    subfolder, the first subfolder's name is its class.
+    Folders named ``train``, ``validation`` (or ``val``, ``valid``) and ``test`` are the splits. Without them a tenth of the
+    pictures is for validation, one for testing and the rest for training, at least one each of three or more pictures: in
+    the order of a hash of each picture's path within the folder, the first are for validation and the last for testing. A
+    picture that is added later moves at most one other into or out of validation, and one into or out of testing. A split
+    whose folder alone is missing gets its tenth of ``train`` in the same way. With ``splits=hash``, as in models of
+    revision 1, each picture's hash alone decides, so that no other ever moves, and small folders may have none for
+    validation or testing. Where every picture of a split lies in a subfolder, the first subfolder's name is its class.
 
     With a ``size`` pictures are scaled until they cover it and cut evenly at the edges; without one they must
     all be of one size. Orientation tags are obeyed, transparent parts shown on white unless there are four
@@ -50,8 +44,8 @@ class ImageFolder(Dataset):
 
     Pictures of 8 bits or less have 256 levels in [0, 1]. Deeper ones, grey or colour, keep their values: from 0 to ``white``,
     which is the least of 255, 511, 1023, … that no picture exceeds unless it is given, and stands for 1. Floating-point
-    ones are continuous, in [0, 1] where all of them are there, or divided by ``white``, else unbounded. ``depth=8``, as
-    models of before have it, reduces whole numbers of 16 bits to 8. Pictures in CMYK and the like are refused.
+    ones are continuous, in [0, 1] where all values are, or divided by ``white``, else unbounded. ``depth=8``, as in models of
+    revision 1, reduces whole numbers of 16 bits to 8. Pictures in CMYK and the like are refused.
 
     Up to 1 GiB of pixels are read at once, more batch by batch.
 
@@ -155,8 +149,8 @@ class ImageFolder(Dataset):
     @cached_property
     def _files(self) -> dict[SplitName, list[tuple[Path, str]]]:
         """Split → its pictures and their classes, in the order of their paths."""
-        found = {split: self._folder_of(split) for split in _FOLDERS}
-        parts: dict[SplitName, list[tuple[Path, str]]] = {split: [] for split in _FOLDERS}
+        found = split_folders(self._folder)
+        parts: dict[SplitName, list[tuple[Path, str]]] = {split: [] for split in found}
         if found["train"] is None and any(found.values()):
             others = " and ".join(folder.name for folder in found.values() if folder)
             raise DataError(
@@ -179,9 +173,6 @@ class ImageFolder(Dataset):
                 hint="give another folder: -s dataset.path=FOLDER",
             )
         return parts
-
-    def _folder_of(self, split: SplitName) -> Path | None:
-        return next((self._folder / name for name in _FOLDERS[split] if (self._folder / name).is_dir()), None)
 
     def _common_size(self) -> tuple[int, int]:
         files = [file for part in self._files.values() for file, _ in part]

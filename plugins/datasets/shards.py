@@ -15,17 +15,11 @@ from numpy.typing import NDArray
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
 from genmod.plugins.datasets._array_files import stored_values
-from genmod.plugins.datasets._files import locate
+from genmod.plugins.datasets._files import locate, split_folders
 from genmod.plugins.datasets._order import shuffled
 from genmod.plugins.datasets._rows import RowFile, npy_rows, safetensors_rows
 
 __all__ = ["Shards"]
-
-_FOLDERS: dict[SplitName, tuple[str, ...]] = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "val"),
-    "test": ("test",),
-}
 
 _MOST_SHUFFLED = 2**26
 """Their order is held in memory."""
@@ -40,7 +34,7 @@ class Shards(Dataset):
     pseudo-random tenth of ``train``. Shapes are ``(N, columns)`` or ``(N, channels, height, width)``.
 
     Values: ``uint8`` are 256 levels in [0, 1], ``bool`` are 2 levels, floats are unbounded unless ``low`` and
-    ``high`` say otherwise; their values are not looked at before they are used.
+    ``high`` say otherwise; their values are not checked before they are used.
 
     Example:
         >>> import tempfile
@@ -87,7 +81,7 @@ class Shards(Dataset):
     def _parts(self) -> dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]]:
         """Split → its files, and which of their rows; None for all."""
         place = locate(self.path, self.root)
-        folders = {split: _folder(place, names) for split, names in _FOLDERS.items()}
+        folders = split_folders(place)
         files = {split: _files(folder) for split, folder in folders.items() if folder is not None}
         if "train" not in files:
             files["train"] = _files(place)
@@ -102,13 +96,13 @@ class Shards(Dataset):
                 hint="save (N, columns) or (N, channels, height, width), as uint8, bool or float32",
             )
         total = sum(map(len, files["train"]))
-        missing = [split for split in _FOLDERS if split not in files]
+        missing = [split for split in folders if split not in files]
         if total < len(missing) + 1:
             raise DataError(f"{place} has {total} training examples; {len(missing) + 1} or more are needed")
         if missing and total > _MOST_SHUFFLED:
             raise DataError(
                 f"{place} has {total:,} examples; at most {_MOST_SHUFFLED:,} are split by themselves",
-                hint=f"make the folders yourself: {', '.join(_FOLDERS)}",
+                hint=f"make the folders yourself: {', '.join(folders)}",
             )
         tenth, order = max(1, total // 10), shuffled(total) if missing else None
         parts: dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]] = {
@@ -150,10 +144,6 @@ class _Rows(Split):
         first: Any = self._files[0]
         size = len(self) * math.prod(first.shape[1:]) * first.dtype.itemsize
         return self.__getitems__(range(len(self))) if size <= self._most else None
-
-
-def _folder(place: Path, names: Sequence[str]) -> Path | None:
-    return next((place / name for name in names if (place / name).is_dir()), None)
 
 
 def _files(place: Path) -> list[RowFile]:

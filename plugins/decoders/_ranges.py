@@ -61,14 +61,14 @@ def require_counts(name: str, data: DataInfo) -> None:
 
 
 def require_dequantizable(name: str, data: DataInfo, dequantize: bool) -> bool:
-    """``dequantize``, where there is something to dequantize.
+    """``dequantize``, once it is known that there are levels to spread.
 
     Raises:
         UsageError: the data have no levels.
     """
     if dequantize and data.levels is None:
         raise UsageError(
-            f"decoder {name!r} was asked to dequantize, and the data have no levels to spread",
+            f"decoder {name!r} was given dequantize=true, and the data have no levels to spread",
             hint="leave -s decoder.dequantize out",
         )
     return dequantize

@@ -35,7 +35,7 @@ class LogScale(nn.Module):
 
     Args:
         shape: of one example.
-        scale: as the option of that name says.
+        scale: see the option of that name.
         start: where a trained log-scale starts.
 
     Example:

@@ -56,7 +56,7 @@ class BernoulliDecoder(Decoder):
         binarize: Annotated[
             Literal["refuse", "dynamic", "threshold", "none"],
             Doc(
-                "what becomes of grey values: an error, a new draw each time, a cut in the middle, or soft targets"
+                "how grey values are treated: an error, a new draw each time, a cut in the middle, or soft targets"
             ),
         ] = "refuse",
         centred: Annotated[bool, Doc("begin at the mean of the training data")] = False,
@@ -67,7 +67,7 @@ class BernoulliDecoder(Decoder):
         if binarize == "refuse" and not binary:
             raise UsageError(
                 "decoder 'bernoulli' is for binary data, and these have values between 0 and 1",
-                hint="say what becomes of them: -s decoder.binarize=dynamic (a new draw each time), threshold, or none "
+                hint="choose how to treat them: -s decoder.binarize=dynamic (a new draw each time), threshold, or none "
                 "(soft targets, no density); or take --decoder gaussian",
             )
         self.binarize = "refuse" if binary else binarize

@@ -92,7 +92,7 @@ class Columns(Distribution):
 
 @dataclass(frozen=True)
 class _Entry:
-    """Some neighbouring columns that one likelihood is for."""
+    """Neighbouring columns with one likelihood."""
 
     text: str
     name: str
@@ -101,10 +101,10 @@ class _Entry:
 
 
 def _entries(text: str, size: int) -> list[_Entry]:
-    """What the option says, for a table of so many columns.
+    """The entries of the option, for a table of so many columns.
 
     Raises:
-        UsageError: it cannot be read, or is about another number of columns.
+        UsageError: it cannot be read, or describes another number of columns.
     """
     found = []
     for part in text.split(","):
@@ -122,7 +122,7 @@ def _entries(text: str, size: int) -> list[_Entry]:
     if len(takers) > 1 or (left < 1 if takers else left != 0):
         said = sum(entry.count for entry in found)
         raise UsageError(
-            f"decoder.columns={text!r} is about {f'{said} and more' if takers else said} columns; the data have {size}",
+            f"decoder.columns={text!r} describes {f'{said} and more' if takers else said} columns; the data have {size}",
             hint="let one entry end in * to take all columns that are left: gaussian*",
         )
     return [replace(entry, count=entry.count or left) for entry in found]
@@ -182,7 +182,7 @@ class ColumnsDecoder(Decoder):
 
     Raises:
         UsageError: the data are no table; an entry cannot be read, names no decoder, or one that does not suit; the
-            entries are about another number of columns.
+            entries describe another number of columns.
         DataError: a value that its column cannot hold, when it is observed.
 
     Example:

@@ -47,7 +47,7 @@ class DiscretizedLogistic(LevelDistribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         k, last, steepness = self.indices(value), self.levels - 1, (-self.log_scale).exp()
-        # Far from the middle, or where levels are many, single precision cannot tell the two edges apart.
+        # Far from the middle, or where levels are many, single precision cannot distinguish the two edges.
         j, loc, steep = precise(k), precise(self.loc), precise(steepness)
         above, below = (
             (((2 * edge - self.levels) / last - loc) * steep).to(self.loc.dtype) for edge in (j + 1, j)

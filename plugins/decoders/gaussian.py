@@ -93,7 +93,7 @@ class GaussianDecoder(Decoder):
 
 @final
 class _Calibrating(LogScaleNormal):
-    """Normals that take their common scale from the values they are asked about.
+    """Normals that take their common scale from the values whose density is computed.
 
     At the maximum-likelihood scale the derivative with respect to the scale is zero, so its own gradient
     can be left out.

@@ -52,7 +52,7 @@ def ms_ssim(x: Tensor, y: Tensor, width: float) -> Tensor:
     total = x.new_zeros(x.shape[0])
     for j, power in enumerate(powers):
         if j > 0:
-            # At an odd edge a pixel is averaged with its mirror image, which is to say with itself.
+            # At an odd edge a pixel is averaged with its mirror image, that is with itself.
             x, y = (avg_pool2d(each, 2, ceil_mode=True) for each in (x, y))
         luminance, contrast = similarities(x, y, width)
         similarity = contrast * luminance if j == scales - 1 else contrast

@@ -25,7 +25,7 @@ class MeanNegativeBinomial(Distribution):
 
     ``log P(x) = log Γ(x + r)/(Γ(r) x!) - r log(1 + μ/r) - x log(1 + r/μ)``; variance ``μ + μ²/r``
 
-    Computed with ``n = x + r`` and S of :mod:`genmod.log_gamma`, so that nothing large cancels, as
+    Computed with ``n = x + r`` and S of :mod:`genmod.distributions.log_gamma`, so that nothing large cancels, as
     ``log(r/n) + S(n) - S(r) - S(x) - r log(1 + (μ - x)/n) - x log(1 + r (x - μ)/(μ n))``.
 
     Args:
@@ -82,13 +82,13 @@ class MeanNegativeBinomial(Distribution):
 
 @final
 class LogInverseDispersion(nn.Module):
-    """Takes the log of the inverse dispersion from where the option says.
+    """The log of the inverse dispersion, trained or from the network.
 
-    ``taken parameter or nothing → broadcastable to the data``
+    ``output of the network or None → broadcastable to the data``
 
     Args:
         shape: of one example.
-        dispersion: as the option of that name says.
+        dispersion: see the option of that name.
 
     Example:
         >>> LogInverseDispersion((3,), "per-dimension")(None).shape

@@ -28,7 +28,7 @@ class LogRatePoisson(Distribution):
     """A Poisson distribution that keeps the logarithm of its rate, which cannot become zero.
 
     ``log P(x) = x l - exp(l) - log x!``, computed as ``-D(x, exp(l)) - S(x)``: both are never negative, and small where
-    the probability is not, whatever the count (see :mod:`genmod.log_gamma`)
+    the probability is not, whatever the count (see :mod:`genmod.distributions.log_gamma`)
 
     Args:
         log_rate: ``l``, any shape.

@@ -78,7 +78,7 @@ class ZeroInflatedNegativeBinomialDecoder(Decoder):
     ``log p(x|z) = Σ_i log(σ(g_i) [x_i = 0] + σ(-g_i) NB(x_i; μ_i, r_i))``, nats
 
     ``parameters (*batch, *parameter_shape) → batch_shape batch, event_shape data.shape``: log-means, logits ``g`` of
-    the additional zeros and, if so asked, log inverse dispersions.
+    the additional zeros and, with ``dispersion=per-value``, log inverse dispersions.
 
     Reference:
         Deep generative modeling for single-cell transcriptomics (Lopez et al., 2018),

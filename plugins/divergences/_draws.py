@@ -1,4 +1,4 @@
-"""Priors that a divergence sees by their draws alone."""
+"""Draws of priors, for divergences that use these alone."""
 
 import torch
 from torch import Tensor
@@ -22,12 +22,12 @@ def draws_of(p: Distribution, z: Tensor) -> Tensor:
 
 
 def check_draws(q: Distribution, p: Distribution) -> None:
-    """Refuse a divergence that sees a prior by its draws alone, where the prior is learned and they have no gradient.
+    """Refuse a divergence that uses the draws of a prior alone, where the prior is learned and they have no gradient.
 
-    Draws nothing: it is asked before there are values.
+    Draws nothing: it is called before there are values.
 
     Raises:
-        UndefinedError: the prior would never learn; the hint says which divergence teaches it.
+        UndefinedError: the prior would never learn; the hint says which divergence trains it.
     """
     if p.has_rsample:
         return

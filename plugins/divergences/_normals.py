@@ -1,4 +1,4 @@
-"""Normal distributions in whatever form: what the closed forms between them are computed from."""
+"""Moments of normal distributions of several types, from which closed forms between them are computed."""
 
 import math
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Moments:
         mean: ``(*batch, D)``.
         scale: logarithms of the standard deviations ``(*batch, D)`` where latents are independent, else the
             lower triangular factor of the covariance ``(*batch, D, D)``.
-        diagonal: which of the two.
+        diagonal: whether latents are independent.
     """
 
     mean: Tensor

@@ -1,14 +1,20 @@
 """Covariance of the aggregate posterior, held to the identity."""
 
-from typing import Annotated, final
+from typing import final
 
-from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
-from genmod import Divergence, Doc, Schedule, UndefinedError
-from genmod.distributions import known_kl, name_of
-from genmod.plugins.divergences.dip_i import covariance_of_means, penalty, require_moments
+from genmod import UndefinedError
+from genmod.distributions import name_of
+from genmod.plugins.divergences._beside_kl import WeightOfKL
+from genmod.plugins.divergences._dip import (
+    Diagonal,
+    Dip,
+    OffDiagonal,
+    covariance_of_means,
+    require_moments,
+)
 from genmod.plugins.posteriors.delta import Delta
 from genmod.system import batch_mean
 
@@ -16,7 +22,7 @@ __all__ = ["DipII"]
 
 
 @final
-class DipII(Divergence):
+class DipII(Dip):
     """``kl·KL + off_diagonal Σ_{i≠j} C_ij² + diagonal Σ_i (C_ii - 1)²``, ``C = Cov[z], z ~ E_x[q(z|x)]``: DIP-VAE-II.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``; the penalty, the same number for each example, has no unit. By
@@ -30,7 +36,7 @@ class DipII(Divergence):
         arXiv:1711.00848
 
     Raises:
-        UndefinedError: the posterior has no covariance that is known.
+        UndefinedError: the covariance of the posterior is not known.
 
     Example:
         >>> import torch
@@ -41,36 +47,16 @@ class DipII(Divergence):
         tensor([0., 0., 0.])
     """
 
-    batch_statistics = "global"
-
     def __init__(
-        self,
-        *,
-        off_diagonal: Annotated[
-            Schedule | float, Ge(0), Doc("weight of the squared covariances, may change during training")
-        ] = 10.0,
-        diagonal: Annotated[
-            Schedule | float,
-            Ge(0),
-            Doc("weight of the variances' distance from 1, may change during training"),
-        ] = 10.0,
-        kl: Annotated[
-            Schedule | float, Ge(0), Doc("weight of the KL divergence, may change during training")
-        ] = 1.0,
+        self, *, off_diagonal: OffDiagonal = 10.0, diagonal: Diagonal = 10.0, kl: WeightOfKL = 1.0
     ) -> None:
-        super().__init__()
-        self.off_diagonal = Schedule.parse(off_diagonal)
-        self.diagonal = Schedule.parse(diagonal)
-        self.kl = Schedule.parse(kl)
-        self.needs_densities = self.kl.highest > 0
+        super().__init__(off_diagonal, diagonal, kl)
 
     def check(self, q: Distribution, p: Distribution) -> None:
         _covariance(q)
 
-    def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        total = batch_mean(_covariance(q)) + covariance_of_means(q.mean.flatten(1))
-        value = penalty(total, float(self.off_diagonal), float(self.diagonal)).expand(z.shape[1])
-        return value + float(self.kl) * known_kl(q, p, z) if self.needs_densities else value
+    def covariance(self, q: Distribution) -> Tensor:
+        return batch_mean(_covariance(q)) + covariance_of_means(q.mean.flatten(1))
 
 
 def _covariance(q: Distribution) -> Tensor:

@@ -7,15 +7,15 @@ from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod import Divergence, Doc, Schedule
-from genmod.distributions import known_kl
+from genmod import Doc, Schedule
+from genmod.plugins.divergences._beside_kl import BesideKL, WeightOfKL
 from genmod.system import gather_batch
 
 __all__ = ["HSIC"]
 
 
 @final
-class HSIC(Divergence):
+class HSIC(BesideKL):
     """``Σ_{i<j} HSIC(z_i, z_j)``, the dependence of each two latents under ``E_x[q(z|x)]``, estimated without bias.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``, the same number for each example: ``kl·KL + weight·Σ HSIC``. HSIC is
@@ -39,8 +39,6 @@ class HSIC(Divergence):
         torch.Size([4])
     """
 
-    batch_statistics = "global"
-
     def __init__(
         self,
         *,
@@ -48,21 +46,17 @@ class HSIC(Divergence):
         weight: Annotated[
             Schedule | float, Ge(0), Doc("weight of the dependence, may change during training")
         ] = 100.0,
-        kl: Annotated[
-            Schedule | float, Ge(0), Doc("weight of the KL divergence, may change during training")
-        ] = 1.0,
+        kl: WeightOfKL = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(kl)
         self.bandwidth = bandwidth
         self.weight = Schedule.parse(weight)
-        self.kl = Schedule.parse(kl)
-        self.needs_densities = self.kl.highest > 0
 
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         points = gather_batch(z.flatten(2).transpose(0, 1)).transpose(0, 1)
         dependence = torch.stack([self.dependence(each) for each in points]).mean()
-        value = float(self.weight) * dependence.expand(z.shape[1])
-        return value + float(self.kl) * known_kl(q, p, z) if self.needs_densities else value
+        value = float(self.weight) * dependence
+        return self.with_kl(value, q, p, z)
 
     def dependence(self, z: Tensor) -> Tensor:
         """``Σ_{i<j} HSIC(z_i, z_j)``, ``(n, D) → ()``."""

@@ -16,7 +16,7 @@ class KL(Divergence):
     """``KL(q ‖ p) = E_q[log q(z) - log p(z)]`` in closed form, nats.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``; the draws are not used. The closed form is looked up by
-    the two types, as :func:`torch.distributions.kl.register_kl` knows them; so is what it falls apart into (see
+    the two types in those of :func:`torch.distributions.kl.register_kl`; so are its parts (see
     :mod:`genmod.distributions.kl`).
 
     Reference:

@@ -27,7 +27,7 @@ class MonteCarloKL(Divergence):
     """``KL(q ‖ p) ≈ 1/K Σ_k log q(z_k) - log p(z_k)``, ``z_k ~ q``, nats: unbiased, for any pair with densities.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``. The draws are those of the reconstruction term, and
-    more where ``samples`` asks for more. ``antithetic`` adds the mirror image ``2 E[z] - z_k`` of every draw,
+    more where ``samples`` is larger. ``antithetic`` adds the mirror image ``2 E[z] - z_k`` of every draw,
     whose errors cancel to first order. ``sticking_the_landing`` leaves the score of ``q`` out of the gradient,
     which is zero in expectation: near ``q = p`` the gradient then has no noise at all.
 

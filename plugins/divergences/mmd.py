@@ -7,8 +7,8 @@ from annotated_types import Ge, Gt, MinLen
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod import Divergence, Doc, Schedule
-from genmod.distributions import known_kl
+from genmod import Doc, Schedule
+from genmod.plugins.divergences._beside_kl import BesideKL, WeightOfKL
 from genmod.plugins.divergences._draws import check_draws, draws_of
 from genmod.system import gather_batch
 
@@ -16,7 +16,7 @@ __all__ = ["MMD"]
 
 
 @final
-class MMD(Divergence):
+class MMD(BesideKL):
     """``MMD² = E[k(z, z')] + E[k(y, y')] - 2 E[k(z, y)]``, ``z, z' ~ E_x[q(z|x)]``, ``y, y' ~ p``, by a U-statistic.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``, the same number for each example: ``kl·KL + weight·MMD²``.
@@ -25,8 +25,8 @@ class MMD(Divergence):
     number and ``c = 2 D scale``, which is the mean ``d²`` of two standard normal draws times ``scale``, the
     kernel is a sum over scales of ``c / (c + d²)`` (imq) or ``exp(-d²/c)`` (rbf).
 
-    The KL, where it has a weight, is in closed form where one is known, else estimated from the draws. A batch of
-    a single example has no pairs: its MMD² counts as zero.
+    A batch of a single example has no pairs: its MMD² counts as zero. The KL, where it has a weight, is in closed form
+    where one is known, else estimated from the draws.
 
     Reference:
         A Kernel Two-Sample Test (Gretton et al., 2012), Journal of Machine Learning Research 13;
@@ -44,8 +44,6 @@ class MMD(Divergence):
         torch.Size([3])
     """
 
-    batch_statistics = "global"
-
     def __init__(
         self,
         *,
@@ -58,16 +56,12 @@ class MMD(Divergence):
         weight: Annotated[
             Schedule | float, Ge(0), Doc("weight of the discrepancy, may change during training")
         ] = 1.0,
-        kl: Annotated[
-            Schedule | float, Ge(0), Doc("weight of a KL divergence beside it, may change during training")
-        ] = 0.0,
+        kl: WeightOfKL = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(kl)
         self.kernel = kernel
         self.scales = tuple(scales)
         self.weight = Schedule.parse(weight)
-        self.kl = Schedule.parse(kl)
-        self.needs_densities = self.kl.highest > 0
 
     def check(self, q: Distribution, p: Distribution) -> None:
         check_draws(q, p)
@@ -75,8 +69,8 @@ class MMD(Divergence):
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         y = draws_of(p, z)
         z_points, y_points = (gather_batch(t.flatten(2).transpose(0, 1)).transpose(0, 1) for t in (z, y))
-        value = float(self.weight) * self.discrepancy(z_points, y_points).mean().expand(z.shape[1])
-        return value + float(self.kl) * known_kl(q, p, z) if self.needs_densities else value
+        value = float(self.weight) * self.discrepancy(z_points, y_points).mean()
+        return self.with_kl(value, q, p, z)
 
     def discrepancy(self, z: Tensor, y: Tensor) -> Tensor:
         """The U-statistic of each of ``K`` pairs of samples, ``z (K, n, D), y (K, n, D) → (K,)``."""

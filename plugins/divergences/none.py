@@ -12,7 +12,7 @@ __all__ = ["NoDivergence"]
 
 @final
 class NoDivergence(Divergence):
-    """Zero: nothing holds the latents to a prior, as in a plain autoencoder.
+    """Zero: nothing pulls the latents to a prior, as in a plain autoencoder.
 
     ``q (B,), z (K, B, *latent_shape) → (B,)`` zeros.
 

@@ -14,7 +14,7 @@ __all__ = ["ReverseKL", "reverse_kl"]
 
 @final
 class ReverseKL(Divergence):
-    """``KL(p ‖ q) = E_p[log p(z) - log q(z)]``, nats: it punishes a posterior that leaves out parts of the prior.
+    """``KL(p ‖ q) = E_p[log p(z) - log q(z)]``, nats: large for a posterior that leaves out parts of the prior.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``; the draws of ``q`` are not used. In closed form, or, with
     ``samples``, estimated from draws of the prior, for any pair with densities.
@@ -71,7 +71,7 @@ def reverse_kl(q: Distribution, p: Distribution, samples: int) -> Tensor:
         log_p = p.log_prob(z)
         ratios = log_p - q.log_prob(z)
         if not p.has_rsample:
-            # Without it the gradient would lack how the draws move when the prior is learned.
+            # The part of the gradient that comes from how the draws move when the prior is learned.
             ratios = ratios + ratios.detach() * (log_p - log_p.detach())
         return ratios.mean(0)
     try:

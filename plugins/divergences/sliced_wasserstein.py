@@ -7,8 +7,8 @@ from annotated_types import Ge
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from genmod import Divergence, Doc, Schedule
-from genmod.distributions import known_kl
+from genmod import Doc, Schedule
+from genmod.plugins.divergences._beside_kl import BesideKL, WeightOfKL
 from genmod.plugins.divergences._draws import check_draws, draws_of
 from genmod.system import gather_batch
 
@@ -16,7 +16,7 @@ __all__ = ["SlicedWasserstein"]
 
 
 @final
-class SlicedWasserstein(Divergence):
+class SlicedWasserstein(BesideKL):
     """``SW² = E_θ[W₂²(θᵀz, θᵀy)]``, ``z ~ E_x[q(z|x)]``, ``y ~ p``, over random directions θ, in squared latent units.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``, the same number for each example: ``kl·KL + weight·SW²``. In one
@@ -39,8 +39,6 @@ class SlicedWasserstein(Divergence):
         torch.Size([3])
     """
 
-    batch_statistics = "global"
-
     def __init__(
         self,
         *,
@@ -48,15 +46,11 @@ class SlicedWasserstein(Divergence):
         weight: Annotated[
             Schedule | float, Ge(0), Doc("weight of the distance, may change during training")
         ] = 1.0,
-        kl: Annotated[
-            Schedule | float, Ge(0), Doc("weight of a KL divergence beside it, may change during training")
-        ] = 0.0,
+        kl: WeightOfKL = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(kl)
         self.projections = projections
         self.weight = Schedule.parse(weight)
-        self.kl = Schedule.parse(kl)
-        self.needs_densities = self.kl.highest > 0
 
     def check(self, q: Distribution, p: Distribution) -> None:
         check_draws(q, p)
@@ -67,5 +61,5 @@ class SlicedWasserstein(Divergence):
         directions = torch.randn(z[0, 0].numel(), self.projections, dtype=z.dtype, device=z.device)
         directions = nn.functional.normalize(directions, dim=0)
         a, b = ((t @ directions).sort(1).values for t in points)
-        value = float(self.weight) * (a - b).square().mean().expand(z.shape[1])
-        return value + float(self.kl) * known_kl(q, p, z) if self.needs_densities else value
+        value = float(self.weight) * (a - b).square().mean()
+        return self.with_kl(value, q, p, z)

@@ -1,4 +1,4 @@
-"""The KL taken apart: mutual information, total correlation and the rest, each with a weight."""
+"""The KL in three parts: mutual information, total correlation and the rest, each with a weight."""
 
 from typing import Annotated, Literal, final
 
@@ -18,7 +18,7 @@ Sampling = Literal["exact", "weighted", "stratified"]
 
 @final
 class TotalCorrelation(Divergence):
-    """``α I(x; z) + β TC(z) + γ Σ_d KL(q(z_d) ‖ p(z_d))``, nats: the KL, taken apart as in β-TCVAE.
+    """``α I(x; z) + β TC(z) + γ Σ_d KL(q(z_d) ‖ p(z_d))``, nats: the KL in three parts, as in β-TCVAE.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``. With ``q(z) = 1/N Σ_n q(z|x_n)`` over the dataset, and for every draw:
 
@@ -97,7 +97,7 @@ class TotalCorrelation(Divergence):
         """Mutual information, total correlation and dimension-wise KL of each example, ``(B,)`` each, nats."""
         self.check(q, p)
         batch = z.shape[1]
-        # What is sent between processes is q of every draw under every example: (x, draws of z, dimension).
+        # Processes exchange q of every draw under every example: (x, draws of z, dimension).
         draws = changed(z.transpose(0, 1), gather_batch).flatten(0, 1).unsqueeze(1)
         parts = q.base_dist.log_prob(draws).flatten(2).transpose(0, 1)  # type: ignore[attr-defined]
         parts = gather_batch(parts)

@@ -1,14 +1,13 @@
 """Convolutional encoder."""
 
-from collections.abc import Sequence
 from typing import Annotated, final
 
-from annotated_types import Ge, Gt, MinLen
 from torch import Tensor, nn
 
 from genmod import Activation, ComponentSpec, Doc, Encoder
 from genmod.nn import Norm, default_channels, halvings, image_shape, mlp, norm_layer
 from genmod.nn import activation as activation_layer
+from genmod.plugins.networks._stages import DownChannels, Width
 
 __all__ = ["ConvEncoder"]
 
@@ -37,13 +36,8 @@ class ConvEncoder(Encoder):
         self,
         data_shape: tuple[int, ...],
         *,
-        channels: Annotated[
-            Annotated[Sequence[Annotated[int, Gt(0)]], MinLen(1)] | None,
-            Doc("output channels of each stage; by default 32, 64, 128, … until 4 to 7 pixels are left"),
-        ] = None,
-        hidden: Annotated[
-            int, Ge(0), Doc("width of the linear layer after the convolutions; 0 for none")
-        ] = 256,
+        channels: DownChannels = None,
+        hidden: Width = 256,
         norm: Annotated[Norm, Doc("normalisation after each convolution")] = "none",
         activation: Annotated[Activation, Doc("function after each layer")] = "silu",
     ) -> None:

@@ -1,14 +1,13 @@
 """Fully connected encoder."""
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, final
 
-from annotated_types import Gt
 from torch import Tensor
 
 from genmod import Activation, ComponentSpec, Doc, Encoder
 from genmod.nn import mlp
+from genmod.plugins.networks._stages import Widths
 
 __all__ = ["MlpEncoder"]
 
@@ -33,9 +32,7 @@ class MlpEncoder(Encoder):
         self,
         data_shape: tuple[int, ...],
         *,
-        hidden: Annotated[
-            Sequence[Annotated[int, Gt(0)]], Doc("width of each hidden layer; empty for none")
-        ] = (512, 256),
+        hidden: Widths = (512, 256),
         activation: Annotated[Activation, Doc("function between the layers")] = "silu",
         compress: Annotated[
             bool,

@@ -1,15 +1,15 @@
 """Residual convolutional encoder."""
 
-from collections.abc import Sequence
 from typing import Annotated, final
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Gt
 from torch import Tensor, nn
 
 from genmod import Activation, ComponentSpec, Doc, Encoder
 from genmod.nn import Norm, default_channels, halvings, image_shape, mlp, norm_layer
 from genmod.nn import activation as activation_layer
 from genmod.plugins.networks._residual import ResidualBlock
+from genmod.plugins.networks._stages import DownChannels, Width
 
 __all__ = ["ResnetEncoder"]
 
@@ -37,12 +37,9 @@ class ResnetEncoder(Encoder):
         self,
         data_shape: tuple[int, ...],
         *,
-        channels: Annotated[
-            Annotated[Sequence[Annotated[int, Gt(0)]], MinLen(1)] | None,
-            Doc("output channels of each stage; by default 32, 64, 128, … until 4 to 7 pixels are left"),
-        ] = None,
+        channels: DownChannels = None,
         blocks: Annotated[int, Gt(0), Doc("residual blocks in each stage")] = 1,
-        hidden: Annotated[int, Ge(0), Doc("width of the linear layer after the blocks; 0 for none")] = 256,
+        hidden: Width = 256,
         norm: Annotated[Norm, Doc("normalisation before each convolution")] = "group",
         squeeze_excite: Annotated[bool, Doc("scale the channels of each block by their means")] = False,
         activation: Annotated[Activation, Doc("function before each convolution")] = "silu",

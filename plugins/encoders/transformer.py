@@ -25,8 +25,8 @@ __all__ = ["TransformerEncoder"]
 class TransformerEncoder(Encoder):
     """Attention between the patches of an image, with learned positions, and the mean of them at the end.
 
-    ``x (B, channels, height, width) → features (B, width)``. Images of any size from 8×8 work; where patches stand over
-    the right or lower edge, what is beyond it is zero.
+    ``x (B, channels, height, width) → features (B, width)``. Images of any size from 8×8 work; where patches extend
+    beyond the right or lower edge, the image is padded with zeros.
 
     Reference:
         An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale (Dosovitskiy et al., 2020),

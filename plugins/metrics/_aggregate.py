@@ -1,4 +1,4 @@
-"""The aggregate posterior: what the codes of all examples look like together."""
+"""The aggregate posterior: the distribution of the codes of all examples together."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -51,12 +51,12 @@ class Aggregate:
 def aggregate(subject: Subject, stream: str, examples: int | None = None) -> Aggregate:
     """The aggregate posterior of the examples of a split, at one draw of each posterior.
 
-    All pairs of draws and posteriors are looked at, N² densities.
+    The densities of all N² pairs of draws and posteriors are computed.
 
     Args:
         subject: what is measured.
         stream: of random numbers.
-        examples: as many, chosen at random; by default 10,000, or 2,000 where the posterior is not one of independent
+        examples: how many, chosen at random; by default 10,000, or 2,000 where the posterior is not one of independent
             normals.
 
     Raises:
@@ -69,8 +69,8 @@ def aggregate(subject: Subject, stream: str, examples: int | None = None) -> Agg
         raise UndefinedError("it needs two examples or more")
     if examples is None:
         with torch.no_grad(), subject.drawing(f"{stream}/kind"):
-            told, x, _ = next(subject.batches(stream, limit=1))
-            examples = _MOST_NORMAL if _is_diagonal_normal(told.encode(x)) else _MOST
+            given, x, _ = next(subject.batches(stream, limit=1))
+            examples = _MOST_NORMAL if _is_diagonal_normal(given.encode(x)) else _MOST
     with subject.drawing(f"{stream}/choice"):
         chosen = torch.randperm(len(split))[: max(2, examples)].sort().values.tolist()
     posteriors, priors, draws, own = [], [], [], []
@@ -78,13 +78,13 @@ def aggregate(subject: Subject, stream: str, examples: int | None = None) -> Agg
         with torch.no_grad(), subject.drawing(stream, start):
             batch = split.__getitems__(chosen[start : start + subject.size])
             x = model.observe(batch.x.to(model.device))
-            told = model.given(model.context(batch))
-            q = told.encode(x)
+            given = model.given(model.context(batch))
+            q = given.encode(x)
             z = q.sample()
             own.append(_own_log_prob(q, z))
             posteriors.append(q)
             draws.append(z)
-            priors.append(told.prior() if model.prior.has_density else None)
+            priors.append(given.prior() if model.prior.has_density else None)
     z, at_own = torch.cat(draws), torch.cat(own)
     others = _log_mean_of_others(posteriors, z, lambda done: subject.progress(stream, done, len(z)))
     known = [p for p in priors if p is not None]
@@ -128,7 +128,7 @@ def _own_log_prob(q: Distribution, z: Tensor) -> Tensor:
     if _is_diagonal_normal(q):
         # As precise as the densities of the other draws, from which this is subtracted.
         return Normal(q.mean.double(), q.stddev.double()).log_prob(z.double()).flatten(1).sum(1)
-    # A flow knows the density of a draw that it has just made.
+    # A flow keeps the density of its own draw.
     return q.log_prob(z).double()
 
 
@@ -137,7 +137,7 @@ def _is_diagonal_normal(q: Distribution) -> bool:
 
 
 def _log_mean_of_others(
-    parts: Sequence[Distribution], z: Tensor, tell: Callable[[int], None] | None = None
+    parts: Sequence[Distribution], z: Tensor, on_progress: Callable[[int], None] | None = None
 ) -> Tensor:
     """``log 1/(N-1) Σ_{j≠i} q_j(z_i)``, ``(N,)``."""
     n, place = len(z), 0
@@ -154,6 +154,6 @@ def _log_mean_of_others(
                 found[first - start : last - start, first - place : last - place].fill_diagonal_(-math.inf)
             total[rows] = torch.logaddexp(total[rows], found.logsumexp(1))
         place += count
-        if tell is not None:
-            tell(place)
+        if on_progress is not None:
+            on_progress(place)
     return total - math.log(n - 1)

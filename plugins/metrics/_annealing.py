@@ -20,10 +20,10 @@ Start = Literal["prior", "posterior"]
 """Where chains begin: at draws of ``p(z)`` or of ``q(z|x)``."""
 
 _WANTED = 0.65
-"""The share of moves to be accepted, at which Hamiltonian Monte Carlo goes furthest for its cost."""
+"""The acceptance rate at which Hamiltonian Monte Carlo moves furthest for its cost."""
 _RATE = 0.4
 _SCOUTS = 4
-"""Chains for each example that find the size of the steps for the others."""
+"""Chains for each example with which the size of the steps for the others is adapted."""
 
 
 def schedule(steps: int) -> list[float]:
@@ -105,7 +105,7 @@ def unconstrained(support: Constraint | None) -> Coordinates:
 
 @dataclass(frozen=True)
 class Annealed:
-    """What came of annealing, of each chain and example.
+    """The result of annealing, of each chain and example.
 
     Args:
         log_weights: ``(chains, B)`` float64, nats; of ``p(x)``, or of ``1/p(x)`` on the way back.
@@ -124,12 +124,12 @@ def anneal(
     *,
     chains: int,
     leapfrogs: int,
-    tell: Callable[[float], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Annealed:
     """Weights whose mean is ``p(x)``: ``log w = Σ_t (β_t - β_{t-1}) (log p(x, z_{t-1}) - log q_0(z_{t-1}))``.
 
-    Between the steps, chains move such that the density at ``β_t`` is invariant. The size of their moves is found, for
-    each example and place, by a few chains that are then left out; so that it does not depend on the chains that count,
+    Between the steps, chains move such that the density at ``β_t`` is invariant. The size of their moves is adapted, for
+    each example and place, with a few chains that are then left out, so that it does not depend on the chains that count
     and the mean of the weights stays exactly ``p(x)``.
 
     Args:
@@ -137,7 +137,7 @@ def anneal(
         betas: places on it, from 0 to 1.
         chains: for each example.
         leapfrogs: leapfrog steps in a move.
-        tell: called with the share of the work that is done.
+        on_progress: called with the share of the work that is done.
 
     Reference:
         Annealed Importance Sampling (Neal, 2001), doi:10.1023/A:1008923215028, arXiv:physics/9803008
@@ -154,8 +154,8 @@ def anneal(
             state, chance = hmc_move(path, state.u, betas[t], used[-1].to(u.dtype), leapfrogs)
             log_step = log_step + _RATE * (chance[:_SCOUTS].mean(0) - _WANTED)
             accepted += chance[_SCOUTS:].mean(0)
-        if tell is not None:
-            tell(t / (len(betas) - 1))
+        if on_progress is not None:
+            on_progress(t / (len(betas) - 1))
     steps = torch.stack(used) if used else total.new_zeros((0, len(log_step)))
     return Annealed(total[_SCOUTS:], steps, accepted / max(1, len(used)))
 

@@ -64,7 +64,7 @@ def log_marginal(
     Raises:
         UndefinedError: the probabilities of the latents do not add up to one, so that these are not all.
     """
-    told = model.given(context)
+    given = model.given(context)
 
     def joint(part: Tensor) -> Tensor:
         """``log p(x, z)``, ``(n, B)``."""
@@ -72,7 +72,7 @@ def log_marginal(
         if context is not None:
             latents = latents.expand(-1, len(x), *part.shape[1:])
         # What is decoded once is scored against every example.
-        return told.decode(latents).log_prob(x).double() + prior.log_prob(latents).double()
+        return given.decode(latents).log_prob(x).double() + prior.log_prob(latents).double()
 
     mass = prior.log_prob(z[:, None]).double().logsumexp(0)
     if not bool((mass.abs() < 1e-3).all()):

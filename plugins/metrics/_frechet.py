@@ -14,12 +14,12 @@ _RANK = 1e-12
 
 @dataclass(frozen=True)
 class Moments:
-    """What is left of features: their mean and their covariance, in double precision.
+    """Mean and covariance of features, in double precision.
 
     Args:
         mean: ``(D,)``.
         covariance: ``(D, D)``, by ``n - 1``.
-        n: of how many examples, where it is known; no more directions than that vary.
+        n: number of examples, where it is known; no more directions than that vary.
     """
 
     mean: Tensor
@@ -64,9 +64,9 @@ def frechet_of_moments(a: Moments, b: Moments) -> float:
 def frechet_distance(x: Tensor, y: Tensor) -> Distance:
     """The Fréchet distance of features, FID where they are those of Inception.
 
-    Biased upwards, the more the fewer examples and the more dimensions there are: only distances from equally many
-    examples compare. The standard error is that of the delta method: how far each example moves the distance through
-    means and covariances; it is too small for two sets of the same distribution, where first order says nothing.
+    Biased upwards, more so with fewer examples and more dimensions: only distances from equally many examples can be
+    compared. The standard error is that of the delta method: how far each example moves the distance through
+    means and covariances; it is too small for two sets of the same distribution, where first order vanishes.
 
     Args:
         x: features, ``(N, D)``.
@@ -99,7 +99,7 @@ def _influence(centred: Tensor, shift: Tensor, map_: Tensor) -> Tensor:
 
 
 class _Transport:
-    """The optimal way from one normal to another, and what it costs."""
+    """The optimal transport from one normal to another, and its cost."""
 
     def __init__(self, a: Moments, b: Moments) -> None:
         self.a, self.b = (Moments(each.mean.double(), each.covariance.double(), each.n) for each in (a, b))

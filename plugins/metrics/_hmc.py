@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo: moves that leave a density as it is, for many chains at once."""
+"""Hamiltonian Monte Carlo: moves that leave a density invariant, for many chains at once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Energies = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class State:
-    """Where chains are, with what is known there.
+    """The positions of chains, with the log-densities there.
 
     Args:
         u: points, ``(C, B, *shape)``.
@@ -34,7 +34,7 @@ class State:
 
     @classmethod
     def at(cls, energies: Energies, u: Tensor, beta: float) -> "State":
-        """Chains at points, with the densities between which ``β`` says where the path is."""
+        """Chains at points of a path; ``β`` interpolates between the densities at its ends."""
         with torch.enable_grad():
             leaf = u.detach().requires_grad_()
             start, target = energies(leaf)
@@ -47,7 +47,7 @@ class State:
 def leapfrog(
     energies: Energies, state: State, momentum: Tensor, beta: float, step: Tensor, steps: int
 ) -> tuple[State, Tensor]:
-    """A path that keeps the sum of energies nearly, keeps volumes, and leads back when the momentum is turned round.
+    """A path that nearly conserves the sum of energies, conserves volume, and leads back when the momentum is reversed.
 
     Args:
         energies: log-densities.
@@ -77,7 +77,7 @@ def leapfrog(
 
 
 def hmc_move(energies: Energies, u: Tensor, beta: float, step: Tensor, steps: int) -> tuple[State, Tensor]:
-    """Move chains by Hamiltonian dynamics, and take back the moves that lose too much density.
+    """Move chains by Hamiltonian dynamics, and reject moves that lose too much density.
 
     The density ``exp((1 - β) start + β target)`` is invariant, for any size of the steps that does not depend on
     where the chains are.
@@ -90,7 +90,7 @@ def hmc_move(energies: Energies, u: Tensor, beta: float, step: Tensor, steps: in
         steps: leapfrog steps in a move.
 
     Returns:
-        Where the chains are then, and the probability with which each move was accepted, ``(C, B)``.
+        The new state of the chains, and the probability with which each move was accepted, ``(C, B)``.
 
     Reference:
         MCMC using Hamiltonian dynamics (Neal, 2012), arXiv:1206.1901
@@ -101,7 +101,7 @@ def hmc_move(energies: Energies, u: Tensor, beta: float, step: Tensor, steps: in
     ended, turned = leapfrog(energies, begun, momentum, beta, step, steps)
     kinetic = [0.5 * each.double().square().flatten(2).sum(-1) for each in (momentum, turned)]
     gain = ended.mixed.double() - kinetic[1] - begun.mixed.double() + kinetic[0]
-    # A path that ran off to where there are no numbers is not accepted.
+    # A path that diverged is not accepted.
     chance = gain.clamp(max=0).exp().nan_to_num(0.0)
     taken = dice < chance
 

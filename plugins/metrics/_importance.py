@@ -90,14 +90,14 @@ def importance_bounds(
 ) -> Bounds:
     """``log 1/K Σ_k p(x, z_k) / q(z_k|x)``, ``z_k ~ q(z|x)``, for several ``K`` of one stream of draws.
 
-    What is drawn does not depend on ``rows``: latents are drawn in blocks of a fixed size, then decoded in pieces that
-    fit into memory.
+    Draws do not depend on ``rows``: latents are drawn in blocks of a fixed size, then decoded in pieces that fit into
+    memory.
 
     Args:
         model: one with densities.
         x: observations, ``(B, *data.shape)``.
         context: conditions of each, ``(B, size)``, of a conditional model.
-        counts: every ``K`` that a bound is wanted for, rising.
+        counts: every ``K``, rising.
         rows: latents decoded at a time, at most.
         on_progress: called with the number of examples that are done.
 
@@ -118,10 +118,10 @@ def importance_bounds(
     parts = []
     for start in range(0, len(x), size):
         part = slice(start, start + size)
-        told, running = _Told(model, x[part], context, start), LogMeanExp(len(x[part]), x.device)
+        examples, running = _Examples(model, x[part], context, start), LogMeanExp(len(x[part]), x.device)
         found = []
         for count in _blocks(counts, draws):
-            running.add(told.log_weights(count, rows))
+            running.add(examples.log_weights(count, rows))
             if running.count in counts:
                 found.append(torch.stack([running.value, running.effective, running.variance]))
         parts.append(torch.stack(found, 1).cpu())
@@ -139,19 +139,19 @@ def rows_that_fit(model: LatentVariableModel, x: Tensor, context: Tensor | None,
         context: conditions of each, ``(B, size)``, of a conditional model.
         memory: bytes.
     """
-    told = _Told(model, x[:1], context, 0)
-    return max(1, memory // bytes_per_row(lambda rows: told.log_weights(rows, rows)))
+    one = _Examples(model, x[:1], context, 0)
+    return max(1, memory // bytes_per_row(lambda rows: one.log_weights(rows, rows)))
 
 
-class _Told:
-    """Examples, what is known of them, and their posterior."""
+class _Examples:
+    """Examples with their conditions, posterior and prior."""
 
     def __init__(self, model: LatentVariableModel, x: Tensor, context: Tensor | None, start: int) -> None:
         self.model, self.x = model, x
         self.context = None if context is None else context[start : start + len(x)]
-        told = model.given(self.context)
-        self.q: Distribution = told.encode(x)
-        self.prior: Distribution = told.prior()
+        given = model.given(self.context)
+        self.q: Distribution = given.encode(x)
+        self.prior: Distribution = given.prior()
 
     def log_weights(self, count: int, rows: int) -> Tensor:
         """``log p(x, z) - log q(z|x)`` of new draws, ``(count, B)``."""

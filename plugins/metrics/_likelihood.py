@@ -1,4 +1,4 @@
-"""Estimates of ``log p(x)`` as rows: what every one of them says of itself, and its bits per dimension."""
+"""Estimates of ``log p(x)`` as rows, with their bits per dimension."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,13 +19,13 @@ _SPREAD = "uniform noise, one draw for each example"
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is known of ``log p(x)`` of examples.
+    """Estimates of ``log p(x)`` of examples.
 
     Args:
         log_prob: ``(B,)``, nats.
-        variance: of these estimates, by what was drawn, ``(B,)``; None where nothing is drawn.
-        notes: what else is known of each, by what its mean is called, ``(B,)`` each.
-        settings: what the estimate depends on, such as the number of draws.
+        variance: of these estimates, by the draws, ``(B,)``; None where nothing is drawn.
+        notes: other numbers of each, by the name of their mean, ``(B,)`` each.
+        settings: options that the estimate depends on, such as the number of draws.
     """
 
     log_prob: Tensor
@@ -35,7 +35,7 @@ class Estimate:
 
 
 Estimator = Callable[[Tensor, Tensor | None, Callable[[int], None]], Mapping[str, Estimate]]
-"""Observations ``(B, *data.shape)``, their conditions and whom to tell how many are done → estimates by their label."""
+"""Observations ``(B, *data.shape)``, their conditions and a callback for the number done → estimates by label."""
 
 Estimates = dict[str, list[Estimate]]
 
@@ -51,13 +51,12 @@ def likelihood_rows(
 ) -> Iterator[Row | Undefined]:
     """``nll[label]`` and ``bits_per_dim[label]`` of each estimate.
 
-    Bits per dimension of a density on data with levels are those of levels spread over their cells, which are
-    estimated for themselves.
+    Bits per dimension of a density on data with levels are estimated from levels that are spread over their cells.
 
     Args:
         subject: what is measured.
         stream: of random numbers.
-        estimator: makes the estimates of a batch.
+        estimator: estimates of a batch.
         definition: of the negative log-likelihood, in one line.
         size: examples at a time, at most.
         limit: only as many of the first examples.
@@ -74,16 +73,16 @@ def likelihood_rows(
     count = min(len(subject.split), limit or len(subject.split))
     total, done = count * (2 if _spreads(model) else 1), 0
 
-    def tell(before: int, more: int) -> None:
+    def report(before: int, more: int) -> None:
         subject.progress(stream, before + more, total)
 
     def estimate(store: Estimates, values: Tensor, context: Tensor | None, begun: int) -> None:
         nonlocal done
         for start in range(0, len(values), size):
             some = slice(start, min(start + size, len(values)))
-            told = None if context is None else context[some]
+            condition = None if context is None else context[some]
             with subject.drawing(stream, begun + start):
-                found = estimator(values[some], told, partial(tell, done))
+                found = estimator(values[some], condition, partial(report, done))
             for label, each in found.items():
                 store.setdefault(label, []).append(each)
             done += len(values[some])
@@ -132,7 +131,7 @@ def _rows(
 
 
 def dequantisation(model: LatentVariableModel) -> str:
-    """What became of the levels of the data before their likelihood was taken."""
+    """How the levels of the data were treated before their likelihood was computed."""
     decoder = model.decoder
     if decoder.support.is_discrete:
         return "none: probabilities"
@@ -144,13 +143,13 @@ def dequantisation(model: LatentVariableModel) -> str:
 
 
 def _spreads(model: LatentVariableModel) -> bool:
-    """Whether bits per dimension are of other values than the likelihood is."""
+    """Whether bits per dimension are those of other values than the likelihood."""
     decoder = model.decoder
     return not (no_bits(model) or decoder.support.is_discrete or decoder.dequantize)
 
 
 def _details(parts: list[Estimate], how: str) -> dict[str, Any]:
-    """What belongs to the mean of estimates."""
+    """Details of the mean of estimates."""
     found = dict(parts[0].settings)
     for name in parts[0].notes:
         found[name] = _joined([part.notes[name] for part in parts]).mean().item()

@@ -14,7 +14,7 @@ from genmod.distributions import Marginal
 __all__ = ["LinearGaussian", "linear_gaussian"]
 
 _TRIES = 8
-"""Places at which it is tried whether a decoder is linear."""
+"""Latents at which the linearity of a decoder is checked."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +61,18 @@ class LinearGaussian:
 def linear_gaussian(model: LatentVariableModel, context: Tensor | None = None) -> LinearGaussian:
     """The model as a linear map with normal noise, in double precision.
 
-    Its form is found by decoding ``d + 1`` latents, and then tried at others.
+    The map is found by decoding ``d + 1`` latents, and then checked at others.
 
     Args:
         model: any.
         context: conditions of examples, ``(B, size)``, of a conditional model.
 
     Raises:
-        UndefinedError: it has another form; says which part.
+        UndefinedError: some part of the model is not linear or not Gaussian; says which.
     """
     precise = copy.deepcopy(model).double().eval()
-    told = precise.given(None if context is None else context.double())
-    mean, scale = _normal(told.prior(), "prior")
+    given = precise.given(None if context is None else context.double())
+    mean, scale = _normal(given.prior(), "prior")
     latent, examples = model.latent_shape, 1 if context is None else len(context)
     centre = mean.reshape(-1, math.prod(latent)).expand(examples, -1)
     spread = scale.reshape(-1, math.prod(latent)).expand(examples, -1)
@@ -81,7 +81,7 @@ def linear_gaussian(model: LatentVariableModel, context: Tensor | None = None) -
     def decoded(u: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and scale at latents ``centre + spread u``, ``(n, B, D)`` each."""
         z = centre + spread * u[:, None]
-        likelihood = told.decode(z.reshape(len(u), examples, *latent))
+        likelihood = given.decode(z.reshape(len(u), examples, *latent))
         parts = _normal(likelihood.likelihood if isinstance(likelihood, Marginal) else likelihood, "decoder")
         return tuple(part.expand(len(u), examples, *model.data.shape).flatten(2) for part in parts)  # type: ignore[return-value]
 
@@ -107,7 +107,7 @@ def linear_gaussian(model: LatentVariableModel, context: Tensor | None = None) -
 
 
 def _normal(p: Distribution, what: str) -> tuple[Tensor, Tensor]:
-    """Means and scales of independent normals, also where those of some columns stand beside those of others."""
+    """Means and scales of independent normals, also where columns of a table have normals of their own."""
     base = p.base_dist if isinstance(p, Independent) else p
     parts = getattr(base, "parts", None)
     if not isinstance(p, Independent) or not all(

@@ -20,14 +20,14 @@ _ROUNDS = 20
 
 @dataclass(frozen=True)
 class Copying:
-    """How near to the training examples generated ones are.
+    """How near generated examples are to training examples.
 
     Args:
         score: ``C_T``, and its standard error if the model were as far from them as the held-out examples.
-        cells: into how many parts of the space these were sorted.
+        cells: number of parts of the space that were compared.
         distances: of each generated example to the nearest training example, ``(M,)``.
-        places: which one that is, ``(M,)`` int64.
-        usual: of a held-out example, the median.
+        places: its index, ``(M,)`` int64.
+        usual: the median distance of held-out examples.
     """
 
     score: Distance
@@ -80,8 +80,8 @@ def copying_score(made: Tensor, train: Tensor, held_out: Tensor, *, generator: t
 def share_nearer(made: Tensor, train: Tensor, held_out: Tensor) -> Distance:
     """The share of generated examples whose nearest example is one of training, among as many of training as held out.
 
-    One half where the model knows no more of the ones than of the others. The standard error is that under this
-    hypothesis, by which the two sets can be exchanged: an example that is nearest to many is one draw.
+    One half where the model is no nearer to the ones than to the others. The standard error is that under this
+    hypothesis, under which the two sets can be exchanged: an example that is nearest to many is one draw.
 
     Args:
         made: features of generated examples, ``(M, D)``.

@@ -12,8 +12,8 @@ __all__ = ["bounded_range", "reconstructions"]
 def reconstructions(subject: Subject) -> Iterator[tuple[Tensor, Tensor]]:
     """Observations and the mean of ``p(x|z)`` at their codes, batch by batch, ``(B, *data.shape)`` each.
 
-    A code is the mean of ``q(z|x)``, or a draw where it has no known mean. Observations are what the model was shown:
-    binary images where its decoder makes them.
+    A code is the mean of ``q(z|x)``, or a draw where it has no known mean. Observations are those that the model
+    encodes: binary images where its decoder makes them.
 
     Args:
         subject: what is measured.

@@ -76,7 +76,7 @@ def classifier_test(
     permutations: int,
     generator: torch.Generator,
 ) -> tuple[Verdict, float, int]:
-    """The classifier two-sample test: can a classifier tell the sets apart on examples that it has not seen?
+    """The classifier two-sample test: can a classifier separate the sets on unseen examples?
 
     It is trained on one half of each set. The p-value is that of how it ranks the other half, by permutations of
     which of those are in which set.

@@ -19,7 +19,7 @@ class Rates:
     Args:
         labels: of the units.
         values: of each example and unit, ``(N, units)`` float64, nats.
-        reason: why not every unit has one of its own, or nothing where each has.
+        reason: why some units have no KL of their own; empty where each has.
     """
 
     labels: list[str]
@@ -44,16 +44,16 @@ def rates_by_unit(subject: Subject, stream: str, samples: int) -> Rates:
             raise UndefinedError(f"its {kind} {model.spec.components[kind].name!r} has no density")
     labels: list[str] = []
     pieces, reason = [], ""
-    for told, x, _ in subject.batches(stream):
+    for given, x, _ in subject.batches(stream):
         with torch.no_grad():
-            q, p = told.encode(x), told.prior()
+            q, p = given.encode(x), given.prior()
             labels, found, reason = _split(q, p, q.sample((samples,)))
         pieces.append(found.cpu().double())
     return Rates(labels, torch.cat(pieces), reason)
 
 
 def _split(q: Distribution, p: Distribution, z: Tensor) -> tuple[list[str], Tensor, str]:
-    """Labels, KLs ``(B, units)``, and why latents do not fall apart; ``z (K, B, *event_shape)``."""
+    """Labels, KLs ``(B, units)``, and the reason why latents do not factorise; ``z (K, B, *event_shape)``."""
     labels, found, reason = [], [], ""
     parts = parts_of(q, p, z)
     for i, (a, b, draws) in enumerate(parts):

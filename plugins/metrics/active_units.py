@@ -111,9 +111,9 @@ def spread_of_means(subject: Subject, stream: str) -> Spread:
     if len(subject.split) < 2:
         raise UndefinedError("it needs two examples or more")
     means, squares = [], []
-    for told, x, _ in subject.batches(stream):
+    for given, x, _ in subject.batches(stream):
         with torch.no_grad():
-            q = told.encode(x)
+            q = given.encode(x)
             try:
                 mean = q.mean.flatten(1).double()
                 square = mean.square()

@@ -11,14 +11,14 @@ __all__ = ["AggregateKL"]
 
 @final
 class AggregateKL(Metric):
-    """The marginal KL: what the rate holds beside information about the example.
+    """The marginal KL: the part of the rate that is not information about the example.
 
     ``KL(q(z) ‖ p(z)) = E_x KL(q(z|x) ‖ p(z)) - I(x; z)``, ``q(z) = 1/N Σ_j q(z|x_j)``
 
-    Where it is large, draws of the prior are not like codes, and decode to something that is not like the data; a prior
-    that is learned, or a sampler, can bring it to zero. With all N posteriors in the mixture it is an upper bound of what it
-    is for all examples that there could be; ``lower``, without the example's own one, is a lower bound. Of a prior that
-    depends on the condition, the mean over the conditions of the examples is taken.
+    Where it is large, draws of the prior are not like codes, and decode to something that is not like the data; a learned
+    prior, or a sampler, can bring it to zero. With all N posteriors in the mixture it is an upper bound on its value for the
+    whole population; ``lower``, without the example's own posterior, is a lower bound. For a prior that depends on the
+    condition, the mean over the conditions of the examples is taken.
 
     Reference:
         ELBO surgery: yet another way to carve up the variational evidence lower bound (Hoffman and Johnson, 2016), NIPS

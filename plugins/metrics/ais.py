@@ -16,10 +16,10 @@ __all__ = ["Ais", "Chains", "Examples", "Leapfrogs", "Steps", "size_for"]
 Chains = Annotated[int, Ge(1), Doc("chains for each example")]
 Steps = Annotated[int, Ge(1), Doc("steps from the start of the path to its end")]
 Leapfrogs = Annotated[int, Ge(1), Doc("leapfrog steps of each move")]
-Examples = Annotated[int, Ge(1), Doc("how many examples: annealing takes its time")]
+Examples = Annotated[int, Ge(1), Doc("how many examples: annealing is slow")]
 
 _ROWS = 512
-"""Latents that are moved at a time; a constant, because what is drawn depends on it."""
+"""Latents that are moved at a time; a constant, because draws depend on it."""
 
 
 @final
@@ -32,8 +32,8 @@ class Ais(Metric):
     It is nearer to the truth than importance sampling where the posterior is not the true one, and takes ``steps`` times
     ``leapfrogs`` gradients for each chain: by default for the first 100 examples. The size of the moves is found by
     chains that are then left out, so that the mean of the weights is exactly ``p(x)``. With ``start=posterior`` chains
-    begin at ``q(z|x)``. ``error_of_draws`` is the standard error that comes from the chains alone; metric ``bdmc`` says
-    how far off the estimate is.
+    begin at ``q(z|x)``. ``error_of_draws`` is the standard error that comes from the chains alone; metric ``bdmc``
+    bounds the error of the estimate.
 
     Reference:
         Annealed Importance Sampling (Neal, 2001), arXiv:physics/9803008;
@@ -66,14 +66,14 @@ class Ais(Metric):
         betas, settings = schedule(self.steps), {"steps": self.steps, "samples": self.chains}
 
         def estimate(
-            x: Tensor, context: Tensor | None, tell: Callable[[int], None]
+            x: Tensor, context: Tensor | None, on_progress: Callable[[int], None]
         ) -> Mapping[str, Estimate]:
             found = anneal(
                 Path(subject.model, x, context, self.start),
                 betas,
                 chains=self.chains,
                 leapfrogs=self.leapfrogs,
-                tell=lambda share: tell(int(share * len(x))),
+                on_progress=lambda share: on_progress(int(share * len(x))),
             )
             mean = LogMeanExp(len(x), x.device)
             mean.add(found.log_weights)

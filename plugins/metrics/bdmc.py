@@ -1,4 +1,4 @@
-"""Bidirectional Monte Carlo: how far off annealed importance sampling is, on data of the model itself."""
+"""Bidirectional Monte Carlo: the error of annealed importance sampling, on data of the model itself."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,9 +23,8 @@ class Bdmc(Metric):
     ``E[log 1/C Σ_c w_c] ≤ log p(x) ≤ -E[log 1/C Σ_c w'_c]``, ``x ~ p(x|z)``, ``z ~ p(z)``, ``w`` of chains from the
     prior, ``w'`` of chains back from that ``z``, which is a draw of the exact posterior; nats
 
-    The true value lies between them, up to their errors. The gap says how far off ``ais`` with the same settings is, as
-    far as real data are like the model's. The data of the split give the conditions of a conditional model, and nothing
-    else.
+    The true value lies between them, up to their errors. The gap bounds the error of ``ais`` with the same settings, as far
+    as real data are like the model's. From the data of the split only the conditions of a conditional model are used.
 
     Reference:
         Sandwiching the marginal likelihood using bidirectional Monte Carlo (Grosse et al., 2015), arXiv:1511.02543;
@@ -52,11 +51,11 @@ class Bdmc(Metric):
             raise UndefinedError(f"the model has no likelihood: {model.missing_densities()}")
         total, size = min(self.examples, len(subject.split)), size_for(self.chains)
         lower, upper, accepted = [], [], []
-        for told, x, batch in subject.batches("bdmc", limit=total, size=size):
-            prior = told.prior()
+        for given, x, batch in subject.batches("bdmc", limit=total, size=size):
+            prior = given.prior()
             with drawn_on_cpu(model.device):
                 z = prior.sample() if prior.batch_shape else prior.sample((len(x),))
-                made = told.decode(z).sample()
+                made = given.decode(z).sample()
             below, above, share = self._sandwich(Path(model, made, model.context(batch)), z)
             lower.append(below)
             upper.append(above)

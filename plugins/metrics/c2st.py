@@ -1,4 +1,4 @@
-"""A classifier that tries to tell generated examples from the data."""
+"""A classifier that is trained to separate generated examples from the data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

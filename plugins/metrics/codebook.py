@@ -112,9 +112,9 @@ def uses(subject: Subject, stream: str) -> list[Use]:
         UndefinedError: there is none.
     """
     pieces: list[list[Tensor]] = []
-    for told, x, _ in subject.batches(stream):
+    for given, x, _ in subject.batches(stream):
         with torch.no_grad():
-            found = class_probabilities(told.encode(x))
+            found = class_probabilities(given.encode(x))
         pieces.append([each.cpu().double() for each in found])
     if not pieces[0]:
         raise UndefinedError("none of its latents are discrete")

@@ -1,4 +1,4 @@
-"""What has gone wrong with the latents, and what to try."""
+"""A diagnosis of the latents, with options to try."""
 
 import inspect
 import math
@@ -28,19 +28,19 @@ _NAMES = 8
 
 @final
 class Collapse(Metric):
-    """Which latents say nothing about the example, and a diagnosis of the latents in words.
+    """Which latents hold no information about the example, and a diagnosis of the latents in words.
 
     ``Σ_d [E_x KL(q(z_d|x) ‖ p(z_d)) < rate]``, the number of units whose posterior is the prior
 
-    Warned of, each with the options to try, are:
+    It warns of the following, each with options to try:
 
     - posterior collapse: all units are collapsed, or most of them, or all of them together hold less than a bit;
     - rate without information: units that cost nats, but have the same posterior for every example;
     - collapse of the variance: posteriors that are almost points, a hundredth as wide as the prior;
-    - codes that lie elsewhere than the prior, which then draws other latents than the decoder knows;
+    - codes that lie elsewhere than the prior, whose draws then are latents that the decoder was not trained on;
     - dead codes of discrete latents.
 
-    Where rates are negative, which no KL is, that is said, and nothing else: the densities are computed wrongly.
+    Where rates are negative, which no KL is, it warns of that alone: the densities are computed wrongly.
 
     Reference:
         Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse (Lucas et al., 2019), arXiv:1911.02469;
@@ -58,7 +58,7 @@ class Collapse(Metric):
     main = "rate"
 
     def __init__(
-        self, *, rate: Annotated[float, Gt(0), Doc("nats below which a unit says nothing")] = 0.01
+        self, *, rate: Annotated[float, Gt(0), Doc("nats below which a unit counts as collapsed")] = 0.01
     ) -> None:
         self.rate = rate
 
@@ -103,17 +103,17 @@ class Collapse(Metric):
         more = _for_more(model)
         if gone == of:
             found["posterior collapse"] = (
-                f"posterior collapse: the rate is {total:.3g} nats in all, so the latents say nothing about the example"
-                f" and the decoder does without them; build it again with {more}"
+                f"posterior collapse: the rate is {total:.3g} nats in all, so the latents hold no information about the"
+                f" example and the decoder ignores them; build it again with {more}"
             )
         elif gone > of / 2:
             found["partial collapse"] = (
-                f"partial collapse: {gone} of {of} units of the latents say nothing ({_listed(labels, collapsed)}); the"
+                f"partial collapse: {gone} of {of} units of the latents hold no information ({_listed(labels, collapsed)}); the"
                 f" model may need no more than {of - gone}, otherwise build it again with {more}"
             )
         if gone < of and total < math.log(2):
             found["little information"] = (
-                f"little information: the rate is {total:.3g} nats in all, less than a bit, so the decoder hardly looks at"
+                f"little information: the rate is {total:.3g} nats in all, less than a bit, so the decoder hardly uses"
                 f" the latents; build it again with {more}"
             )
         spread = spread_of_means(subject, "collapse/means")

@@ -23,10 +23,10 @@ class Exact(Metric):
     """The negative log-likelihood itself, where it can be computed.
 
     - linear and Gaussian: a normal prior and a ``gaussian`` decoder whose mean is linear in the latents and whose scale
-      does not depend on them; ``log p(x) = log N(x; b, A Aᵀ + σ²)``, in double precision.
-    - few discrete latents: ``log p(x) = log Σ_z p(z) p(x|z)`` over all of at most 100,000 states. Of relaxed latents it is
-      the likelihood of the model with exact ones, each as probable as it is the largest: that of the relaxed model is
-      another one, which ``nll`` bounds.
+      does not depend on them; ``log p(x) = log N(x; b, A Aᵀ + σ²)``, in double precision;
+    - few discrete latents: ``log p(x) = log Σ_z p(z) p(x|z)`` over all of at most 100,000 states. For relaxed latents it is
+      the likelihood of the model with exact ones, each as probable as it is the largest; ``nll`` bounds the likelihood of
+      the relaxed model.
 
     Other models are refused.
 
@@ -58,7 +58,7 @@ class Exact(Metric):
         known: LinearGaussian | None = None
 
         def estimate(
-            x: Tensor, context: Tensor | None, tell: Callable[[int], None]
+            x: Tensor, context: Tensor | None, on_progress: Callable[[int], None]
         ) -> Mapping[str, Estimate]:
             nonlocal known
             if known is None or context is not None:
@@ -76,7 +76,7 @@ class Exact(Metric):
         settings = {"method": "sum over all states", "states": len(z), "relaxed": relaxed}
 
         def estimate(
-            x: Tensor, context: Tensor | None, tell: Callable[[int], None]
+            x: Tensor, context: Tensor | None, on_progress: Callable[[int], None]
         ) -> Mapping[str, Estimate]:
             prior = _exact(model.prior(context))
             found = log_marginal(model, prior, z, x, context, _MEMORY)

@@ -20,11 +20,11 @@ class Imputation(Metric):
 
     ``sqrt(mean (x - x̂)²)`` over the hidden values; of tables each column is divided by its standard deviation
 
-    Whole pixels are hidden. Models of data with missing values are told what is hidden, and fill in
+    Whole pixels are hidden. Models of data with missing values are given the others alone, and fill in
     ``E[x_hidden|x_seen]`` by importance sampling from the posterior. Others alternate between draws of the latents and draws
     of the hidden values, beginning with the means of the training data, and fill in the mean of ``E[x_hidden|z]`` over the
     second half; without densities the mean takes the place of the draw. ``floor`` is the error of the means of the training
-    data, of which there is no need for a model. Values are those the model observes: binary ones where it makes them binary.
+    data, which need no model. Values are those that the model observes: binary ones where it makes them binary.
 
     Reference:
         Stochastic Backpropagation and Approximate Inference in Deep Generative Models (Rezende et al., 2014),
@@ -59,13 +59,13 @@ class Imputation(Metric):
         floors: list[Tensor] = []
         counts: list[Tensor] = []
         done = 0
-        for told, x, _ in subject.batches("imputation"):
+        for given, x, _ in subject.batches("imputation"):
             subject.progress("imputation", done, len(subject.split))
             done += len(x)
             with torch.no_grad():
                 hidden = self._hidden(x, is_image=model.data.is_image)
                 fill = self._weighed if model.data.missing else self._alternated
-                found = fill(told, x, hidden, mean.to(x))
+                found = fill(given, x, hidden, mean.to(x))
                 for into, guess in ((errors, found), (floors, mean.to(x).expand_as(x))):
                     gap = torch.where(hidden, (guess - x) / scale.to(x), 0.0)
                     into.append(gap.double().square().flatten(1).sum(1).cpu())
@@ -129,7 +129,7 @@ class Imputation(Metric):
             likelihood = model.decode(model.encode(filled).sample())
             mean = likelihood.mean
             if not mean.isfinite().all():
-                raise UndefinedError("values that are filled in and encoded again run off to infinity")
+                raise UndefinedError("values that are filled in and encoded again diverge to infinity")
             filled = torch.where(hidden, likelihood.sample() if noisy else mean, x)
             if step >= first:
                 total = total + mean

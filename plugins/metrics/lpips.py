@@ -32,7 +32,7 @@ then: --metric lpips -s lpips.weights=alexnet.safetensors -s lpips.linear=lpips.
 
 @final
 class Lpips(Metric):
-    """The perceptual distance of reconstructions: how far they are apart for a network, weighted as people judged.
+    """The perceptual distance of reconstructions: that of the features of a network, weighted as people judged.
 
     ``Σ_l mean_{h,w} w_l · (Φ_l(x) - Φ_l(x'))²``, ``Φ_l`` the maps of layer l, of length 1 over the channels
 
@@ -76,7 +76,7 @@ class Lpips(Metric):
         data, model = subject.model.data, subject.model
         if not data.is_image or data.shape[0] not in (1, 3):
             raise UndefinedError(
-                f"lpips is of grey and colour images, and an example has the shape {data.shape}"
+                f"lpips needs grey and colour images, and an example has the shape {data.shape}"
             )
         width = bounded_range(subject, "lpips")
         name, layers = _NETWORKS[self.network]

@@ -27,7 +27,7 @@ class MmdTest(OfGenerated):
     median distance; ``p`` by permutations of which example is in which set
 
     ``mmd_p`` is the chance of a difference as large as this one if there were none, uniform between 0 and 1 then. A
-    small one says that there is a difference; a large one says that so many examples do not show it.
+    small one shows a difference; with a large one, so many examples do not show any.
 
     Raises:
         UsageError: there are no such features.

@@ -18,7 +18,7 @@ class Mse(Metric):
     ``1/D |x - x'|²``, ``x'`` the mean of ``p(x|z)`` at the code
 
     Of values that were observed, where some are missing. The code is the mean of ``q(z|x)``, or a draw where it has no
-    known mean; ``x`` is what the model was shown, binary where its decoder makes it so.
+    known mean; ``x`` is the observation that is encoded, binary where the decoder makes it so.
 
     Example:
         >>> from genmod import Batch, TensorSplit, build, evaluate

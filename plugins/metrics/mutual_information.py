@@ -12,13 +12,13 @@ __all__ = ["MutualInformation"]
 
 @final
 class MutualInformation(Metric):
-    """How many nats a code says about which example it is of.
+    """The information, in nats, that a code holds about its example.
 
     ``I(x; z) = E_x E_q(z|x)[log q(z|x) - log q(z)]``, ``q(z) = 1/N Σ_j q(z|x_j)``
 
     The mixture is that of all N examples, without approximation, so that this is the information about which of these N
-    examples it is, which is no more than log N. Of the information about an example of all that there could be it is a
-    lower bound on average; ``upper``, without the example's own posterior in the mixture, is an upper bound. Where the
+    examples it is, at most log N. On average it is a lower bound on the information about an example of the whole
+    population; ``upper``, without the example's own posterior in the mixture, is an upper bound. Where the
     two are far apart, more examples are needed.
 
     Reference:

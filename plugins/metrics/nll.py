@@ -13,7 +13,7 @@ from genmod.plugins.metrics._likelihood import Estimate, likelihood_rows
 __all__ = ["Nll"]
 
 _FEW, _MANY = 5, 100
-"""So few effective draws of so many are said: the bound is not to be trusted."""
+"""Fewer effective draws than the first, of the second or more, are warned of: the bound cannot be trusted."""
 
 
 @final
@@ -23,9 +23,9 @@ class Nll(Metric):
     ``-log 1/K Σ_k p(x|z_k) p(z_k) / q(z_k|x) ≥ -log p(x)`` on average, ``z_k ~ q(z|x)``, nats
 
     It falls with K towards the negative log-likelihood; several K are the first draws of one stream:
-    ``nll[1,10,100]``. ``effective_samples`` says how many draws of the exact posterior the draws are worth, on average
-    over the examples: with few of them, the bound is still far from its limit. Sums are kept in double precision,
-    and the memory that is taken changes nothing else. Bits per dimension of a continuous likelihood on data with levels
+    ``nll[1,10,100]``. ``effective_samples`` is the number of draws of the exact posterior that the draws are worth, on
+    average over the examples: where it is small, the bound is still far from its limit. Sums are in double precision, and
+    the numbers do not depend on the memory. Bits per dimension of a continuous likelihood on data with levels
     are bounded with the levels spread over their cells.
 
     Reference:
@@ -50,7 +50,7 @@ class Nll(Metric):
             Doc("draws of the latents for each example, K; several give a bound for each"),
         ] = (1000,),
         examples: Annotated[
-            int | None, Ge(1), Doc("only as many of the first examples; all unless given")
+            int | None, Ge(1), Doc("only so many of the first examples; all unless given")
         ] = None,
         memory: Annotated[
             int | None,
@@ -67,13 +67,13 @@ class Nll(Metric):
         memory = (self.memory or (16 if model.device.type == "cpu" else 1024)) * 2**20
 
         def estimate(
-            x: Tensor, context: Tensor | None, tell: Callable[[int], None]
+            x: Tensor, context: Tensor | None, on_progress: Callable[[int], None]
         ) -> Mapping[str, Estimate]:
             nonlocal rows
             if not rows:
                 with subject.drawing("nll/memory"):
                     rows = rows_that_fit(model, x, context, memory)
-            found = importance_bounds(model, x, context, self.samples, rows=rows, on_progress=tell)
+            found = importance_bounds(model, x, context, self.samples, rows=rows, on_progress=on_progress)
             return {
                 str(count): Estimate(
                     found.values[i],

@@ -29,8 +29,8 @@ class Prdc(OfGenerated):
 
     Each example reaches as far as its k-th neighbour in its own set. ``floor`` in the details is the score of training
     examples in the place of the generated ones, which a perfect model has. Recall and coverage have a number for each
-    example of the data, so that two models can be compared on the same ones; the errors do not count that the other
-    set is a sample too.
+    example of the data, so that two models can be compared on the same ones; the errors leave out that the other set is a
+    sample too.
 
     Raises:
         UsageError: there are no such features.
@@ -73,7 +73,7 @@ class Prdc(OfGenerated):
 
 @dataclass(frozen=True)
 class Overlap:
-    """What each point has to do with the other set; the scores are the means.
+    """Numbers of each point with respect to the other set; the scores are their means.
 
     Args:
         precision: whether a generated point lies in a ball around a real one, ``(M,)``.

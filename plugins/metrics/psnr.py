@@ -17,7 +17,7 @@ class Psnr(Metric):
 
     ``10 log10(range² / MSE)`` in decibels, ``range = high - low`` of the data
 
-    Infinite for an exact reconstruction, of which there is no mean.
+    An exact reconstruction has an infinite ratio; then there is no mean.
 
     Example:
         >>> from genmod import Batch, TensorSplit, build, evaluate
@@ -32,7 +32,7 @@ class Psnr(Metric):
         exact = int((errors == 0).sum())
         if exact:
             yield Undefined(
-                "psnr", f"{exact} of {len(errors)} reconstructions are exact, and theirs is infinite"
+                "psnr", f"{exact} of {len(errors)} reconstructions are exact, and their ratio is infinite"
             )
             return
         definition = "10 log10(range² / MSE) of reconstructions, mean over the examples"

@@ -22,7 +22,7 @@ class RatesMetric(Metric):
 
     Of categorical latents each variable has a rate. Of maps of latents there is a row for each channel, their first index,
     and the rest in the details. Rates are exact where a closed form is known, else estimated from draws. Where posterior
-    or prior do not factorise, there is the sum alone, and the reason.
+    or prior do not factorise, the sum alone is given, with the reason.
 
     Reference:
         Fixing a Broken ELBO (Alemi et al., 2017), arXiv:1711.00464

@@ -35,7 +35,7 @@ class Ssim(Metric):
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         data = subject.model.data
         if not data.is_image:
-            raise UndefinedError(f"ssim is of images, and an example has the shape {data.shape}")
+            raise UndefinedError(f"ssim needs images, and an example has the shape {data.shape}")
         width = bounded_range(subject, "ssim")
         parts = [
             ssim((x - data.low).double(), (y - data.low).double(), width).cpu()

@@ -26,7 +26,7 @@ _EXPANSION = 4
 
 
 def grid_of(height: int, width: int, patch: int | None, who: str) -> tuple[int, int, int]:
-    """Side of a patch, and how many of them cover an image downwards and across; the last ones may stand over.
+    """Side of a patch, and how many of them cover an image downwards and across; the last ones may extend beyond it.
 
     Args:
         height: of the image.
@@ -51,13 +51,13 @@ def grid_of(height: int, width: int, patch: int | None, who: str) -> tuple[int, 
 
 
 def positions(tokens: int, width: int) -> nn.Parameter:
-    """What is learned about each place, ``(tokens, width)``, small at the start."""
+    """A trained embedding of each position, ``(tokens, width)``, small at the start."""
     return nn.Parameter(0.02 * torch.randn(tokens, width))
 
 
 @final
 class Block(nn.Module):
-    """Attention between the tokens and a layer for each of them, both added to what came in.
+    """Attention between the tokens and a layer for each of them, both added to their input.
 
     ``tokens (B, N, width) → the same``
 

@@ -43,7 +43,7 @@ class SqueezeExcite(nn.Module):
 
 @final
 class ResidualBlock(nn.Module):
-    """Norm, function and convolution, twice, added to what came in.
+    """Norm, function and convolution, twice, added to the input.
 
     ``maps (B, inputs, height, width) → (B, outputs, height', width')``, the same size, half of it rounded down,
     or the size that is named.
@@ -53,7 +53,7 @@ class ResidualBlock(nn.Module):
         outputs: channels that go out.
         norm: before each convolution.
         activation: between norm and convolution.
-        squeeze_excite: scale the channels of what is added.
+        squeeze_excite: scale the channels of the branch.
         halve: halve height and width.
         size: enlarge to this height and width, before anything else.
 

@@ -1,16 +1,15 @@
 """Convolutional network below a decoder."""
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, final
 
-from annotated_types import Ge, Gt, MinLen
 from torch import Tensor, nn
 
 from genmod import Activation, Doc, Network
 from genmod.nn import Norm, default_channels, halvings, image_shape, mlp, norm_layer
 from genmod.nn import activation as activation_layer
 from genmod.plugins.networks._spectral import normalise_spectrally
+from genmod.plugins.networks._stages import SpectralNorm, UpChannels, Width
 
 __all__ = ["ConvNetwork"]
 
@@ -40,20 +39,11 @@ class ConvNetwork(Network):
         in_shape: tuple[int, ...],
         out_shape: tuple[int, ...],
         *,
-        channels: Annotated[
-            Annotated[Sequence[Annotated[int, Gt(0)]], MinLen(1)] | None,
-            Doc(
-                "channels of each stage, coarsest first; by default …, 128, 64, 32, as many as encoder conv has"
-            ),
-        ] = None,
-        hidden: Annotated[
-            int, Ge(0), Doc("width of the linear layer before the convolutions; 0 for none")
-        ] = 256,
+        channels: UpChannels = None,
+        hidden: Width = 256,
         norm: Annotated[Norm, Doc("normalisation after each convolution but the last")] = "none",
         activation: Annotated[Activation, Doc("function after each layer but the last")] = "silu",
-        spectral_norm: Annotated[
-            bool, Doc("divide the weights of each layer by their largest singular value")
-        ] = False,
+        spectral_norm: SpectralNorm = False,
     ) -> None:
         super().__init__(in_shape, out_shape)
         outputs, height, width = image_shape(out_shape, "network conv")

@@ -18,7 +18,7 @@ class LinearNetwork(Network):
 
     Reference:
         Probabilistic Principal Component Analysis (Tipping and Bishop, 1999), doi:10.1111/1467-9868.00196, which
-        is the model that this makes with a Gaussian likelihood
+        is this network with a Gaussian likelihood
 
     Example:
         >>> import torch

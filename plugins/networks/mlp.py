@@ -1,15 +1,14 @@
 """Fully connected network below a decoder."""
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, final
 
-from annotated_types import Gt
 from torch import Tensor
 
 from genmod import Activation, Doc, Network
 from genmod.nn import mlp
 from genmod.plugins.networks._spectral import normalise_spectrally
+from genmod.plugins.networks._stages import SpectralNorm, Widths
 
 __all__ = ["MlpNetwork"]
 
@@ -35,13 +34,9 @@ class MlpNetwork(Network):
         in_shape: tuple[int, ...],
         out_shape: tuple[int, ...],
         *,
-        hidden: Annotated[
-            Sequence[Annotated[int, Gt(0)]], Doc("width of each hidden layer; empty for none")
-        ] = (256, 512),
+        hidden: Widths = (256, 512),
         activation: Annotated[Activation, Doc("function between the layers")] = "silu",
-        spectral_norm: Annotated[
-            bool, Doc("divide the weights of each layer by their largest singular value")
-        ] = False,
+        spectral_norm: SpectralNorm = False,
     ) -> None:
         super().__init__(in_shape, out_shape)
         self.layers = mlp(

@@ -1,16 +1,16 @@
 """Residual convolutional network below a decoder."""
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, final
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Gt
 from torch import Tensor, nn
 
 from genmod import Activation, Doc, Network
 from genmod.nn import Norm, default_channels, halvings, image_shape, mlp, norm_layer
 from genmod.nn import activation as activation_layer
 from genmod.plugins.networks._residual import ResidualBlock
+from genmod.plugins.networks._stages import UpChannels, Width
 
 __all__ = ["ResnetNetwork"]
 
@@ -39,14 +39,9 @@ class ResnetNetwork(Network):
         in_shape: tuple[int, ...],
         out_shape: tuple[int, ...],
         *,
-        channels: Annotated[
-            Annotated[Sequence[Annotated[int, Gt(0)]], MinLen(1)] | None,
-            Doc(
-                "channels of each stage, coarsest first; by default …, 128, 64, 32, as many as encoder resnet has"
-            ),
-        ] = None,
+        channels: UpChannels = None,
         blocks: Annotated[int, Gt(0), Doc("residual blocks in each stage")] = 1,
-        hidden: Annotated[int, Ge(0), Doc("width of the linear layer before the blocks; 0 for none")] = 256,
+        hidden: Width = 256,
         norm: Annotated[Norm, Doc("normalisation before each convolution")] = "group",
         squeeze_excite: Annotated[bool, Doc("scale the channels of each block by their means")] = False,
         activation: Annotated[Activation, Doc("function before each convolution")] = "silu",

@@ -1,4 +1,4 @@
-"""Transformer network below a decoder, which makes images patch by patch."""
+"""Transformer network below a decoder, which generates images patch by patch."""
 
 import math
 from typing import final
@@ -24,10 +24,10 @@ __all__ = ["TransformerNetwork"]
 
 @final
 class TransformerNetwork(Network):
-    """Attention between places that are all given the latents, and a patch from each: the mirror of encoder ``transformer``.
+    """Attention between positions that all take the latents, and a patch from each: the mirror of encoder ``transformer``.
 
-    ``z (B, *in_shape) → parameters (B, *out_shape)``; of patches that stand over the right or lower edge, what is
-    beyond it is cut off.
+    ``z (B, *in_shape) → parameters (B, *out_shape)``; where patches extend beyond the right or lower edge, they are cut
+    off.
 
     Reference:
         Masked Autoencoders Are Scalable Vision Learners (He et al., 2021), arXiv:2111.06377, for a transformer that

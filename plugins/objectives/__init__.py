@@ -1,4 +1,4 @@
-"""Objectives: what is minimised."""
+"""Objectives: losses that training minimises."""
 
 from genmod.plugins._table import table
 

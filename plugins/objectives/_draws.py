@@ -1,16 +1,31 @@
-"""Draws of the latents with their log-densities: what bounds on ``log p(x)`` are made of."""
+"""Draws of the latents with their log-densities, from which bounds on ``log p(x)`` are computed."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod import GivenModel
+from genmod import Doc, GivenModel, Objective
 from genmod.distributions import through_draws
 
-__all__ = ["Draws", "log_mean_exp", "weigh"]
+__all__ = ["DrawCount", "Draws", "Weighted", "log_mean_exp", "weigh"]
+
+DrawCount = Annotated[int, Ge(1), Doc("draws of the latents for each example, K")]
+
+
+class Weighted(Objective):
+    """An objective of ``K`` weighted draws, whose rate is estimated from these and needs no divergence."""
+
+    uses_divergence = False
+    needs_densities = True
+
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+        self.samples = samples
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a reconstruction can be made harder by: corrupted inputs, and penalties on derivatives."""
+"""Corrupted inputs, and penalties on derivatives: what makes a reconstruction harder."""
 
 import torch
 from torch import Tensor

@@ -5,14 +5,14 @@ from typing import Annotated, final
 from annotated_types import Ge, Le
 from torch import Tensor
 
-from genmod import Doc, GivenModel, Objective, Schedule, Terms
-from genmod.plugins.objectives._draws import log_mean_exp, weigh
+from genmod import Doc, GivenModel, Schedule, Terms
+from genmod.plugins.objectives._draws import DrawCount, Weighted, log_mean_exp, weigh
 
 __all__ = ["CIWAE"]
 
 
 @final
-class CIWAE(Objective):
+class CIWAE(Weighted):
     """``loss = -mean_b[β/K Σ_k log w_k + (1-β) log 1/K Σ_k w_k]``, ``w = p(x|z) p(z) / q(z|x)``, nats.
 
     Between the bound of ``iwae`` at β = 0, which is tight, and the ELBO at β = 1, which trains the encoder better.
@@ -26,20 +26,16 @@ class CIWAE(Objective):
         0.05
     """
 
-    uses_divergence = False
-    needs_densities = True
-
     def __init__(
         self,
         *,
         beta: Annotated[
             Schedule | float, Ge(0), Le(1), Doc("share of the ELBO, may change during training")
         ] = 0.5,
-        samples: Annotated[int, Ge(1), Doc("draws of the latents for each example, K")] = 5,
+        samples: DrawCount = 5,
     ) -> None:
-        super().__init__()
+        super().__init__(samples)
         self.beta = Schedule.parse(beta)
-        self.samples = samples
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

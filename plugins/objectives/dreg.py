@@ -1,19 +1,18 @@
 """The importance-weighted bound with the doubly reparametrised gradient."""
 
-from typing import Annotated, final
+from typing import final
 
-from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, GivenModel, Objective, Terms
+from genmod import GivenModel, Terms
 from genmod.distributions import changed, with_gradient_of
-from genmod.plugins.objectives._draws import log_mean_exp, weigh
+from genmod.plugins.objectives._draws import DrawCount, Weighted, log_mean_exp, weigh
 
 __all__ = ["DReG"]
 
 
 @final
-class DReG(Objective):
+class DReG(Weighted):
     r"""The loss of ``iwae`` with a gradient for the encoder whose signal-to-noise ratio grows with K.
 
     ``loss = -mean_b[log 1/K Σ_k w_k]``, nats, reported as ``iwae``. With ``v_k = w_k / Σ w`` its gradient is
@@ -31,14 +30,8 @@ class DReG(Objective):
         64
     """
 
-    uses_divergence = False
-    needs_densities = True
-
-    def __init__(
-        self, *, samples: Annotated[int, Ge(1), Doc("draws of the latents for each example, K")] = 5
-    ) -> None:
-        super().__init__()
-        self.samples = samples
+    def __init__(self, *, samples: DrawCount = 5) -> None:
+        super().__init__(samples)
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

@@ -58,7 +58,7 @@ class ELBO(Objective):
         ] = None,
         capacity_group: Annotated[
             Literal["all", "part"],
-            Doc("what has that capacity: all latents together, or each part of a product"),
+            Doc("what is held to that capacity: all latents together, or each part of a product"),
         ] = "all",
         free_bits: Annotated[float, Ge(0), Doc("nats of each group of latents that cost nothing")] = 0.0,
         free_bits_by: Annotated[
@@ -131,7 +131,7 @@ class ELBO(Objective):
         return Terms(distortion.mean() + float(self.beta) * penalty, values, draw=draw)
 
     def _groups(self, divergence: Divergence, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-        """Rates of what has free bits of its own, ``(B, groups)``."""
+        """Rates of the groups that have free bits of their own, ``(B, groups)``."""
         if self.free_bits_group == "part":
             return divergence.by_part(q, p, z)
         if self.free_bits_group == "all":

@@ -1,18 +1,17 @@
 """The importance-weighted bound."""
 
-from typing import Annotated, final
+from typing import final
 
-from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, GivenModel, Objective, Terms
-from genmod.plugins.objectives._draws import log_mean_exp, weigh
+from genmod import GivenModel, Terms
+from genmod.plugins.objectives._draws import DrawCount, Weighted, log_mean_exp, weigh
 
 __all__ = ["IWAE"]
 
 
 @final
-class IWAE(Objective):
+class IWAE(Weighted):
     """``loss = -mean_b[log 1/K Σ_k w_k]``, ``w_k = p(x|z_k) p(z_k) / q(z_k|x)``, ``z_k ~ q(z|x)``, nats.
 
     A bound on ``log p(x)`` that grows with K, from the ELBO at K = 1. Reported as ``iwae``, beside the ELBO of the
@@ -26,14 +25,8 @@ class IWAE(Objective):
         50
     """
 
-    uses_divergence = False
-    needs_densities = True
-
-    def __init__(
-        self, *, samples: Annotated[int, Ge(1), Doc("draws of the latents for each example, K")] = 5
-    ) -> None:
-        super().__init__()
-        self.samples = samples
+    def __init__(self, *, samples: DrawCount = 5) -> None:
+        super().__init__(samples)
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

@@ -5,14 +5,14 @@ from typing import Annotated, final
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, GivenModel, Objective, Terms
-from genmod.plugins.objectives._draws import log_mean_exp, weigh
+from genmod import Doc, GivenModel, Terms
+from genmod.plugins.objectives._draws import Weighted, log_mean_exp, weigh
 
 __all__ = ["MIWAE"]
 
 
 @final
-class MIWAE(Objective):
+class MIWAE(Weighted):
     """``loss = -mean_b[1/M Σ_m log 1/K Σ_k w_mk]``, ``w = p(x|z) p(z) / q(z|x)``, nats.
 
     The bound of ``iwae`` with K draws, estimated M times: larger K makes it tighter, larger M its gradient less noisy.
@@ -26,18 +26,14 @@ class MIWAE(Objective):
         8
     """
 
-    uses_divergence = False
-    needs_densities = True
-
     def __init__(
         self,
         *,
         estimates: Annotated[int, Ge(1), Doc("how often the bound is estimated, M")] = 8,
         samples: Annotated[int, Ge(1), Doc("draws of the latents for each estimate, K")] = 8,
     ) -> None:
-        super().__init__()
+        super().__init__(samples)
         self.estimates = estimates
-        self.samples = samples
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

@@ -6,14 +6,14 @@ from typing import Annotated, final
 from annotated_types import Ge
 from torch import Tensor, nn
 
-from genmod import Doc, GivenModel, Objective, Terms
-from genmod.plugins.objectives._draws import log_mean_exp, weigh
+from genmod import Doc, GivenModel, Terms
+from genmod.plugins.objectives._draws import Weighted, log_mean_exp, weigh
 
 __all__ = ["PIWAE"]
 
 
 @final
-class PIWAE(Objective):
+class PIWAE(Weighted):
     """Two losses of the same M × K draws, ``w = p(x|z) p(z) / q(z|x)``, nats:
 
     - decoder, its network and the prior: ``loss = -mean_b[log 1/(MK) Σ_mk w_mk]``, that of ``iwae``, the tighter;
@@ -30,18 +30,14 @@ class PIWAE(Objective):
         8
     """
 
-    uses_divergence = False
-    needs_densities = True
-
     def __init__(
         self,
         *,
         estimates: Annotated[int, Ge(1), Doc("how often the encoder's bound is estimated, M")] = 8,
         samples: Annotated[int, Ge(1), Doc("draws of the latents for each estimate, K")] = 8,
     ) -> None:
-        super().__init__()
+        super().__init__(samples)
         self.estimates = estimates
-        self.samples = samples
 
     def groups(self, model: GivenModel) -> Mapping[str, Iterable[nn.Parameter]]:
         inference = [*model.encoder.parameters(), *model.posterior.parameters()]

@@ -1,4 +1,4 @@
-"""Reconstruction, with what keeps an autoencoder without a divergence from learning the identity."""
+"""Reconstruction, with penalties that keep an autoencoder without a divergence from learning the identity."""
 
 from typing import Annotated, final
 

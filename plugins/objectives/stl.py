@@ -5,14 +5,14 @@ from typing import Annotated, final
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, GivenModel, Objective, Terms, UsageError
-from genmod.plugins.objectives._draws import weigh
+from genmod import Doc, GivenModel, Terms, UsageError
+from genmod.plugins.objectives._draws import Weighted, weigh
 
 __all__ = ["StickingTheLanding"]
 
 
 @final
-class StickingTheLanding(Objective):
+class StickingTheLanding(Weighted):
     """``loss = -mean_b[log w_b]``, ``w = p(x|z) p(z) / q(z|x)``, one draw, without the score of q in its gradient; nats.
 
     The score ``∂log q(z|x)/∂φ`` is zero in expectation and is left out, so that the gradient has no noise where
@@ -31,20 +31,16 @@ class StickingTheLanding(Objective):
         1
     """
 
-    uses_divergence = False
-    needs_densities = True
-
     def __init__(
         self, *, samples: Annotated[int, Ge(1), Doc("draws of the latents for each example: one")] = 1
     ) -> None:
-        super().__init__()
         if samples > 1:
             raise UsageError(
-                f"objective 'stl' was asked for {samples} draws, but its gradient is biased where several are weighted",
+                f"objective 'stl' was given {samples} draws, but its gradient is biased where several are weighted",
                 hint="choose --objective dreg for weighted draws; for their plain mean, --objective elbo with "
                 "--divergence kl-mc -s divergence.sticking_the_landing=true",
             )
-        self.samples = samples
+        super().__init__(samples)
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

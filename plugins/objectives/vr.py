@@ -5,14 +5,14 @@ from typing import Annotated, final
 from annotated_types import Ge
 from torch import Tensor
 
-from genmod import Doc, GivenModel, Objective, Terms
-from genmod.plugins.objectives._draws import log_mean_exp, weigh
+from genmod import Doc, GivenModel, Terms
+from genmod.plugins.objectives._draws import DrawCount, Weighted, log_mean_exp, weigh
 
 __all__ = ["VR"]
 
 
 @final
-class VR(Objective):
+class VR(Weighted):
     """``loss = -mean_b[log(1/K Σ_k w_k^(1-α)) / (1-α)]``, ``w_k = p(x|z_k) p(z_k) / q(z_k|x)``, nats.
 
     A bound on ``log p(x)`` for every α ≥ 0: that of ``iwae`` at α = 0, the ELBO at α = 1, and lower for larger α.
@@ -26,18 +26,14 @@ class VR(Objective):
         0.5
     """
 
-    uses_divergence = False
-    needs_densities = True
-
     def __init__(
         self,
         *,
         alpha: Annotated[float, Ge(0), Doc("order: 0 is the importance-weighted bound, 1 the ELBO")] = 0.5,
-        samples: Annotated[int, Ge(1), Doc("draws of the latents for each example, K")] = 5,
+        samples: DrawCount = 5,
     ) -> None:
-        super().__init__()
+        super().__init__(samples)
         self.alpha = alpha
-        self.samples = samples
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

@@ -26,7 +26,7 @@ COMPONENTS = table(
     ("lfq", "LFQPosterior", "signs of numbers: lookup-free quantisation"),
     ("product", "ProductPosterior", "several posteriors side by side, as for continuous latents and classes"),
     requires={"flow": "zuko"},
-    # Draws at the edge of their support, or far from independent, were scored beside where they lie.
+    # Revision 1 computed densities of draws at the edge of the support, or with strong correlations, at rounded values.
     revisions={
         "relaxed-bernoulli": 2,
         "relaxed-categorical": 2,

@@ -69,7 +69,7 @@ class PoincareBall(constraints.Constraint):
 
 
 def exp_from(loc: Tensor, step: Tensor, c: float) -> Tensor:
-    """The point that is reached from another along a geodesic; it keeps its tangent vector.
+    """The point at the end of a geodesic from another; it keeps its tangent vector.
 
     ``exp_loc(step / λ) = loc ⊕ tanh(√c |step| / 2) step / (√c |step|)``, ``λ = 2 / (1 - c |loc|²)``; draws that come
     nearer to the boundary than single precision resolves are put back to where it does.

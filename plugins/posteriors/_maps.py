@@ -18,7 +18,7 @@ _HALVINGS, _NEWTON_STEPS = 30, 3
 
 
 def _above_minus_one(x: Tensor) -> Tensor:
-    """``log(1 + (e - 1) eˣ) - 1``: above -1, zero at zero, and nearly the identity above."""
+    """``log(1 + (e - 1) eˣ) - 1``: above -1, zero at zero, nearly the identity for large x."""
     return softplus(x + math.log(math.e - 1)) - 1
 
 

@@ -21,11 +21,11 @@ NeuralKind = Literal["iaf", "maf", "nsf", "realnvp"]
 
 @final
 class NeuralMaps(nn.Module):
-    """A row of invertible maps of vectors, whose networks see a context.
+    """Invertible maps of vectors one after the other, whose networks take a context.
 
-    - ``iaf``: each value is shifted and scaled by what those before it say; back only one value after the other.
-    - ``maf``: its inverse: one value after the other on the way out, all at once on the way back.
-    - ``realnvp``: one half of the values is shifted and scaled by what the other half says.
+    - ``iaf``: each value is shifted and scaled by functions of those before it; the inverse takes one value at a time.
+    - ``maf``: the inverse of that: forwards one value at a time, backwards all at once.
+    - ``realnvp``: one half of the values is shifted and scaled by functions of the other half.
     - ``nsf``: in the same way, by monotone rational-quadratic splines between -5 and 5.
 
     Args:

@@ -1,4 +1,4 @@
-"""A normal distribution carried along by invertible maps: what normalising flows make."""
+"""A normal distribution transported by invertible maps: a normalising flow."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, final
@@ -24,7 +24,7 @@ class Map(Protocol):
 
 @final
 class Transported(Distribution):
-    """What becomes of draws of one distribution under maps, one after the other.
+    """The distribution of draws of another after invertible maps.
 
     ``z = f_T(… f_1(ε))``, ``log p(z) = log p(ε) - Σ_t log |det df_t|``
 
@@ -77,7 +77,7 @@ class Transported(Distribution):
             return density if torch.is_grad_enabled() else density.detach()
         batch = value.shape[: value.dim() - len(self.event_shape)]
         if len(batch) < len(self._batch_shape):
-            # Networks of maps do not see to it.
+            # Networks of maps do not broadcast.
             value = value.expand(*torch.broadcast_shapes(batch, self._batch_shape), *self.event_shape)
         x = value.flatten(-len(self.event_shape))
         total: Tensor | float = 0.0

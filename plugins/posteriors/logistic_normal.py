@@ -116,6 +116,6 @@ class LogisticNormalPosterior(Posterior):
 
     def forward(self, features: Tensor) -> LogisticNormal:
         loc, log_scale = self.head(features.flatten(1)).unflatten(1, (2, *self.plane)).unbind(1)
-        # Far out, where classes underflow, draws would no longer say where they came from.
+        # Far out classes underflow, and logits cannot be recovered from draws.
         loc, log_scale = bounded_log_scale(loc), bounded_log_scale(log_scale)
         return LogisticNormal(loc, log_scale, self.basis, len(self.latent_shape))

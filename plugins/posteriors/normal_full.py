@@ -1,21 +1,22 @@
 """Normal posterior with all correlations."""
 
 import math
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
+from torch.distributions import Independent, constraints
 
-from genmod import LogScaleNormal, Posterior, bounded_log_scale, diagonal_normal
+from genmod import Posterior, bounded_log_scale, diagonal_normal
 from genmod.distributions import drawn, own_of
 from genmod.options import same_options
+from genmod.plugins.posteriors._correlated import Correlated
 
 __all__ = ["CorrelatedNormal", "NormalFullPosterior"]
 
 
 @final
-class CorrelatedNormal(Distribution):
+class CorrelatedNormal(Correlated):
     """A normal distribution by its marginal scales and the Cholesky factor of its correlations.
 
     ``z = loc + scale ∘ C ε``, ``C_ij = a_ij / r_i`` below the diagonal and ``C_ii = 1 / r_i``, ``r_i² = 1 + Σ_j a_ij²``
@@ -34,32 +35,14 @@ class CorrelatedNormal(Distribution):
         tensor([1.4142, 1.4142, 1.4142])
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    has_rsample = True
-
     def __init__(self, loc: Tensor, log_scale: Tensor, below: Tensor, event_dims: int) -> None:
-        self.loc, self.log_scale, self.below = loc, log_scale, below.tril(-1)
+        self.below = below.tril(-1)
         self.square_norm = self.below.square().sum(-1)
-        batch = loc.dim() - event_dims
-        super().__init__(loc.shape[:batch], loc.shape[batch:], validate_args=False)
-
-    @property
-    def support(self) -> constraints.Constraint:
-        return constraints.independent(constraints.real, len(self.event_shape))
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "CorrelatedNormal":
-        loc, log_scale = (each.expand(*batch_shape, *self.event_shape) for each in (self.loc, self.log_scale))
-        below = self.below.expand(*batch_shape, *self.below.shape[-2:])
-        return CorrelatedNormal(loc, log_scale, below, len(self.event_shape))
+        super().__init__(loc, log_scale, self.below, event_dims)
 
     @property
     def marginals(self) -> Independent:
-        """The normal distribution with the same marginals and no correlations."""
         return diagonal_normal(self.loc, self.log_scale, len(self.event_shape))
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
 
     @property
     def variance(self) -> Tensor:
@@ -92,17 +75,6 @@ class CorrelatedNormal(Distribution):
         flat = standard.flatten(-len(self.event_shape)) * (1 + self.square_norm).sqrt()
         unit = self.below + torch.eye(flat.shape[-1], dtype=flat.dtype, device=flat.device)
         return torch.linalg.solve_triangular(unit, flat[..., None], upper=False, unitriangular=True)[..., 0]
-
-    def entropy(self) -> Tensor:
-        return self.marginals.entropy() - self.total_correlation()
-
-
-@register_kl(CorrelatedNormal, Independent)
-def _kl(q: CorrelatedNormal, p: Independent) -> Tensor:
-    """``KL(q ‖ p) = KL(marginals ‖ p) + KL(q ‖ marginals)`` for a p without correlations."""
-    if not isinstance(p.base_dist, LogScaleNormal):
-        raise NotImplementedError
-    return kl_divergence(q.marginals, p) + q.total_correlation()
 
 
 @final

@@ -1,20 +1,21 @@
 """Normal posterior with a few directions of correlation."""
 
 import math
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, Any, final
 
 import torch
 from annotated_types import Ge
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, constraints, kl_divergence, register_kl
+from torch.distributions import Independent, constraints
 
-from genmod import Doc, LogScaleNormal, Posterior, bounded_log_scale, diagonal_normal
+from genmod import Doc, Posterior, bounded_log_scale, diagonal_normal
+from genmod.plugins.posteriors._correlated import Correlated
 
 __all__ = ["LowRankNormal", "NormalLowRankPosterior"]
 
 
 @final
-class LowRankNormal(Distribution):
+class LowRankNormal(Correlated):
     """A normal distribution with independent noise and noise along a few common directions.
 
     ``z = loc + scale ∘ (ε + V δ)``, ``ε ~ N(0, I_n)``, ``δ ~ N(0, I_rank)``
@@ -30,35 +31,17 @@ class LowRankNormal(Distribution):
         tensor([2.0000, 2.0000])
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    has_rsample = True
-
     def __init__(self, loc: Tensor, log_scale: Tensor, factor: Tensor, event_dims: int) -> None:
-        self.loc, self.log_scale, self.factor = loc, log_scale, factor
-        batch = loc.dim() - event_dims
-        super().__init__(loc.shape[:batch], loc.shape[batch:], validate_args=False)
+        self.factor = factor
+        super().__init__(loc, log_scale, factor, event_dims)
         rank = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
         # Determinant and inverse of I_n + V Vᵀ from those of the small I_rank + Vᵀ V.
         self._root = torch.linalg.cholesky(rank + factor.mT @ factor)
 
     @property
-    def support(self) -> constraints.Constraint:
-        return constraints.independent(constraints.real, len(self.event_shape))
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "LowRankNormal":
-        loc, log_scale = (each.expand(*batch_shape, *self.event_shape) for each in (self.loc, self.log_scale))
-        factor = self.factor.expand(*batch_shape, *self.factor.shape[-2:])
-        return LowRankNormal(loc, log_scale, factor, len(self.event_shape))
-
-    @property
     def marginals(self) -> Independent:
-        """The normal distribution with the same marginals and no correlations."""
         wider = 0.5 * torch.log1p(self.factor.square().sum(-1)).reshape(self.log_scale.shape)
         return diagonal_normal(self.loc, self.log_scale + wider, len(self.event_shape))
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
 
     @property
     def variance(self) -> Tensor:
@@ -92,17 +75,6 @@ class LowRankNormal(Distribution):
         distance = standard.square().sum(-1) - along[..., 0].square().sum(-1)
         log_det = self.log_scale.flatten(-dims).sum(-1) + self._half_log_det()
         return -0.5 * (distance + standard.shape[-1] * math.log(2 * math.pi)) - log_det
-
-    def entropy(self) -> Tensor:
-        return self.marginals.entropy() - self.total_correlation()
-
-
-@register_kl(LowRankNormal, Independent)
-def _kl(q: LowRankNormal, p: Independent) -> Tensor:
-    """``KL(q ‖ p) = KL(marginals ‖ p) + KL(q ‖ marginals)`` for a p without correlations."""
-    if not isinstance(p.base_dist, LogScaleNormal):
-        raise NotImplementedError
-    return kl_divergence(q.marginals, p) + q.total_correlation()
 
 
 @final

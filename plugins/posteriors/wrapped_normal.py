@@ -26,7 +26,7 @@ class WrappedNormal(Distribution):
     ``r`` the hyperbolic distance of ``z`` and ``loc``
 
     The density refers to the coordinates of ``z`` (Lebesgue measure), not to the volume of hyperbolic space: the
-    last term is what the two differ by. ``v / λ`` is what parallel transport from the origin makes of ``v / 2``. A draw
+    last term is what the two differ by. ``v / λ`` is the parallel transport of ``v / 2`` from the origin. A draw
     keeps its tangent vector at the origin, and its density is evaluated there.
 
     Args:
@@ -79,7 +79,7 @@ class WrappedNormalPosterior(Posterior):
 
     ``features (B, *feature_shape) → batch_shape (B,), event_shape latent_shape``. Latents are vectors of 2 or more
     numbers. Centres lie within a hyperbolic distance of 8/√c from the origin and scales between e⁻⁴ and e⁴, so that
-    single precision tells the draws apart. The KL is estimated (``kl-mc``) from prior ``wrapped-normal``, which must
+    single precision distinguishes the draws. The KL is estimated (``kl-mc``) from prior ``wrapped-normal``, which must
     have the same curvature.
 
     Reference:

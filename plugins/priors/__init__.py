@@ -31,7 +31,7 @@ COMPONENTS = table(
     ("product", "ProductPrior", "several priors side by side"),
     ("none", "NoPrior", "no prior: the model cannot be sampled by itself"),
     requires={"flow": "zuko"},
-    # Draws at the edge of their support, or far from independent, were scored beside where they lie.
+    # Revision 1 computed densities of draws at the edge of the support, or with strong correlations, at rounded values.
     revisions={
         "relaxed-bernoulli": 2,
         "relaxed-categorical": 2,

@@ -1,22 +1,21 @@
 """Normal prior whose mean and scale depend on the condition."""
 
 import math
-from collections.abc import Sequence
 from typing import Annotated, final
 
-from annotated_types import Gt
 from torch import Tensor, nn
 from torch.distributions import Independent, constraints
 
 from genmod import Activation, Doc, Prior, UndefinedError, UsageError, bounded_log_scale, diagonal_normal
 from genmod.nn import mlp
+from genmod.plugins.networks._stages import Widths
 
 __all__ = ["ConditionalPrior"]
 
 
 @final
 class ConditionalPrior(Prior):
-    """Independent normals, their means and scales made of the condition by a small network.
+    """Independent normals whose means and scales are functions of the condition, by a small network.
 
     ``p(z|c) = Π_d N(z_d; loc_d(c), scale_d(c)²)``, ``batch_shape (B,)``, ``event_shape latent_shape``
 
@@ -42,9 +41,7 @@ class ConditionalPrior(Prior):
         latent_shape: tuple[int, ...],
         context_size: int,
         *,
-        hidden: Annotated[
-            Sequence[Annotated[int, Gt(0)]], Doc("width of each hidden layer; empty for none")
-        ] = (),
+        hidden: Widths = (),
         activation: Annotated[Activation, Doc("function between the layers")] = "silu",
     ) -> None:
         super().__init__(latent_shape)
@@ -62,7 +59,7 @@ class ConditionalPrior(Prior):
 
     def forward(self, context: Tensor | None = None) -> Independent:
         if context is None:
-            raise UndefinedError("prior 'conditional' has no distribution until it is told a condition")
+            raise UndefinedError("prior 'conditional' has no distribution until it is given a condition")
         values = self.layers(context).unflatten(-1, (2, *self.latent_shape))
         loc, log_scale = values.unbind(-1 - len(self.latent_shape))
         return diagonal_normal(loc, bounded_log_scale(log_scale), len(self.latent_shape))

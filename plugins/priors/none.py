@@ -13,8 +13,8 @@ __all__ = ["NoPrior"]
 class NoPrior(Prior):
     """The absence of a prior: the model reconstructs, and cannot be sampled by itself.
 
-    Nothing says which latents are likely, so most of the latent space decodes to nothing in particular, until
-    a sampler is fitted to the codes: ``genmod fit-sampler``.
+    There is no distribution of likely latents, and most of the latent space decodes to nothing in particular, until a
+    sampler is fitted to the codes: ``genmod fit-sampler``.
 
     Reference:
         Reducing the Dimensionality of Data with Neural Networks (Hinton and Salakhutdinov, 2006),

@@ -83,12 +83,12 @@ class DistributionMixture(Distribution):
 
 @final
 class VampPrior(Prior):
-    """The mixture of what the posterior makes of pseudo-inputs, which are trained with the model.
+    """The mixture of the posteriors of pseudo-inputs, which are trained with the model.
 
     ``p(z) = Σ_c w_c q(z | u_c)``, ``u`` pseudo-inputs, ``batch_shape ()``, ``event_shape latent_shape``
 
     The density is that of the posterior, whatever its support. It has no closed-form KL; use ``kl-mc``. Pseudo-inputs
-    start as noise, or as training examples (``inputs=data``), or are and stay such (``inputs=examples``). In the last
+    start as noise, or as training examples (``inputs=data``), or are fixed training examples (``inputs=examples``). In the last
     case an example that is one of them meets its own posterior in the mixture, so let them be few of the data.
 
     Reference:
@@ -142,8 +142,8 @@ class VampPrior(Prior):
             )
         if model.conditions is not None:
             raise UsageError(
-                "prior 'vamp' is made of encoded pseudo-inputs, which have no label",
-                hint="choose one that knows of labels (--prior conditional), or --prior normal",
+                "prior 'vamp' is a mixture over encoded pseudo-inputs, which have no label",
+                hint="choose one that depends on labels (--prior conditional), or --prior normal",
             )
         data = model.data
         if self.examples_wanted and data.missing:

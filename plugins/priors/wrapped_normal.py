@@ -22,7 +22,7 @@ class WrappedNormalPrior(Prior):
 
     ``z = tanh(√c |v| / 2) v / (√c |v|)``, ``v ~ N(0, scale²)``, ``batch_shape ()``, ``event_shape latent_shape``
 
-    Draws of n dimensions lie about ``scale √n`` from the origin; single precision tells those within 12/√c apart.
+    Draws of n dimensions lie about ``scale √n`` from the origin; single precision distinguishes those within 12/√c.
 
     Reference:
         Continuous Hierarchical Representations with Poincaré Variational Auto-Encoders (Mathieu et al., 2019),

@@ -1,4 +1,4 @@
-"""Codes in standard units, and the way back: what all samplers begin and end with."""
+"""Codes in standard units, and the map back: the first and last step of all samplers."""
 
 from typing import Any, final
 
@@ -14,8 +14,8 @@ _RIDGE = 1e-6
 def spread(codes: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each dimension, ``(N, d) → (d,), (d,)``, in double precision.
 
-    A dimension that does not vary, as the models make of latents they do not use, gets a millionth of the largest
-    standard deviation.
+    A dimension that does not vary, as a latent that the model does not use, gets a millionth of the largest standard
+    deviation.
 
     Example:
         >>> spread(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))[1].tolist()
@@ -29,7 +29,7 @@ def spread(codes: Tensor) -> tuple[Tensor, Tensor]:
 def scale_tril_of(codes: Tensor) -> Tensor:
     """The Cholesky factor of the covariance of codes, ``(N, d) → (d, d)``, in double precision.
 
-    As if a millionth of each variance were noise, so that codes on a plane have a density around it too.
+    A millionth of each variance is added as noise, so that codes on a plane have a density around it too.
     """
     mean, deviation = spread(codes)
     standard = (codes.double() - mean) / deviation

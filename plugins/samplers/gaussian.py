@@ -19,8 +19,8 @@ class GaussianSampler(Sampler):
 
     ``p(z) = N(z; μ, Σ)``, ``μ = 1/N Σ_i z_i``, ``batch_shape ()``, ``event_shape latent_shape``
 
-    Nothing has to be chosen, and it is fitted at once. Clusters of codes are not seen, and what lies between them
-    is drawn as well.
+    It has no options, and is fitted at once. It does not represent clusters of codes: latents between them are drawn as
+    well.
 
     Reference:
         From Variational to Deterministic Autoencoders (Ghosh et al., 2019), arXiv:1903.12436

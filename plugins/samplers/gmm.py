@@ -22,7 +22,7 @@ class GmmSampler(Sampler):
 
     ``p(z) = Σ_c w_c N(z; μ_c, Σ_c)``, ``batch_shape ()``, ``event_shape latent_shape``
 
-    The codes are brought to mean 0 and variance 1 in each dimension first, so that their units do not matter.
+    The codes are first standardised in each dimension, so that their units do not matter.
 
     Reference:
         From Variational to Deterministic Autoencoders (Ghosh et al., 2019), arXiv:1903.12436
@@ -76,7 +76,7 @@ class GmmSampler(Sampler):
             random_state=seed_for(seed, "gmm") % 2**32,
         )
         with warnings.catch_warnings():
-            # Twins among the codes leave components empty; after so many steps it is as good as it gets.
+            # Equal codes leave components empty; after so many steps the fit no longer improves.
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(((flat - loc) / scale).numpy())
         variances = torch.from_numpy(mixture.covariances_)

@@ -36,7 +36,7 @@ _PATIENCE = 40
 
 @final
 class Generated(Distribution):
-    """What a model generates, noise included; its density is an integral that nobody knows.
+    """The distribution of what a model generates, noise included; its density is an intractable integral.
 
     ``p(x) = ∫ p(x|z) p(z) dz``
 
@@ -93,10 +93,10 @@ class VaeSampler(Sampler):
 
     ``p(z) = ∫ N(z; f(u), γ² I) N(u; 0, I) du``, ``batch_shape ()``, ``event_shape latent_shape``
 
-    The noise γ is the best one, the root mean squared error of ``f``. The codes of the first stage fill their space,
-    whether or not its prior fits them, and such a distribution a VAE can learn exactly; they should be draws, as they
-    are by default. There is no density; a lower bound on it is :meth:`bound`. A tenth of the codes decides when the
-    fit ends.
+    The noise γ is the optimal one, the root mean squared error of ``f``. The codes of the first stage fill their space,
+    whether or not its prior fits them, and a VAE can learn such a distribution exactly; they should be draws, as they are
+    by default. There is no density; :meth:`bound` is a lower bound on it. The fit ends by the loss of a tenth of the
+    codes.
 
     Reference:
         Diagnosing and Enhancing VAE Models (Dai and Wipf, 2019), arXiv:1903.05789
@@ -143,7 +143,7 @@ class VaeSampler(Sampler):
         return assemble(spec, data, seed=seed, registry=registry).eval()
 
     def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:
-        def tell(event: Event) -> None:
+        def report(event: Event) -> None:
             if on_step is not None and event.kind != "warning":
                 on_step(event.step, event.total_steps)
 
@@ -162,7 +162,7 @@ class VaeSampler(Sampler):
                 patience=_PATIENCE,
                 seed=seed,
                 device=str(y.device),
-                on_event=tell,
+                on_event=report,
             )
 
     def forward(self) -> Distribution:

@@ -1,4 +1,4 @@
-"""Trackers: where metrics of a run go."""
+"""Trackers: where metrics of a run are written."""
 
 from genmod.plugins._table import table
 
@@ -9,7 +9,7 @@ COMPONENTS = table(
     ("jsonl", "Jsonl", "metrics.jsonl, which every run has"),
     ("csv", "Csv", "a table, metrics.csv"),
     ("tensorboard", "TensorBoard", "event files for TensorBoard"),
-    ("wandb", "WandB", "Weights & Biases, offline unless asked otherwise"),
+    ("wandb", "WandB", "Weights & Biases, offline by default"),
     ("mlflow", "MLflow", "MLflow, in a database of its own or on a server"),
     requires={"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"},
 )

@@ -17,7 +17,7 @@ _PARAMETER_BYTES = 500
 class MLflow(Tracker):
     """A run in ``mlflow.db`` of the model directory; look at it with ``mlflow ui --backend-store-uri sqlite:///…``.
 
-    Each mean is a metric ``train/NAME`` or ``validation/NAME`` over the steps. A run that goes on after a kill
+    Each mean is a metric ``train/NAME`` or ``validation/NAME`` over the steps. A run that is resumed after a kill
     becomes a new run with all rows, and the one before is deleted, so that no step is there twice.
     """
 

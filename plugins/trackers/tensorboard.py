@@ -12,7 +12,7 @@ __all__ = ["TensorBoard"]
 class TensorBoard(Tracker):
     """Event files in ``tensorboard/`` of the model directory; look at them with ``tensorboard --logdir DIR``.
 
-    Each mean is a scalar ``train/NAME`` or ``validation/NAME`` over the steps. A run that goes on after a kill
+    Each mean is a scalar ``train/NAME`` or ``validation/NAME`` over the steps. A run that is resumed after a kill
     writes its event files anew, so that no step is there twice.
     """
 

@@ -137,7 +137,7 @@ def test_every_distribution_of_ours_is_here():
         if cls.__module__.startswith("genmod.") and not cls.__module__.startswith("genmod.testing")
     }
     # Bases of several are none themselves.
-    bases = {"LevelDistribution", "Directions", "_Classes", "Picture"}
+    bases = {"LevelDistribution", "Directions", "_Classes", "Correlated"}
     assert ours - bases == set(MADE) - {"LogScaleNormal of parts"}
 
 
