@@ -8,7 +8,7 @@ from torch.distributions import Distribution, Independent
 from genmod import UndefinedError
 from genmod.distributions import name_of
 from genmod.plugins.divergences._beside_kl import WeightOfKL
-from genmod.plugins.divergences._dip import (
+from genmod.plugins.divergences.dip_i import (
     Diagonal,
     Dip,
     OffDiagonal,

@@ -88,8 +88,8 @@ class VampPrior(Prior):
     ``p(z) = Σ_c w_c q(z | u_c)``, ``u`` pseudo-inputs, ``batch_shape ()``, ``event_shape latent_shape``
 
     The density is that of the posterior, whatever its support. It has no closed-form KL; use ``kl-mc``. Pseudo-inputs
-    start as noise, or as training examples (``inputs=data``), or are fixed training examples (``inputs=examples``). In the last
-    case an example that is one of them meets its own posterior in the mixture, so let them be few of the data.
+    start as noise, or as training examples (``inputs=data``), or are fixed training examples (``inputs=examples``). In
+    the last case the mixture holds the posterior of an example that is one of them, so choose few of the data.
 
     Reference:
         VAE with a VampPrior (Tomczak and Welling, 2018), arXiv:1705.07120;

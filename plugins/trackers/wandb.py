@@ -14,9 +14,9 @@ __all__ = ["WandB"]
 class WandB(Tracker):
     """A run in ``wandb/`` of the model directory, offline unless ``mode=online``; ``wandb sync`` uploads it.
 
-    Each mean is ``train/NAME`` or ``validation/NAME`` over the steps. A run that is resumed after a kill writes
-    its offline run anew, so that no step is there twice. Online nothing can be deleted: a resumed run is a new
-    run of the same group with all rows, and the one before stays as it was.
+    Each mean is ``train/NAME`` or ``validation/NAME`` over the steps. A run that is resumed after a kill writes its
+    offline run anew, so that no step is there twice. Online nothing can be deleted: a resumed run is a new run of the
+    same group with all rows, and the one before stays as it was.
     """
 
     def __init__(
