@@ -11,8 +11,8 @@ import genmod
 from genmod import DataInfo, LogScaleNormal, diagonal_normal
 from genmod.distributions import PreciseBeta, PreciseDirichlet, PreciseGamma, StandardNormal
 from genmod.distributions.marginal import Marginal
-from genmod.plugins.decoders._binary_values import BinaryValues
 from genmod.plugins.decoders._coupled_logistics import CoupledLogisticMixture
+from genmod.plugins.decoders.bernoulli import BinaryValues
 from genmod.plugins.decoders.categorical import LevelCategorical
 from genmod.plugins.decoders.columns import Columns
 from genmod.plugins.decoders.continuous_bernoulli import ContinuousBernoulli

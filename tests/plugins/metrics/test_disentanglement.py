@@ -15,7 +15,6 @@ from genmod import Batch, DataInfo, Factor, TensorSplit, UndefinedError, compose
 from genmod.errors import DataError
 from genmod.model.assembly import assemble
 from genmod.plugins.metrics._auroc import auroc
-from genmod.plugins.metrics._dci import completeness_of, dci, disentanglement_of
 from genmod.plugins.metrics._factors import checked, halves
 from genmod.plugins.metrics._fixed_factor import beta_vae_score, factor_vae_score
 from genmod.plugins.metrics._mig import (
@@ -27,6 +26,7 @@ from genmod.plugins.metrics._mig import (
     mutual_information,
     nearest_information,
 )
+from genmod.plugins.metrics.dci import completeness_of, dci, disentanglement_of
 from genmod.plugins.metrics.explicitness import explicitness
 from genmod.plugins.metrics.irs import irs
 from genmod.plugins.metrics.sap import sap

@@ -283,9 +283,7 @@ def test_weights_fit_by_name_and_shape_or_nothing_is_filled_in():
         {name: tensor for name, tensor in given.items() if name != "0.bias"},
         {**given, "0.bias.more": torch.zeros(3)},
     ):
-        with pytest.raises(
-            FileError, match=r"w\.safetensors does not belong to a pair: .*0\.bias"
-        ):
+        with pytest.raises(FileError, match=r"w\.safetensors does not belong to a pair: .*0\.bias"):
             _backbone.fill(net, wrong, Path("w.safetensors"), "a pair", "")
         assert torch.equal(net[0].weight, before)
     _backbone.fill(net, given, Path("w.safetensors"), "a pair", "")

@@ -23,8 +23,8 @@ from genmod.plugins.features.randconv import RandconvFeatures
 from genmod.plugins.metrics import _kernel as kernel
 from genmod.plugins.metrics._frechet import Moments, frechet_distance, frechet_of_moments
 from genmod.plugins.metrics._kernel import gaussian, mmd, polynomial
-from genmod.plugins.metrics._memorisation import copying_score, share_nearer
 from genmod.plugins.metrics._two_sample import classifier_test, kernel_test, usual_distance
+from genmod.plugins.metrics.memorisation import copying_score, share_nearer
 from genmod.plugins.metrics.prdc import overlap
 
 SAMPLE_METRICS = ("fid", "kid", "prdc", "mmd-test", "c2st", "memorisation")

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genmod.plugins.objectives._penalties import corrupt, squared_jacobian
-from genmod.plugins.objectives.reconstruction import Reconstruction
+from genmod.plugins.objectives.reconstruction import Reconstruction, corrupt, squared_jacobian
 from genmod.plugins.posteriors.delta import DeltaPosterior
 from genmod.testing.reference import DATA, LATENT
 

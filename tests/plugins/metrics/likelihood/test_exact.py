@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from genmod import Batch, DataInfo, TensorSplit, compose, evaluate
 from genmod.model.assembly import assemble
-from genmod.plugins.metrics._enumeration import states
+from genmod.plugins.metrics.exact import states
 
 REAL = {"low": -math.inf, "high": math.inf}
 

@@ -7,7 +7,7 @@ import torch
 
 from genmod import Batch, DataInfo, TensorSplit, build, compose, evaluate
 from genmod.model.assembly import assemble
-from genmod.plugins.decoders._binary_values import BinaryValues
+from genmod.plugins.decoders.bernoulli import BinaryValues
 from genmod.plugins.metrics._importance import LogMeanExp, importance_bounds
 from genmod.system.memory import bytes_per_row
 
