@@ -56,10 +56,10 @@ class Npz(Dataset):
     continuous, in [0, 1] where all of them are there, else unbounded; with ``counts``, whole numbers from 0 on, of
     any type, are kept as they are. With ``missing``, NaN is a value that was not observed. Everything is held in memory.
 
-    Standardising is done in double precision. The mean and the deviation of each column belong to the model, which brings
-    other files to them; ``genmod.DataInfo.original`` gives values back in their own units. Columns of whole numbers from 0
-    to 255 are taken for classes and left as they are, unless they are named. ``file``, which models of before these
-    statistics were kept have, standardises each file by its own.
+    Standardising is done in double precision. The mean and the deviation of each column are saved with the model, which
+    standardises other files by them; ``genmod.DataInfo.original`` gives values back in their own units. Columns of whole
+    numbers from 0 to 255 are taken for classes and left as they are, unless they are named. ``file``, as in models of
+    revision 1, standardises each file by its own statistics.
 
     Raises:
         DataError: the file is missing, damaged or too large; arrays are missing, do not fit each other, are
@@ -208,7 +208,7 @@ class Npz(Dataset):
 
 
 def _given(arrays: _Arrays) -> dict[SplitName, str]:
-    """Which splits there are, and the suffix of each; none where it is unclear what to train on."""
+    """The splits that the file has, and the suffix of each; none where the training data are ambiguous."""
     if ("x" in arrays) == ("x_train" in arrays):
         return {}
     if "x" in arrays:
@@ -299,15 +299,15 @@ def _standardized(
     deviation = (train - mean).square().nanmean(0).sqrt()
     if which == "file":
         warnings.warn(
-            "the model does not know by which means and deviations its data were standardised; those of this file are "
-            "taken, so that other files are on other scales: build and train it again to keep them",
+            "the means and deviations by which the data of this model were standardised are not known; those of this "
+            "file are taken, so that other files are on other scales: build and train it again to keep them",
             DataWarning,
             stacklevel=2,
         )
         shift, scale = mean, deviation.where(deviation > 0, 1.0)
     else:
         chosen = _continuous(train) if which is True else _numbered(which, train.shape[1])  # type: ignore[arg-type]
-        # What rounding leaves of a column that does not vary is no deviation.
+        # A deviation that is all rounding error belongs to a column that does not vary.
         varies = deviation > 1e-12 * mean.abs()
         shift = torch.where(chosen, mean.nan_to_num(), 0.0)
         scale = torch.where(chosen & varies, deviation, 1.0)

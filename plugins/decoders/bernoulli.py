@@ -61,7 +61,7 @@ def _group(n: int, dtype: torch.dtype) -> int:
 
 
 _EXAMPLES = 60_000
-"""As many training examples are averaged at most."""
+"""Number of training examples that are averaged, at most."""
 _RAREST = 1e-3
 """Means are kept this far from 0 and 1."""
 

@@ -129,7 +129,7 @@ def _entries(text: str, size: int) -> list[_Entry]:
 
 
 def _infos(entry: _Entry, data: DataInfo) -> Iterator[DataInfo]:
-    """What the columns of an entry may hold, until a likelihood accepts one."""
+    """Ranges that the columns of an entry may have; the first that the likelihood accepts is taken."""
     shape = (entry.count,)
     if entry.levels is not None:
         if entry.levels == data.levels:
@@ -169,8 +169,8 @@ class ColumnsDecoder(Decoder):
     ``parameters (*batch, all parameters of all columns) → batch_shape batch, event_shape (columns,)``. ``columns`` has
     an entry for each column, or for several in a row, ``gaussian*3,bernoulli,categorical:5,poisson``: the name of a
     decoder, after a colon the number of levels ``0, 1, 2, …``, after a star the number of columns; nothing after the
-    star takes all that are left. Options of the decoders are at their defaults, and what they train, such as a scale,
-    is shared by the columns of an entry. Each value is observed, spread and scored as by its decoder alone; bits per
+    star takes all that are left. Options of the decoders are at their defaults, and their trained parameters, such as
+    a scale, are shared by the columns of an entry. Each value is observed, spread and scored as by its decoder alone; bits per
     dimension are those of probabilities and of densities together.
 
     Columns have the range of the data where their likelihood accepts it. In a table of real numbers, others then hold

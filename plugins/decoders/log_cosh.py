@@ -14,7 +14,7 @@ __all__ = ["LogCosh", "LogCoshDecoder"]
 
 @final
 class LogCosh(Distribution):
-    """An error in the place of a log-density: quadratic near zero, absolute far away.
+    """An error in place of a log-density: quadratic near zero, absolute far away.
 
     ``-log cosh(a (x - loc)) / a``
 

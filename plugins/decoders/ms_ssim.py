@@ -95,7 +95,7 @@ def _gaussian(side: int, like: Tensor) -> Tensor:
 
 @final
 class MsSsim(Distribution):
-    """The dissimilarity of images in the place of a log-density: ``-weight (1 - MS-SSIM(x, picture))``.
+    """The dissimilarity of images in place of a log-density: ``-weight (1 - MS-SSIM(x, picture))``.
 
     Args:
         picture: ``(*batch, channels, height, width)``, values from 0 to ``width``.

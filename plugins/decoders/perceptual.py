@@ -34,7 +34,7 @@ _LAYERS = {
 
 @final
 class Perceptual(Distribution):
-    """The difference of images in the place of a log-density.
+    """The difference of images in place of a log-density.
 
     ``-weight · Σ_l mean (Φ_l(x) - Φ_l(picture))² / L - pixel · mean (x - picture)²``, ``Φ_l`` the maps of layer l of L
 

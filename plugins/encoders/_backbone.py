@@ -149,7 +149,7 @@ def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path | None, whose
 
 
 def _frozen(net: nn.Module) -> nn.Module:
-    """The network with buffers in the place of parameters: state that no optimizer, decay or penalty sees."""
+    """The network with buffers in place of parameters, which no optimizer, decay or penalty changes."""
     for module in net.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             delattr(module, name)

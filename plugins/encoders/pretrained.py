@@ -21,7 +21,7 @@ __all__ = ["PretrainedEncoder"]
 
 @final
 class PretrainedEncoder(Encoder):
-    """What a classifier of torchvision gives to its last layer, for grey or colour images with values from 0 to 1.
+    """The inputs of the last layer of a classifier of torchvision, for grey or colour images with values from 0 to 1.
 
     ``x (B, 1 or 3, height, width) → features (B, features of the network)``. Images are resized to what the network
     expects and normalised as ImageNet's, grey ones are repeated for each colour. The network stays in evaluation

@@ -30,7 +30,7 @@ then: --metric 'fid[dino:weights=dino.safetensors]'"""
 
 @final
 class DinoFeatures(Features):
-    """The class token of DINOv2, a vision transformer that learnt from images alone.
+    """The class token of DINOv2, a vision transformer that was trained on images alone.
 
     ``x (N, 1 or 3, height, width) → (N, D)``, ``D = 384`` for ViT-S/14, 768 for ViT-B/14, 1024 for ViT-L/14
 
@@ -104,7 +104,7 @@ class _Transformer(nn.Module):
         return out
 
     def _places(self, side: int) -> Tensor:
-        """The embedding of the places, which was learnt for larger pictures, interpolated as it was when published."""
+        """The embedding of the places, which was trained for larger pictures, interpolated as it was when published."""
         own = round((self.pos_embed.shape[1] - 1) ** 0.5)
         if own == side:
             return self.pos_embed

@@ -23,7 +23,7 @@ class Score:
     Args:
         value: the number.
         standard_error: of it; NaN where it is not known.
-        details: what belongs to it: the matrix it is made of, the value for each factor.
+        details: the matrix it is computed from, the value for each factor.
         influence: how far each example moves it, to first order: their mean is 0, and their spread gives the standard
             error, ``(n,)``; None where it is not known.
     """

@@ -34,7 +34,7 @@ def beta_vae_score(
         batch: L, pairs whose distances are averaged.
         train: draws that the classifier is trained on.
         test: draws that it is tested on.
-        seed: of what is drawn.
+        seed: of the draws.
 
     Raises:
         DataError: other shapes.
@@ -80,7 +80,7 @@ def factor_vae_score(
         test: draws that are tested on.
         inactive: latents with a smaller standard deviation over all examples are left out; without any other the score
             is 0.
-        seed: of what is drawn.
+        seed: of the draws.
 
     Raises:
         DataError: other shapes.

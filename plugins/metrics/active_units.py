@@ -23,8 +23,8 @@ class ActiveUnits(Metric):
     ``Σ_d [Var_x(E_q(z|x)[z_d]) > threshold]``
 
     The threshold is meant for latents of variance 1 under the prior. Of categorical latents each variable is one unit, and
-    the variances of its probabilities are added up. Where the mean of a posterior has no formula, the variance of the means
-    is that of means of 50 draws less what these vary by chance. The standard error is by resampling the examples.
+    the variances of its probabilities are added up. Where the mean of a posterior has no formula, it is estimated from 50
+    draws, and their sampling variance is subtracted. The standard error is by resampling the examples.
 
     Reference:
         Importance Weighted Autoencoders (Burda et al., 2015), arXiv:1509.00519, section 5.2
@@ -77,7 +77,7 @@ class Spread:
     Args:
         units: of the latents.
         means: posterior means of flattened latents, ``(N, L)`` float64.
-        squares: their squares, less what these are too large by on average where means are estimated, ``(N, L)``.
+        squares: their squares, less their bias where means are estimated, ``(N, L)``.
     """
 
     def __init__(self, units: list[Unit], means: Tensor, squares: Tensor) -> None:

@@ -136,7 +136,7 @@ class Collapse(Metric):
             names = [unit.label for unit in model.space.units]
             found["codes far from the prior"] = (
                 f"codes far from the prior: in {_listed(names, elsewhere)} they lie elsewhere, or far wider or narrower, so"
-                f" that what is drawn from the prior is unlike them; draw from a distribution that is fitted to them (genmod"
+                f" that draws of the prior are unlike them; draw from a distribution that is fitted to them (genmod"
                 f" fit-sampler --sampler gmm), or {_for_less(model)}"
             )
         try:

@@ -19,8 +19,8 @@ class Fid(OfGenerated):
     ``|μ - μ'|² + tr(Σ + Σ' - 2 (Σ Σ')^½)``
 
     The name of the score has the features in it: scores by different ones, or of different numbers of examples, cannot
-    be compared. ``fid_floor`` is the score of training examples in the place of the generated ones: what is left of
-    the distance where there is none. The standard error is that of the delta method, from means and covariances.
+    be compared. ``fid_floor`` is the score of training examples in place of the generated ones: the distance that
+    remains between equal distributions. The standard error is that of the delta method, from means and covariances.
 
     Raises:
         UsageError: there are no such features.

@@ -18,7 +18,7 @@ class Kid(OfGenerated):
 
     Without bias, however few examples there are: between sets of one distribution it is 0 on average, and may be
     negative. It is taken from all pairs, not from subsets as it was published. ``kid_floor`` is the score of training
-    examples in the place of the generated ones.
+    examples in place of the generated ones.
 
     Raises:
         UsageError: there are no such features.

@@ -25,10 +25,10 @@ _DEFINITIONS = {
 @final
 @dataclass(kw_only=True, eq=False)
 class Prdc(OfGenerated):
-    """Precision, recall, density and coverage: whether generated examples are like the data, and all of these like them.
+    """Precision, recall, density and coverage: are generated examples like the data, and do they cover the data.
 
     Each example reaches as far as its k-th neighbour in its own set. ``floor`` in the details is the score of training
-    examples in the place of the generated ones, which a perfect model has. Recall and coverage have a number for each
+    examples in place of the generated ones, which a perfect model has. Recall and coverage have a number for each
     example of the data, so that two models can be compared on the same ones; the errors leave out that the other set is a
     sample too.
 

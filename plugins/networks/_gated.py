@@ -1,4 +1,4 @@
-"""Gated linear layers, which encoder and network ``gated-mlp`` are made of."""
+"""Gated linear layers, for encoder and network ``gated-mlp``."""
 
 from collections.abc import Sequence
 from itertools import pairwise

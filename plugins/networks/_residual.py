@@ -1,4 +1,4 @@
-"""Pre-activation residual blocks, which encoder and network ``resnet`` are made of."""
+"""Pre-activation residual blocks, for encoder and network ``resnet``."""
 
 from typing import final
 

@@ -1,8 +1,8 @@
 """The Poincaré ball: hyperbolic space of curvature ``-c`` as the points with ``c |z|² < 1``.
 
-A point is known by its tangent vector: its direction from the origin times its hyperbolic distance. Of ``1 - c |z|²``,
-which matters near the boundary, the point itself keeps few digits or none; a draw keeps its tangent vector, and all is
-computed from that, in double precision.
+A point is represented by its tangent vector: its direction from the origin times its hyperbolic distance. Near the
+boundary the point itself keeps few digits of ``1 - c |z|²`` or none; a draw keeps its tangent vector, from which
+everything is computed in double precision.
 """
 
 import math

@@ -66,7 +66,7 @@ class NeuralMaps(nn.Module):
         halves = {} if kind in ("iaf", "maf") else {"passes": 2}
         device = torch.get_default_device()
         with torch.device("cpu"):
-            # Which weights are masked is computed, and cannot be on a device without values.
+            # The masks are computed from values, which not every device has.
             flow = make(
                 n, context, transforms=transforms, hidden_features=tuple(hidden), activation=nn.ELU, **halves
             )

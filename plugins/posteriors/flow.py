@@ -25,8 +25,8 @@ class FlowPosterior(Posterior):
 
     ``features (B, *feature_shape) → batch_shape (B,), event_shape latent_shape``. The density of a draw comes with
     it; that of other values takes as many steps as there are latents for ``iaf``, and so do the draws of ``maf``.
-    ``planar``, ``radial`` and ``householder`` have the parameters of their maps from the features directly, the
-    others networks that see a projection of the features. There is no closed-form KL; use ``kl-mc``.
+    The maps of ``planar``, ``radial`` and ``householder`` take their parameters from the features directly, the others
+    from networks that take a projection of the features. There is no closed-form KL; use ``kl-mc``.
 
     Reference:
         Variational Inference with Normalizing Flows (Rezende and Mohamed, 2015), arXiv:1505.05770;

@@ -26,8 +26,8 @@ class ProductPrior(Prior):
         Learning Disentangled Joint Continuous and Discrete Representations (Dupont, 2018), arXiv:1804.00104
 
     Raises:
-        UsageError: the latents are no vector, or the parts do not add up to it, have no density, or are made of
-            other parts of the model.
+        UsageError: the latents are no vector, or the parts do not add up to it, have no density, or depend on other
+            parts of the model.
 
     Example:
         >>> ProductPrior((5,), parts=["normal", "relaxed-categorical:3"])().sample()[2:].sum().round()

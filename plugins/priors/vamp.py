@@ -97,7 +97,7 @@ class VampPrior(Prior):
         (Norouzi et al., 2020), arXiv:2004.04795, for pseudo-inputs that are examples
 
     Raises:
-        UsageError: the posterior is a point mass, or there are fewer examples than pseudo-inputs are made of.
+        UsageError: the posterior is a point mass, or there are fewer examples than pseudo-inputs.
 
     Example:
         >>> import genmod
@@ -148,7 +148,7 @@ class VampPrior(Prior):
         data = model.data
         if self.examples_wanted and data.missing:
             raise UsageError(
-                f"prior 'vamp' with inputs = {self.kind} is made of examples, and values of these data are missing",
+                f"prior 'vamp' with inputs = {self.kind} takes examples, and values of these data are missing",
                 hint="leave it out: -s prior.inputs=noise",
             )
         self.low, self.high = data.low, data.high
@@ -172,7 +172,7 @@ class VampPrior(Prior):
         """
         if not self._model:
             raise UndefinedError(
-                "prior 'vamp' is made of a model's encoder and posterior, and is not part of a model",
+                "prior 'vamp' uses the encoder and posterior of a model, and is not part of a model",
                 hint="build one: genmod build --prior vamp --divergence kl-mc",
             )
         return self.exemplars if self.kind == "examples" else self._bounded(self.pseudo[0])

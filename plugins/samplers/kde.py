@@ -15,9 +15,9 @@ from genmod.system import seed_for
 __all__ = ["KdeSampler", "KernelDensity"]
 
 _DISTANCES = 2**24
-"""As many distances are held at a time."""
+"""Number of distances that are held at a time."""
 _LEFT_OUT = 1000
-"""As many codes are left out, one at a time, to choose the bandwidth."""
+"""Number of codes that are left out, one at a time, to choose the bandwidth."""
 
 
 @final
