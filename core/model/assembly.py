@@ -191,9 +191,10 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
     posterior = make("posterior", encoder.feature_shape, spec.latent)
     wants_context = spec.resolved["prior"].cls.wants_context
     prior = make("prior", shape_of_prior(posterior), *([told] if wants_context else []))
+    latent_shape = posterior.latent_shape
     if isinstance(posterior, Codebook):
         _check_classes(spec, prior, posterior)
-        prior = PriorOfCodes(prior, posterior)
+        prior = PriorOfCodes(prior, posterior, latent_shape)
     decoder = make("decoder", data)
     if "network" not in spec.components:
         spec = _with_mirror(spec, encoder)

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from genmod.distributions.codes import Codebook, CodedPrior
+from genmod.distributions.codes import Codebook, CodedPrior, InCodebook
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 
@@ -22,18 +22,18 @@ class PriorOfCodes(Prior):
     """A prior over classes as one of the latents that these are the codes of.
 
     Args:
-        prior: over latents of shape ``(*posterior.shape, posterior.classes)``.
-        posterior: which has the codebook.
+        prior: over latents of shape ``(*codebook.shape, codebook.classes)``.
+        codebook: the posterior.
+        latent_shape: shape of one latent of it.
     """
 
-    def __init__(self, prior: Prior, posterior: Posterior) -> None:
-        assert isinstance(posterior, Codebook)
-        super().__init__(posterior.latent_shape)
+    def __init__(self, prior: Prior, codebook: Codebook, latent_shape: tuple[int, ...]) -> None:
+        super().__init__(latent_shape)
         self.of = prior
-        self.support, self.has_density = posterior.support, prior.has_density
+        self.support, self.has_density = InCodebook(codebook, len(latent_shape)), prior.has_density
         self.wants_context = prior.wants_context
         # In a tuple, so that the posterior is not a part of the prior.
-        self._codebook = (posterior,)
+        self._codebook = (codebook,)
 
     def bind(self, model: Any) -> None:
         self.of.bind(model)

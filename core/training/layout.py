@@ -74,7 +74,7 @@ def order_of(each: Any) -> list[int]:
         >>> order_of(torch.zeros(2, 3).T)
         [1, 0]
     """
-    return sorted(range(each.dim()), key=lambda i: (-each.stride(i), i)) if isinstance(each, Tensor) else []
+    return sorted(range(each.dim()), key=lambda i: (-each.stride()[i], i)) if isinstance(each, Tensor) else []
 
 
 @dataclass(frozen=True)

@@ -71,11 +71,11 @@ class SharedNoise(TorchFunctionMode):
     def __enter__(self) -> "SharedNoise":
         self._counts.clear()
         self._stream = self.streams()
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         if error[0] is None:
             self._check_stream()
 
@@ -94,7 +94,7 @@ class SharedNoise(TorchFunctionMode):
                         stack.callback(part.register_forward_hook(watch.leave, always_call=True).remove)
                 stack.enter_context(local())
                 stack.enter_context(watch)
-                super().__enter__()
+                super().__enter__()  # type: ignore[no-untyped-call]
                 stack.push(super().__exit__)
                 yield self.portion.trial
         finally:
@@ -180,7 +180,7 @@ class _Share(TorchDispatchMode):
     """Inside one function of torch, operations that draw are done for the whole batch."""
 
     def __init__(self, noise: SharedNoise) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.noise = noise
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -191,7 +191,7 @@ class _Watch(TorchDispatchMode):
     """Writes down what is drawn: whatever moves the stream of random numbers."""
 
     def __init__(self, noise: SharedNoise) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.noise = noise
         self.function: Any = None
         self.functions: set[Any] = set()

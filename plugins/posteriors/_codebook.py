@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from genmod import GivenModel
 from genmod.plugins.posteriors._quantised import QuantisedPosterior
 from genmod.system import gather_batch
 
@@ -160,7 +159,7 @@ class LearnedCodebook(nn.Module):
 
 
 @torch.no_grad()
-def encoded_examples(model: GivenModel, posterior: QuantisedPosterior, examples: Tensor) -> Tensor:
+def encoded_examples(model: Any, posterior: QuantisedPosterior, examples: Tensor) -> Tensor:
     """What a posterior will round of examples as they are stored, ``(n, *data.shape) → (N, D)``.
 
     Those of a conditional model are encoded under all conditions in turn.

@@ -87,7 +87,7 @@ class _GatedLayer(nn.Module):
     def __init__(self, channels: int, kernel: int, context: int, *, first: bool) -> None:
         super().__init__()
         half = kernel // 2
-        self.first, self.half = first, half
+        self.first, self.reach = first, half
         # The first looks at what comes before each place alone, so that the others may look at the place itself.
         self.vertical = nn.Conv2d(channels, 2 * channels, (half + (not first), kernel))
         self.horizontal = nn.Conv2d(channels, 2 * channels, (1, half + (not first)))
@@ -96,7 +96,7 @@ class _GatedLayer(nn.Module):
         self.told = nn.Linear(context, 4 * channels) if context else None
 
     def forward(self, vertical: Tensor, horizontal: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        half, pad = self.half, nn.functional.pad
+        half, pad = self.reach, nn.functional.pad
         above = self.vertical(pad(vertical, (half, half, half, 0)))[:, :, : vertical.shape[2]]
         left = self.horizontal(pad(horizontal, (half, 0, 0, 0)))[..., : horizontal.shape[3]]
         beside = left + self.across(above)
