@@ -152,17 +152,14 @@ class ModelDirectory:
     def _spec_and_data(self) -> tuple[ModelSpec, "DataInfo"]:
         from genmod.data.dataset import DataInfo
 
-        if not self.path.exists():
-            raise FileError(
-                f"there is no model directory {self.path}",
-                hint=f"make one: genmod build -o {quoted(self.path)}",
-            )
         path = self.description
         if not path.exists():
-            raise FileError(
-                f"{self.path} has no {_DESCRIPTION}",
-                hint=f"make a model: genmod build -o {quoted(self.path)}",
+            lacking = (
+                f"{self.path} has no {_DESCRIPTION}"
+                if self.path.exists()
+                else f"there is no model directory {self.path}"
             )
+            raise FileError(lacking, hint=f"make one: genmod build -o {quoted(self.path)}")
         plain = self._content
         if not isinstance(plain, dict) or "format" not in plain:
             raise FileError(f"{path} is damaged or not a genmod model: it has no format number")

@@ -96,7 +96,7 @@ class Space:
         >>> [(p.kind, p.start, p.size) for p in space.pieces], [unit.label for unit in space.units]
         ([('simplex', 0, 3), ('simplex', 3, 3)], ['0', '1'])
         >>> Space(constraints.independent(constraints.unit_interval, 1), (4,)).pieces
-        (Piece(kind='interval', start=0, size=4, low=0.0, high=1.0),)
+        (Piece(kind='interval', start=0, size=4, low=0.0, high=1.0, codes=None),)
     """
 
     support: Constraint | None

@@ -12,9 +12,10 @@ import torch
 from genmod.data.dataset import DataInfo
 from genmod.defaults import BARE, DATASET, DECODER, RECIPE, SMALL, USUAL
 from genmod.errors import GenmodError
-from genmod.model.assembly import blueprint, check_traits, unvalidated
+from genmod.model.assembly import blueprint, unvalidated
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.traits import check_traits
 from genmod.options.schema import validate
 from genmod.registry.lookup import Registry, current_registry
 from genmod.spec import ModelSpec
