@@ -7,8 +7,10 @@ import torch
 from annotated_types import Gt, Lt
 from torch import Tensor
 from torch.distributions import Distribution, Independent
+from torch.nn.functional import one_hot
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
+from genmod.distributions import Coded
 from genmod.plugins.metrics._resampling import resamples
 from genmod.plugins.posteriors._bits import Bit, RelaxedBit
 from genmod.plugins.posteriors._side_by_side import Product
@@ -130,6 +132,8 @@ def class_probabilities(q: Distribution) -> list[Tensor]:
     """
     if isinstance(q, Product):
         return [each for part in q.parts for each in class_probabilities(part)]
+    if isinstance(q, Coded):
+        return list(one_hot(q.codes.flatten(1), q.codebook.classes).unbind(1))
     if isinstance(q, OneHot | RelaxedOneHot):
         batch = q.batch_shape[0]
         return list(q.logits.exp().reshape(batch, -1, q.logits.shape[-1]).unbind(1))

@@ -170,6 +170,18 @@ OF_ONE = {
         "data": {"levels": 5},
         "columns": N,
     },
+    "codes": {
+        "posterior": {"name": "vq", "codes": N, "revive": 0.3},
+        "prior": "autoregressive",
+        "divergence": "kl",
+        "latent": [4, 3],
+    },
+    "codes of levels": {
+        "posterior": {"name": "residual-vq", "codes": N, "levels": 2},
+        "prior": "transformer",
+        "divergence": "kl",
+        "latent": [3, 4],
+    },
     "parts of a batch": {"train": {"accumulate": 2}, "latent": 6},
 }
 
