@@ -178,7 +178,7 @@ OF_ONE = {
     },
     "codes of levels": {
         "posterior": {"name": "residual-vq", "codes": N, "levels": 2},
-        "prior": "transformer",
+        "prior": "autoregressive",
         "divergence": "kl",
         "latent": [3, 4],
     },
