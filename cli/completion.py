@@ -160,24 +160,30 @@ def _parts(params: Mapping[str, Any], registry: "Registry") -> dict[str, str]:
     return {kind: part if isinstance(part, str) else part["name"] for kind, part in parts.items()}
 
 
-def _options(target: str) -> list[str]:
-    """Names of the options of a component's class, read from the text of its module, else of its base's module."""
+def _options(target: str, depth: int = _MAX_BASES) -> list[str]:
+    """Names of the options of a component's class, read from the text of its module and of its bases' modules."""
     import ast
 
-    for _ in range(_MAX_BASES):
-        module, _, name = target.partition(":")
-        text = _source(module)
-        classes = {part.name: part for part in ast.parse(text).body if isinstance(part, ast.ClassDef)}
-        if name not in classes:
-            return []
-        for part in classes[name].body:
-            if isinstance(part, ast.FunctionDef) and part.name == "__init__":
-                return [argument.arg for argument in part.args.kwonlyargs]
-        bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
-        if not bases:
-            return []
-        target = f"{module}:{bases[0]}" if bases[0] in classes else _imported(text, module, bases[0])
-    return []
+    module, _, name = target.partition(":")
+    text = _source(module) if depth else ""
+    classes = {part.name: part for part in ast.parse(text).body if isinstance(part, ast.ClassDef)}
+    if name not in classes:
+        return []
+    for part in classes[name].body:
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+            return [argument.arg for argument in part.args.kwonlyargs]
+    bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)][:1]
+    found = [
+        option
+        for base in bases
+        for option in _options(
+            f"{module}:{base}" if base in classes else _imported(text, module, base), depth - 1
+        )
+    ]
+    if any("dataclass" in ast.unparse(each) for each in classes[name].decorator_list):
+        fields = [part.target for part in classes[name].body if isinstance(part, ast.AnnAssign)]
+        found += [field.id for field in fields if isinstance(field, ast.Name)]
+    return list(dict.fromkeys(found))
 
 
 def _imported(text: str, module: str, name: str) -> str:

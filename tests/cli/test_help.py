@@ -88,7 +88,7 @@ def test_global_options_stand_anywhere(given, wanted):
     [
         ("genmod bu", ["build"]),
         ("genmod build --enco", ["--encoder"]),
-        ("genmod build --encoder c", ["conv"]),
+        ("genmod build --encoder c", ["conv", "conv-map"]),
         ("genmod build --prior no", ["none", "normal"]),
         ("genmod build beta-v", ["beta-vae"]),
         ("genmod list rec", ["recipe"]),
