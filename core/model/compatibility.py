@@ -24,8 +24,8 @@ __all__ = ["AXES", "LATENTS", "Cell", "combinations", "companions", "grid_spec"]
 
 AXES = tuple(USUAL)
 
-LATENTS: tuple[tuple[int, ...], ...] = ((4,), (3, 4))
-"""Shapes of latents that are tried: vectors, and groups of classes."""
+LATENTS: tuple[tuple[int, ...], ...] = ((4,), (3, 4), (2, 2, 4))
+"""Shapes of latents that are tried: vectors, groups of classes, and maps of them."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +141,19 @@ def companions(kind: str, name: str, data: DataInfo, *, registry: Registry | Non
         'uniform-sphere'
     """
     registry = registry or current_registry()
-    others = [axis for axis in AXES if axis != kind]
+    # Divergences and objectives first: they are exchanged in one model, where each posterior and prior needs another.
+    others = [axis for axis in reversed(AXES) if axis != kind]
     names = {axis: [name for name in registry.names(axis) if name != USUAL[axis]] for axis in others}
     if "divergence" in names:
         # A KL first, so that the model still has a bound.
         names["divergence"].sort(key=lambda name: not registry.find("divergence", name).load().is_kl)
+    if not getattr(registry.find(kind, name).load(), "has_density", True):
+        # Nothing but what needs none goes with it, whatever the others are.
+        usual = {axis: [USUAL[axis]] for axis in others}
+        bare = {axis: [value] for axis, value in BARE.items() if axis in others}
+        for cell in combinations(data, chosen={**usual, **bare, kind: [name]}, registry=registry):
+            if cell.allowed:
+                return cell
     for count in range(len(others) + 1):
         for free in itertools.combinations(others, count):
             chosen = {axis: [USUAL[axis]] for axis in others if axis not in free}

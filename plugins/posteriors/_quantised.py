@@ -118,7 +118,8 @@ class QuantisedPosterior(Posterior, Codebook):
 
     def embed(self, codes: Tensor) -> Tensor:
         batch = codes.shape[: codes.dim() - len(self.shape)]
-        vectors = self.vectors(codes.reshape((-1, *self.per_place)))
+        own = next(self.places.parameters())
+        vectors = self.vectors(codes.reshape((-1, *self.per_place))).to(own.dtype)
         return self.places.joined(vectors.reshape((*batch, self.places.count, self.places.length)))
 
     def encoded(self, features: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ def test_every_part_is_used_in_something_allowed():
     used = {(kind, getattr(cell, kind)) for cell in cells() if cell.allowed for kind in AXES}
     registry = Registry(third_party=False)
     every = {(kind, name) for kind in AXES for name in registry.names(kind)}
-    assert every - used <= {("prior", "conditional")}  # which wants a condition
+    # One wants a condition, the other a map of features.
+    assert every - used <= {("prior", "conditional"), ("posterior", "normal-map")}
 
 
 def test_every_refusal_says_what_to_choose():

@@ -40,7 +40,9 @@ def model_of(recipe="vae", *, data=GREY, latent=4, **components):
 
 def model_of_recipe(recipe, **more):
     """The recipe for grey pictures, or for binary ones or counts where it refuses those; its own latents at last."""
-    for choice in ({"data": GREY}, {"data": BINARY}, {"data": COUNTS}, {"data": GREY, "latent": None}):
+    own = {"data": GREY, "latent": None}
+    maps = {"encoder": {"name": "conv-map", "width": 8}}
+    for choice in ({"data": GREY}, {"data": BINARY}, {"data": COUNTS}, own, {**own, **maps}):
         with suppress(UsageError):
             return model_of(recipe, **{**more, **choice})
     return model_of(recipe, **more)
@@ -70,7 +72,8 @@ def test_shapes(recipe, latent):
         # A sphere, for one, has vectors only; it says so and what to type.
         pytest.skip(error.message)
     shape, data = model.latent_shape, model.data
-    assert shape == model.spec.latent
+    # Maps have these at each place, and codes of several levels for each level.
+    assert math.prod(shape) % math.prod(model.spec.latent) == 0
     x = model.observe(stored(data=data))
     assert (x.shape, x.dtype) == ((6, 1, 8, 8), torch.float32)
     q = told(model).encode(x)
