@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from genmod.system.files import write_bytes
     from genmod.system.memory import bytes_per_row
     from genmod.system.noise import drawn_on_cpu
-    from genmod.system.parallel import any_process, batch_mean, gather_batch
+    from genmod.system.parallel import any_process, batch_mean, gather_batch, own_part
     from genmod.system.random import seed_for, seeded
     from genmod.system.tensors import checksum
 
@@ -19,6 +19,7 @@ __all__ = [
     "checksum",
     "drawn_on_cpu",
     "gather_batch",
+    "own_part",
     "seed_for",
     "seeded",
     "write_bytes",
@@ -30,7 +31,7 @@ __getattr__, __dir__ = names_on_demand(
         "files": "write_bytes",
         "memory": "bytes_per_row",
         "noise": "drawn_on_cpu",
-        "parallel": "any_process batch_mean gather_batch",
+        "parallel": "any_process batch_mean gather_batch own_part",
         "random": "seed_for seeded",
         "tensors": "checksum",
     },

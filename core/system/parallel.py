@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-__all__ = ["any_process", "batch_mean", "gather_batch", "is_parallel", "local"]
+__all__ = ["any_process", "batch_mean", "gather_batch", "is_parallel", "local", "own_part"]
 
 _local: ContextVar[bool] = ContextVar("genmod_local", default=False)
 
@@ -82,6 +82,18 @@ def gather_batch(x: Tensor) -> Tensor:
     padding = [0, 0] * (x.dim() - 1) + [before, after]
     whole: Tensor = _Sum.apply(nn.functional.pad(x, padding))  # type: ignore[no-untyped-call]
     return whole
+
+
+def own_part(x: Tensor) -> Tensor:
+    """What belongs to the examples of this process, of what :func:`gather_batch` has put together.
+
+    ``(processes · B, *shape) → (B, *shape)``
+
+    Example:
+        >>> own_part(torch.zeros(4, 2)).shape
+        torch.Size([4, 2])
+    """
+    return x.chunk(dist.get_world_size())[dist.get_rank()] if is_parallel() else x
 
 
 class _Sum(torch.autograd.Function):
