@@ -115,7 +115,7 @@ class Adversary(Critic):
             "fooling_loss": Loss(over(fooling), weight=self.now()),
         }
         if self.gradient_penalty > 0:
-            penalty = gradient_penalty(self._mean_score, real, made)
+            penalty = gradient_penalty(self._mean_score, real, made, batch)
             found["gradient_penalty"] = Loss(over(penalty), "critic", self.gradient_penalty)
         if self.r1 > 0:
             found["r1_penalty"] = Loss(over(r1_penalty(self._mean_score, real)), "critic", self.r1)

@@ -35,17 +35,21 @@ def rule(name: Rule, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
     return softplus(-real) + softplus(made), softplus(-made)
 
 
-def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, made: Tensor) -> Tensor:
-    """``(‖∂D(x̂)/∂x̂‖ - 1)²`` at points between the two, ``x̂ = u real + (1-u) made``, u uniform; ``(N, *shape) → (N,)``.
+def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, made: Tensor, batch: int) -> Tensor:
+    """``(‖∂D(x̂)/∂x̂‖ - 1)²`` at points between the two, ``x̂ = u real + (1-u) made``, u uniform.
+
+    ``(K·batch, *shape) → (K·batch,)``
 
     Reference:
         Improved Training of Wasserstein GANs (Gulrajani et al., 2017), arXiv:1704.00028
 
     Example:
-        >>> gradient_penalty(lambda x: 3 * x[:, 0], torch.ones(2, 4), torch.zeros(2, 4))
+        >>> gradient_penalty(lambda x: 3 * x[:, 0], torch.ones(2, 4), torch.zeros(2, 4), 2)
         tensor([4., 4.])
     """
-    u = torch.rand(len(real), *[1] * (real.dim() - 1), dtype=real.dtype, device=real.device)
+    # Examples have a dimension of their own, by which processes share out what is drawn.
+    u = torch.rand(len(real) // batch, batch, dtype=real.dtype, device=real.device)
+    u = u.reshape(-1, *[1] * (real.dim() - 1))
     squares = _squared_gradient(score, u * real + (1 - u) * made)
     # The root has no derivative at zero.
     return (squares.clamp(min=1e-24).sqrt() - 1).square()

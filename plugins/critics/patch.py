@@ -33,7 +33,7 @@ class PatchCritic(Adversary):
     """Tells reconstructions from the pictures themselves, each patch by itself; the model is to be taken for pictures.
 
     ``critic_loss = mean_p[max(0, 1 - D_p(x)) + max(0, 1 + D_p(x̃))]``, ``fooling_loss = -mean_p[D_p(x̃)]``,
-    ``x̃ = E[x|z]``, ``z ~ q(z|x)``, p all patches, as the ``loss`` hinge has it; the others as for critic
+    ``x̃ = E[x|z]``, ``z ~ q(z|x)``, p all patches, as the ``loss`` hinge has it; the others are as of critic
     ``adversarial``.
 
     ``x (B, *data.shape), x̃ (K, B, *data.shape) → (B,)`` each. D is made of convolutions that halve the picture, and one
@@ -41,7 +41,8 @@ class PatchCritic(Adversary):
     ``feature_matching`` times ``feature_distortion = ½ ‖Φ(x) - Φ(x̃)‖²``, Φ the layer below the scores: the negative
     log-density of the features as a normal of variance 1, without its constant. With ``adaptive`` it is
     ``λ = weight · ‖∂distortion/∂parameters‖ / (‖∂fooling_loss/∂parameters‖ + 10⁻⁴)``, at most ``weight`` · 10⁴, where
-    parameters are what the network puts out. Missing values are taken to be reconstructed exactly.
+    parameters are what the network puts out, and norms are roots of mean squares over the examples. Missing values
+    are taken to be reconstructed exactly.
 
     Reference:
         Image-to-Image Translation with Conditional Adversarial Networks (Isola et al., 2017), arXiv:1611.07004;
@@ -137,8 +138,10 @@ class PatchCritic(Adversary):
 def adaptive_factor(distortion: Tensor, fooling: Tensor, parameters: Tensor) -> Tensor:
     """``‖∂distortion/∂parameters‖ / (‖∂fooling/∂parameters‖ + 10⁻⁴)``, at most 10⁴, ``()``, without a gradient.
 
+    Norms are roots of mean squares over the examples of all processes, which do not depend on how many these are.
+
     Args:
-        distortion: of each example, ``(B,)``; its mean over the examples of all processes is meant.
+        distortion: of each example, ``(B,)``.
         fooling: likewise.
         parameters: what both are computed from.
 
@@ -149,6 +152,6 @@ def adaptive_factor(distortion: Tensor, fooling: Tensor, parameters: Tensor) -> 
     """
     norms = []
     for values in (distortion, fooling):
-        (gradient,) = torch.autograd.grad(values.mean(), parameters, retain_graph=True)
-        norms.append(batch_mean(gradient.square().sum()[None]).sqrt())
+        (gradient,) = torch.autograd.grad(values.sum(), parameters, retain_graph=True)
+        norms.append(batch_mean(gradient.square().sum()[None] / len(values)).sqrt())
     return (norms[0] / (norms[1] + _SMALL)).clamp(max=_MOST)

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -28,6 +28,7 @@ from genmod import (
     DataInfo,
     Divergence,
     Doc,
+    ParameterGroup,
     Row,
     Schedule,
     TensorSplit,
@@ -40,6 +41,7 @@ from genmod import (
 from genmod.distributions.normal import LogScaleNormal
 from genmod.options.schedule import Clock
 from genmod.registry.lookup import Registry
+from genmod.scaffold.templates.critic import TemplateCritic
 from genmod.scaffold.templates.dataset import TemplateDataset
 from genmod.scaffold.templates.decoder import TemplateDecoder
 from genmod.scaffold.templates.divergence import TemplateDivergence
@@ -151,6 +153,35 @@ class RefusesInSilence(TemplateEncoder):
 class RefusesEverything(TemplateEncoder):
     def __init__(self, data_shape):
         raise UsageError("not today", hint="try tomorrow")
+
+
+# ---------------------------------------------------------------- critics
+
+
+@caught_by("check_critic_losses")
+class OneLossForAll(TemplateCritic):
+    def losses(self, draw):
+        return {name: replace(loss, values=loss.values.mean()) for name, loss in super().losses(draw).items()}
+
+
+@caught_by("check_critic_groups")
+class ForgetsItsFirstLayer(TemplateCritic):
+    def parameter_groups(self):
+        return {"critic": ParameterGroup(self.judge[-1].parameters())}
+
+
+@caught_by("check_critic_gradient")
+class DetachesWhatItJudges(TemplateCritic):
+    def losses(self, draw):
+        return super().losses(replace(draw, z=draw.z.detach()))
+
+
+@caught_by("check_critic_gradient")
+class LearnsNothing(TemplateCritic):
+    def losses(self, draw):
+        found = super().losses(draw)
+        own = found["critic"]
+        return {**found, "critic": replace(own, values=own.values.detach() + 0 * self.judge[-1].bias)}
 
 
 # ---------------------------------------------------------------- modules

@@ -37,7 +37,7 @@ class _Rows(Dataset):
 
 def _weights(model, steps):
     limits = {name: math.inf if value == "inf" else value for name, value in model.pop("data", {}).items()}
-    info = DataInfo((model.pop("columns", 8),), **(limits or {"levels": 2}))
+    info = DataInfo(tuple(model.pop("shape", [model.pop("columns", 8)])), **(limits or {"levels": 2}))
     fixed = torch.Generator().manual_seed(5)
     shape = (2 * BATCH, *info.shape)
     x = torch.randint(info.levels or 5, shape, generator=fixed, dtype=torch.uint8)
