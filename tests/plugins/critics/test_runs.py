@@ -86,7 +86,9 @@ def test_a_critic_moves_in_its_own_steps_with_its_own_adam():
     assert group.optimizer == {"name": "adam", "betas": (0.25, 0.75)}
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    "recipe", ["aae", "factor-vae", "vae-gan", pytest.param("wae-gan", marks=pytest.mark.slow)]
+)
 def test_resumed_in_mid_epoch_bit_for_bit(recipe, tmp_path):
     more = {"start": 2, "every": 2} if recipe != "factor-vae" else {"every": 2}
     whole, first, again = (build(recipe, **more) for _ in range(3))
@@ -141,18 +143,19 @@ def test_a_model_without_prior_has_nothing_to_compare_latents_with():
         genmod.build("aae", prior="none")
 
 
+@pytest.mark.slow
 def test_critics_that_tell_latents_apart_match_the_prior():
     """Codes of an autoencoder have another mean and spread than the prior; with a critic they come close to it."""
     x = genmod.open_dataset(build("aae").spec).split("test").in_memory().x
     distances = []
-    for weight in (0.0, 1.0):
+    for weight in (0.0, 10.0):
         model = build("aae", weight=weight, hidden=[64, 64])
-        genmod.train(model, steps=250, batch_size=64, device="cpu", lr=3e-3, seed=1)
+        genmod.train(model, steps=120, batch_size=64, device="cpu", lr=3e-3, seed=1)
         with torch.no_grad():
             z = model.encode(model.observe(x)).mean
         distances.append(float(z.mean(0).norm() + (torch.cov(z.T) - torch.eye(3)).norm()))
-    assert distances[0] > 3
-    assert distances[1] < 1
+    assert distances[0] > 8
+    assert distances[1] < 3
 
 
 SHARE = BATCH // 2
@@ -187,9 +190,17 @@ PROCESSES = {
 }
 
 
-def test_two_processes_train_the_weights_of_one(tmp_path):
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["adversarial", "tc of several draws", "patch"],
+        pytest.param(["hinge", "tc"], marks=pytest.mark.slow),
+    ],
+    ids=["some", "others"],
+)
+def test_two_processes_train_the_weights_of_one(tmp_path, names):
     how = {"optimizer_options": {"eps": 1e-4}}
-    models = {name: {**model, "train": how} for name, model in PROCESSES.items()}
+    models = {name: {**PROCESSES[name], "train": how} for name in names}
     found = trained(tmp_path, models, (1, 2), steps=20)
     for name in models:
         one, two = (torch.tensor(found[size][name], dtype=torch.float64) for size in (1, 2))

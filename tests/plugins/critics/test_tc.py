@@ -73,7 +73,10 @@ def test_probabilities_of_one_class_stay_together():
 
 @pytest.mark.parametrize(
     "correlations",
-    [((1.0, 0.8), (0.8, 1.0)), ((1.0, 0.5, 0.3), (0.5, 1.0, -0.4), (0.3, -0.4, 1.0))],
+    [
+        pytest.param(((1.0, 0.8), (0.8, 1.0)), marks=pytest.mark.slow),
+        ((1.0, 0.5, 0.3), (0.5, 1.0, -0.4), (0.3, -0.4, 1.0)),
+    ],
     ids=["two latents", "three latents"],
 )
 def test_estimate_of_a_known_total_correlation(correlations):
