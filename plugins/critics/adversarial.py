@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import torch
 from annotated_types import Ge, Gt
@@ -86,8 +86,9 @@ class AdversarialCritic(Adversary):
         self.finish(self.net, spectral_norm)
 
     def bind(self, model: GivenModel) -> None:
-        if not model.prior.has_density and not model.prior.wants_context:
-            model.prior()
+        prior: Any = model.prior
+        if not prior.has_density and not prior.wants_context:
+            prior()
 
     def score(self, points: Tensor) -> Tensor:
         return self.net(points)  # type: ignore[no-any-return]
@@ -96,5 +97,5 @@ class AdversarialCritic(Adversary):
         p = draw.prior()
         made = draw.z.flatten(0, 1).flatten(1)
         real = p.sample(draw.z.shape[: 2 - len(p.batch_shape)]).reshape(made.shape)
-        scores = self.score(torch.cat([real, made])).chunk(2)
-        return self.judged(real, made, *scores, draw.z.shape[1])
+        of_real, of_made = self.score(torch.cat([real, made])).chunk(2)
+        return self.judged(real, made, of_real, of_made, draw.z.shape[1])

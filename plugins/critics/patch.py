@@ -122,15 +122,15 @@ class PatchCritic(Adversary):
         if self.data.missing:
             real = torch.where(real.isnan(), made.detach(), real)
         features = self.features(torch.cat([real, made]))
-        scores = self.last(features).flatten(1).chunk(2)
-        found = self.judged(real, made, *scores, len(draw.x))
+        of_real, of_made = self.last(features).flatten(1).chunk(2)
+        found = self.judged(real, made, of_real, of_made, len(draw.x))
         if self.adaptive and draw.parameters.requires_grad:
             fooling = found["fooling_loss"]
             factor = adaptive_factor(draw.distortion, fooling.values, draw.parameters)
             found["fooling_loss"] = Loss(fooling.values, weight=fooling.weight * factor)
         if self.feature_matching > 0:
-            of_real, of_made = features.flatten(1).chunk(2)
-            squares = (of_real - of_made).square().sum(1).view(-1, len(draw.x)).mean(0)
+            seen, remade = features.flatten(1).chunk(2)
+            squares = (seen - remade).square().sum(1).view(-1, len(draw.x)).mean(0)
             found["feature_distortion"] = Loss(0.5 * squares, weight=self.feature_matching)
         return found
 
