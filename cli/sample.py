@@ -17,6 +17,7 @@ from genmod.cli.outputs import (
     open_model,
     write,
 )
+from genmod.errors import UsageError
 
 __all__ = ["sample"]
 
@@ -35,12 +36,13 @@ def sample(
         ),
     ] = None,
     temperature: Annotated[
-        float,
+        str,
         typer.Option(
             metavar="X",
-            help="Standard deviations of normal latents are multiplied by it; below 1: more typical.",
+            help="Standard deviations of normal latents are multiplied by it; below 1: more typical. "
+            "Of groups of latents also one for each, X,X,…",
         ),
-    ] = 1.0,
+    ] = "1",
     out: Out = None,
     seed: Seed = 0,
     device: Device = "cpu",
@@ -56,16 +58,34 @@ def sample(
       genmod sample beta8 -n 100 --seed 7 -o hundred.png
       genmod sample --condition 7
       genmod sample --from prior --temperature 0.8
+      genmod sample --temperature 0.5,1
       genmod sample -n 10000 --noise -o samples.npz
     """
     check_out(out, overwrite=overwrite)
+    factor = _factors(temperature)
     model = open_model(directory, device)
 
-    from genmod.figures import origin_of_latents, sample_grid
+    from genmod.figures import origin_of_latents, sample_grid, shown
 
     picture = sample_grid(
-        model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=temperature
+        model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=factor
     )
-    at = f", temperature {temperature:g}" if temperature != 1 else ""
+    at = f", temperature {shown(factor)}" if factor != 1 else ""
     console.note(f"latents from the {origin_of_latents(model, source)}{at}")
     write(picture, out, directory, "samples", seed=seed)
+
+
+def _factors(text: str) -> float | list[float]:
+    """``0.8``, or ``0.5,1`` of groups of latents.
+
+    Raises:
+        UsageError: it is no number.
+    """
+    try:
+        each = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"--temperature is {text!r}; it must be a number above 0, or one for each group of latents",
+            hint="write --temperature 0.8",
+        ) from None
+    return each if len(each) > 1 else each[0]

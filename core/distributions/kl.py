@@ -62,7 +62,8 @@ def register_kl_by_part(type_q: type[Distribution], type_p: type[Distribution]) 
     """Register how a pair over latents of several kinds is taken apart.
 
     The function that is decorated is given ``q``, ``p`` and draws ``z (K, B, *event_shape)`` of q, and returns a list of
-    the same three of each part.
+    the same three of each part. Of parts that depend on each other, each is given a draw of those before it: it then has
+    ``batch_shape (K, B)`` and draws ``(1, K, B, *event_shape)``, and what is measured is averaged over K.
     """
     return _registering(_PARTS, (type_q, type_p))
 
@@ -121,17 +122,20 @@ def by_variable(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -
     parts = parts_of(q, p, z)
     if len(parts) > 1:
         return torch.cat([_of_part(measure, *part) for part in parts], 1)
-    found = measure(*variables_of(q, p), z)
+    found = _averaged(measure(*variables_of(q, p), z), q)
     return found[:, None] if found.dim() == 1 else found
 
 
 def by_part(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """A divergence that adds up over independent latents, of each part of latents of several kinds, ``(B, parts)``."""
-    return torch.stack([measure(*part) for part in parts_of(q, p, z)], 1)
+    """A divergence that adds up over independent latents, of each part of latents of several kinds, ``(B, parts)``.
+
+    So it is of parts each of which depends on those before it, on average over the draws of these.
+    """
+    return torch.stack([_averaged(measure(*part), part[0]) for part in parts_of(q, p, z)], 1)
 
 
 def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """``KL(q ‖ p)`` in closed form where one is known, else its estimate from the draws; nats.
+    """``KL(q ‖ p)`` in closed form where one is known, of the whole or of all its parts, else estimated; nats.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
 
@@ -144,6 +148,8 @@ def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     try:
         return kl_divergence(q, p)
     except NotImplementedError:
+        if len(parts_of(q, p, z)) > 1:
+            return by_part(known_kl, q, p, z).sum(1)
         return (q.log_prob(z) - p.log_prob(z)).mean(0)
 
 
@@ -159,11 +165,17 @@ def name_of(distribution: Distribution) -> str:
     return type(distribution).__name__
 
 
+def _averaged(found: Tensor, q: Distribution) -> Tensor:
+    """What was measured of a part, averaged over the draws of others that it was given; its batch ends in B."""
+    draws = len(q.batch_shape) - 1
+    return found.flatten(0, draws - 1).mean(0) if draws > 0 else found
+
+
 def _of_part(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     try:
         return by_variable(measure, q, p, z).flatten(1)
     except UndefinedError:
-        return measure(q, p, z)[:, None]
+        return _averaged(measure(q, p, z), q)[:, None]
 
 
 def _registering(table: dict[_Types, Any], types: _Types) -> Callable[[_F], _F]:

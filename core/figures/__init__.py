@@ -5,7 +5,7 @@ from genmod.figures.gaps import Gap, emptiest_path, gap
 from genmod.figures.grid import grid
 from genmod.figures.latents import Latents, latents_figure
 from genmod.figures.picture import Picture
-from genmod.figures.temperature import origin_of_latents, tempered
+from genmod.figures.temperature import origin_of_latents, shown, tempered
 from genmod.figures.traversals import traversal, variables
 from genmod.figures.views import (
     choose_examples,
@@ -37,6 +37,7 @@ __all__ = [
     "random_decodings",
     "reconstruction_grid",
     "sample_grid",
+    "shown",
     "side_by_side",
     "slerp",
     "tempered",

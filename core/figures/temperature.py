@@ -1,6 +1,7 @@
 """The source of latents of new examples, and their temperature."""
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor
 from torch.distributions import Independent, LowRankMultivariateNormal, MultivariateNormal, Normal
@@ -10,7 +11,7 @@ from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
 
-__all__ = ["origin_of_latents", "tempered"]
+__all__ = ["origin_of_latents", "shown", "tempered"]
 
 
 def origin_of_latents(model: LatentVariableModel, source: Source | None = None) -> str:
@@ -29,10 +30,20 @@ def origin_of_latents(model: LatentVariableModel, source: Source | None = None) 
     return f"sampler, {type(sampler).__name__ if origin is None else origin.component.name}"
 
 
+def shown(temperature: float | Sequence[float]) -> str:
+    """A temperature as it is written, or those of several groups of latents.
+
+    Example:
+        >>> shown(0.5), shown([0.5, 1.0])
+        ('0.5', '0.5,1')
+    """
+    return ",".join(f"{each:g}" for each in _each(temperature))
+
+
 def tempered(
     model: LatentVariableModel,
     z: Tensor,
-    temperature: float,
+    temperature: float | Sequence[float],
     *,
     context: Tensor | None = None,
     source: Source | None = None,
@@ -60,16 +71,20 @@ def tempered(
         >>> tempered(genmod.build(encoder="mlp", latent=2), torch.ones(1, 2), 0.5)
         tensor([[0.5000, 0.5000]])
     """
-    if not 0 < temperature < math.inf:
+    if not all(0 < each < math.inf for each in _each(temperature)):
         raise UsageError(f"temperature is {temperature}; it must be a number above 0")
     if temperature == 1:
         return z
     sampler = model.sampler_for(source)
     p = model.prior(context) if sampler is None else sampler()
+    if hasattr(p, "tempered"):
+        return p.tempered(z, temperature)  # type: ignore[no-any-return]
     base = p
     while isinstance(base, Independent):
         base = base.base_dist
-    if not isinstance(base, Normal | MultivariateNormal | LowRankMultivariateNormal):
+    if isinstance(temperature, Sequence) or not isinstance(
+        base, Normal | MultivariateNormal | LowRankMultivariateNormal
+    ):
         raise UndefinedError(
             f"latents from the {origin_of_latents(model, source)}, have no temperature: their distribution is not normal",
             hint="leave --temperature out, or draw them from a normal one: --from prior, or a sampler: "
@@ -77,3 +92,7 @@ def tempered(
         )
     mean = p.mean.to(z)
     return mean + temperature * (z - mean)
+
+
+def _each(temperature: float | Sequence[float]) -> Sequence[float]:
+    return temperature if isinstance(temperature, Sequence) else [temperature]

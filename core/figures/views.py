@@ -1,6 +1,6 @@
 """Samples, reconstructions and decodings of random points."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -10,7 +10,7 @@ from genmod.data.dataset import Batch, Split
 from genmod.data.suited import check_values
 from genmod.errors import UsageError
 from genmod.figures.picture import Picture
-from genmod.figures.temperature import origin_of_latents, tempered
+from genmod.figures.temperature import origin_of_latents, shown, tempered
 from genmod.interfaces.given import GivenModel
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
@@ -174,7 +174,7 @@ def sample_grid(
     noise: bool = False,
     condition: str | None = None,
     source: Source | None = None,
-    temperature: float = 1.0,
+    temperature: float | Sequence[float] = 1.0,
 ) -> Picture:
     """New examples: ``z ~ p(z)``, or from a sampler, then the mean of ``p(x|z)``, or a draw from it.
 
@@ -213,7 +213,7 @@ def sample_grid(
         + (f" of {condition}" if condition else "")
         + (", with noise" if noise else "")
         + f", latents from the {origin_of_latents(model, source)}"
-        + (f", temperature {temperature:g}" if temperature != 1 else "")
+        + (f", temperature {shown(temperature)}" if temperature != 1 else "")
         + f", seed {seed}"
     )
     return Picture(images, model.data, latents=z, title=title)

@@ -78,7 +78,7 @@ def drawn(z: Tensor, kept: Mapping[Any, Tensor]) -> Tensor:
     Args:
         z: the draw, within its support and the range of its type, ``(*sample, *batch, *event)``.
         kept: tensors of the same shape, by what they are to everybody: ``"logit"`` of numbers between 0 and 1, ``"log"``
-            of positive ones; or by the distribution that alone can read them.
+            of positive ones; or by the distribution that alone can read them, or by it and a name.
 
     Returns:
         ``z``, as a tensor that keeps them.
@@ -174,8 +174,10 @@ def kept_of(z: Tensor, name: str, otherwise: Callable[[Tensor], Tensor]) -> Tens
     return torch.where(kept.isnan(), otherwise(values), kept) if z.partly else kept  # type: ignore[attr-defined]
 
 
-def own_of(z: Tensor, q: Distribution) -> Tensor | None:
+def own_of(z: Tensor, q: Distribution, name: str = "") -> Tensor | None:
     """What a draw keeps for the distribution that made it; None of anything else, or where its batch is not that of ``q``.
+
+    Where that is several tensors, each is kept under ``(q, name)``.
 
     None too where gradients are wanted that do not flow through the draw: they are those of any fixed value.
 
@@ -186,7 +188,7 @@ def own_of(z: Tensor, q: Distribution) -> Tensor | None:
         (tensor([[[1., 1., 1.],
                  [1., 1., 1.]]]), None)
     """
-    kept = _fresh(z).get(q)
+    kept = _fresh(z).get((q, name) if name else q)
     if kept is None or (torch.is_grad_enabled() and not z.requires_grad):
         return None
     batch = z.shape[: z.dim() - len(q.event_shape)]

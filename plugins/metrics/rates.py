@@ -20,7 +20,8 @@ class RatesMetric(Metric):
 
     ``rate_d = E_x KL(q(z_d|x) ‖ p(z_d))``, the sum over d is the rate of the ELBO
 
-    Of categorical latents each variable has a rate. Of maps of latents there is a row for each channel, their first index,
+    Of categorical latents each variable has a rate. Latents of several kinds or levels have a rate for each of these parts
+    too. Of maps of latents there is a row for each channel, their first index,
     and the rest in the details. Rates are exact where a closed form is known, else estimated from draws. Where posterior
     or prior do not factorise, the sum alone is given, with the reason.
 
@@ -56,6 +57,10 @@ class RatesMetric(Metric):
             }
         definition = "KL(q(z|x) ‖ p(z)), the sum over the latents"
         yield mean_row("rate[total]", rates.values.sum(1), "nats", definition, details=details)
+        parts = [label.partition(".")[0] for label in rates.labels if "." in label]
+        for part in dict.fromkeys(parts):
+            own = rates.values[:, [i for i, each in enumerate(parts) if each == part]].sum(1)
+            yield mean_row(f"rate[part {part}]", own, "nats", "KL(q(z|x) ‖ p(z)) of one part of the latents")
         if rates.reason:
             yield Undefined("rate of each latent", rates.reason)
             if not details:

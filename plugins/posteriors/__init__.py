@@ -20,6 +20,7 @@ COMPONENTS = table(
     ("relaxed-bernoulli", "RelaxedBernoulliPosterior", "zeros and ones by the binary Concrete relaxation"),
     ("wrapped-normal", "WrappedNormalPosterior", "normal wrapped around hyperbolic space"),
     ("flow", "FlowPosterior", "normal carried through invertible maps: iaf, nsf, planar and others"),
+    ("hierarchical", "HierarchicalPosterior", "groups of normals, each given those above it; ladders too"),
     ("vq", "VQPosterior", "the nearest vectors of a learned codebook: VQ-VAE"),
     ("residual-vq", "ResidualVQPosterior", "sums of vectors from several learned codebooks: RQ-VAE"),
     ("fsq", "FSQPosterior", "numbers rounded to a few levels: finite scalar quantisation"),

@@ -182,6 +182,11 @@ OF_ONE = {
         "divergence": "kl",
         "latent": [3, 4],
     },
+    "groups of latents": {
+        "posterior": {"name": "hierarchical", "ladder": True, "groups": [N, N], "hidden": [N]},
+        "prior": {"name": "hierarchical", "groups": [N, N], "hidden": [N]},
+        "latent": 2 * N,
+    },
     "parts of a batch": {"train": {"accumulate": 2}, "latent": 6},
 }
 
