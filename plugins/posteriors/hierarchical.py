@@ -41,6 +41,7 @@ class HierarchicalPosterior(Posterior):
             conditional model.
 
     Example:
+        >>> import torch
         >>> q = HierarchicalPosterior((256,), (6,), groups=[2, 4])(torch.zeros(3, 256))
         >>> q.rsample((5,)).shape
         torch.Size([5, 3, 6])
