@@ -11,4 +11,5 @@ COMPONENTS = table(
     ("kde", "KdeSampler", "a narrow normal around each code"),
     ("flow", "FlowSampler", "autoregressive normalising flow"),
     ("vae", "VaeSampler", "a second VAE over the codes: two stages"),
+    ("flow-matching", "FlowMatchingSampler", "a velocity that carries noise to codes, for vectors and maps"),
 )

@@ -1,6 +1,5 @@
 """Sampler that is a normalising flow."""
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, final
 
@@ -12,14 +11,10 @@ from torch.distributions import Distribution
 from genmod import Doc, Sampler
 from genmod.plugins.posteriors._neural_maps import zuko_flows
 from genmod.plugins.samplers._standard import Standard
+from genmod.plugins.samplers._steps import fit_network, split_held
 from genmod.system import seed_for, seeded
 
 __all__ = ["FlowSampler"]
-
-_EVERY = 25
-"""Steps between two evaluations on the codes held out."""
-_PATIENCE = 12
-"""Evaluations without a lower loss after which the fit ends."""
 
 
 @final
@@ -76,34 +71,21 @@ class FlowSampler(Sampler):
         y = self.standard(codes.detach())
         with seeded(seed_for(seed, "flow")), torch.enable_grad():
             self.flow = self._new_flow().to(codes)
-            order = torch.randperm(len(y)).to(y.device)
-            held = y[order[: len(y) // 10]] if len(y) >= 20 else y
-            rest = y[order[len(y) // 10 :]] if len(y) >= 20 else y
-            optimizer = torch.optim.Adam(self.flow.parameters(), lr=self.lr)
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-            best, least, looks = copy.deepcopy(self.flow.state_dict()), self._loss(held), 0
-            for step in range(1, self.steps + 1):
-                chosen = torch.randint(len(rest), (min(self.batch, len(rest)),)).to(y.device)
-                optimizer.zero_grad()
-                (-self.flow().log_prob(rest[chosen]).mean()).backward()
-                torch.nn.utils.clip_grad_norm_(self.flow.parameters(), 5.0)
-                optimizer.step()
-                schedule.step()
-                if on_step is not None:
-                    on_step(step, self.steps)
-                if step % _EVERY and step != self.steps:
-                    continue
-                looks += 1
-                loss = self._loss(held)
-                if loss < least:
-                    best, least, looks = copy.deepcopy(self.flow.state_dict()), loss, 0
-                if looks >= _PATIENCE:
-                    break
-        self.flow.load_state_dict(best)
-
-    @torch.no_grad()
-    def _loss(self, y: Tensor) -> float:
-        return -float(self.flow().log_prob(y).mean())
+            rest, held = split_held(y)
+            fit_network(
+                self.flow,
+                rest,
+                lambda some: _loss(self.flow, some),
+                lambda flow: _loss(flow, held),
+                steps=self.steps,
+                batch=self.batch,
+                lr=self.lr,
+                on_step=on_step,
+            )
 
     def forward(self) -> Distribution:
         return self.standard.back(self.flow())
+
+
+def _loss(flow: Any, y: Tensor) -> Tensor:
+    return -flow().log_prob(y).mean()  # type: ignore[no-any-return]

@@ -31,6 +31,7 @@ _OPTIONS = {
     ("posterior", "flow"): {"transforms": 1, "hidden": [16]},
     ("decoder", "perceptual"): {"size": 32},
     ("sampler", "flow"): {"steps": 100, "transforms": 1, "hidden": [16]},
+    ("sampler", "flow-matching"): {"steps": 100, "hidden": [16], "solver_steps": 5},
     ("sampler", "vae"): {"steps": 60, "hidden": [32]},
     ("features", "classifier"): {"steps": 10},
     ("metric", "ais"): {"steps": 10},
@@ -77,6 +78,7 @@ _LONG = {
     ("encoder", "pretrained"),
     ("posterior", "vmf"),
     ("sampler", "flow"),
+    ("sampler", "flow-matching"),
     ("decoder", "perceptual"),
     ("network", "resnet"),
 }

@@ -20,6 +20,7 @@ QUICK = [
     "kde",
     {"name": "flow", "steps": 10, "hidden": [8]},
     {"name": "vae", "steps": 10, "hidden": [8]},
+    {"name": "flow-matching", "steps": 10, "hidden": [8]},
 ]
 
 

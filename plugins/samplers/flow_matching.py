@@ -1,0 +1,113 @@
+"""Sampler that carries noise to codes along a velocity: flow matching."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, final
+
+import torch
+from annotated_types import Gt
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from genmod import Doc, Sampler
+from genmod.plugins.samplers._carried import Carried
+from genmod.plugins.samplers._standard import Standard
+from genmod.plugins.samplers._steps import fit_network, split_held
+from genmod.plugins.samplers._velocity import network_for
+from genmod.system import seed_for, seeded
+
+__all__ = ["FlowMatchingSampler"]
+
+_NOISE = 0.01
+"""Added to the codes, in standard units: without it the velocity towards codes on a plane is infinite."""
+_HELD = 2000
+"""Draws for the codes held out, at least."""
+
+
+@final
+class FlowMatchingSampler(Sampler):
+    """A velocity that carries a standard normal to the codes, learned by matching those of straight lines.
+
+    ``dy/dt = v(y, t)``, ``y(0) ~ N(0, I)``; ``v`` minimises ``E‖v(a ε + t y, t) - (y - (1 - σ) ε)‖²``, ``a = 1 - (1 - σ) t``,
+    ``σ = 0.01``, over codes y in standard units, noise ε and times t; ``batch_shape ()``, ``event_shape latent_shape``
+
+    Maps ``(C, H, W)`` have a network of convolutions, all else one of linear layers. It learns what has to be added to
+    the velocity that would be right for codes of a standard normal. Draws and densities are found in ``solver_steps`` steps of
+    a Runge-Kutta method, whose error falls with their fourth power. ``log p`` is that of the change of variables, its
+    divergence exact up to 64 latents and estimated with 16 fixed vectors of signs of more; it costs as many times a draw.
+    A tenth of the codes is held out: the weights are those under which its loss is least.
+
+    Reference:
+        Flow Matching for Generative Modeling (Lipman et al., 2022), arXiv:2210.02747;
+        Flow Matching in Latent Space (Dao et al., 2023), arXiv:2307.08698
+
+    Example:
+        >>> sampler = FlowMatchingSampler((2,), hidden=[8], steps=25)
+        >>> sampler.fit(torch.randn(100, 2))
+        >>> sampler().log_prob(torch.zeros(3, 2)).shape
+        torch.Size([3])
+    """
+
+    def __init__(
+        self,
+        latent_shape: tuple[int, ...],
+        *,
+        hidden: Annotated[
+            Sequence[Annotated[int, Gt(0)]] | None,
+            Doc(
+                "width of each hidden layer, 128,128,128 unless given; of maps channels of each convolution, 64,64,64"
+            ),
+        ] = None,
+        steps: Annotated[int, Gt(0), Doc("most optimizer steps of the fit")] = 3000,
+        batch: Annotated[int, Gt(0), Doc("codes in each step of the fit")] = 256,
+        lr: Annotated[float, Gt(0), Doc("learning rate of the fit")] = 5e-3,
+        solver_steps: Annotated[int, Gt(0), Doc("Runge-Kutta steps from noise to a code")] = 20,
+    ) -> None:
+        super().__init__(latent_shape)
+        self.hidden, self.steps, self.batch, self.lr = hidden, steps, batch, lr
+        self.solver_steps = solver_steps
+        self.standard = Standard(latent_shape)
+        self.network = network_for(latent_shape, hidden)
+
+    def velocity(self, y: Tensor, t: Tensor | float, network: nn.Module | None = None) -> Tensor:
+        """``v(y, t)`` in standard units, ``y (N, d), t (N,) or a number → (N, d)``; of other weights where they are given."""
+        t = torch.as_tensor(t, dtype=y.dtype, device=y.device).expand(len(y))
+        a = 1 - (1 - _NOISE) * t
+        variance = a.square() + t.square()
+        # The mean velocity where codes are standard normal, and what the network adds to it.
+        usual = ((t - (1 - _NOISE) * a) / variance)[:, None] * y
+        return usual + (network or self.network)(y / variance.sqrt()[:, None], t)  # type: ignore[no-any-return]
+
+    def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:
+        self.standard.fit(codes.detach())
+        y = self.standard(codes.detach())
+        with seeded(seed_for(seed, "flow-matching")), torch.enable_grad():
+            self.network = network_for(self.latent_shape, self.hidden).to(codes)
+            rest, held = split_held(y)
+            held = held.repeat(-(-_HELD // len(held)), 1)
+            noise, times = _drawn(held)
+            fit_network(
+                self.network,
+                rest,
+                lambda some: self._loss(self.network, some, *_drawn(some)),
+                lambda network: self._loss(network, held, noise, times),
+                steps=self.steps,
+                batch=self.batch,
+                lr=self.lr,
+                average=True,
+                on_step=on_step,
+            )
+
+    def _loss(self, network: nn.Module, y: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        between = (1 - (1 - _NOISE) * t)[:, None] * noise + t[:, None] * y
+        return (self.velocity(between, t, network) - (y - (1 - _NOISE) * noise)).square().mean()
+
+    def forward(self) -> Distribution:
+        zeros = torch.zeros_like(self.standard.loc)
+        return self.standard.back(Carried(self.velocity, zeros, self.solver_steps))
+
+
+def _drawn(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Noise for each code, ``(N, d)``, and times that are spread evenly, ``(N,)``; drawn on the processor."""
+    noise = torch.randn(y.shape, dtype=y.dtype, device="cpu")
+    times = (torch.arange(len(y)) + torch.rand(len(y), dtype=y.dtype, device="cpu")) / len(y)
+    return noise.to(y.device), times.to(y)
