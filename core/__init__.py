@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from genmod.interfaces.network import Network
     from genmod.interfaces.objective import Objective, Terms
     from genmod.interfaces.part import Draw, Loss, ParameterGroup
-    from genmod.interfaces.posterior import Posterior
+    from genmod.interfaces.posterior import Joint, Posterior
     from genmod.interfaces.prior import Prior
     from genmod.interfaces.sampler import Sampler
     from genmod.interfaces.tracker import Tracker
@@ -79,6 +79,7 @@ __all__ = [
     "GenerativeModel",
     "GenmodError",
     "GivenModel",
+    "Joint",
     "LatentVariableModel",
     "LogScaleNormal",
     "Loss",
@@ -137,7 +138,7 @@ _public_name, __dir__ = names_on_demand(
         "interfaces.network": "Network",
         "interfaces.objective": "Objective Terms",
         "interfaces.part": "Draw Loss ParameterGroup",
-        "interfaces.posterior": "Posterior",
+        "interfaces.posterior": "Joint Posterior",
         "interfaces.prior": "Prior",
         "interfaces.sampler": "Sampler",
         "interfaces.tracker": "Tracker",

@@ -2,7 +2,7 @@
 
 from genmod.distributions.codes import Codebook, Coded, CodedPrior, InCodebook, IntegerCodes
 from genmod.distributions.coordinates import Coordinates, contrasts, coordinates
-from genmod.distributions.gradients import through_draws, with_gradient_of
+from genmod.distributions.gradients import refuse_draws_alone, through_draws, with_gradient_of
 from genmod.distributions.kl import (
     by_part,
     by_variable,
@@ -81,6 +81,7 @@ __all__ = [
     "parts_of",
     "plain",
     "precise",
+    "refuse_draws_alone",
     "register_kl_by_part",
     "register_kl_by_variable",
     "same_support",

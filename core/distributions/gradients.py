@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
+from genmod.errors import UndefinedError
 from genmod.system.draws import changed, keeps_own
 
-__all__ = ["through_draws", "with_gradient_of"]
+__all__ = ["refuse_draws_alone", "through_draws", "with_gradient_of"]
 
 
 def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
@@ -77,3 +79,23 @@ def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
             change = slope * (moved.nan_to_num() if getattr(z, "partly", False) else moved)
             found = found + (change.sum(event) if event else change)
     return found
+
+
+def refuse_draws_alone(q: Distribution, what: str) -> None:
+    """Refuse what asks for densities of other values than draws, of a distribution that knows those of its own draws alone.
+
+    It says so by an attribute ``draws_alone``.
+
+    Args:
+        q: a posterior.
+        what: needs its density.
+
+    Raises:
+        UndefinedError: it is such a one.
+    """
+    if getattr(q, "draws_alone", False):
+        raise UndefinedError(
+            f"{what} needs a density of the posterior that is known everywhere, and that of a {type(q).__name__} is known for "
+            "its own draws alone",
+            hint="use it with --objective elbo --divergence kl-mc, or --objective iwae; or choose --posterior normal",
+        )

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Divergence, Doc, UndefinedError
-from genmod.distributions import by_variable, name_of
+from genmod.distributions import by_variable, name_of, refuse_draws_alone
 from genmod.plugins.divergences.reverse_kl import reverse_kl
 
 __all__ = ["Jeffreys"]
@@ -44,6 +44,7 @@ class Jeffreys(Divergence):
         self.samples = samples
 
     def check(self, q: Distribution, p: Distribution) -> None:
+        refuse_draws_alone(q, "divergence 'jeffreys'")
         if not self.samples:
             _closed(q, p)
 

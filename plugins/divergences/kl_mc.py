@@ -15,7 +15,7 @@ from torch.distributions import (
 )
 
 from genmod import Divergence, Doc, UndefinedError
-from genmod.distributions import by_part, by_variable, name_of, through_draws
+from genmod.distributions import by_part, by_variable, name_of, refuse_draws_alone, through_draws
 
 __all__ = ["MonteCarloKL"]
 
@@ -65,6 +65,8 @@ class MonteCarloKL(Divergence):
         self.sticking_the_landing = sticking_the_landing
 
     def check(self, q: Distribution, p: Distribution) -> None:
+        if self.sticking_the_landing:
+            refuse_draws_alone(q, "sticking_the_landing=true of divergence 'kl-mc'")
         base: Any = q
         while isinstance(base, Independent):
             base = base.base_dist

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Divergence, Doc, UndefinedError
-from genmod.distributions import by_variable, name_of
+from genmod.distributions import by_variable, name_of, refuse_draws_alone
 
 __all__ = ["ReverseKL", "reverse_kl"]
 
@@ -42,6 +42,7 @@ class ReverseKL(Divergence):
         self.samples = samples
 
     def check(self, q: Distribution, p: Distribution) -> None:
+        refuse_draws_alone(q, "divergence 'reverse-kl'")
         reverse_kl(q, p, self.samples)
 
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:

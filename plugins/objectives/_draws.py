@@ -5,14 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+import torch
 from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod import Doc, GivenModel, Objective
-from genmod.distributions import through_draws
+from genmod.distributions import refuse_draws_alone, through_draws
 
-__all__ = ["DrawCount", "Draws", "Weighted", "log_mean_exp", "weigh"]
+__all__ = ["DrawCount", "Draws", "Weighted", "check_path", "log_mean_exp", "weigh"]
 
 DrawCount = Annotated[int, Ge(1), Doc("draws of the latents for each example, K")]
 
@@ -74,6 +75,18 @@ def weigh(model: GivenModel, x: Tensor, q: Distribution, z: Tensor, *, path_only
     """
     log_likelihood, log_prior = model.decode(z).log_prob(x), model.prior().log_prob(z)
     return Draws(log_likelihood, log_prior, through_draws(q.log_prob, z) if path_only else q.log_prob(z))
+
+
+def check_path(model: GivenModel, name: str) -> None:
+    """Refuse an objective whose gradient is that of the draws alone, where the density of the posterior is not known beside them.
+
+    Raises:
+        UndefinedError: it is not.
+    """
+    with torch.device("meta"):
+        refuse_draws_alone(
+            model.posterior(torch.empty(1, *model.encoder.feature_shape)), f"objective {name!r}"
+        )
 
 
 def log_mean_exp(x: Tensor, dim: int) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from genmod import GivenModel, Terms
 from genmod.distributions import changed, with_gradient_of
-from genmod.plugins.objectives._draws import DrawCount, Weighted, log_mean_exp, weigh
+from genmod.plugins.objectives._draws import DrawCount, Weighted, check_path, log_mean_exp, weigh
 
 __all__ = ["DReG"]
 
@@ -32,6 +32,9 @@ class DReG(Weighted):
 
     def __init__(self, *, samples: DrawCount = 5) -> None:
         super().__init__(samples)
+
+    def check(self, model: GivenModel) -> None:
+        check_path(model, "dreg")
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

@@ -6,7 +6,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genmod import Doc, GivenModel, Terms, UsageError
-from genmod.plugins.objectives._draws import Weighted, weigh
+from genmod.plugins.objectives._draws import Weighted, check_path, weigh
 
 __all__ = ["StickingTheLanding"]
 
@@ -41,6 +41,9 @@ class StickingTheLanding(Weighted):
                 "--divergence kl-mc -s divergence.sticking_the_landing=true",
             )
         super().__init__(samples)
+
+    def check(self, model: GivenModel) -> None:
+        check_path(model, "stl")
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q = model.encode(x)

@@ -25,6 +25,8 @@ COMPONENTS = table(
     ("residual-vq", "ResidualVQPosterior", "sums of vectors from several learned codebooks: RQ-VAE"),
     ("fsq", "FSQPosterior", "numbers rounded to a few levels: finite scalar quantisation"),
     ("lfq", "LFQPosterior", "signs of numbers: lookup-free quantisation"),
+    ("hmc", "HMCPosterior", "normal moved along log p(x, z) by Hamiltonian dynamics: Hamiltonian VAE"),
+    ("semi-amortised", "SemiAmortisedPosterior", "normal refined by gradient steps on each example: SA-VAE"),
     ("product", "ProductPosterior", "several posteriors side by side, as for continuous latents and classes"),
     requires={"flow": "zuko"},
     # Revision 1 computed densities of draws at the edge of the support, or with strong correlations, at rounded values.

@@ -92,7 +92,9 @@ def check_gradient(case: Case) -> None:
 
 
 def _added(trial: Trial) -> Iterator[Tensor]:
-    """The losses that a posterior adds to those of an objective."""
+    """Draws that a posterior moves along a density, and the losses that it adds to those of an objective."""
+    if trial.kind == "posterior" and trial.part.wants_joint:
+        yield trial.part(trial.inputs[0], ReferencePrior(trial.part.latent_shape)().log_prob).rsample()
     if trial.kind != "posterior" or not adds_losses(trial.part):
         return
     features = trial.inputs[0]
