@@ -78,10 +78,10 @@ def weigh(model: GivenModel, x: Tensor, q: Distribution, z: Tensor, *, path_only
 
 
 def check_path(model: GivenModel, name: str) -> None:
-    """Refuse an objective whose gradient is that of the draws alone, where the density of the posterior is not known beside them.
+    """Refuse an objective whose gradient takes the density of the posterior at values that are no draws of it.
 
     Raises:
-        UndefinedError: it is not.
+        UndefinedError: it is known for its draws alone.
     """
     with torch.device("meta"):
         refuse_draws_alone(

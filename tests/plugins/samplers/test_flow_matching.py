@@ -1,6 +1,7 @@
 """Flow matching: the solver's order, densities against closed forms and quadrature, draws against the codes."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def test_the_solver_is_of_fourth_order():
     solved = solve_ivp(velocity, (0, 1), y.numpy().reshape(-1), method="DOP853", rtol=1e-12, atol=1e-12)
     exact = torch.from_numpy(solved.y[:, -1].reshape(5, 2))
     errors = [float((runge_kutta(swirl, y, 0.0, 1.0, n) - exact).abs().max()) for n in (20, 40, 80)]
-    orders = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    orders = [math.log2(a / b) for a, b in pairwise(errors)]
     assert errors[-1] < 1e-6
     assert all(3.7 < order < 4.3 for order in orders), orders
 
