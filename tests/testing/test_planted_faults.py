@@ -382,6 +382,44 @@ class PosteriorWithoutEvent(TemplatePosterior):
         return super().forward(features).base_dist
 
 
+def shifted(q, shift):
+    return diagonal_normal(q.mean + shift, q.base_dist.log_scale, len(q.event_shape))
+
+
+@caught_by("check_joint")
+class MovesWithoutGradients(TemplatePosterior):
+    """Raises where gradients are off, as in evaluation."""
+
+    wants_joint = True
+
+    def forward(self, features, joint=None):
+        q = super().forward(features)
+        loc = q.mean
+        return q if joint is None else shifted(q, 0.1 * torch.autograd.grad(joint(loc).sum(), loc)[0])
+
+
+@caught_by("check_joint")
+class MovesAllAlike(TemplatePosterior):
+    wants_joint = True
+
+    def forward(self, features, joint=None):
+        q = super().forward(features)
+        loc = q.mean.detach().requires_grad_()
+        if joint is None:
+            return q
+        with torch.enable_grad():
+            (slope,) = torch.autograd.grad(joint(loc).sum(), loc)
+        return shifted(q, 0.1 * slope.mean(0))
+
+
+@caught_by("check_joint")
+class MovesNowhere(TemplatePosterior):
+    wants_joint = True
+
+    def forward(self, features, joint=None):
+        return super().forward(features)
+
+
 @caught_by("check_prior_shapes")
 class NoneThatIsOne(TemplatePrior):
     has_density = False

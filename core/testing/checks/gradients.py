@@ -12,6 +12,7 @@ from genmod.testing.quadrature import grid
 __all__: list[str] = []
 
 _DRAWS, _SEEDS = 20_000, 20
+_EXAMPLES = 3
 
 
 @check_for(
@@ -52,6 +53,48 @@ def check_rsample_gradient(case: Case) -> None:
             abs(through - exact) <= reach(5, _SEEDS - 1) * error + 1e-4,
             f"latents {wiring[1]}: {through:.5g} ± {error:.2g} through draws, {exact:.5g} by quadrature",
         )
+
+
+@check_for(
+    "posterior",
+    remedy="differentiate within torch.enable_grad(), example by example; let draws keep a density that is known of them alone",
+)
+def check_joint(case: Case) -> None:
+    """One that wants the joint density uses it, with gradients on and off, each example that of its own."""
+    part = case.trial().part.double().eval()
+    if not part.wants_joint:
+        raise NotApplicable("it does not want the joint density")
+    shape = (_EXAMPLES, *part.feature_shape)
+    features, middle = torch.randn(shape).double(), torch.randn(_EXAMPLES, *part.latent_shape).double()
+
+    def joint(z: Tensor) -> Tensor:
+        return -(z - middle).square().flatten(-len(part.latent_shape)).sum(-1)
+
+    found = []
+    for wanted in (True, False):
+        with torch.set_grad_enabled(wanted):
+            reseed(5)
+            try:
+                q = part(features, joint)
+                z = q.rsample((2,))
+            except RuntimeError as error:
+                expect(wanted, f"where gradients are off it raises {error}")
+                raise
+            density = q.log_prob(z)
+            reseed(5)
+            plain = part(features).rsample((2,))
+        found.append((z.detach(), density.detach()))
+        expect(wanted or not (z.requires_grad or density.requires_grad), "without gradients it keeps a graph")
+        expect(density.isfinite().all(), "the density of a draw of its own is not finite")
+        expect(not torch.equal(z, plain), "its draws are the same with a joint density and without")
+    for a, b in zip(*found, strict=True):
+        expect(torch.allclose(a, b), "its draws are others where gradients are off")
+    middle[1:] += 1
+    reseed(5)
+    moved = part(features, joint).rsample((2,)).detach()
+    expect(
+        torch.allclose(moved[:, 0], found[0][0][:, 0]), "draws of an example depend on the density of another"
+    )
 
 
 def _test_function(z: Tensor) -> Tensor:
