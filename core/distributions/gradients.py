@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from genmod.defaults import NORMAL_LATENTS
 from genmod.errors import UndefinedError
 from genmod.system.draws import changed, keeps_own
 
@@ -97,5 +98,5 @@ def refuse_draws_alone(q: Distribution, what: str) -> None:
         raise UndefinedError(
             f"{what} needs a density of the posterior that is known everywhere, and that of a {type(q).__name__} is known for "
             "its own draws alone",
-            hint="use it with --objective elbo --divergence kl-mc, or --objective iwae; or choose --posterior normal",
+            hint=f"choose another, which scores draws alone; or latents whose density is known everywhere: {NORMAL_LATENTS}",
         )
