@@ -40,6 +40,8 @@ class HMCPosterior(Posterior):
         (torch.Size([5, 2, 16]), torch.Size([5, 2]))
     """
 
+    alphas: Tensor
+
     wants_joint = True
 
     def __init__(

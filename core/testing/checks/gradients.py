@@ -1,5 +1,7 @@
 """Laws for gradients of reparametrised draws: against finite differences, and against quadrature where these fail."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -61,7 +63,7 @@ def check_rsample_gradient(case: Case) -> None:
 )
 def check_joint(case: Case) -> None:
     """One that wants the joint density uses it, with gradients on and off, each example that of its own."""
-    part = case.trial().part.double().eval()
+    part: Any = case.trial().part.double().eval()
     if not part.wants_joint:
         raise NotApplicable("it does not want the joint density")
     shape = (_EXAMPLES, *part.feature_shape)

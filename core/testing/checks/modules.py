@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,8 +94,9 @@ def check_gradient(case: Case) -> None:
 
 def _added(trial: Trial) -> Iterator[Tensor]:
     """Draws that a posterior moves along a density, and the losses that it adds to those of an objective."""
-    if trial.kind == "posterior" and trial.part.wants_joint:
-        yield trial.part(trial.inputs[0], ReferencePrior(trial.part.latent_shape)().log_prob).rsample()
+    part: Any = trial.part
+    if trial.kind == "posterior" and part.wants_joint:
+        yield part(trial.inputs[0], ReferencePrior(part.latent_shape)().log_prob).rsample()
     if trial.kind != "posterior" or not adds_losses(trial.part):
         return
     features = trial.inputs[0]
