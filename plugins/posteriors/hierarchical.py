@@ -109,7 +109,8 @@ class HierarchicalPosterior(Posterior):
             partial(_combined, head(d), step) if self.ladder else partial(head, beside=d)
             for (d, head), (_, step) in zip(lower, steps, strict=True)
         ]
-        return Hierarchy(diagonal_normal(*top[1](top[0]), 1), list(zip(self.sizes[1:], own, strict=True)))
+        loc, log_scale = top[1](top[0])
+        return Hierarchy(diagonal_normal(loc, log_scale, 1), list(zip(self.sizes[1:], own, strict=True)))
 
 
 def _standard(size: int) -> Any:

@@ -74,6 +74,9 @@ class HierarchicalPrior(Prior):
                 "prior 'hierarchical' of a conditional model has no distribution until it is told a condition"
             )
         told = context if self.context_size else None
-        top = standard_normal(self.zeros, 1) if self.top is None else diagonal_normal(*self.top(told), 1)
+        top = standard_normal(self.zeros, 1)
+        if self.top is not None:
+            loc, log_scale = self.top(told)
+            top = diagonal_normal(loc, log_scale, 1)
         steps = [partial(each, beside=told) for each in self.lower]
         return Hierarchy(top, list(zip(self.sizes[1:], steps, strict=True)))
