@@ -83,10 +83,9 @@ def check_path(model: GivenModel, name: str) -> None:
     Raises:
         UndefinedError: it is known for its draws alone.
     """
-    with torch.device("meta"):
-        refuse_draws_alone(
-            model.posterior(torch.empty(1, *model.encoder.feature_shape)), f"objective {name!r}"
-        )
+    features = torch.zeros(1, *model.encoder.feature_shape, device=model.device, dtype=model.dtype)
+    with torch.no_grad():
+        refuse_draws_alone(model.posterior(features), f"objective {name!r}")
 
 
 def log_mean_exp(x: Tensor, dim: int) -> Tensor:
