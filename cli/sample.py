@@ -58,7 +58,6 @@ def sample(
       genmod sample beta8 -n 100 --seed 7 -o hundred.png
       genmod sample --condition 7
       genmod sample --from prior --temperature 0.8
-      genmod sample --temperature 0.5,1
       genmod sample -n 10000 --noise -o samples.npz
     """
     check_out(out, overwrite=overwrite)

@@ -93,9 +93,9 @@ def test_global_options_stand_anywhere(given, wanted):
         ("genmod build beta-v", ["beta-vae"]),
         ("genmod list rec", ["recipe"]),
         ("genmod show dec", ["decoder"]),
-        ("genmod show recipe va", ["vae", "vamp-vae"]),
+        ("genmod show recipe va", ["vae", "vae-gan", "vamp-vae"]),
         ("genmod show nothing v", []),
-        ("genmod --no-plugins show recipe va", ["vae", "vamp-vae"]),
+        ("genmod --no-plugins show recipe va", ["vae", "vae-gan", "vamp-vae"]),
     ],
 )
 def test_completion(genmod, monkeypatch, words, wanted):
