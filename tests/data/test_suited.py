@@ -134,7 +134,7 @@ def test_a_model_of_before_goes_on_with_the_statistics_of_its_file_and_says_so(f
     place.write_text(head + '"dataset"' + dataset.replace('"revision": 2', '"revision": 1'))
     model = load(tmp_path / "model")
     assert model.data.scale == ()
-    with pytest.warns(DataWarning, match="does not know"):
+    with pytest.warns(DataWarning, match="are not known"):
         found = open_dataset(model.spec, info=model.data).split("train").batch.x
     train_ = opened(file("a", x=x)).split("train").batch.x.double()
     expected = (train_ - train_.mean(0)) / train_.var(0, correction=0).sqrt()

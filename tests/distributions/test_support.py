@@ -75,6 +75,7 @@ def test_every_built_in_posterior_has_pieces():
         assert component.name in {
             "normal", "delta", "normal-full", "normal-lowrank", "laplace", "gamma", "power-spherical", "vmf",
             "relaxed-categorical", "logistic-normal", "relaxed-bernoulli", "wrapped-normal", "flow", "product",
+            "vq", "residual-vq", "fsq", "lfq", "normal-map", "hierarchical", "hmc", "semi-amortised",
         }, f"say above what the latents of {component.name} are made of"  # fmt: skip
 
 

@@ -9,7 +9,14 @@ from torch.distributions import Bernoulli, Distribution, Normal, constraints
 
 import genmod
 from genmod import DataInfo, LogScaleNormal, diagonal_normal
-from genmod.distributions import PreciseBeta, PreciseDirichlet, PreciseGamma, StandardNormal
+from genmod.distributions import (
+    Coded,
+    CodedPrior,
+    PreciseBeta,
+    PreciseDirichlet,
+    PreciseGamma,
+    StandardNormal,
+)
 from genmod.distributions.marginal import Marginal
 from genmod.plugins.decoders._coupled_logistics import CoupledLogisticMixture
 from genmod.plugins.decoders.bernoulli import BinaryValues
@@ -27,21 +34,25 @@ from genmod.plugins.decoders.poisson import LogRatePoisson
 from genmod.plugins.decoders.student_t import StudentT
 from genmod.plugins.decoders.zero_inflated_negative_binomial import ZeroInflated
 from genmod.plugins.posteriors._bits import Bit, RelaxedBit
+from genmod.plugins.posteriors._hierarchy import Hierarchy
 from genmod.plugins.posteriors._maps import Planar
 from genmod.plugins.posteriors._side_by_side import Product
 from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot
 from genmod.plugins.posteriors._transported import Transported
 from genmod.plugins.posteriors.delta import Delta
+from genmod.plugins.posteriors.fsq import FSQPosterior
 from genmod.plugins.posteriors.logistic_normal import LogisticNormal, contrasts
 from genmod.plugins.posteriors.normal_full import CorrelatedNormal
 from genmod.plugins.posteriors.normal_lowrank import LowRankNormal
 from genmod.plugins.posteriors.power_spherical import PowerSpherical
 from genmod.plugins.posteriors.vmf import VonMisesFisher
 from genmod.plugins.posteriors.wrapped_normal import WrappedNormal
+from genmod.plugins.priors._raster import RasterCodes
 from genmod.plugins.priors.autoregressive import Chain
 from genmod.plugins.priors.gamma import _Gamma
 from genmod.plugins.priors.uniform_sphere import UniformSphere
 from genmod.plugins.priors.vamp import DistributionMixture
+from genmod.plugins.samplers._carried import Carried
 from genmod.plugins.samplers.kde import KernelDensity
 from genmod.plugins.samplers.vae import Generated
 
@@ -62,6 +73,19 @@ def calibrating():
     made = decoder.train()(r(4)).base_dist
     made._decoder.calibrate = lambda mean_square: None
     return made
+
+
+BOOK = FSQPosterior((5,), (3, 2), levels=(4, 3))
+
+
+def coded():
+    codes = torch.randint(12, (*B, 3))
+    point = BOOK.embed(codes)
+    return Coded(point + 0.1, codes, point, BOOK)
+
+
+def below(above):
+    return above.mean(-1, keepdim=True).expand(*above.shape[:-1], 3), torch.zeros(*above.shape[:-1], 3)
 
 
 MADE = {
@@ -111,11 +135,16 @@ MADE = {
         torch.randn(3), diagonal_normal(torch.randn(3, 4), torch.randn(3, 4), 1)
     ),
     "Chain": lambda: Chain(torch.zeros_like, (4, 3), torch.zeros(1)),
+    "RasterCodes": lambda: RasterCodes(lambda k, given: given[:, None, :] + torch.zeros(4, 3), (4,), 3, r(3)),
+    "Coded": coded,
+    "CodedPrior": lambda: CodedPrior(OneHot(torch.zeros(3, 12), 1.0, 2), BOOK, (3, 2)),
+    "Hierarchy": lambda: Hierarchy(diagonal_normal(r(2), r(2), 1), [(3, below)]),
+    "Carried": lambda: Carried(lambda y, t: 0.3 * y, torch.zeros(2), 4),
     "KernelDensity": lambda: KernelDensity(torch.randn(20, 3), torch.eye(3)),
     "Generated": lambda: Generated(genmod.build(encoder="mlp", latent=2)),
 }
 WITHOUT_DENSITY = {"Delta", "Generated"}
-WITHOUT_NOISE = {"Delta", "LogCosh", "MsSsim", "Perceptual"}
+WITHOUT_NOISE = {"Coded", "Delta", "LogCosh", "MsSsim", "Perceptual"}
 OF_THE_WHOLE_BATCH = {"_Calibrating"}
 """Its scale is that of all the values it is asked about."""
 
@@ -126,18 +155,18 @@ def test_every_distribution_of_ours_is_here():
             if not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
 
-    def below(cls):
+    def subclasses(cls):
         for each in cls.__subclasses__():
             yield each
-            yield from below(each)
+            yield from subclasses(each)
 
     ours = {
         cls.__name__
-        for cls in below(Distribution)
+        for cls in subclasses(Distribution)
         if cls.__module__.startswith("genmod.") and not cls.__module__.startswith("genmod.testing")
     }
     # Bases of several are none themselves.
-    bases = {"LevelDistribution", "Directions", "_Classes", "Correlated"}
+    bases = {"LevelDistribution", "Directions", "_Classes", "Correlated", "IntegerCodes"}
     assert ours - bases == set(MADE) - {"LogScaleNormal of parts"}
 
 

@@ -9,17 +9,15 @@ from torch.distributions import Independent, Normal, kl_divergence
 from torch.distributions.kl import _KL_REGISTRY
 
 from genmod import LogScaleNormal, UsageError, diagonal_normal
-from genmod.distributions import PreciseGamma, StandardNormal, standard_normal
+from genmod.distributions import Coded, CodedPrior, PreciseGamma, StandardNormal, standard_normal
 from genmod.distributions.probing import same_support
 from genmod.plugins.decoders.continuous_bernoulli import ContinuousBernoulli
 from genmod.plugins.posteriors._bits import Bit
+from genmod.plugins.posteriors._correlated import Correlated
 from genmod.plugins.posteriors._side_by_side import Product
 from genmod.plugins.posteriors._simplex import OneHot
+from genmod.plugins.posteriors._sphere import Directions
 from genmod.plugins.posteriors.logistic_normal import LogisticNormal
-from genmod.plugins.posteriors.normal_full import CorrelatedNormal
-from genmod.plugins.posteriors.normal_lowrank import LowRankNormal
-from genmod.plugins.posteriors.power_spherical import PowerSpherical
-from genmod.plugins.posteriors.vmf import VonMisesFisher
 from genmod.plugins.priors.uniform_sphere import UniformSphere
 from genmod.registry.lookup import Registry
 
@@ -160,15 +158,14 @@ def test_every_closed_form_of_ours_is_tested_here():
         (LogScaleNormal, LogScaleNormal),
         (LogScaleNormal, StandardNormal),
         (ContinuousBernoulli, ContinuousBernoulli),
-        (CorrelatedNormal, Independent),
-        (LowRankNormal, Independent),
+        (Coded, CodedPrior),
+        (Correlated, Independent),
         (OneHot, OneHot),
         (LogisticNormal, LogisticNormal),
         (Bit, Bit),
         (PreciseGamma, PreciseGamma),
         (Product, Product),
-        (PowerSpherical, UniformSphere),
-        (VonMisesFisher, UniformSphere),
+        (Directions, UniformSphere),
         (UniformSphere, UniformSphere),
     }
 
