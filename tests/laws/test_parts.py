@@ -45,11 +45,13 @@ def test_an_example_does_not_depend_on_its_neighbours_by_one_bit(part):
     trial.part.eval()
     before = trial.converted(lambda x: x[:4])
     after = trial.converted(lambda x: torch.cat([x[:1], x[4:]]))
-    for a, b in zip(trial(inputs=before), trial(inputs=after), strict=True):
-        assert torch.equal(a[0], b[0])
-        assert not torch.equal(a[1:], b[1:]), (
-            "the neighbours' own answers are the same; the test shows nothing"
-        )
+    pairs = list(zip(trial(inputs=before), trial(inputs=after), strict=True))
+    assert all(torch.equal(a[0], b[0]) for a, b in pairs)
+    # Where all mass is on single points, the logarithm of it is 0 for all.
+    apart_by = [not torch.equal(a[1:], b[1:]) for a, b in pairs]
+    rounds = getattr(getattr(trial.part, "support", None), "is_discrete", False)
+    apart = any(apart_by) if rounds else all(apart_by)
+    assert apart, "the neighbours' own answers are the same; the test shows nothing"
 
 
 def test_repr_names_the_class(part):

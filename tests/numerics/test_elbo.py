@@ -54,14 +54,14 @@ class _Observing:
     def __getattr__(self, name):
         return getattr(self.model, name)
 
-    def decode(self, z):
-        likelihood, observed = self.model.decode(z), self.observed
+    def decoded(self, z):
+        (likelihood, parameters), observed = self.model.decoded(z), self.observed
 
         class Fixed:
             def log_prob(self, x):
                 return likelihood.log_prob(observed)
 
-        return Fixed()
+        return Fixed(), parameters
 
 
 def test_the_elbo_is_distortion_and_rate():

@@ -138,9 +138,9 @@ def test_no_density_where_a_column_has_none():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("gaussian*2", "about 2 columns; the data have 3"),
-        ("gaussian*4", "about 4 columns; the data have 3"),
-        ("gaussian*3,beta*", "about 3 and more columns"),
+        ("gaussian*2", "describes 2 columns; the data have 3"),
+        ("gaussian*4", "describes 4 columns; the data have 3"),
+        ("gaussian*3,beta*", "describes 3 and more columns"),
         ("gaussian*,beta*", "columns; the data have 3"),
         ("gaussian*,,beta", "'' is no entry"),
         ("categorical:1*", "is no entry"),
