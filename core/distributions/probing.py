@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.distributions.constraints import Constraint, independent
 
+from genmod.distributions.codes import InCodebook
+
 __all__ = ["beside", "disagreement", "holds", "inside", "lies_within", "probes", "same_support"]
 
 _COUNT = 400
@@ -55,6 +57,9 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
     """
     if a is None or b is None:
         return a is b
+    if isinstance(a, InCodebook) or isinstance(b, InCodebook):
+        # Of another codebook, or of anything else, no point that is tried would lie in it.
+        return type(a) is type(b) and a.codebook is b.codebook  # type: ignore[attr-defined]
     if a.event_dim != b.event_dim:
         return False
     if type(a) is type(b) and not isinstance(a, independent):

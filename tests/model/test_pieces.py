@@ -53,7 +53,10 @@ def test_small_examples_are_worked_on_as_before():
         assert held(5000, info) == 5000
 
 
-@pytest.mark.parametrize(("side", "decoder"), [(128, "gaussian"), (512, "gaussian"), (128, "categorical")])
+@pytest.mark.parametrize(
+    ("side", "decoder"),
+    [(128, "gaussian"), (512, "gaussian"), pytest.param(128, "categorical", marks=pytest.mark.slow)],
+)
 def test_large_pictures_take_little_memory(side, decoder):
     info = DataInfo((3, side, side), levels=256)
     components = {"encoder": {"name": "conv", "channels": [8] * 5}, "decoder": decoder}

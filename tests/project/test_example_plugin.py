@@ -47,6 +47,7 @@ def test_install_use_uninstall(environment, source, tmp_path):
     assert not (tmp_path / "again.png").exists()
 
 
+@pytest.mark.slow
 def test_its_own_tests_pass(environment, source):
     environment.run("pip install .", cwd=source)
     done = environment.run("pytest -q -p no:cacheprovider", cwd=source)

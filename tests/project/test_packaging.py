@@ -92,6 +92,7 @@ def test_source_distribution_gives_the_same_wheel(environment, source, wheel, tm
     assert contents(again) == contents(wheel)
 
 
+@pytest.mark.slow
 def test_installed_program_works_from_an_empty_folder(environment, wheel, tmp_path):
     # Nothing is uninstalled: the other copy, which these tests run with, lies outside of the environment.
     environment.run(["pip", "install", "--no-deps", "--ignore-installed", wheel], cwd=tmp_path)

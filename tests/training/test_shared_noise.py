@@ -204,6 +204,7 @@ def largest_differences(weights):
             )
 
 
+@pytest.mark.slow
 def test_two_and_three_processes_train_the_weights_of_one(tmp_path):
     """As many draws, latents and projections as examples in a process."""
     for name, difference in largest_differences(trained(tmp_path, OF_ONE, (1, 2, 3))):
@@ -303,6 +304,7 @@ STRANGERS = {
 }
 
 
+@pytest.mark.slow
 def test_what_strangers_draw_is_shared_out_too(tmp_path):
     plugin = tmp_path / "strangers.py"
     plugin.write_text(PLUGIN)

@@ -198,6 +198,7 @@ PROCESSES = {
     ],
     ids=["some", "others"],
 )
+@pytest.mark.slow
 def test_two_processes_train_the_weights_of_one(tmp_path, names):
     how = {"optimizer_options": {"eps": 1e-4}}
     models = {name: {**PROCESSES[name], "train": how} for name in names}

@@ -83,6 +83,7 @@ def run(size):
     return json.loads(done[0][0].splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_two_processes_compute_what_one_does():
     one, two = run(1), run(2)
     assert set(one) == {"mmd", "sw", "dip-i", "dip-ii", "hsic", "exact", "weighted", "stratified"}

@@ -105,7 +105,7 @@ def test_what_is_undefined():
     result = evaluate(model_of(table), TensorSplit(Batch(torch.randn(9, 5))), ["mse", "psnr", "ssim"])
     assert [row.name for row in result.rows] == ["mse"]
     assert "no bounds" in result.undefined["psnr"]
-    assert "of images" in result.undefined["ssim"]
+    assert "needs images" in result.undefined["ssim"]
 
 
 def test_exact_reconstructions_have_no_ratio():

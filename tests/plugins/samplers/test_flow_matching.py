@@ -161,7 +161,7 @@ def test_maps_are_learned():
     rough = torch.randn(600, 1, 2, 2, generator=fixed)
     codes = torch.nn.functional.interpolate(rough, scale_factor=2) * 3 + 1
     codes = codes + 0.3 * torch.randn(codes.shape, generator=fixed)
-    sampler = FlowMatchingSampler((1, 4, 4), hidden=[16], steps=200, batch=64, lr=1e-2)
+    sampler = FlowMatchingSampler((1, 4, 4), hidden=[16, 16], steps=600, batch=64, lr=1e-2)
     sampler.fit(codes, seed=0)
     torch.manual_seed(0)
     z = sampler.eval()().sample((1000,))
