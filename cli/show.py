@@ -115,7 +115,7 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
 
 def _companions(kind: str, name: str) -> list[str]:
     """Flags of the other parts, where the usual ones do not fit this component."""
-    from genmod.defaults import USUAL
+    from genmod.defaults import MAPS, USUAL
     from genmod.model.compatibility import LATENTS, companions
 
     if kind not in USUAL:
@@ -128,7 +128,8 @@ def _companions(kind: str, name: str) -> list[str]:
     except GenmodError:
         return []
     if cell is None:
-        return ["--condition", "label"] if kind == "prior" else []
+        # What fits nothing of vectors wants a condition, or maps.
+        return {"prior": ["--condition", "label"], "posterior": MAPS.split()}.get(kind, [])
     words = []
     for axis, usual in USUAL.items():
         if axis != kind and getattr(cell, axis) != usual:

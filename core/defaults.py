@@ -17,6 +17,7 @@ __all__ = [
     "IGNORED",
     "INDEPENDENT_VALUES",
     "LABELLED",
+    "MAPS",
     "METRIC",
     "METRIC_OF_FEATURES",
     "NEGATIVE_BOUND",
@@ -64,6 +65,8 @@ REAL_VALUES = "--decoder gaussian"
 INDEPENDENT_VALUES = "--decoder bernoulli or --decoder gaussian"
 REAL_LATENTS = "--posterior normal"
 NORMAL_LATENTS = "--posterior normal --prior normal"
+MAPS = "--encoder conv-map"
+"""Goes with what wants maps of features."""
 CLASSES = "--prior categorical or --prior autoregressive"
 NORMAL_SAMPLER = "--sampler gaussian"
 ESTIMATED_KL = "--divergence kl-mc"

@@ -25,6 +25,7 @@ from genmod.distributions.normal import (
     diagonal_normal,
     standard_normal,
 )
+from genmod.distributions.point import PointMass
 from genmod.distributions.probing import same_support
 from genmod.distributions.support import Piece, Space, Unit
 from genmod.system.draws import (
@@ -52,6 +53,7 @@ __all__ = [
     "LogScaleNormal",
     "Marginal",
     "Piece",
+    "PointMass",
     "PreciseBeta",
     "PreciseDirichlet",
     "PreciseGamma",

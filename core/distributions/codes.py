@@ -10,6 +10,8 @@ from torch.distributions import Distribution, constraints, register_kl
 from torch.distributions.constraints import Constraint
 from torch.nn.functional import one_hot
 
+from genmod.distributions.point import PointMass
+
 __all__ = ["Codebook", "Coded", "CodedPrior", "InCodebook", "IntegerCodes"]
 
 
@@ -82,7 +84,7 @@ class InCodebook(Constraint):
         return f"a codebook of {self.codebook.classes} vectors"
 
 
-class Coded(Distribution):
+class Coded(PointMass):
     """All mass on one latent of a codebook.
 
     ``log q(z) = 0`` where z is that latent, ``-inf`` elsewhere; a log-probability, as that of the prior of its codes.
@@ -94,36 +96,17 @@ class Coded(Distribution):
         codebook: of the codes.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    has_rsample = True
-
     def __init__(self, encoded: Tensor, codes: Tensor, point: Tensor, codebook: Codebook) -> None:
-        self.encoded, self.codes, self.point, self.codebook = encoded, codes, point, codebook
-        dims = codes.dim() - len(codebook.shape)
-        super().__init__(point.shape[:dims], point.shape[dims:], validate_args=False)
+        self.encoded, self.codes, self.codebook = encoded, codes, codebook
+        super().__init__(point, point.dim() - codes.dim() + len(codebook.shape))
 
     @property
     def support(self) -> Constraint:  # type: ignore[override]
         return InCodebook(self.codebook, len(self.event_shape))
 
-    @property
-    def mean(self) -> Tensor:
-        return self.point
-
-    @property
-    def mode(self) -> Tensor:
-        return self.point
-
-    @property
-    def variance(self) -> Tensor:
-        return torch.zeros_like(self.point)
-
     def expand(self, batch_shape: Any, _instance: object = None) -> "Coded":
         encoded, point = (each.expand(*batch_shape, *self.event_shape) for each in (self.encoded, self.point))
         return Coded(encoded, self.codes.expand(*batch_shape, *self.codebook.shape), point, self.codebook)
-
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        return self.point.expand(*sample_shape, *self.point.shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         same = _all(self.codebook.codes(value) == self.codes, len(self.codebook.shape))

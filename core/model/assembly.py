@@ -180,12 +180,12 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
             ) from error
 
     conditions = Conditions(spec.condition, data) if spec.condition else None
-    told = conditions.size if conditions else 0
+    size = conditions.size if conditions else 0
     shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
-    encoder = make("encoder", joined_shape(shape, told))
+    encoder = make("encoder", joined_shape(shape, size))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
     wants_context = spec.resolved["prior"].cls.wants_context
-    prior = make("prior", shape_of_prior(posterior), *([told] if wants_context else []))
+    prior = make("prior", shape_of_prior(posterior), *([size] if wants_context else []))
     latent_shape = posterior.latent_shape
     if isinstance(posterior, Codebook):
         check_classes(spec, prior, posterior)
@@ -193,7 +193,7 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
     decoder = make("decoder", data)
     if "network" not in spec.components:
         spec = _with_mirror(spec, encoder)
-    network = make("network", joined_shape(posterior.latent_shape, told), decoder.parameter_shape)
+    network = make("network", joined_shape(posterior.latent_shape, size), decoder.parameter_shape)
     model = LatentVariableModel(
         spec,
         data,

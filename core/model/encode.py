@@ -99,8 +99,8 @@ def encode_split(
     has_means, was_training = True, model.training
     model.eval()
     try:
-        for told, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit):
-            q = told.encode(x)
+        for conditioned, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit):
+            q = conditioned.encode(x)
             draws.append(q.sample().cpu())
             try:
                 means.append(q.mean.cpu())

@@ -151,7 +151,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         if self.data.missing:
             values = marked(values, self._stand_in)
         if self.conditions is not None:
-            values = joined(values, self._told(context, values.shape[:1]))
+            values = joined(values, self._conditions_of(context, values.shape[:1]))
         features = self._through(self.encoder, values)
         # That of a model in half precision takes what is; no other has weights of less than the features.
         own = next((p.dtype for p in self.posterior.parameters()), features.dtype)
@@ -181,7 +181,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             )
         flat = z.reshape(-1, *self.latent_shape)
         if self.conditions is not None:
-            flat = joined(flat, self._told(context, batch))
+            flat = joined(flat, self._conditions_of(context, batch))
         parameters = self._through(self.network, flat).reshape(*batch, *self.decoder.parameter_shape)
         likelihood: Distribution = self.decoder(parameters)
         return (Marginal(likelihood, self._stand_in) if self.data.missing else likelihood), parameters
@@ -219,8 +219,8 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         context = self.asked(condition, n)
         z = self.latents(n, context, source)
         most = max(1, _AT_ONCE // math.prod(self.decoder.parameter_shape)) if n else 1
-        told = [None] * max(1, -(-n // most)) if context is None else context.split(most)
-        pictures = (self.decode(part, each) for part, each in zip(z.split(most), told, strict=False))
+        given = [None] * max(1, -(-n // most)) if context is None else context.split(most)
+        pictures = (self.decode(part, each) for part, each in zip(z.split(most), given, strict=False))
         made = [each.sample() if noise else each.mean for each in pictures]
         return torch.cat(made) if len(made) != 1 else made[0]
 
@@ -300,7 +300,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
     def _repr_html_(self) -> str:
         return summarize(self)._repr_html_()
 
-    def _told(self, context: Tensor | None, batch: torch.Size) -> Tensor:
+    def _conditions_of(self, context: Tensor | None, batch: torch.Size) -> Tensor:
         """Conditions of every element of a batch, ``(prod(batch), size)``."""
         if context is None:
             names = ", ".join(self.conditions.values) if self.conditions else ""

@@ -76,8 +76,8 @@ class Summary:
 
     def __str__(self) -> str:
         stages = self._stages()
-        told = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
-        given = [f"given {told}, to encoder, network and prior"] if told else []
+        conditions = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
+        given = [f"given {conditions}, to encoder, network and prior"] if conditions else []
         return "\n".join([*_aligned([_COLUMNS, *self._rows()]), "", stages, *given])
 
     def _repr_html_(self) -> str:

@@ -30,7 +30,7 @@ __all__ = [
 
 
 class Drawn(Tensor):
-    """Values with what :func:`drawn` was told to keep of them.
+    """Values with what :func:`drawn` was given to keep of them.
 
     It goes along wherever values are only put elsewhere: views, indices, ``cat``, ``stack``, ``to``, … All that computes
     with the values gives an ordinary tensor, and values that were written to since have nothing left of it.

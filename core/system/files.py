@@ -330,11 +330,11 @@ def _same_file(handle: int, path: Path) -> bool:
 
 
 def _cannot_write(path: Path, error: OSError) -> FileError:
-    told = FileError(
+    refusal = FileError(
         f"{path} cannot be written: {error.strerror or error}",
         hint="make room there, or choose another place",
     )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         # Nothing was asked for that cannot be; the work failed.
-        told.exit_code = 1
-    return told
+        refusal.exit_code = 1
+    return refusal

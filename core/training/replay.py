@@ -36,9 +36,9 @@ def trace(
         step: counted from 0.
     """
     contexts = [None] * parts if context is None else context.chunk(parts)
-    for part, (mine, told) in enumerate(zip(x.chunk(parts), contexts, strict=True)):
+    for part, (mine, given) in enumerate(zip(x.chunk(parts), contexts, strict=True)):
         reseed(seed_for(seed, "noise", step * parts + part))
-        where = first_non_finite(model, mine, told)
+        where = first_non_finite(model, mine, given)
         if where:
             return where
     return ""

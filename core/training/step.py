@@ -112,9 +112,9 @@ class Stepper:
         done = []
         chunks = x.chunk(self.parts) if self.parts > 1 else (x,)
         contexts = [None] * len(chunks) if context is None else context.chunk(len(chunks))
-        for i, (part, told) in enumerate(zip(chunks, contexts, strict=True)):
+        for i, (part, given) in enumerate(zip(chunks, contexts, strict=True)):
             last = i == len(chunks) - 1
-            terms = self._part(step * self.parts + i, part, told, 1 / len(chunks), last=last)
+            terms = self._part(step * self.parts + i, part, given, 1 / len(chunks), last=last)
             done.append((terms, self.share.stop - self.share.start))
         self._check_streams(step)
         gradients = [p.grad for p in self._parameters if p.grad is not None]

@@ -119,7 +119,7 @@ class Run:
         self._resumed = found is not None
         self._saved = -1 if found is None else self.state.step
         self._began = time.perf_counter() - self.state.seconds
-        self._checkpointed, self._told = time.monotonic(), 0.0
+        self._checkpointed, self._reported = time.monotonic(), 0.0
 
     def go(self) -> TrainResult:
         """Train to the end; what is in the directory is in order however it ends."""
@@ -180,7 +180,7 @@ class Run:
                 self._checkpoint()
             if self._asked_to_stop:
                 raise Interrupted(self._asked_to_stop, state.step)
-            if time.monotonic() - self._told > 0.1:
+            if time.monotonic() - self._reported > 0.1:
                 self._tell("progress", {})
         return "finished"
 
@@ -291,7 +291,7 @@ class Run:
         self._tell_event(Event("warning", self.state.step, self.total, 0.0, text=text))
 
     def _tell(self, kind: str, values: Mapping[str, float], best: bool = False) -> None:
-        self._told = time.monotonic()
+        self._reported = time.monotonic()
         step = self.state.step
         self._tell_event(Event(kind, step, self.total, step / self.per_epoch, values, best))
 

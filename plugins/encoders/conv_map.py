@@ -5,7 +5,7 @@ from typing import Annotated, final
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
-from genmod import Activation, ComponentSpec, Doc, Encoder, UsageError
+from genmod import Activation, ComponentSpec, Doc, Encoder
 from genmod.nn import Norm, halvings, image_shape, norm_layer
 from genmod.nn import activation as activation_layer
 from genmod.plugins.networks._residual import ResidualBlock
@@ -54,8 +54,6 @@ class ConvMapEncoder(Encoder):
             "activation": activation,
         }
         left = halvings(height, across, halve)[-1]
-        if min(left) < 1:
-            raise UsageError(f"an image of {height}×{across} cannot be halved {halve} times")
         layers: list[nn.Module] = [nn.Conv2d(inputs, width, 3, padding=1)]
         layers += [ResidualBlock(width, width, norm, activation, halve=True) for _ in range(halve)]
         layers += [ResidualBlock(width, width, norm, activation) for _ in range(blocks)]

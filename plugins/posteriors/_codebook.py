@@ -1,15 +1,18 @@
 """Codebooks that are learned from what is encoded: by running means, with codes that nothing uses revived."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from genmod import GivenModel
 from genmod.plugins.posteriors._quantised import QuantisedPosterior
 from genmod.system import gather_batch
 
-__all__ = ["LearnedCodebook", "encoded_examples"]
+__all__ = ["BooksPosterior", "LearnedCodebook"]
 
 _EPSILON = 1e-5
 _LLOYD = 10
@@ -158,16 +161,82 @@ class LearnedCodebook(nn.Module):
         self.started.fill_(True)
 
 
-@torch.no_grad()
-def encoded_examples(model: Any, posterior: QuantisedPosterior, examples: Tensor) -> Tensor:
-    """What a posterior will round of examples as they are stored, ``(n, *data.shape) → (N, D)``.
+class BooksPosterior(QuantisedPosterior):
+    """One code from each of several learned codebooks in each place, which lie side by side in its vector.
 
-    Those of a conditional model are encoded under all conditions in turn.
+    Args:
+        feature_shape: shape of one example's features.
+        latent_shape: the latent shape that was asked for.
+        books: number of codebooks.
+        codes: vectors in each.
+        book: options of :class:`LearnedCodebook`.
+        options: of :class:`QuantisedPosterior`.
     """
-    was = model.training
-    model.eval()
-    x = model.data.values(examples.to(model.device), model.dtype)
-    context = None if model.conditions is None else model.conditions.chosen(None, len(x)).to(x)
-    found = posterior.encoded(model.features(x, context)).flatten(0, 1)
-    model.train(was)
-    return found
+
+    def __init__(
+        self,
+        feature_shape: tuple[int, ...],
+        latent_shape: tuple[int, ...],
+        *,
+        books: int,
+        codes: int,
+        book: Mapping[str, Any],
+        **options: Any,
+    ) -> None:
+        super().__init__(feature_shape, latent_shape, **options)
+        length = self.places.length // books
+        self.books = nn.ModuleList(LearnedCodebook(codes, length, **book) for _ in range(books))
+        self.examples_wanted = max(256, math.ceil(8 * codes / self.places.count))
+        self._classes = codes
+        self._model: tuple[Any, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        return self._classes
+
+    @property
+    def per_place(self) -> tuple[int, ...]:
+        return (len(self.books),)
+
+    def nearest(self, vectors: Tensor) -> Tensor:
+        found = [book.nearest(part) for book, part in self.pairs(vectors)]
+        return torch.stack(found, -1).reshape(-1, *self.per_place)
+
+    def vectors(self, codes: Tensor) -> Tensor:
+        return torch.cat([book.looked_up(k) for book, k in self._with_codes(codes)], -1)
+
+    def saw(self, vectors: Tensor, codes: Tensor) -> None:
+        for (book, part), (_, k) in zip(self.pairs(vectors), self._with_codes(codes), strict=True):
+            book.saw(part, k)
+
+    def pairs(self, vectors: Tensor) -> list[tuple[Any, Tensor]]:
+        """Each codebook with its part of vectors ``(…, D)``."""
+        return list(zip(self.books, vectors.chunk(len(self.books), -1), strict=True))
+
+    def _with_codes(self, codes: Tensor) -> list[tuple[Any, Tensor]]:
+        return list(zip(self.books, codes.reshape(-1, len(self.books)).unbind(-1), strict=True))
+
+    def bind(self, model: GivenModel) -> None:
+        self._model = (model,)
+
+    @torch.no_grad()
+    def prepare(self, examples: Tensor) -> None:
+        for number in range(len(self.books)):
+            # What is left over for a codebook may be known once those before it have their vectors.
+            book, part = self.pairs(self._encoded(examples))[number]
+            book.start(part)
+
+    def _encoded(self, examples: Tensor) -> Tensor:
+        """What is rounded of examples as they are stored, ``(N, D)``; in a conditional model, under all conditions in turn."""
+        (model,) = self._model
+        was = model.training
+        model.eval()
+        x = model.data.values(examples.to(model.device), model.dtype)
+        context = None if model.conditions is None else model.conditions.chosen(None, len(x)).to(x)
+        found = self.encoded(model.features(x, context)).flatten(0, 1)
+        model.train(was)
+        return found
+
+    def after_step(self) -> None:
+        for book in self.books:
+            book.after_step()  # type: ignore[operator]

@@ -1,19 +1,19 @@
 """Point-mass posterior: one code for each example."""
 
 import math
-from typing import Any, ClassVar, final
+from typing import Any, final
 
-import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, constraints
+from torch.distributions import constraints
 
 from genmod import Posterior, UndefinedError
+from genmod.distributions import PointMass
 
 __all__ = ["Delta", "DeltaPosterior"]
 
 
 @final
-class Delta(Distribution):
+class Delta(PointMass):
     """All mass at one point.
 
     Args:
@@ -24,39 +24,17 @@ class Delta(Distribution):
         UndefinedError: by :meth:`log_prob`; a point mass has no density.
 
     Example:
+        >>> import torch
         >>> Delta(torch.ones(3, 2), 1).sample((5,)).shape
         torch.Size([5, 3, 2])
     """
-
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    has_rsample = True
-
-    def __init__(self, point: Tensor, event_dims: int) -> None:
-        self.point = point
-        batch_dims = point.dim() - event_dims
-        super().__init__(point.shape[:batch_dims], point.shape[batch_dims:], validate_args=False)
 
     @property
     def support(self) -> constraints.Constraint:
         return constraints.independent(constraints.real, len(self.event_shape))
 
-    @property
-    def mean(self) -> Tensor:
-        return self.point
-
-    @property
-    def mode(self) -> Tensor:
-        return self.point
-
-    @property
-    def variance(self) -> Tensor:
-        return torch.zeros_like(self.point)
-
     def expand(self, batch_shape: Any, _instance: Any = None) -> "Delta":
         return Delta(self.point.expand(*batch_shape, *self.event_shape), len(self.event_shape))
-
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        return self.point.expand(*sample_shape, *self.point.shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
         raise UndefinedError(
@@ -78,6 +56,7 @@ class DeltaPosterior(Posterior):
         doi:10.1126/science.1127647
 
     Example:
+        >>> import torch
         >>> DeltaPosterior((256,), (2,))(torch.zeros(3, 256)).mean.shape
         torch.Size([3, 2])
     """

@@ -1,21 +1,20 @@
 """Posterior that rounds in several levels, each what those before leave over."""
 
-import math
-from typing import Annotated, Any, final
+from typing import Annotated, final
 
 import torch
 from annotated_types import Ge, Gt, Lt
-from torch import Tensor, nn
+from torch import Tensor
 
-from genmod import Doc, GivenModel
-from genmod.plugins.posteriors._codebook import LearnedCodebook, encoded_examples
-from genmod.plugins.posteriors._quantised import Gradient, QuantisedPosterior
+from genmod import Doc
+from genmod.plugins.posteriors._codebook import BooksPosterior
+from genmod.plugins.posteriors._quantised import Gradient
 
 __all__ = ["ResidualVQPosterior"]
 
 
 @final
-class ResidualVQPosterior(QuantisedPosterior):
+class ResidualVQPosterior(BooksPosterior):
     """Vectors of several codebooks, each the nearest to what those before leave over (RQ-VAE).
 
     ``q(z|x) = [z = (e^1, …, e^L)]``, ``e^l`` the nearest to ``r^l = r^{l-1} - e^{l-1}``, ``r^1 = v(x)``, in each place
@@ -48,58 +47,21 @@ class ResidualVQPosterior(QuantisedPosterior):
         ] = 0.05,
         gradient: Annotated[Gradient, Doc("how gradients pass the rounding")] = "straight-through",
     ) -> None:
-        super().__init__(feature_shape, latent_shape, gradient=gradient, commitment=commitment, pieces=levels)
-        length = self.places.length // levels
-        self.books = nn.ModuleList(
-            LearnedCodebook(codes, length, decay=decay, revive=revive) for _ in range(levels)
+        super().__init__(
+            feature_shape,
+            latent_shape,
+            books=levels,
+            codes=codes,
+            book={"decay": decay, "revive": revive},
+            gradient=gradient,
+            commitment=commitment,
+            pieces=levels,
         )
-        self.examples_wanted = max(256, math.ceil(8 * codes / self.places.count))
-        self._classes = codes
-        self._model: tuple[Any, ...] = ()
-
-    @property
-    def classes(self) -> int:
-        return self._classes
-
-    @property
-    def per_place(self) -> tuple[int, ...]:
-        return (len(self.books),)
 
     def encoded(self, features: Tensor) -> Tensor:
         left = super().encoded(features)
         found = []
-        for book in self._books():
+        for book in self.books:
             found.append(left)
-            left = left - book.rounded(left.detach())
+            left = left - book.rounded(left.detach())  # type: ignore[operator]
         return torch.cat(found, -1)
-
-    def nearest(self, vectors: Tensor) -> Tensor:
-        return torch.stack([book.nearest(part) for book, part in self._pairs(vectors)], -1)
-
-    def vectors(self, codes: Tensor) -> Tensor:
-        return torch.cat(
-            [book.looked_up(k) for book, k in zip(self._books(), codes.unbind(-1), strict=True)], -1
-        )
-
-    def saw(self, vectors: Tensor, codes: Tensor) -> None:
-        for (book, part), k in zip(self._pairs(vectors), codes.unbind(-1), strict=True):
-            book.saw(part, k)
-
-    def _books(self) -> list[Any]:
-        return list(self.books)
-
-    def _pairs(self, vectors: Tensor) -> list[tuple[Any, Tensor]]:
-        return list(zip(self.books, vectors.chunk(len(self.books), -1), strict=True))
-
-    def bind(self, model: GivenModel) -> None:
-        self._model = (model,)
-
-    def prepare(self, examples: Tensor) -> None:
-        for level in range(len(self.books)):
-            # What is left over for a level is known once those before have their vectors.
-            encoded = encoded_examples(self._model[0], self, examples)
-            self._pairs(encoded)[level][0].start(self._pairs(encoded)[level][1])
-
-    def after_step(self) -> None:
-        for book in self._books():
-            book.after_step()

@@ -1,23 +1,22 @@
 """Posterior that rounds to a learned codebook."""
 
-import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from annotated_types import Ge, Gt, Lt
-from torch import Tensor, nn
+from torch import Tensor
 
-from genmod import Doc, Draw, GivenModel, Loss, UsageError
+from genmod import Doc, Draw, Loss, UsageError
 from genmod.distributions import Coded
-from genmod.plugins.posteriors._codebook import LearnedCodebook, encoded_examples
-from genmod.plugins.posteriors._quantised import Gradient, QuantisedPosterior
+from genmod.plugins.posteriors._codebook import BooksPosterior
+from genmod.plugins.posteriors._quantised import Gradient
 
 __all__ = ["VQPosterior"]
 
 
 @final
-class VQPosterior(QuantisedPosterior):
+class VQPosterior(BooksPosterior):
     """The vector of a codebook that is nearest to one which is linear in the features (VQ-VAE).
 
     ``q(z|x) = [z = e_k]``, ``k = argmin_k ‖v(x) - e_k‖``, in each place of the latents
@@ -59,7 +58,16 @@ class VQPosterior(QuantisedPosterior):
         ] = 0.05,
         gradient: Annotated[Gradient, Doc("how gradients pass the rounding")] = "straight-through",
     ) -> None:
-        super().__init__(feature_shape, latent_shape, gradient=gradient, commitment=commitment)
+        kept = decay if codebook == "ema" else None
+        super().__init__(
+            feature_shape,
+            latent_shape,
+            books=heads,
+            codes=codes,
+            book={"decay": kept, "cosine": cosine, "revive": revive},
+            gradient=gradient,
+            commitment=commitment,
+        )
         length = self.places.length
         if length % heads:
             raise UsageError(
@@ -71,56 +79,19 @@ class VQPosterior(QuantisedPosterior):
                 "posterior 'vq' compares directions, and there are two of them in one dimension",
                 hint="choose longer vectors, --latent 4x8, or leave out -s posterior.cosine=true",
             )
-        self.heads, self.cosine, self.kind = heads, cosine, codebook
-        kept = decay if codebook == "ema" else None
-        self.books = nn.ModuleList(
-            LearnedCodebook(codes, length // heads, decay=kept, cosine=cosine, revive=revive)
-            for _ in range(heads)
-        )
-        self.examples_wanted = max(256, math.ceil(8 * codes / self.places.count))
-        self._classes = codes
-        self._model: tuple[Any, ...] = ()
-
-    @property
-    def classes(self) -> int:
-        return self._classes
+        self.cosine, self.kind = cosine, codebook
 
     @property
     def per_place(self) -> tuple[int, ...]:
-        return (self.heads,) if self.heads > 1 else ()
+        return super().per_place if len(self.books) > 1 else ()
 
     def encoded(self, features: Tensor) -> Tensor:
         encoded = super().encoded(features)
         if self.cosine:
-            return torch.nn.functional.normalize(encoded.unflatten(-1, (self.heads, -1)), dim=-1).flatten(-2)
+            return torch.nn.functional.normalize(
+                encoded.unflatten(-1, (len(self.books), -1)), dim=-1
+            ).flatten(-2)
         return encoded
-
-    def nearest(self, vectors: Tensor) -> Tensor:
-        found = [book.nearest(part) for book, part in self._pairs(vectors)]
-        return torch.stack(found, -1) if self.heads > 1 else found[0]
-
-    def vectors(self, codes: Tensor) -> Tensor:
-        columns = codes.unbind(-1) if self.heads > 1 else (codes,)
-        return torch.cat([book.looked_up(k) for book, k in zip(self.books, columns, strict=True)], -1)  # type: ignore[operator]
-
-    def saw(self, vectors: Tensor, codes: Tensor) -> None:
-        columns = codes.unbind(-1) if self.heads > 1 else (codes,)
-        for (book, part), k in zip(self._pairs(vectors), columns, strict=True):
-            book.saw(part, k)
-
-    def _pairs(self, vectors: Tensor) -> list[tuple[Any, Tensor]]:
-        return list(zip(self.books, vectors.chunk(self.heads, -1), strict=True))
-
-    def bind(self, model: GivenModel) -> None:
-        self._model = (model,)
-
-    def prepare(self, examples: Tensor) -> None:
-        for book, part in self._pairs(encoded_examples(self._model[0], self, examples)):
-            book.start(part)
-
-    def after_step(self) -> None:
-        for book in self.books:
-            book.after_step()  # type: ignore[operator]
 
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
         found = dict(super().losses(draw))

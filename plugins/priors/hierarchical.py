@@ -71,12 +71,12 @@ class HierarchicalPrior(Prior):
     def forward(self, context: Tensor | None = None) -> Hierarchy:
         if context is None and self.context_size:
             raise UndefinedError(
-                "prior 'hierarchical' of a conditional model has no distribution until it is told a condition"
+                "prior 'hierarchical' of a conditional model has no distribution until it is given a condition"
             )
-        told = context if self.context_size else None
+        given = context if self.context_size else None
         top = standard_normal(self.zeros, 1)
         if self.top is not None:
-            loc, log_scale = self.top(told)
+            loc, log_scale = self.top(given)
             top = diagonal_normal(loc, log_scale, 1)
-        steps = [partial(each, beside=told) for each in self.lower]
+        steps = [partial(each, beside=given) for each in self.lower]
         return Hierarchy(top, list(zip(self.sizes[1:], steps, strict=True)))

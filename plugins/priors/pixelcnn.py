@@ -22,7 +22,7 @@ class PixelCNNPrior(Prior):
 
     The last number of the latent shape is that of classes, those before are height and width.
     ``f`` are gated, masked convolutions, a vertical and a horizontal stack without a blind spot, 1×1 outputs. In a
-    conditional model each layer is told the condition, and ``batch_shape`` is that of the conditions. For posteriors that
+    conditional model each layer is given the condition, and ``batch_shape`` is that of the conditions. For posteriors that
     draw codes (``vq``, ``fsq``, …) or exact classes. It starts with all classes alike.
 
     Reference:
@@ -93,16 +93,16 @@ class _GatedLayer(nn.Module):
         self.horizontal = nn.Conv2d(channels, 2 * channels, (1, half + (not first)))
         self.across = nn.Conv2d(2 * channels, 2 * channels, 1)
         self.mix = nn.Conv2d(channels, channels, 1)
-        self.told = nn.Linear(context, 4 * channels) if context else None
+        self.condition = nn.Linear(context, 4 * channels) if context else None
 
     def forward(self, vertical: Tensor, horizontal: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         half, pad = self.reach, nn.functional.pad
         above = self.vertical(pad(vertical, (half, half, half, 0)))[:, :, : vertical.shape[2]]
         left = self.horizontal(pad(horizontal, (half, 0, 0, 0)))[..., : horizontal.shape[3]]
         beside = left + self.across(above)
-        if self.told is not None and context is not None:
-            told_above, told_beside = self.told(context)[:, :, None, None].chunk(2, 1)
-            above, beside = above + told_above, beside + told_beside
+        if self.condition is not None and context is not None:
+            given_above, given_beside = self.condition(context)[:, :, None, None].chunk(2, 1)
+            above, beside = above + given_above, beside + given_beside
         made = self.mix(_gated(beside))
         return _gated(above), made if self.first else horizontal + made
 

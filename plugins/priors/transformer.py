@@ -60,7 +60,7 @@ class TransformerPrior(Prior):
         count = math.prod(self.shape)
         self.embedding = nn.Embedding(classes, width) if count > 1 else None
         self.positions = nn.Parameter(0.02 * torch.randn(count, width))
-        self.told = nn.Linear(context, width) if context else None
+        self.condition = nn.Linear(context, width) if context else None
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
@@ -80,8 +80,8 @@ class TransformerPrior(Prior):
         """Of each place, ``(N, n)`` int64 and ``(N, size)`` → ``(N, n, classes)``."""
         count, width = self.positions.shape
         first = self.positions.new_zeros(codes.shape[0], 1, width)
-        if self.told is not None and context is not None:
-            first = self.told(context)[:, None]
+        if self.condition is not None and context is not None:
+            first = self.condition(context)[:, None]
         before = first if self.embedding is None else torch.cat([first, self.embedding(codes[:, :-1])], 1)
         x = before + self.positions
         later = torch.ones(count, count, dtype=torch.bool, device=x.device).triu(1)

@@ -165,9 +165,12 @@ def test_parts_of_a_product_that_do_not_fall_apart_are_one_row():
         "prior": {"name": "product", "parts": ["normal:2", "uniform-sphere:3"]},
     }
     result = evaluate(digits_model("vae", latent=5, **parts), digits(), "rates")
-    assert [row.name for row in result.rows[1:]] == ["rate[0.0]", "rate[0.1]", "rate[1.all]"]
+    parts, rows = result.rows[1:3], result.rows[3:]
+    assert [row.name for row in parts] == ["rate[part 0]", "rate[part 1]"]
+    assert [row.name for row in rows] == ["rate[0.0]", "rate[0.1]", "rate[1.all]"]
     assert "PowerSpherical" in result.undefined["rate of each latent"]
-    assert sum(row.value for row in result.rows[1:]) == pytest.approx(result["rate[total]"].value)
+    for each in (parts, rows):
+        assert sum(row.value for row in each) == pytest.approx(result["rate[total]"].value)
 
 
 @pytest.mark.parametrize(
