@@ -1,7 +1,6 @@
 """What must be quick is quick: commands that need no tensors import nothing heavy."""
 
 import os
-import statistics
 import subprocess
 import sys
 
@@ -57,19 +56,16 @@ sys.stderr.write(" ".join(name for name in {HEAVY[:4]!r} if name in sys.modules)
     assert "conv" in done.stdout.split()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["list"], ["plugins"]], ids=" ".join)
-def test_start_takes_at_most_twelve_bare_pythons(arguments):
-    def seconds(*command):
-        before = os.times()
-        _python(*command)
-        after = os.times()
-        # Of the processor: on a busy machine the clock goes on while a process waits for its turn.
-        return sum(
-            getattr(after, name) - getattr(before, name) for name in ("children_user", "children_system")
-        )
-
-    bare, light = [], []
-    for _ in range(5):
-        bare.append(seconds("-c", "pass"))
-        light.append(seconds("-m", "genmod", *arguments))
-    assert statistics.median(light) <= 12 * statistics.median(bare)
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_few_modules_are_imported(arguments):
+    """A count says on every machine what a clock says on a quiet one: torch alone brings over a thousand."""
+    code = f"""
+import sys
+from genmod.cli import main
+try:
+    main({arguments!r})
+except SystemExit as done:
+    assert not done.code, done.code
+sys.stderr.write(str(len(sys.modules)))
+"""
+    assert int(_python("-c", code).stderr) <= 300
