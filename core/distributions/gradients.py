@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from genmod.defaults import NORMAL_LATENTS
 from genmod.errors import UndefinedError
 from genmod.system.draws import changed, keeps_own
+from genmod.system.uncompiled import uncompiled
 
 __all__ = ["refuse_draws_alone", "through_draws", "with_gradient_of"]
 
@@ -32,7 +33,7 @@ def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
 
 
 # What differentiates cannot be compiled, and a compiled part can be handed no draw that keeps something.
-@torch.compiler.disable
+@uncompiled
 def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
     """``function(z)`` whose gradient flows through ``z`` alone, not through what the function holds.
 

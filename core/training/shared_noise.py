@@ -23,6 +23,7 @@ from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.network import Network
 from genmod.interfaces.posterior import Posterior
 from genmod.system.parallel import local
+from genmod.system.uncompiled import uncompiled
 from genmod.training.layout import Draw, Portion, has_sizes, order_of, sizes_of
 
 __all__ = ["SharedNoise", "Unrehearsed"]
@@ -128,7 +129,7 @@ class SharedNoise(TorchFunctionMode):
             return self._drawing(func, args, kwargs or {})
         return func(*args, **(kwargs or {}))
 
-    @torch.compiler.disable
+    @uncompiled
     def _drawing(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._functions is None:
             raise Unrehearsed

@@ -69,3 +69,8 @@ except SystemExit as done:
 sys.stderr.write(str(len(sys.modules)))
 """
     assert int(_python("-c", code).stderr) <= 300
+
+
+def test_distributions_import_no_compiler():
+    done = _python("-c", "import sys, genmod.distributions; print('torch._dynamo' in sys.modules)")
+    assert done.stdout == "False\n"

@@ -1,0 +1,36 @@
+"""Functions that compilers leave alone."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+
+__all__ = ["uncompiled"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
+    """The function, which ``torch.compile`` calls as it is instead of compiling it.
+
+    Unlike ``torch.compiler.disable`` it imports the compiler only while something is compiled: that import
+    takes as long as torch's own.
+
+    Example:
+        >>> @uncompiled
+        ... def double(x: torch.Tensor) -> torch.Tensor:
+        ...     return 2 * x
+        >>> double(torch.tensor(1.0))
+        tensor(2.)
+    """
+
+    @wraps(function)
+    def plain(*args: P.args, **kwargs: P.kwargs) -> T:
+        if torch.compiler.is_compiling():
+            disabled: Callable[P, T] = torch.compiler.disable(function)
+            return disabled(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return plain
