@@ -9,6 +9,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 TINY = {
+    "models.py": (["--out", "MODELS.md"], ["MODELS.md"]),
     "readme_figure.py": (["--steps", "2", "--out", "figure.png"], ["figure.png"]),
     "quickstart.py": (["--steps", "2"], ["quickstart/samples.png", "quickstart/model/model.safetensors"]),
 }
