@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from genmod.model.build import build, compose
     from genmod.model.fit_sampler import fit_sampler
     from genmod.model.latent_variable import LatentVariableModel
+    from genmod.model.resized import resized
     from genmod.options.schedule import Schedule
     from genmod.options.schema import Activation, Doc
     from genmod.spec import ComponentSpec, ModelSpec
@@ -116,6 +117,7 @@ __all__ = [
     "load",
     "mean_row",
     "open_dataset",
+    "resized",
     "save",
     "train",
 ]
@@ -146,6 +148,7 @@ _public_name, __dir__ = names_on_demand(
         "model.build": "build compose",
         "model.fit_sampler": "fit_sampler",
         "model.latent_variable": "LatentVariableModel",
+        "model.resized": "resized",
         "options.schedule": "Schedule",
         "options.schema": "Activation Doc",
         "spec": "ComponentSpec ModelSpec",

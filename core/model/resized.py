@@ -1,0 +1,57 @@
+"""The same weights for pictures of another size."""
+
+from dataclasses import replace
+
+from genmod.errors import UsageError
+from genmod.model.assembly import assemble
+from genmod.model.latent_variable import LatentVariableModel
+
+__all__ = ["resized"]
+
+
+def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariableModel:
+    """A model with the weights of another, for pictures of another size.
+
+    Parts that keep maps, such as encoder and network ``conv-map``, posterior ``normal-map`` or ``vq`` and prior ``pixelcnn``,
+    have the same weights whatever the size of the pictures; their latents grow with it. A sampler fitted to latents of
+    the old size stays with the old model.
+
+    Args:
+        model: which has the weights; it is not changed.
+        shape: of the pictures, ``(channels, height, width)``, with the channels of before.
+
+    Returns:
+        A model of its own, in the same mode, on the same device and in the same precision.
+
+    Raises:
+        UsageError: the data are no pictures, have other channels, or the number of weights depends on the size.
+
+    Example:
+        >>> from genmod import build
+        >>> small = build(encoder="conv-map", posterior="normal-map", latent=4)
+        >>> large = resized(small, (1, 16, 24))
+        >>> small.latent_shape, large.latent_shape, large.sample(2).shape
+        ((4, 2, 2), (4, 4, 6), torch.Size([2, 1, 16, 24]))
+    """
+    old, shape = model.data.shape, tuple(shape)
+    if not model.data.is_image or len(shape) != 3 or shape[0] != old[0]:
+        raise UsageError(
+            f"a model of examples of shape {old} cannot be one of shape {shape}",
+            hint="only pictures have another size, with the same channels: (channels, height, width)",
+        )
+    made = assemble(model.spec, replace(model.data, shape=shape))
+    weights, wanted = model.state_dict(), made.state_dict()
+    differ = [
+        name
+        for name in {**wanted, **weights}
+        if getattr(weights.get(name), "shape", None) != getattr(wanted.get(name), "shape", None)
+    ]
+    if differ:
+        kind = differ[0].split(".")[0]
+        part = model.spec.components.get(kind)
+        raise UsageError(
+            f"the weights of {kind} {part.name if part else ''!r} depend on the size of the pictures, {old[1]}×{old[2]} before",
+            hint="those of parts that keep maps do not: --encoder conv-map --posterior normal-map",
+        )
+    made.to(model.device, model.dtype).load_state_dict(weights)
+    return made.train(model.training)
