@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from genmod.defaults import MAPS
 from genmod.errors import UsageError
 from genmod.model.assembly import assemble
 from genmod.model.latent_variable import LatentVariableModel
@@ -51,7 +52,7 @@ def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariabl
         part = model.spec.components.get(kind)
         raise UsageError(
             f"the weights of {kind} {part.name if part else ''!r} depend on the size of the pictures, {old[1]}×{old[2]} before",
-            hint="those of parts that keep maps do not: --encoder conv-map --posterior normal-map",
+            hint=f"those of parts that keep maps do not: {MAPS}",
         )
     made.to(model.device, model.dtype).load_state_dict(weights)
     return made.train(model.training)
