@@ -29,6 +29,9 @@ _KINDS: dict[str, tuple[Kind, float | None, float | None]] = {
 }
 """Kind and bounds of the latents whose support contains the points of that name."""
 
+_INSIDE = 1e-6
+"""How far inside of a bound a value is put that lies outside."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -150,7 +153,9 @@ class Space:
         return inside(self.support, z)
 
     def settled(self, z: Tensor) -> Tensor:
-        """Flattened latents ``z (N, D)`` put where draws lie: means of directions are shorter than one, those of classes mixed.
+        """Flattened latents ``z (N, D)``, and of any other points the nearest latents or ones close to them.
+
+        Means of directions are shorter than one, say, and those of classes are mixed.
 
         Example:
             >>> from genmod import build
@@ -168,6 +173,16 @@ class Space:
                 part = torch.nn.functional.one_hot(part.argmax(1), piece.size).to(z)
             elif piece.kind == "bits":
                 part = (part > 0.5).to(z)
+            elif piece.kind == "ball" and piece.high is not None:
+                part = part * (0.999 * piece.high / part.norm(dim=1, keepdim=True)).clamp(max=1)
+            elif piece.kind == "simplex":
+                part = part.clamp(min=0)
+                part = part + _INSIDE * (part.sum(1, keepdim=True) == 0)
+                part = part / part.sum(1, keepdim=True)
+            elif piece.kind == "interval":
+                low, high = piece.low, piece.high
+                part = part if low is None else part.where(part >= low, low + _INSIDE)
+                part = part if high is None else part.where(part <= high, high - _INSIDE)
             result[:, piece.start : piece.start + piece.size] = part
         return result
 

@@ -3,12 +3,14 @@
 import base64
 import math
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo, Split
+from genmod.distributions.codes import Codebook
 from genmod.errors import DataError, UndefinedError
 from genmod.figures import activity, choose_examples, codes, prior_draws
 from genmod.figures.plane import principal_axes
@@ -22,6 +24,7 @@ _EXAMPLES = 1000
 _NUMBERS = 400_000
 _SLIDERS = 64
 _SPREAD = 0.01
+_CODES = 65_536
 
 
 def packed(values: Tensor) -> str:
@@ -71,13 +74,13 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         seed: of the choice of examples, and of all draws.
 
     Returns:
-        ``data``: shape, range and how examples are shown. ``latent``: shape, pieces and the range of each slider,
-        the most active first. ``codes``: one for each example, with its class and factors.
+        ``data``: shape, range and how examples are shown. ``latent``: shape, pieces, codebook and the range of each
+        slider, the most active first. ``codes``: one for each example, with its class and factors.
         ``maps``: planes through the latent space. ``conditions``: what a conditional model is given.
 
     Raises:
         DataError: the split is empty, or a code is not finite.
-        UndefinedError: there are no examples and no prior either.
+        UndefinedError: there are no examples and no prior either; or the codebook is too large for a page.
     """
     size = math.prod(model.latent_shape)
     space = model.space
@@ -117,6 +120,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
             "pieces": [piece.to_json() for piece in space.pieces],
             "sliders": _sliders(z, active, model, seed),
             "measure": measure,
+            "book": None if space.codebook is None else _book(space.codebook),
         },
         "codes": packed(z),
         "start": int((z - z.mean(0)).square().sum(1).argmin()),
@@ -149,6 +153,26 @@ def _data(data: DataInfo, values: Tensor | None) -> dict[str, Any]:
         "dark": dark,
         "missing": data.missing,
     }
+
+
+def _book(book: Codebook) -> dict[str, Any]:
+    """The places of a codebook, each with its values' numbers and a table of the vectors of its codes, kept once each."""
+    count, tables = math.prod(book.shape), dict[str, int]()
+    if book.classes * count > _CODES:
+        raise UndefinedError(
+            f"{count:,} places of {book.classes:,} codes are more than a page can show: {_CODES:,} in all",
+            hint="genmod traverse and genmod interpolate draw them",
+        )
+    places = []
+    for i, index in enumerate(product(*map(range, book.shape))):
+        codes = torch.zeros(book.classes, count, dtype=torch.long)
+        codes[:, i] = torch.arange(book.classes)
+        z = book.embed(codes.reshape(-1, *book.shape)).detach().flatten(1)
+        values = (z != z[:1]).any(0).nonzero()[:, 0]
+        table = tables.setdefault(packed(z[:, values]), len(tables))
+        name = "z" + ",".join(map(str, index))
+        places.append({"name": name, "values": values.tolist(), "table": table})
+    return {"places": places, "tables": list(tables)}
 
 
 def _sliders(z: Tensor, active: Tensor, model: LatentVariableModel, seed: int) -> list[dict[str, float]]:

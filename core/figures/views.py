@@ -305,6 +305,6 @@ def random_decodings(
         else:
             spread, centre = torch.std_mean(latents, 0, correction=0)
             z = centre + spread * torch.randn(n, *model.latent_shape)
-    z = z.to(model.device)
+    z = model.space.settled(z.flatten(1)).reshape(z.shape).to(model.device)
     title = f"Decodings of {n} random points, seed {seed}"
     return Picture(decode_means(model, z, context=context), model.data, latents=z, title=title)

@@ -78,6 +78,8 @@ def interpolation(
 ) -> Picture:
     """Decodings of the points between pairs of latents; a row for each pair.
 
+    Where not every point is a latent, as on a sphere or in a codebook, the nearest that is one is decoded.
+
     Args:
         model: any model.
         start: latents, ``(N, *latent_shape)``: codes of examples, or draws from the prior.
@@ -108,7 +110,9 @@ def interpolation(
         )
     t = torch.linspace(0, 1, steps).to(start)
     between = slerp if spherical else _lerp
-    z = between(start.flatten(1), end.flatten(1), t).reshape(-1, steps, *model.latent_shape)
+    z = between(start.flatten(1), end.flatten(1), t).flatten(0, 1)
+    # Between two directions, classes or codes of a codebook lie points that are none; the decoder gets the nearest that is.
+    z = model.space.settled(z).reshape(-1, steps, *model.latent_shape)
     given = None if context is None else _lerp(context[0], context[1], t)
     return Picture(
         decode_means(model, z, context=given),

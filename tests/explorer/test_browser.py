@@ -353,6 +353,40 @@ def test_classes_are_chosen(visit, alone, exact, artefacts):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("heads", [1, 2])
+def test_codes_are_chosen(visit, alone, heads, artefacts):
+    """Whatever is done, the latents stay entries of the codebook."""
+    torch.manual_seed(0)
+    url = alone(
+        DIGITS,
+        encoder="mlp",
+        posterior="vq",
+        prior="categorical",
+        latent=(3, 4),
+        settings={"posterior.codes": 5, "posterior.heads": heads},
+    )
+    page = visit(url)
+    selects = page.locator("#choices select")
+    assert selects.count() == 3 * heads
+    assert page.locator(".slider").count() == 0
+    parts = {}
+    for k in range(5):
+        selects.nth(1).select_option(str(k))
+        z = latent(page).reshape(3 * heads, 4 // heads)
+        parts[k] = tuple(z[1].tolist())
+        assert selects.nth(1).input_value() == str(k)
+    assert len(set(parts.values())) == 5
+    before = latent(page)
+    page.evaluate("z => moveTo(z)", (before + 0.01).tolist())
+    assert torch.equal(latent(page), before)
+    page.locator(".step").nth(4).click()
+    z = latent(page)
+    page.evaluate("z => moveTo(z)", z.tolist())
+    assert torch.equal(latent(page), z)
+    page.screenshot(path=artefacts / f"explorer-codes-{heads}.png", full_page=True)
+
+
+@pytest.mark.slow
 def test_tables_are_bars(visit, alone, artefacts):
     page = visit(alone(TABLE, encoder="mlp", decoder="gaussian"))
     assert page.locator("#picture .bars dt").count() == 7

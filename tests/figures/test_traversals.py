@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import genmod
-from genmod.figures import codes, traversal, variables
+from genmod.figures import codes, interpolation, random_decodings, traversal, variables
 from genmod.figures.plane import hammer, on_plane
 
 SPACES = [
@@ -18,6 +18,12 @@ SPACES = [
     ("interval", "vae", 3, {"posterior": "gamma", "prior": "gamma"}),
     ("simplex", "vae", 3, {"posterior": "logistic-normal", "prior": "logistic-normal"}),
     ("mixed", "joint-vae", None, {}),
+]
+CODED = {"posterior": {"name": "vq", "codes": 5}, "prior": "categorical"}
+EVERY = [
+    *SPACES,
+    ("code", "vae", [3, 4], CODED),
+    ("bits", "vae", 3, {"posterior": "lfq", "prior": "categorical"}),
 ]
 
 
@@ -109,3 +115,21 @@ def test_projections():
     assert "Hammer" in on_plane([torch.randn(9, 3)], space="sphere").method
     with pytest.raises(genmod.UndefinedError, match="not a number"):
         on_plane([torch.full((9, 2), math.nan)], space="free")
+
+
+@pytest.mark.parametrize(("recipe", "latent", "parts"), [case[1:] for case in EVERY])
+def test_what_is_decoded_between_and_around_latents_is_a_latent(recipe, latent, parts):
+    model = built(recipe, latent, parts).eval()
+    with torch.no_grad():
+        z = model.posterior(model.encoder(torch.rand(12, 1, 8, 8))).sample()
+    walk = interpolation(model, z[:6], z[6:], steps=7)
+    assert model.space.contains(walk.latents.flatten(0, 1)).all()
+    torch.testing.assert_close(walk.latents[:, 0], z[:6])
+    torch.testing.assert_close(walk.latents[:, -1], z[6:])
+    for box in (False, True):
+        # Latents of one place, drawn far around them.
+        picture = random_decodings(model, z.repeat(2, *[1] * (z.dim() - 1)), 200, box=box)
+        assert model.space.contains(picture.latents).all()
+        torch.testing.assert_close(
+            model.space.settled(picture.latents.flatten(1)), picture.latents.flatten(1)
+        )

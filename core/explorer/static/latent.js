@@ -39,6 +39,19 @@ function nameOf(dimension) {
 
 /* Supports: a latent that was moved is put back to where latents lie. */
 
+const TABLES = (SCENE.latent.book?.tables ?? []).map(unpacked);
+const PLACES = (SCENE.latent.book?.places ?? []).map(({ name, values, table }) => ({ name, values, codes: parted(TABLES[table], values.length) }));
+
+/** The number of the code that is nearest to what a latent has in a place. */
+function codeIn(z, { values, codes }) {
+  const away = codes.map((code) => code.reduce((sum, v, i) => sum + (v - z[values[i]]) ** 2, 0));
+  return away.indexOf(Math.min(...away));
+}
+
+function setCode(z, { values, codes }, k) {
+  values.forEach((at, i) => (z[at] = codes[k][i]));
+}
+
 /** `held` is the place within the piece of a value that is to stay as it is, or null. */
 function project(piece, values, held) {
   const { kind, low = -Infinity, high = Infinity } = piece;
@@ -81,7 +94,9 @@ function onSupport(z, held = null) {
     project(piece, part, held !== null && held >= piece.start && held < piece.start + piece.size ? held - piece.start : null);
     result.set(part, piece.start);
   }
-  return Float32Array.from(result);
+  const settled = Float32Array.from(result);
+  for (const place of PLACES) setCode(settled, place, codeIn(settled, place));
+  return settled;
 }
 
 /* Pictures: values as colours. */
@@ -183,7 +198,7 @@ function moveTo(z, { held = null, given = state.given } = {}) {
 
 const pieceOf = (d) => SCENE.latent.pieces.find((piece) => d >= piece.start && d < piece.start + piece.size);
 const sliders = SCENE.latent.sliders
-  .filter(({ dimension }) => !["choice", "bits"].includes(pieceOf(dimension).kind))
+  .filter(({ dimension }) => !["choice", "bits", "code"].includes(pieceOf(dimension).kind))
   .map(({ dimension, low, high, activity }) => {
     const piece = pieceOf(dimension);
     const [from, to] = piece.kind === "simplex" ? [0, 1] : [Math.max(low, piece.low ?? -Infinity), Math.min(high, piece.high ?? Infinity)];
@@ -219,7 +234,7 @@ function showRows() {
   $("more").textContent = `Show ${Math.min(SHOWN_AT_FIRST, sliders.length - shown)} more`;
 }
 
-/* Discrete latents: which class of each, or whether a bit is set. */
+/* Discrete latents: which class or code of each, or whether a bit is set. */
 
 const choices = [];
 for (const piece of SCENE.latent.pieces) {
@@ -251,6 +266,16 @@ for (const piece of SCENE.latent.pieces) {
       choices.push({ row: element("label", {}, box, nameOf(d)), show: () => (box.checked = state.z[d] > 0.5) });
     }
   }
+}
+for (const place of PLACES.slice(0, 64)) {
+  const select = element("select", {
+    onchange: () => {
+      const z = Float32Array.from(state.z);
+      setCode(z, place, Number(select.value));
+      moveTo(z);
+    },
+  }, ...place.codes.map((_, k) => element("option", { value: k }, String(k))));
+  choices.push({ row: element("label", {}, `${place.name} `, select), show: () => (select.value = codeIn(state.z, place)) });
 }
 const showChoices = () => choices.forEach(({ show }) => show());
 
