@@ -71,7 +71,9 @@ def replay(directory: Path, data: Dataset) -> str:
         settings = TrainSettings.from_json(kept.state["facts"]["settings"])
         indices, per_epoch, total = kept.state["indices"], kept.state["per_epoch"], kept.state["total"]
     except KeyError as error:
-        raise FileError(f"the training state in {place.stopped_step} is damaged: {error} is missing") from None
+        raise FileError(
+            f"the training state in {place.stopped_step} is damaged: {error} is missing"
+        ) from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
     batch = model.suited(data).split("train").__getitems__(indices)
