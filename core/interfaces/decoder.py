@@ -73,7 +73,7 @@ class Decoder(Part, ABC):
     def dequantized(self, x: Tensor) -> Tensor:
         """Data with levels, ``x (B, *data.shape)``, with uniform noise added: their density bounds the probability.
 
-        ``E_u[log p(x + u)] ≤ log (P(x) / cell)``, ``P(x)`` the probability of the cell around ``x``, ``u`` uniform in ``±cell/2``
+        ``E_u[log p(x + u)] ≤ log (P(x) / cell)``, ``u`` uniform in ``±cell/2``, ``P(x)`` the probability of that cell
 
         Reference:
             A note on the evaluation of generative models (Theis et al., 2015), arXiv:1511.01844
