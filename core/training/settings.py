@@ -43,9 +43,9 @@ class TrainSettings:
         schedule_options: its keyword arguments.
         warmup: steps in which the learning rate rises linearly from 0.
         clip: largest norm of the gradient; 0 for no limit.
-        ema: decay of the exponential moving average of the weights, which is validated and saved; 0 for none.
-        patience: stop after this number of epochs without a better validation loss, counted once all schedules have
-            reached their final values; 0 for never.
+        ema: decay of the running mean of the weights that is validated and kept; 0 for none.
+        patience: stop after so many epochs without a better validation loss, counted once all schedules have
+            come to their end; 0 for never.
         seed: of the order of the data and of all noise.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: ``32``, or ``bf16`` for the networks; densities and divergences stay in single precision.

@@ -33,9 +33,9 @@ class RunState:
         means: training metrics since the last row.
         step: optimizer steps done.
         best_step: step of the lowest validation loss.
-        best_loss: the lowest validation loss, nats.
-        waited: epochs since the best one, as counted for ``patience``.
-        seconds: wall time, summed over interruptions.
+        best_loss: that loss, nats.
+        waited: epochs since then.
+        seconds: wall time of all parts of the run.
     """
 
     model: nn.Module

@@ -89,7 +89,7 @@ class Stepper:
             return result
 
     def move(self, step: int, lr: float) -> None:
-        """Update the groups that are due in this step, each with its own gradient clipping, and drop the gradients."""
+        """Move the weights of the groups whose turn it is by their gradients, each clipped alone, and drop these."""
         for name, optimizer in self._optimizers.items():
             group = self._groups[name]
             if not group.moves(step):
