@@ -25,7 +25,7 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
             memory that grows with the square of their length.
     """
     if len(text) > _MAX_TOML:
-        raise UsageError(f"{where} has more than {_MAX_TOML:,} characters, too many for a specification")
+        raise UsageError(f"{where} is longer than {_MAX_TOML:,} characters, too long for a specification")
     # Dots and digits in strings and comments do not count.
     bare = _TOML_TEXT.sub("t", text)
     if _TOML_KEY.search(bare):
