@@ -1,6 +1,6 @@
 """genmod: latent-variable generative models assembled from named components.
 
-Importing this package imports nothing heavy; each name below is loaded when it is first used.
+Importing this package is fast: each name below is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING, Any

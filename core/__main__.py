@@ -1,8 +1,8 @@
 """``python -m genmod``: the same as the command ``genmod``.
 
-Python puts the current directory first on the path for ``-m``. Metadata of a distribution that lies in a
-folder of data would then be taken for an installed plugin and its code run, so the folder is taken off the
-path before anything is looked for; where it is on the path for another reason too, it stays.
+With ``-m``, Python puts the current directory first on the import path. If this directory held the metadata of a
+distribution, its code would run as that of an installed plugin, so the entry is removed before plugins are looked for.
+A second entry of the same directory stays.
 """
 
 import os
@@ -12,7 +12,7 @@ __all__ = ["main", "path_without_current"]
 
 
 def path_without_current(path: list[str], *, added: bool) -> list[str]:
-    """The import path without the entry that ``python -m`` put in front.
+    """The import path without the entry that ``python -m`` inserted.
 
     Args:
         path: ``sys.path``.

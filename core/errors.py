@@ -1,8 +1,7 @@
-"""What can go wrong, by what the user has to do about it.
+"""Errors that users can cause, each with a hint.
 
-Every error that a user can cause is a :class:`GenmodError`: its text says what was given and what is
-allowed, its ``hint`` what to type next. The command line prints both without a traceback and exits with
-``exit_code``.
+All are subclasses of :class:`GenmodError`: the message says what was given and what is allowed, the ``hint`` what to
+type next. The command line prints both without a traceback and exits with ``exit_code``.
 """
 
 import shlex
@@ -21,7 +20,7 @@ __all__ = [
 
 
 def quoted(word: object) -> str:
-    """A path, a name or a value as a shell takes it for one word, in a line that a message offers for copying.
+    """A path, a name or a value quoted as one word of a shell, for commands in messages.
 
     Example:
         >>> f"genmod train {quoted('my model; ls')}"
@@ -46,7 +45,7 @@ class GenmodError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Errors travel between the processes of a run, and the hint goes with them.
+        # Errors are sent between the processes of a run, and must keep their hint.
         return _restored, (type(self), self.message, self.hint)
 
     def __str__(self) -> str:
@@ -60,7 +59,7 @@ def _restored(cls: type[GenmodError], message: str, hint: str) -> GenmodError:
 
 
 class UsageError(GenmodError, ValueError):
-    """A name, an option, a combination or a command line that cannot work."""
+    """An invalid name, option, combination of components, or command line."""
 
     exit_code = 2
 
@@ -70,15 +69,15 @@ class UndefinedError(UsageError):
 
 
 class DataError(UsageError):
-    """Data that is missing, unreadable, or does not have the shape or range that was declared."""
+    """Data that are missing or unreadable, or do not have the declared shape or range."""
 
 
 class DataWarning(UserWarning):
-    """Data that are read in a way which may not be what is wanted."""
+    """Data that may be read in another way than the user expects."""
 
 
 class FileError(UsageError):
-    """A file of a model directory that is missing, damaged or not ours, or that may not be written."""
+    """A file that is missing, damaged or not written by genmod, or that cannot be written."""
 
 
 class PluginError(GenmodError):

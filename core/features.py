@@ -1,4 +1,4 @@
-"""Where plugins written for the first versions find ``Features``; write ``from genmod import Features``."""
+"""``Features`` under its first import path, for older plugins; new code writes ``from genmod import Features``."""
 
 from genmod.interfaces.features import Features
 

@@ -1,4 +1,4 @@
-"""What a model is made of: component names and options, as TOML, JSON or Python values."""
+"""Specifications of models: component names and options, as TOML, JSON or Python values."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from genmod.system.toml import parse_toml
 __all__ = ["MODEL_KINDS", "SPEC_KINDS", "ComponentSpec", "ModelSpec", "Resolved", "parse_setting"]
 
 MODEL_KINDS = ("encoder", "posterior", "prior", "decoder", "network", "divergence", "objective")
-"""The kinds that every composed model has one of."""
+"""The kinds of which every composed model has one component."""
 
 SPEC_KINDS = (*MODEL_KINDS, "critic", "dataset")
 
@@ -22,7 +22,7 @@ _PROVENANCE = ("provider", "version", "revision")
 
 @dataclass(frozen=True)
 class ComponentSpec:
-    """A component by name, with options and, once resolved, where it came from.
+    """A component by name, with its options and, once resolved, its provider.
 
     Example:
         >>> ComponentSpec("conv", {"channels": [16, 32]}).name
@@ -40,7 +40,7 @@ class ComponentSpec:
         """From a name, or from a table ``{"name": …, option: value, …}``.
 
         Raises:
-            UsageError: neither of these.
+            UsageError: it is neither.
         """
         if isinstance(plain, cls):
             return plain
@@ -59,11 +59,11 @@ class ComponentSpec:
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a name and its options mean.
+    """The class and the validated options of a component.
 
     Args:
         cls: the class of the component.
-        options: its validated options, all of them; who makes a component of it takes a copy, for schedules move.
+        options: all of its options, validated; pass a copy to the constructor, because schedules have state.
     """
 
     cls: type[Any]
@@ -75,11 +75,11 @@ class ModelSpec:
     """Names and options of all parts of a model.
 
     Args:
-        components: a component for each kind of :data:`SPEC_KINDS` that is chosen; without a network the
-            encoder is mirrored.
-        latent: shape of the latents, ``(16,)``.
+        components: the chosen component of each kind of :data:`SPEC_KINDS`; by default the network is the mirrored
+            encoder.
+        latent: shape of the latents.
         recipe: name of the recipe that it started from.
-        condition: what encoder, decoder and prior are given of each example: ``label``, or names of factors.
+        condition: what the model is conditioned on: ``label``, or names of factors.
 
     Example:
         >>> spec = ModelSpec.from_table({"latent": 8, "encoder": {"name": "mlp", "hidden": [64]}})
@@ -92,8 +92,8 @@ class ModelSpec:
     recipe: str = ""
     condition: tuple[str, ...] = ()
     resolved: Mapping[str, Resolved] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What :func:`genmod.model.resolve.resolve` found for each kind, kept so that it is done once; empty before that,
-    and after something was replaced."""
+    """The result of :func:`genmod.model.resolve.resolve` for each kind; empty before that, and in copies with something
+    replaced."""
 
     @classmethod
     def from_table(
@@ -109,7 +109,7 @@ class ModelSpec:
         unknown = sorted(set(entries) - set(SPEC_KINDS))
         if unknown:
             raise UsageError(
-                f"{where} has {', '.join(map(repr, unknown))}, which is no part of a model",
+                f"{where} has {', '.join(map(repr, unknown))}, which is not a part of a model",
                 hint=f"it may have: latent, condition, {', '.join(SPEC_KINDS)}",
             )
         components = {
@@ -123,7 +123,7 @@ class ModelSpec:
         """From TOML text.
 
         Raises:
-            UsageError: it is no TOML, or says what cannot be.
+            UsageError: it is not TOML, or has invalid entries.
         """
         return cls.from_table(parse_toml(text, where), recipe=recipe, where=where)
 
@@ -142,10 +142,10 @@ class ModelSpec:
         return html_table(("part", "component", "options"), rows, self.recipe or "model")
 
     def with_latent(self, latent: Any) -> Self:
-        """The same with latents of another shape: a number, a sequence of numbers, or a text such as ``8x16``.
+        """The specification with another latent shape: a number, a sequence of numbers, or a text such as ``8x16``.
 
         Raises:
-            UsageError: not numbers from 1.
+            UsageError: it is not a shape of whole numbers from 1.
         """
         given = latent
         if isinstance(latent, str) and re.fullmatch(r"\d{1,8}(x\d{1,8})*", latent):
@@ -165,10 +165,10 @@ class ModelSpec:
         return replace(self, latent=shape)
 
     def with_condition(self, condition: Any) -> Self:
-        """The same, conditioned on something else: a name, several with commas between, or a sequence of names.
+        """The specification with another condition: a name, several names separated by commas, or a sequence of names.
 
         Raises:
-            UsageError: not names.
+            UsageError: these are not names.
         """
         names = condition.split(",") if isinstance(condition, str) else condition
         if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
@@ -176,14 +176,14 @@ class ModelSpec:
         return replace(self, condition=tuple(dict.fromkeys(name.strip() for name in names if name.strip())))
 
     def with_component(self, kind: str, component: Any) -> Self:
-        """The same with another component; its options are kept where the name stays the same.
+        """The specification with another component; if the name stays the same, options that are not given are kept.
 
         Raises:
-            UsageError: an unknown kind, or not a component.
+            UsageError: the kind is unknown, or ``component`` is not a component.
         """
         if kind not in SPEC_KINDS:
             raise UsageError(
-                f"{kind!r} is no part of a model", hint=f"the parts are: {', '.join(SPEC_KINDS)}"
+                f"{kind!r} is not a part of a model", hint=f"the parts are: {', '.join(SPEC_KINDS)}"
             )
         new = ComponentSpec.from_plain(kind, component)
         old = self.components.get(kind)
@@ -192,10 +192,10 @@ class ModelSpec:
         return replace(self, components={**self.components, kind: new})
 
     def with_options(self, settings: Mapping[str, Any]) -> Self:
-        """The same with options set, by dotted path: ``{"encoder.channels": (32, 64)}``.
+        """The specification with options set, by dotted path: ``{"encoder.channels": (32, 64)}``.
 
         Raises:
-            UsageError: a path that names no part of this model, each listed.
+            UsageError: paths that name no part of this model; the message lists all of them.
         """
         if not settings:
             return self
@@ -216,7 +216,7 @@ class ModelSpec:
         return replace(self, components=components)
 
     def with_resolved(self, resolved: Mapping[str, Resolved]) -> Self:
-        """The same with what its components were resolved to."""
+        """The specification with the classes and options that its components were resolved to."""
         new = replace(self)
         object.__setattr__(new, "resolved", resolved)
         return new
@@ -264,7 +264,7 @@ def parse_setting(text: str) -> tuple[str, str]:
     """Path and value of ``encoder.channels=32,64``.
 
     Raises:
-        UsageError: not of that form.
+        UsageError: the text does not have this form.
 
     Example:
         >>> parse_setting("objective.beta=4")

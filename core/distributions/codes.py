@@ -1,4 +1,4 @@
-"""Latents that are entries of a codebook: integers to count and to predict, vectors to decode."""
+"""Codebooks, and distributions of latents that are entries of one: point masses, and priors over their codes."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,10 +16,10 @@ __all__ = ["Codebook", "Coded", "CodedPrior", "InCodebook", "IntegerCodes"]
 
 
 class Codebook(ABC):
-    """Finitely many vectors, and which of them a latent is made of.
+    """Finitely many vectors of which latents consist, numbered by integer codes.
 
-    A posterior whose draws are such vectors is one. Its prior is then one over the codes: built for latents of shape
-    ``(*shape, classes)``, one class for each code.
+    A posterior that draws such vectors is a codebook too. Its prior is then a prior over the codes, built for one-hot
+    latents of shape ``(*shape, classes)``.
     """
 
     @property
@@ -30,11 +30,11 @@ class Codebook(ABC):
     @property
     @abstractmethod
     def classes(self) -> int:
-        """How many values a code can have."""
+        """Number of values of a code."""
 
     @abstractmethod
     def codes(self, z: Tensor) -> Tensor:
-        """The codes of latents, ``(*batch, *latent_shape) → (*batch, *shape)`` int64; of any others, the nearest."""
+        """The codes of latents, ``(*batch, *latent_shape) → (*batch, *shape)`` int64: those of the nearest vectors."""
 
     @abstractmethod
     def embed(self, codes: Tensor) -> Tensor:
@@ -42,23 +42,23 @@ class Codebook(ABC):
 
 
 class InCodebook(Constraint):
-    """Latents that a codebook has.
+    """Constraint: latents that consist of vectors of a codebook.
 
     Args:
-        codebook: which has them.
-        dims: dimensions of one latent.
+        codebook: the codebook.
+        dims: number of dimensions of one latent.
     """
 
     is_discrete = True
 
     def __init__(self, codebook: Codebook, dims: int) -> None:
-        # In a tuple: a codebook may be a module, and a support is no part of one.
+        # In a tuple: a codebook may be a module, which torch would register as a submodule of whatever has the support.
         self._codebook, self._dims = (codebook,), dims
         super().__init__()
 
     @property
     def codebook(self) -> Codebook:
-        """Which has them."""
+        """The codebook."""
         return self._codebook[0]
 
     @property
@@ -67,12 +67,12 @@ class InCodebook(Constraint):
 
     def check(self, value: Tensor) -> Tensor:  # type: ignore[override]
         nearest = self.codebook.embed(self.codebook.codes(value)).to(value)
-        # Latents may have been to a file of another precision.
+        # Latents may have been saved in another precision.
         close = (value - nearest).abs() <= 1e-3 * (1e-3 + nearest.abs())
         return close.flatten(value.dim() - self._dims).all(-1)
 
     def quadrature(self, event_shape: tuple[int, ...], count: int) -> tuple[Tensor, Tensor] | None:
-        """All latents, each with weight 1; None where they are more than 5,000."""
+        """All latents, each with weight 1; None if there are more than 5,000."""
         classes, places = self.codebook.classes, math.prod(self.codebook.shape)
         if places * math.log(classes) > math.log(5000):
             return None
@@ -85,15 +85,15 @@ class InCodebook(Constraint):
 
 
 class Coded(PointMass):
-    """All mass on one latent of a codebook.
+    """A point mass at one latent of a codebook.
 
-    ``log q(z) = 0`` where z is that latent, ``-inf`` elsewhere; a log-probability, as that of the prior of its codes.
+    ``log q(z) = 0`` if z is that latent, else ``-inf``; a log-probability, like that of a prior over codes.
 
     Args:
-        encoded: before it was quantised, ``(*batch, *latent_shape)``.
+        encoded: the vector before quantisation, ``(*batch, *latent_shape)``.
         codes: ``(*batch, *codebook.shape)`` int64.
-        point: the latent of these codes, with the gradient that it hands on to ``encoded``, ``(*batch, *latent_shape)``.
-        codebook: of the codes.
+        point: the latent of these codes, whose gradient flows to ``encoded``, ``(*batch, *latent_shape)``.
+        codebook: the codebook.
     """
 
     def __init__(self, encoded: Tensor, codes: Tensor, point: Tensor, codebook: Codebook) -> None:
@@ -110,18 +110,18 @@ class Coded(PointMass):
 
     def log_prob(self, value: Tensor) -> Tensor:
         same = _all(self.codebook.codes(value) == self.codes, len(self.codebook.shape))
-        # Its own point is that, though rounding may take it for that of another code next to it.
+        # The point itself counts, even if rounding makes the vector of another code the nearest.
         same = same | _all(value == self.point, len(self.event_shape))
         return torch.zeros_like(same, dtype=value.dtype).masked_fill(~same, -math.inf)
 
 
 class IntegerCodes(Distribution, ABC):
-    """A distribution of codes as integers; as a distribution of vectors of zeros and a one it is asked by others.
+    """A distribution of integer codes; its events are their one-hot vectors.
 
     Args:
-        shape: of the codes of one latent.
-        classes: how many values each has.
-        batch_shape: of the distribution.
+        shape: shape of the codes of one latent.
+        classes: number of values of a code.
+        batch_shape: batch shape of the distribution.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
@@ -150,14 +150,14 @@ class IntegerCodes(Distribution, ABC):
 
 
 class CodedPrior(Distribution):
-    """The prior of latents of a codebook, by a distribution of their codes.
+    """A prior over the latents of a codebook, from a distribution of their codes.
 
     ``p(z) = P(codes(z))``, a probability
 
     Args:
-        codes: :class:`IntegerCodes`, or any distribution of vectors of zeros and a one, ``(*codebook.shape, classes)``.
-        codebook: with the latents.
-        latent_shape: shape of one.
+        codes: :class:`IntegerCodes`, or any distribution of one-hot vectors, ``(*codebook.shape, classes)``.
+        codebook: the codebook.
+        latent_shape: shape of one latent.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
@@ -175,7 +175,7 @@ class CodedPrior(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         found = self.log_prob_of(self.codebook.codes(value))
-        # Anything that is no latent of the codebook has the probability of none.
+        # Anything that is not a latent of the codebook has probability 0.
         return found.masked_fill(~self.support.check(value), -math.inf)
 
     def log_prob_of(self, codes: Tensor) -> Tensor:
@@ -191,11 +191,11 @@ class CodedPrior(Distribution):
 
 
 def _all(holds: Tensor, dims: int) -> Tensor:
-    """Whether it holds in all of the last dimensions."""
+    """``all`` over the last ``dims`` dimensions."""
     return holds.flatten(-dims).all(-1) if dims else holds
 
 
 @register_kl(Coded, CodedPrior)
 def _kl(q: Coded, p: CodedPrior) -> Tensor:
-    """``-log P(codes)``, exact: all of q is on them."""
+    """``-log P(codes)``, exact, because q is a point mass."""
     return -p.log_prob_of(q.codes)

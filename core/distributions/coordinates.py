@@ -1,4 +1,4 @@
-"""Coordinates of supports: maps from R^n that reach as far as a support does, whatever a tensor can hold."""
+"""Coordinates of supports: maps from R^n onto a support that keep their precision near its boundary."""
 
 import math
 from collections.abc import Callable
@@ -20,9 +20,9 @@ class Coordinates:
     """A map from R^n onto a support, and back.
 
     Args:
-        forward: points of R^n ``(*batch, *shape)`` → points of the support, which keep what rounding would lose, and the
-            logarithm of the determinant, ``(*batch)``.
-        back: points of the support → those of R^n.
+        forward: points of R^n ``(*batch, *shape)`` → points of the support, which keep their unrounded coordinates, and
+            the log-determinant of the Jacobian, ``(*batch)``.
+        back: points of the support → points of R^n.
     """
 
     forward: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -30,7 +30,7 @@ class Coordinates:
 
 
 def contrasts(k: int) -> Tensor:
-    """An orthonormal basis of the vectors of ``k`` numbers whose sum is zero, ``(k, k - 1)``.
+    """An orthonormal basis of the vectors in R^k whose components sum to zero, ``(k, k - 1)``.
 
     Example:
         >>> basis = contrasts(3)
@@ -43,12 +43,12 @@ def contrasts(k: int) -> Tensor:
 
 
 def coordinates(support: Constraint) -> Coordinates:
-    """The coordinates of a continuous support: logits, logarithms, contrasts of logarithms, or those that torch knows.
+    """The coordinates of a continuous support: logits, logarithms, contrasts of logarithms, or torch's ``biject_to``.
 
-    A constraint of one's own says them itself, by a method ``coordinates()``.
+    A constraint of a plugin may define its own by a method ``coordinates()``.
 
     Args:
-        support: event dimensions included. Densities over a simplex refer to all of its coordinates but one.
+        support: event dimensions included. Densities on a simplex refer to all of its coordinates but one.
 
     Raises:
         NotImplementedError: no map from R^n onto it is known.

@@ -1,8 +1,8 @@
-"""Gradients other than those of the value: estimators that report one number and follow another.
+"""Gradient estimators: tensors whose gradient is not that of their value.
 
 The gradient of a Monte-Carlo objective has two parts: one through the draws, ``z = z(φ, ε)``, and one through
-the densities that the draws are put into, which is zero in expectation for ``log q`` and only adds noise. These
-functions leave parts out, without knowing what kind of distribution it is.
+the parameters of the densities, which for ``log q`` (the score) is zero in expectation and only adds variance. These
+functions leave parts out, for any kind of distribution.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ __all__ = ["refuse_draws_alone", "through_draws", "with_gradient_of"]
 
 
 def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
-    """A tensor with the value of one and the gradient of another, all of one shape.
+    """A tensor with the value of ``value`` and the gradient of ``surrogate``, all of one shape.
 
     Example:
         >>> x = torch.tensor(3.0, requires_grad=True)
@@ -28,19 +28,19 @@ def with_gradient_of(value: Tensor, surrogate: Tensor) -> Tensor:
         >>> y.item(), torch.autograd.grad(y, x)[0].item()
         (3.0, 6.0)
     """
-    # surrogate - surrogate is zero unless it is infinite: then the value is not to be trusted either.
+    # surrogate - surrogate is zero unless it is infinite, and then the value is invalid too.
     return value.detach() + (surrogate - surrogate.detach())
 
 
-# What differentiates cannot be compiled, and a compiled part can be handed no draw that keeps something.
+# Calls of autograd cannot be compiled, nor can tensor subclasses for draws be passed to compiled code.
 @uncompiled
 def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
-    """``function(z)`` whose gradient flows through ``z`` alone, not through what the function holds.
+    """``function(z)`` whose gradient flows through ``z`` alone, not through parameters of the function.
 
-    Of ``function = q.log_prob`` this leaves out the score, as in sticking the landing.
+    For ``function = q.log_prob`` this leaves out the score, as in sticking the landing.
 
     Args:
-        function: ``z (*batch, *event) → (*batch)``, each value from its own ``z`` alone.
+        function: ``z (*batch, *event) → (*batch)``; each value depends on its own ``z`` alone.
         z: draws, ``(*batch, *event)``.
 
     Returns:
@@ -71,33 +71,33 @@ def through_draws(function: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
 
     values = function(changed(z, leaf_of))
     slopes = torch.autograd.grad(values.sum(), leaves, allow_unused=True)
-    # Of a draw of its own the function may know the value better.
+    # The function may compute the value of its own draws more precisely.
     found = function(z).detach() if keeps_own(z) else values.detach()
     event = tuple(range(values.dim(), z.dim()))
     for slope, source, leaf in zip(slopes, sources, leaves, strict=True):
         if slope is not None:
             moved = source - leaf.detach()
-            # Pieces of a product that keep nothing have NaN in its place.
+            # Parts of a product that keep no unrounded value have NaN there.
             change = slope * (moved.nan_to_num() if getattr(z, "partly", False) else moved)
             found = found + (change.sum(event) if event else change)
     return found
 
 
 def refuse_draws_alone(q: Distribution, what: str) -> None:
-    """Refuse what asks for densities of other values than draws, of a distribution that knows those of its own draws alone.
+    """Refuse a posterior whose density is known for its own draws alone, where it is needed for other values.
 
-    It says so by an attribute ``draws_alone``.
+    Such a distribution has an attribute ``draws_alone``.
 
     Args:
         q: a posterior.
-        what: needs its density.
+        what: name of what needs its density, for the message.
 
     Raises:
-        UndefinedError: it is such a one.
+        UndefinedError: the density of ``q`` is known for its own draws alone.
     """
     if getattr(q, "draws_alone", False):
         raise UndefinedError(
-            f"{what} needs a density of the posterior that is known everywhere, and that of a {type(q).__name__} is known for "
+            f"{what} needs the density of the posterior at any point, and that of a {type(q).__name__} is known for "
             "its own draws alone",
-            hint=f"choose another, which scores draws alone; or latents whose density is known everywhere: {NORMAL_LATENTS}",
+            hint=f"choose one that needs the density of draws only, or latents with a density at any point: {NORMAL_LATENTS}",
         )

@@ -1,8 +1,8 @@
-"""KL divergences of latents that fall apart: into parts of several kinds, and into single variables.
+"""Decomposition of KL divergences into parts of several kinds, and into single variables.
 
-As :func:`torch.distributions.kl.register_kl` has the KL of two types, these have, for two types, how a pair of them is
-taken apart. The authors of a distribution say so beside it; what asks for parts (free bits of each latent, capacities of
-each part, the metric ``rates``) then works with it.
+:func:`torch.distributions.kl.register_kl` registers the KL of two types of distributions; the functions here register how
+a pair of such types decomposes. Authors of a distribution register this beside it. Free bits of each latent, capacities
+of each part and the metric ``rates`` then work with it.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ __all__ = [
 Pair = tuple[Distribution, Distribution]
 Part = tuple[Distribution, Distribution, Tensor]
 Measure = Callable[[Distribution, Distribution, Tensor], Tensor]
-"""``(q, p, z) → (*batch_shape of q)``, z draws of q."""
+"""``(q, p, z) → (*batch_shape of q)``, with draws ``z`` from ``q``."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Types = tuple[type[Distribution], type[Distribution]]
@@ -39,11 +39,11 @@ _PARTS: dict[_Types, Callable[[Any, Any, Tensor], list[Part]]] = {}
 
 
 def register_kl_by_variable(type_q: type[Distribution], type_p: type[Distribution]) -> Callable[[_F], _F]:
-    """Register how a pair with independent variables is taken apart.
+    """Register how a pair of distributions with independent variables decomposes into single variables.
 
-    The function that is decorated is given ``q`` and ``p`` and returns two distributions of a single variable each, with
-    the variables in their batch shape, ``(B, *variables)`` and ``(*variables)``. Their KL may have a closed form (see
-    ``register_kl``) or not. Of several pairs that fit, the nearest ancestors are taken, of ``q`` first.
+    The decorated function is given ``q`` and ``p`` and returns two distributions of a single variable each, with the
+    variables in their batch shapes, ``(B, *variables)`` and ``(*variables)``. Their KL may have a closed form (see
+    ``register_kl``) or not. If several registered pairs match, the nearest ancestors are used, of ``q`` first.
 
     Example:
         >>> class Mine(Independent):
@@ -59,17 +59,17 @@ def register_kl_by_variable(type_q: type[Distribution], type_p: type[Distributio
 
 
 def register_kl_by_part(type_q: type[Distribution], type_p: type[Distribution]) -> Callable[[_F], _F]:
-    """Register how a pair over latents of several kinds is taken apart.
+    """Register how a pair of distributions over latents of several kinds decomposes into parts.
 
-    The function that is decorated is given ``q``, ``p`` and draws ``z (K, B, *event_shape)`` of q, and returns a list of
-    the same three of each part. Of parts that depend on each other, each is given a draw of those before it: it then has
-    ``batch_shape (K, B)`` and draws ``(1, K, B, *event_shape)``, and what is measured is averaged over K.
+    The decorated function is given ``q``, ``p`` and draws ``z (K, B, *event_shape)`` from ``q``, and returns these three
+    for each part, as a list. If a part depends on those before it, its distributions are conditioned on their draws: they
+    have ``batch_shape (K, B)``, its draws are ``(1, K, B, *event_shape)``, and its divergence is averaged over K.
     """
     return _registering(_PARTS, (type_q, type_p))
 
 
 def variables_of(q: Distribution, p: Distribution) -> Pair:
-    """The two distributions of single variables, with the variables in their batch shape.
+    """The two distributions of single variables, with the variables in their batch shapes.
 
     Raises:
         UndefinedError: the latents are not known to be independent of each other.
@@ -83,32 +83,33 @@ def variables_of(q: Distribution, p: Distribution) -> Pair:
     if found is None:
         types = f"{type(q).__name__}, {type(p).__name__}"
         raise UndefinedError(
-            f"the latents of {name_of(q)} and {name_of(p)} are not known to be independent of each other, so that a"
-            " divergence between these does not fall apart into single latents",
-            hint=f"choose {NORMAL_LATENTS}; in a plugin that has these types, say how they fall apart,"
-            f" beside register_kl: @register_kl_by_variable({types})",
+            f"the latents of {name_of(q)} and {name_of(p)} are not known to be independent of each other, so a divergence"
+            " between them does not decompose into single latents",
+            hint=f"choose {NORMAL_LATENTS}; or, in a plugin with these types, register how they decompose:"
+            f" @register_kl_by_variable({types})",
         )
     pair: Pair = found(q, p)
     return pair
 
 
 def parts_of(q: Distribution, p: Distribution, z: Tensor) -> list[Part]:
-    """Posterior, prior and draws of each part of latents of several kinds; those of one kind are one part."""
+    """Posterior, prior and draws of each part; latents of one kind are a single part."""
     found = _registered(_PARTS, q, p)
     return [(q, p, z)] if found is None else found(q, p, z)
 
 
 def by_variable(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """A divergence that adds up over independent variables, of each of them.
+    """The contribution of each variable to a divergence that is a sum over independent variables.
 
     Args:
-        measure: ``(q, p, z) → (*batch_shape of q)``.
+        measure: the divergence, ``(q, p, z) → (*batch_shape of q)``.
         q: posterior.
         p: prior.
-        z: draws of q, ``(K, B, *event_shape)``.
+        z: draws from ``q``, ``(K, B, *event_shape)``.
 
     Returns:
-        ``(B, *variables)``; of latents of several kinds ``(B, variables)``, where a part that does not fall apart is one.
+        ``(B, *variables)``; for latents of several kinds ``(B, variables)``, where a part that does not decompose is one
+        variable.
 
     Raises:
         UndefinedError: latents of a single kind are not known to be independent of each other.
@@ -127,15 +128,15 @@ def by_variable(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -
 
 
 def by_part(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """A divergence that adds up over independent latents, of each part of latents of several kinds, ``(B, parts)``.
+    """The contribution of each part to a divergence that is a sum over the parts, ``(B, parts)``.
 
-    So it is of parts each of which depends on those before it, on average over the draws of these.
+    The contribution of a part that depends on those before it is averaged over their draws.
     """
     return torch.stack([_averaged(measure(*part), part[0]) for part in parts_of(q, p, z)], 1)
 
 
 def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
-    """``KL(q ‖ p)`` in closed form where one is known, of the whole or of all its parts, else estimated; nats.
+    """``KL(q ‖ p)`` in closed form if it is known for the whole or its parts, else a Monte-Carlo estimate; nats.
 
     ``q (B,), p (), z (K, B, *latent_shape) → (B,)``
 
@@ -154,7 +155,7 @@ def known_kl(q: Distribution, p: Distribution, z: Tensor) -> Tensor:
 
 
 def name_of(distribution: Distribution) -> str:
-    """What a distribution is called in messages.
+    """The name of a distribution in messages.
 
     Example:
         >>> name_of(Independent(torch.distributions.Laplace(torch.zeros(2), torch.ones(2)), 1))
@@ -166,7 +167,7 @@ def name_of(distribution: Distribution) -> str:
 
 
 def _averaged(found: Tensor, q: Distribution) -> Tensor:
-    """What was measured of a part, averaged over the draws of others that it was given; its batch ends in B."""
+    """The divergence of a part, ``(*draws, B)``, averaged over the draws of other parts that it depends on."""
     draws = len(q.batch_shape) - 1
     return found.flatten(0, draws - 1).mean(0) if draws > 0 else found
 

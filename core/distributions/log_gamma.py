@@ -1,7 +1,7 @@
-"""Log-factorials without cancellation: what densities of counts and constants of heavy tails are made of.
+"""Log-factorials without cancellation, for densities of counts and normalising constants of heavy tails.
 
-A Poisson probability is near ``exp(-½ log 2πx)``, but its terms are near ``x log x``: of a count of ten millions single
-precision keeps no digit of the sum. Here the large terms are subtracted by hand.
+A Poisson probability is near ``exp(-½ log 2πx)``, but its terms are near ``x log x``: for a count of ten million, single
+precision keeps no digit of the sum. Here the large terms are cancelled analytically.
 """
 
 import math
@@ -16,7 +16,7 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188)
 
 
 def precise(x: Tensor) -> Tensor:
-    """The same numbers in double precision, where the device has it; any shape.
+    """The same numbers in double precision, if the device has it; any shape.
 
     Example:
         >>> precise(torch.ones(2)).dtype
@@ -26,9 +26,9 @@ def precise(x: Tensor) -> Tensor:
 
 
 def factorial_excess(z: Tensor) -> Tensor:
-    """``S(z) = log Γ(z + 1) - z log z + z``, near ``½ log 2πz``; of any ``z ≥ 0``, any shape.
+    """``S(z) = log Γ(z + 1) - z log z + z``, near ``½ log 2πz``; for any ``z ≥ 0``, any shape.
 
-    Right to 2e-13 in double and 2e-6 in single precision.
+    The error is at most 2e-13 in double and 2e-6 in single precision.
 
     Reference:
         Fast and Accurate Computation of Binomial Probabilities (Loader, 2000), for its use in probabilities
@@ -38,7 +38,7 @@ def factorial_excess(z: Tensor) -> Tensor:
         tensor([ 1.0000, 11.2806])
     """
     y = z.clamp(1e-30, 1e15)
-    # Stirling's series of z + 8, from which (z + 1) … (z + 8) leads back, two factors at a time.
+    # Stirling's series at z + 8, divided by (z + 1) … (z + 8), two factors at a time.
     inverse = 1 / (y + 8)
     square, series = inverse * inverse, _STIRLING[-1] * torch.ones_like(z)
     for coefficient in reversed(_STIRLING[:-1]):
@@ -47,14 +47,14 @@ def factorial_excess(z: Tensor) -> Tensor:
     for product in (8, 14, 18, 20):
         back = back * ((pairs + product) * square)
     far = 0.5 * ((z + 8).log() + math.log(2 * math.pi)) + series * inverse
-    # Exactly 0 at 0: most counts are.
+    # Exactly 0 at 0, the most frequent count.
     return torch.where(z > 0, far - back.log() + (y * torch.log1p(8 / y) - 8), 0.0)
 
 
 def log_gamma_draws(
     concentration: Tensor, sample_shape: Any = (), generator: torch.Generator | None = None
 ) -> Tensor:
-    """The logarithms of draws of a gamma distribution with rate 1, ``(*sample, *batch)``, for any concentration.
+    """Logarithms of draws from a gamma distribution with rate 1, ``(*sample, *batch)``, for any concentration.
 
     ``log z = log y - e/a``, ``y ~ Gamma(a + 1)``, ``e`` exponential
 
@@ -71,7 +71,7 @@ def log_gamma_draws(
 
 
 def deviance(x: Tensor, mean: Tensor, log_mean: Tensor) -> Tensor:
-    """``D = x log(x / mean) - x + mean``, never negative, to the last digits also where the two are near; any shape.
+    """``D = x log(x / mean) - x + mean ≥ 0``, precise also if ``x`` is near ``mean``; any shape.
 
     Args:
         x: ``x ≥ 0``.

@@ -1,4 +1,4 @@
-"""Likelihoods of which some values were not observed."""
+"""Likelihoods of examples with missing values."""
 
 from typing import Any, ClassVar
 
@@ -15,13 +15,13 @@ __all__ = ["Marginal"]
 
 
 class Marginal(Distribution):
-    """A likelihood of independent values, of which those that are NaN were not observed.
+    """The likelihood of the observed values of an example; missing values, which are NaN, are integrated out.
 
-    ``log p(x_observed) = Σ_{i observed} log p(x_i)``: the others are integrated out.
+    ``log p(x_observed) = Σ_{i observed} log p(x_i)``
 
     Args:
-        likelihood: ``batch_shape batch``, ``event_shape data_shape``, its values independent of each other.
-        value: where the densities of missing values are asked for, before they are left out.
+        likelihood: ``batch_shape batch``, ``event_shape data_shape``, with independent values.
+        value: any value in its support; it replaces missing ones before their densities are left out.
 
     Raises:
         UsageError: the values of the likelihood depend on each other.
@@ -42,8 +42,8 @@ class Marginal(Distribution):
     def __init__(self, likelihood: Distribution, value: float) -> None:
         if not isinstance(likelihood, Independent) or likelihood.base_dist.event_shape:
             raise UsageError(
-                f"the values of a {type(likelihood).__name__} depend on each other, so that missing ones cannot be left out",
-                hint=f"choose a decoder of independent values: {INDEPENDENT_VALUES}",
+                f"the values of a {type(likelihood).__name__} depend on each other, so missing ones cannot be left out",
+                hint=f"choose a decoder with independent values: {INDEPENDENT_VALUES}",
             )
         self.likelihood, self._value = likelihood, value
         super().__init__(likelihood.batch_shape, likelihood.event_shape, validate_args=False)

@@ -1,4 +1,4 @@
-"""Distributions that torch lacks, or has with too little precision for this work."""
+"""Normal distributions by their log-scale, and precise versions of torch's beta, Dirichlet and gamma distributions."""
 
 import math
 from typing import Any
@@ -28,12 +28,12 @@ LOG_SCALE_BOUND = 9.0
 
 
 def bounded_log_scale(x: Tensor) -> Tensor:
-    """An unbounded number to a log-scale in ``(-9, 9)``, smooth, and the identity to first order at zero.
+    """Maps unbounded numbers to log-scales in ``(-9, 9)``, smoothly, and as the identity to first order at zero.
 
     ``x / sqrt(1 + (x/9)²)``
 
-    A clamp has no gradient outside its bounds and a softplus's vanishes exponentially; this one's falls
-    like ``|x|⁻³``, so that a network that has run off to ±30 comes back. Any shape → the same shape.
+    A clamp has no gradient outside its bounds, and the gradient of a softplus vanishes exponentially; that of this
+    function falls like ``|x|⁻³``, so that outputs as large as ±30 still train. Any shape → the same shape.
 
     Example:
         >>> bounded_log_scale(torch.tensor([-1000.0, 0.0, 1.0]))
@@ -49,8 +49,8 @@ class LogScaleNormal(Normal):
 
     ``log p(x) = -½ ((x - loc)/scale)² - log scale - ½ log 2π``, ``scale = exp(log_scale)``
 
-    The logarithm is what networks give, and what a KL near zero needs: ``log(exp(l))`` in single precision
-    loses the digits that ``exp(2l) - 1 - 2l`` is made of.
+    Networks return the logarithm, and a KL near zero needs it: in single precision, ``log(exp(l))`` loses the digits
+    that determine ``exp(2l) - 1 - 2l``.
 
     Args:
         loc: mean, any shape.
@@ -62,7 +62,7 @@ class LogScaleNormal(Normal):
     """
 
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool | None = None) -> None:
-        # The parent's would broadcast what is of one shape already, at every step of training.
+        # The constructor of the parent would broadcast tensors of the same shape in every training step.
         same = log_scale.shape == loc.shape
         self.loc: Tensor
         self.log_scale: Tensor
@@ -90,7 +90,7 @@ class LogScaleNormal(Normal):
 
 
 class StandardNormal(LogScaleNormal):
-    """A standard normal distribution that is known to be one, so that nothing is computed of its parameters.
+    """A standard normal distribution as a type of its own, so that nothing is computed from its parameters.
 
     ``log p(x) = -½ x² - ½ log 2π``
 
@@ -115,7 +115,7 @@ class StandardNormal(LogScaleNormal):
 
 def _over(x: Tensor, like: Tensor) -> Tensor:
     """A tensor broadcast over the shape of another."""
-    # The usual case first: finding the common shape takes longer than a sum.
+    # The usual case first: torch.broadcast_shapes takes longer than a sum.
     same = x.shape[x.dim() - like.dim() :] == like.shape
     return x if same else x.expand(torch.broadcast_shapes(x.shape, like.shape))
 
@@ -157,16 +157,16 @@ def standard_normal(zeros: Tensor, event_dims: int) -> Independent:
 
 
 def _in_double(cls: Any, p: Distribution) -> Any:
-    """One of torch's distributions with its parameters in double precision."""
+    """A distribution of type ``cls`` with the parameters of ``p`` in double precision."""
     return cls(*(precise(getattr(p, name)) for name in cls.arg_constraints), validate_args=False)
 
 
 class PreciseBeta(Beta):
-    """A beta distribution whose terms, large and near each other, are subtracted by hand.
+    """A beta distribution whose large terms are cancelled analytically.
 
     ``log p(x) = log(ab/n) - log x(1 - x) + S(n) - S(a) - S(b) - a log(a/(n x)) - b log(b/(n (1 - x)))``, ``n = a + b``,
-    with S of :mod:`genmod.log_gamma`. At 0 and 1 it is that of the nearest number between; a draw keeps its logit, and its
-    density is evaluated there.
+    with S of :mod:`genmod.distributions.log_gamma`. At 0 and 1 the density is that of the nearest number in between. A draw
+    keeps its logit, at which its density is evaluated.
 
     Example:
         >>> large = torch.tensor(4000.0)
@@ -193,9 +193,9 @@ class PreciseBeta(Beta):
 
 
 class PreciseDirichlet(Dirichlet):
-    """A Dirichlet distribution whose constants, large and near each other, are subtracted in double precision.
+    """A Dirichlet distribution whose large constants are subtracted in double precision.
 
-    A draw keeps ``log z``, and its density is evaluated there: of small concentrations most values would be zero.
+    A draw keeps ``log z``, at which its density is evaluated: for small concentrations most values of z are rounded to 0.
 
     Example:
         >>> PreciseDirichlet(torch.full((4,), 1e4)).log_prob(torch.full((4,), 0.25))
@@ -212,7 +212,7 @@ class PreciseDirichlet(Dirichlet):
 
 
 class PreciseGamma(Gamma):
-    """A gamma distribution whose constants, large and near each other, are subtracted in double precision.
+    """A gamma distribution whose large constants are subtracted in double precision.
 
     Example:
         >>> large = torch.tensor(8000.0)

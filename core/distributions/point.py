@@ -1,4 +1,4 @@
-"""Distributions with all mass at one point."""
+"""Point masses."""
 
 from typing import Any, ClassVar
 
@@ -10,10 +10,10 @@ __all__ = ["PointMass"]
 
 
 class PointMass(Distribution):
-    """All mass at one point, which is its mean, its mode and every draw of it.
+    """A point mass: mean, mode and every draw are the same point.
 
     Args:
-        point: where, ``(*batch_shape, *event_shape)``.
+        point: the point, ``(*batch_shape, *event_shape)``.
         event_dims: how many of the last dimensions are one event.
     """
 

@@ -1,4 +1,4 @@
-"""What a support contains, and whether two contain the same, found by asking them about points."""
+"""Probing supports: whether they contain given points, and whether two supports are the same."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,21 +15,21 @@ _COUNT = 400
 
 
 def inside(support: Constraint | None, z: Tensor) -> Tensor:
-    """Which points lie in a support, ``(N, *shape) → (N,)`` of truth values on the CPU; all where it is None."""
+    """Which points lie in a support, ``(N, *shape) → (N,)`` bool on the CPU; all if the support is None."""
     if support is None:
         return torch.ones(len(z), dtype=torch.bool)
     return support.check(z).reshape(len(z), -1).all(1).cpu()  # type: ignore[no-untyped-call,no-any-return]
 
 
 def holds(support: Constraint, points: Tensor) -> bool:
-    """Whether all points lie in a support; False where it cannot be asked about points of their shape."""
+    """Whether all points lie in a support; False if it cannot check points of their shape."""
     return bool(_asked(support, points).all())
 
 
 def beside(support: Constraint | None) -> list[tuple[Constraint, tuple[int, ...]]]:
-    """The supports of several kinds of latents that lie side by side in a vector, and the shape of each.
+    """The supports and shapes of several kinds of latents that are concatenated in a vector.
 
-    A support says so by two attributes, ``supports`` and ``shapes``. Nothing of one that has a single kind.
+    Such a support has the attributes ``supports`` and ``shapes``; for any other support the list is empty.
     """
     supports, shapes = getattr(support, "supports", None), getattr(support, "shapes", None)
     if supports is None or shapes is None:
@@ -38,15 +38,16 @@ def beside(support: Constraint | None) -> list[tuple[Constraint, tuple[int, ...]
 
 
 def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, ...] | None = None) -> bool:
-    """Whether two supports contain the same.
+    """Whether two supports contain the same points.
 
-    Of one type they do where all of their attributes are equal. Those of different types are asked about many points: they
-    are the same if they agree about all of these, and both contain some. Bounds that differ by less than 3 % may be missed.
+    Two supports of one type are the same if all of their attributes are equal. Supports of different types are compared
+    at many points: they are the same if they agree at all of these and share some. Bounds that differ by less than 3 %
+    may be missed.
 
     Args:
-        a: None where a point can lie anywhere.
-        b: None is the same as None alone.
-        shape: of one point; by default two values in each event dimension.
+        a: a support; None for all points.
+        b: another; None is the same only as None.
+        shape: shape of one point; by default two values in each event dimension.
 
     Example:
         >>> from torch.distributions import constraints
@@ -58,7 +59,7 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
     if a is None or b is None:
         return a is b
     if isinstance(a, InCodebook) or isinstance(b, InCodebook):
-        # Of another codebook, or of anything else, no point that is tried would lie in it.
+        # Probing is no use here: none of the probes lies in a codebook.
         return type(a) is type(b) and a.codebook is b.codebook  # type: ignore[attr-defined]
     if a.event_dim != b.event_dim:
         return False
@@ -76,11 +77,11 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
 
 
 def disagreement(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> Tensor | None:
-    """A point of the given shape, flattened, that one contains and the other does not; None where none was found."""
+    """A point of the given shape, flattened, that one support contains and the other does not; None if none was found."""
     for name, points in probes(shape, a, b):
         in_a, in_b = _asked(a, points), _asked(b, points)
         differ = in_a != in_b
-        # At the edge of a ball of radius one, rounding decides.
+        # On the boundary of the unit ball, the result depends on rounding.
         at_an_edge = name.endswith("sphere") and not (in_a.all() or in_b.all())
         if differ.any() and not at_an_edge:
             return points[int(differ.to(torch.uint8).argmax())].flatten()
@@ -88,7 +89,7 @@ def disagreement(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> Tensor
 
 
 def lies_within(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> bool:
-    """Whether every point of the given shape that is tried and lies in ``a`` lies in ``b`` too.
+    """Whether all probes of the given shape that lie in ``a`` also lie in ``b``.
 
     Example:
         >>> from torch.distributions import constraints
@@ -101,10 +102,10 @@ def lies_within(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> bool:
 
 
 def probes(shape: tuple[int, ...], *supports: Constraint) -> Iterator[tuple[str, Tensor]]:
-    """Points to ask supports about: names of what they are, and batches ``(400, *shape)`` float64, the same each time.
+    """Probes: batches of points ``(400, *shape)`` float64, each with a name; the same each time.
 
-    The first batches are such that a latent is of the kind of the first one that lies in its support. Where one of the
-    supports has several kinds side by side, there are such batches for each kind.
+    The order matters: the kind of a latent is the name of the first batch that lies in its support. If one of the
+    supports concatenates several kinds of latents, there are batches for each kind.
     """
     parts = next((found for each in supports if (found := beside(each))), [])
     if not parts:
@@ -133,7 +134,7 @@ def _batches(shape: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
     yield "near", normal
     yield "whole", (3 * normal).round()
     yield "counts", (3 * normal).round().abs()
-    # Where there is a bound, it lies between two of these steps away from the origin.
+    # These points go away from the origin in small steps, so a bound lies between two of them.
     reach = torch.logspace(-2, 2, _COUNT, dtype=torch.float64, device="cpu").reshape(-1, *[1] * len(shape))
     ones = torch.ones_like(normal)
     yield from (("bound", reach * way) for way in (directions, ones, -ones))
@@ -152,7 +153,7 @@ def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
         return len(a) == len(b) and all(map(_equal, a, b))
     if isinstance(a, Tensor) or isinstance(b, Tensor):
-        # Without values, as while a model is checked before there is memory for it, the shapes are compared.
+        # On the meta device, where a model is checked before its memory is allocated, only shapes can be compared.
         a, b = torch.as_tensor(a), torch.as_tensor(b)
         return a.shape == b.shape and (a.is_meta or b.is_meta or bool((a == b).all()))
     return bool(a == b)

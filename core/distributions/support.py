@@ -1,4 +1,4 @@
-"""What a latent is made of: which of its values are free, and which belong together in one support."""
+"""Latent spaces: the kinds of latents in a support, and the values that form one variable."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -27,7 +27,7 @@ _KINDS: dict[str, tuple[Kind, float | None, float | None]] = {
     "bits": ("bits", None, None),
     "choice": ("choice", None, None),
 }
-"""Kind and bounds of the latents whose support contains the points of that name."""
+"""Kind and bounds of latents, by the name of the probes that their support contains."""
 
 _INSIDE = 1e-6
 """How far inside of a bound a value is put that lies outside."""
@@ -35,16 +35,17 @@ _INSIDE = 1e-6
 
 @dataclass(frozen=True)
 class Piece:
-    """Neighbouring values of a flattened latent that lie in a support together.
+    """Consecutive values of a flattened latent with a common constraint.
 
     Args:
-        kind: free: any numbers; interval: each between ``low`` and ``high``; bits: each 0 or 1; sphere: of length
-            one; ball: shorter than ``high``; simplex: positive with a sum of one; choice: one of them 1, the others 0;
-            code: what a codebook has, for ``codes`` numbers.
-        start: the first of the values.
-        size: how many they are.
-        low: of an interval.
-        high: of an interval; the radius of a ball. None where there is no bound.
+        kind: free: any real numbers; interval: each between ``low`` and ``high``; bits: each 0 or 1; sphere: of norm
+            one; ball: of a norm below ``high``; simplex: positive with sum one; choice: one-hot; code: vectors of a
+            codebook.
+        start: index of the first value.
+        size: number of values.
+        low: lower bound of an interval; None if there is none.
+        high: upper bound of an interval, or radius of a ball; None if there is none.
+        codes: number of codes.
     """
 
     kind: Kind
@@ -56,12 +57,12 @@ class Piece:
 
     @property
     def classes(self) -> bool:
-        """Whether its values are one variable, which can be moved only together: classes, or their probabilities."""
+        """Whether its values are one variable: a class, or the probabilities of classes."""
         return self.kind in ("simplex", "choice")
 
     @property
     def variables(self) -> int:
-        """How many of its values can be moved by themselves."""
+        """Number of variables."""
         return self.codes or (1 if self.classes else self.size)
 
     def to_json(self) -> dict[str, Any]:
@@ -74,8 +75,8 @@ class Unit:
 
     Args:
         label: its index; ``2,0,7`` in a map of latents, ``1.0`` for the first unit of the second part of a product.
-        start: where it begins in the flattened latents.
-        size: of how many numbers it is made.
+        start: index of its first value in the flattened latents.
+        size: number of its values.
     """
 
     label: str
@@ -85,13 +86,13 @@ class Unit:
 
 @dataclass(frozen=True)
 class Space:
-    """Where the latents of a model lie: its support, which is asked what it contains.
+    """The latent space of a model. The kind of its latents is found by probing the support.
 
-    Any support of any plugin can be asked; one that contains none of what is tried is taken to be free.
+    This works for the supports of plugins too; a support that contains none of the probes is taken to be free.
 
     Args:
-        support: of the posterior; None where a point can lie anywhere.
-        shape: of one latent.
+        support: support of the posterior; None for all points.
+        shape: shape of one latent.
 
     Example:
         >>> from torch.distributions import constraints
@@ -107,7 +108,7 @@ class Space:
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
-        """What one latent is made of, in order."""
+        """The pieces of one latent, in order."""
         if parts := self._parts():
             return tuple(
                 Piece(piece.kind, start + piece.start, piece.size, piece.low, piece.high)
@@ -123,18 +124,18 @@ class Space:
 
     @property
     def codebook(self) -> Codebook | None:
-        """What the latents are taken from; None where they are not."""
+        """The codebook of the latents; None if they have none."""
         return self.support.codebook if isinstance(self.support, InCodebook) else None
 
     @property
     def kind(self) -> Kind | Literal["mixed"]:
-        """The kind that all of the pieces are of."""
+        """The kind of all pieces; ``mixed`` if they differ."""
         first, *others = {piece.kind for piece in self.pieces}
         return "mixed" if others else first
 
     @cached_property
     def units(self) -> list[Unit]:
-        """The variables, in order, with their names."""
+        """The variables, in order, with their labels."""
         if parts := self._parts():
             return [
                 Unit(f"{i}.{unit.label}", start + unit.start, unit.size)
@@ -149,13 +150,11 @@ class Space:
         return [Unit(",".join(map(str, place)) or "0", i * size, size) for i, place in enumerate(places)]
 
     def contains(self, z: Tensor) -> Tensor:
-        """Which latents lie in it, ``(N, *shape) → (N,)`` of truth values on the CPU."""
+        """Which latents lie in the space, ``(N, *shape) → (N,)`` bool on the CPU."""
         return inside(self.support, z)
 
     def settled(self, z: Tensor) -> Tensor:
-        """Flattened latents ``z (N, D)``, and of any other points the nearest latents or ones close to them.
-
-        Means of directions are shorter than one, say, and those of classes are mixed.
+        """Flattened latents ``z (N, D)``, such as means, projected onto the support: normalised, clamped, or the nearest class or code.
 
         Example:
             >>> from genmod import build
@@ -187,9 +186,9 @@ class Space:
         return result
 
     def by_value(self, amounts: Tensor) -> Tensor:
-        """An amount of each variable ``(V,)`` for each of its values ``(D,)``: those of a class all have that of the class.
+        """Amounts of variables ``(V,)``, repeated for each of their values ``(D,)``.
 
-        Values that are made of all codes together have the mean of all.
+        With a codebook, every value has the mean over all codes.
         """
         if self.codebook is not None:
             return amounts.mean().expand(math.prod(self.shape))
@@ -197,7 +196,7 @@ class Space:
         return amounts.repeat_interleave(counts)
 
     def _parts(self) -> list[tuple[int, "Space"]]:
-        """Where each of several kinds of latents begins, and its space; nothing where there is one kind."""
+        """Index of the first value and space of each of several kinds of latents; empty if there is one kind."""
         found, start = [], 0
         for support, shape in beside(self.support):
             found.append((start, Space(support, shape)))
@@ -213,7 +212,7 @@ class Space:
         return _KINDS["free"]
 
     def _radius(self) -> float:
-        """How far one can go from the origin in every direction."""
+        """The radius of a ball, found by bisection."""
         assert self.support is not None
         directions = dict(probes(self.shape))["sphere"]
         low, high = 0.01, 1e4

@@ -1,4 +1,4 @@
-"""One abstract class for each kind of component: what it is given, what it returns and what must hold."""
+"""The abstract class of each kind of component: its arguments, its results and its laws."""
 
 from genmod.interfaces.critic import Critic
 from genmod.interfaces.decoder import Decoder

@@ -1,4 +1,4 @@
-"""Critics: networks that learn to tell what a model makes from what it should make, and pull the model there."""
+"""Critics: networks trained to distinguish what a model generates from its target, whose judgement the model is trained on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ __all__ = ["Critic"]
 
 
 class Critic(Part, ABC):
-    """Judges draws of a model, by a loss of its own, and adds another one to the model's.
+    """A network with a loss of its own on draws of a model, that adds a second loss to the model's.
 
-    The laws: the model's loss leaves the critic's parameters alone, and the critic's the model's, since each
-    :class:`genmod.Loss` moves its group alone; the critic's parameters are in groups of :meth:`parameter_groups`.
+    The laws: the model's loss does not update the critic's parameters, nor the critic's loss those of the model, since
+    each :class:`genmod.Loss` updates only its own group; all of the critic's parameters are in groups of
+    :meth:`parameter_groups`.
 
     Args:
         data: shape and range of the data.
@@ -27,4 +28,4 @@ class Critic(Part, ABC):
 
     @abstractmethod
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
-        """The critic's own loss, of its group, and what it adds to the loss of the model."""
+        """The critic's own loss, for its group, and the loss that it adds to the model's."""

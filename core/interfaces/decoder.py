@@ -1,4 +1,4 @@
-"""Decoders: likelihoods, from the output of a network to a distribution over data."""
+"""Decoders: likelihoods, which map the output of a network to a distribution over data."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -18,24 +18,24 @@ class Decoder(Part, ABC):
     """A likelihood ``p(x|z)``, given the output of a network.
 
     ``parameters (*batch, *parameter_shape) → Distribution`` with ``batch_shape batch`` and ``event_shape
-    data.shape``; its ``mean`` is the picture shown of a reconstruction.
+    data.shape``; its ``mean`` is shown as the reconstruction.
 
-    The laws: the density is normalised over :attr:`support`, constants included; parameters of any finite
-    size give finite log-densities and gradients; where values are independent, a column of a table is observed and
-    scored as it would be alone.
+    The laws: the density is normalised over :attr:`support`, constants included; all finite parameters give finite
+    log-densities and gradients; if values are independent, each column of a table is observed and scored as it would
+    be alone.
 
     Args:
         data: shape and range of the data.
     """
 
     support: Constraint
-    """Which observations have a density, event dimensions included."""
+    """Support of ``p(x|z)``, event dimensions included."""
 
     is_density: bool = True
-    """Whether ``log p(x|z)`` is a normalised log-density; a pseudo-likelihood has no NLL and no bits/dim."""
+    """Whether ``log p(x|z)`` is normalised; a pseudo-likelihood has no NLL and no bits/dim."""
 
     dequantize: bool = False
-    """Whether :meth:`observe` adds uniform noise, one step wide, to data of levels; see :meth:`dequantized`."""
+    """Whether :meth:`observe` adds uniform noise, one step wide, to data with levels; see :meth:`dequantized`."""
 
     parameter_shape: tuple[int, ...]
     """Shape of the network's output for one example; set by the constructor."""
@@ -46,10 +46,10 @@ class Decoder(Part, ABC):
 
     @property
     def cell(self) -> float | None:
-        """How wide an observed value is in units of the density, by which bits per dimension are counted.
+        """Width of the cell of one observed value, in the units of the density, for bits per dimension.
 
-        1 where ``p(x|z)`` is a probability, the step between two levels where it is a density of data with
-        levels or of counts, and None where the data are continuous: their code length depends on the unit.
+        1 if ``p(x|z)`` is a probability or the data are counts; the step between two levels if it is a density of data
+        with levels; None if the data are continuous, because their code length depends on the unit.
         """
         if self.support.is_discrete or self.data.counts:
             return 1.0
@@ -57,7 +57,7 @@ class Decoder(Part, ABC):
 
     @property
     def observed(self) -> DataInfo:
-        """What the observations made by :meth:`observe` look like; the data themselves unless it changes them."""
+        """Shape and range of the observations that :meth:`observe` returns."""
         if not self.dequantize or self.cell is None:
             return self.data
         half = self.cell / 2
@@ -71,9 +71,9 @@ class Decoder(Part, ABC):
         return self.dequantized(x) if self.dequantize else x
 
     def dequantized(self, x: Tensor) -> Tensor:
-        """Levels ``x (B, *data.shape)`` spread evenly over their cells: a density of these bounds the probability.
+        """Data with levels, ``x (B, *data.shape)``, with uniform noise added: their density bounds the probability.
 
-        ``E_u[log p(x + u)] ≤ log Σ_cell p``, ``u`` uniform within half a step on both sides
+        ``E_u[log p(x + u)] ≤ log (P(x) / cell)``, ``u`` uniform in ``±cell/2``, ``P(x)`` the probability of that cell
 
         Reference:
             A note on the evaluation of generative models (Theis et al., 2015), arXiv:1511.01844

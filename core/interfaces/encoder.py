@@ -11,12 +11,12 @@ __all__ = ["Encoder"]
 
 
 class Encoder(Part, ABC):
-    """Maps examples to features, from which a posterior makes its distribution.
+    """Maps examples to features, which a posterior maps to its distribution.
 
     ``x (B, *data_shape) → features (B, *feature_shape)``
 
-    The laws: any data shape that is accepted at construction works; in evaluation mode the features of an
-    example do not depend on the others in its batch; every parameter receives a gradient.
+    The laws: a data shape that the constructor accepts works; in evaluation mode the features of an example do not
+    depend on the others in its batch; every parameter receives a gradient.
 
     Args:
         data_shape: shape of one example, ``(channels, height, width)`` or ``(columns,)``.
@@ -34,8 +34,8 @@ class Encoder(Part, ABC):
         """``x (B, *data_shape)`` float → features ``(B, *feature_shape)``."""
 
     def mirror(self) -> ComponentSpec | None:
-        """The network that undoes this encoder, used below the decoder unless another is named.
+        """The network with the layers of this encoder in reverse, used if the user names no network.
 
-        None says that there is none: users then choose one with ``--network``.
+        None if there is none; users then have to name one with ``--network``.
         """
         return None

@@ -1,4 +1,4 @@
-"""Features: numbers that examples are compared by, where values of pixels say too little."""
+"""Features: vectors by which generated and real examples are compared."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -11,13 +11,13 @@ __all__ = ["Features"]
 
 
 class Features(nn.Module, ABC):
-    """What distances between examples are taken in.
+    """Maps examples to the feature vectors in which distances between them are computed.
 
-    ``x (N, *data.shape)``, values as the data have them → ``(N, D)`` float
+    ``x (N, *data.shape)``, in the units of the data → ``(N, D)`` float
 
-    The laws: the features of an example do not depend on the others of its batch, and are the same each time; all that
-    was fitted or loaded is in parameters and buffers, whose checksum goes with every score; the same data and seed give
-    the same fit, bit for bit, whatever was fitted before, and leave the data and the global random states alone.
+    The laws: the features of an example are deterministic and do not depend on the others in its batch; everything that
+    was fitted or loaded is in parameters and buffers, whose checksum is part of every score; the same data and seed give
+    the same fit, bit for bit, whatever was fitted before; fitting changes neither the data nor the global random states.
 
     Scores are named after the features and their version, ``fid[pca-32]``: scores by different features cannot be
     compared.
@@ -26,32 +26,32 @@ class Features(nn.Module, ABC):
         data: shape and range of the examples.
 
     Raises:
-        UsageError: they have no features of this kind; the hint says which have.
+        UsageError: these features do not exist for such data; the hint names some that do.
     """
 
     wants_fit: ClassVar[bool] = False
-    """Whether :meth:`fit` has to be given training examples."""
+    """Whether :meth:`fit` must be called with training examples."""
 
     wants_labels: ClassVar[bool] = False
-    """Whether it has to be given their classes too."""
+    """Whether :meth:`fit` also needs their classes."""
 
     version: str = ""
-    """What scores depend on beside the name: a number that changes with the weights, a size, a part of a checksum."""
+    """Version in the names of scores: a number that changes with the weights, a size, or a part of a checksum."""
 
     def __init__(self, data: DataInfo) -> None:
         super().__init__()
         self.data = data
 
     def fit(self, x: Tensor, labels: Tensor | None, *, seed: int = 0) -> None:
-        """Fit to training examples, in place of what was fitted before.
+        """Fit to training examples; an earlier fit is replaced.
 
         Args:
             x: values of examples, ``(N, *data.shape)`` float32.
-            labels: their classes, ``(N,)`` int64, where they have some.
-            seed: of everything that is drawn.
+            labels: their classes, ``(N,)`` int64; None if they have none.
+            seed: of all random numbers.
 
         Raises:
-            UsageError: these are too few, or have no classes.
+            UsageError: there are too few examples, or they have no classes.
         """
         return
 

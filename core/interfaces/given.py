@@ -1,4 +1,4 @@
-"""The model as objectives, priors and metrics see it: its context is given, or it needs none."""
+"""The model interface for objectives, priors and metrics: a model with its context, or one that needs none."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -23,9 +23,9 @@ __all__ = ["GivenModel"]
 class GivenModel(Protocol):
     """A latent-variable model with its context.
 
-    A :class:`genmod.LatentVariableModel` that is not conditional is one; ``model.given(context)`` makes one of a
-    conditional model. Then ``encode(x)``, ``decode(z)`` and ``prior()`` need nothing else: what is written against this
-    class works for both.
+    An unconditional :class:`genmod.LatentVariableModel` is one; for a conditional model, ``model.given(context)``
+    returns one. Its ``encode(x)``, ``decode(z)`` and ``prior()`` need no context, so code for this class works with
+    both.
 
     Example:
         >>> import genmod
@@ -37,7 +37,7 @@ class GivenModel(Protocol):
 
     @property
     def spec(self) -> ModelSpec:
-        """The names and options that it was assembled from."""
+        """The specification that it was assembled from."""
 
     @property
     def data(self) -> DataInfo:
@@ -53,7 +53,7 @@ class GivenModel(Protocol):
 
     @property
     def space(self) -> Space:
-        """Where its latents lie."""
+        """The latent space: the support of the latents and its structure."""
 
     @property
     def encoder(self) -> Encoder: ...
@@ -63,7 +63,7 @@ class GivenModel(Protocol):
 
     @property
     def prior(self) -> Callable[..., Distribution]:
-        """``p(z)``, or ``p(z|context)``, then of ``batch_shape (B,)``."""
+        """``p(z)`` of ``batch_shape ()``, or ``p(z|context)`` of ``batch_shape (B,)``."""
 
     @property
     def network(self) -> Network: ...
@@ -76,14 +76,14 @@ class GivenModel(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the parameters."""
 
     def parameters(self) -> Iterator[nn.Parameter]:
-        """What is trained."""
+        """The parameters of all parts."""
 
     def encode(self, x: Tensor, context: Tensor | None = None, /) -> Distribution:
         """``q(z|x)`` of observations ``x (B, *data.shape)``, ``batch_shape (B,)``, ``event_shape latent_shape``."""
@@ -92,20 +92,20 @@ class GivenModel(Protocol):
         """``p(x|z)`` of latents ``z (*batch, *latent_shape)``, ``batch_shape batch``, ``event_shape data.shape``."""
 
     def decoded(self, z: Tensor, context: Tensor | None = None, /) -> tuple[Distribution, Tensor]:
-        """``p(x|z)`` as :meth:`decode` makes it, and what the network put out for it, ``(*batch, *parameter_shape)``."""
+        """``p(x|z)`` as from :meth:`decode`, and the output of the network, ``(*batch, *parameter_shape)``."""
 
     def features(self, x: Tensor, context: Tensor | None = None, /) -> Tensor:
-        """What the encoder makes of observations ``x (B, *data.shape)``, ``(B, *feature_shape)``."""
+        """The encoder's features of observations ``x (B, *data.shape)``, ``(B, *feature_shape)``."""
 
     def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
-        """``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``, ``(samples, B)``, nats."""
+        """Log-weights ``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``, ``(samples, B)``, nats."""
 
     def missing_densities(self) -> str:
-        """Why this model bounds no ``log p(x)``, or nothing where it does."""
+        """Why this model has no bound on ``log p(x)``; empty if it has one."""
 
     def require_densities(self, what: str) -> None:
-        """Refuse ``what`` where it is undefined.
+        """Refuse the quantity ``what`` if it needs a density that the model lacks.
 
         Raises:
-            UndefinedError: a part of the model has no density; names it.
+            UndefinedError: a part of the model has no density; the message names it.
         """

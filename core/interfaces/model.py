@@ -1,4 +1,4 @@
-"""Generative models: what is trained on data and asked for more of them."""
+"""Generative models: models that are trained on data and generate new examples."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -17,10 +17,10 @@ __all__ = ["GenerativeModel"]
 
 
 class GenerativeModel(nn.Module, ABC):
-    """Anything that can be trained on data and asked for more of them.
+    """A model that can be trained on data and generates new examples.
 
     Args:
-        spec: the names and options that it was assembled from.
+        spec: specification that it was assembled from.
         data: shape and range of the data.
     """
 
@@ -32,10 +32,10 @@ class GenerativeModel(nn.Module, ABC):
 
     @abstractmethod
     def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
-        """Loss and named terms of stored examples, ``x (B, *data.shape)``, given what :meth:`context` makes of them."""
+        """Loss and named terms of stored examples ``x (B, *data.shape)``, given the result of :meth:`context`."""
 
     def context(self, batch: Batch) -> Tensor | None:
-        """What the model is given of examples beside their values, ``(B, size)``; nothing unless it is conditional."""
+        """The conditions of examples, ``(B, size)``; None if the model is not conditional."""
         return None
 
     @abstractmethod
@@ -46,14 +46,14 @@ class GenerativeModel(nn.Module, ABC):
 
         Args:
             n: how many.
-            seed: draws the same ones again; None draws from the global random state.
-            noise: draw from the likelihood too, rather than show its mean.
-            condition: what a conditional model is given, ``7`` or ``shape=square,scale=2``; all values in turn
-                where it is not said.
+            seed: of the random numbers; None draws from the global random state.
+            noise: draw from the likelihood in place of returning its mean.
+            condition: condition of a conditional model, ``7`` or ``shape=square,scale=2``; by default all values in
+                turn.
         """
 
     def groups(self) -> Mapping[str, ParameterGroup]:
-        """Parameters by group, each in one; each group is moved by its own optimizer."""
+        """Parameter groups by name; each parameter is in one group, and each group has its own optimizer."""
         return {MAIN: ParameterGroup(tuple(self.parameters()))}
 
     def schedules(self) -> Iterator[tuple[str, Schedule]]:
@@ -64,20 +64,20 @@ class GenerativeModel(nn.Module, ABC):
                     yield f"{path}.{name}", value
 
     def suited(self, data: Data) -> Data:
-        """A dataset or a split in this model's terms, by :func:`genmod.data.suited.suited`.
+        """A dataset or a split, converted for this model by :func:`genmod.data.suited.suited`.
 
         Raises:
-            DataError: it is of another kind than the model was built for.
+            DataError: it does not suit the data that the model was built for.
         """
         return suited(data, self.data, self.spec.condition)
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are."""
+        """The device of the parameters."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision of the parameters, which data are brought to."""
+        """The precision of the parameters; data are converted to it."""
         floats = (p.dtype for p in self.parameters() if p.is_floating_point())
         return next(floats, torch.get_default_dtype())

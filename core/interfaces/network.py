@@ -1,4 +1,4 @@
-"""Networks: the body of a decoder, from latents to the parameters of a likelihood."""
+"""Networks: from latents to the parameters of a likelihood."""
 
 from abc import ABC, abstractmethod
 

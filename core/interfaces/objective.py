@@ -1,4 +1,4 @@
-"""Objectives: what is minimised, and the named terms that are reported."""
+"""Objectives: the loss that is minimised, and the named terms that are reported."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -14,15 +14,16 @@ __all__ = ["Objective", "Terms"]
 
 @dataclass(frozen=True)
 class Terms:
-    """What an objective says about a batch.
+    """Loss and named terms of a batch.
 
     Args:
-        loss: the number whose gradient is followed, ``()``, nats per data point; or one for each group of
-            parameters of :meth:`Objective.groups`, each followed by its own group alone.
-        values: named values of each example, each ``(B,)``, nats; ``elbo`` is a bound on ``log p(x)``, so its
-            value is reported, never a surrogate.
-        watch: what is logged as the loss and chooses the best weights, ``()``; without, the loss, or the first of them.
-        draw: what was drawn, see :attr:`Objective.hands_out_draws`.
+        loss: the loss that is differentiated, ``()``, nats per data point; or one for each parameter group of
+            :meth:`Objective.groups`, which updates that group alone.
+        values: named values of each example, each ``(B,)``, nats. ``elbo`` is the bound on ``log p(x)`` itself, never
+            a surrogate.
+        watch: value that is logged as the loss and selects the best weights, ``()``; by default the loss, or the first
+            of several.
+        draw: posterior, latents and likelihood of the batch, see :attr:`Objective.hands_out_draws`.
     """
 
     loss: Tensor | Mapping[str, Tensor]
@@ -32,40 +33,40 @@ class Terms:
 
     @property
     def total(self) -> Tensor:
-        """The number that is logged and watched, ``()``."""
+        """The value that is logged and selects the best weights, ``()``."""
         if self.watch is not None:
             return self.watch
         return self.loss if isinstance(self.loss, Tensor) else next(iter(self.loss.values()))
 
 
 class Objective(Part, ABC):
-    """What training minimises.
+    """The loss that training minimises.
 
-    The laws: the loss does not depend on the size of the batch when examples are repeated; training and
-    validation use the same one; every schedule among its options is moved by the trainer alone.
+    The laws: repeating the examples of a batch does not change the loss; training and validation use the same loss;
+    only the trainer advances schedules among its options.
     """
 
     uses_divergence: bool = True
-    """Whether the divergence takes part; a model that has one is refused otherwise."""
+    """Whether the loss has the divergence in it; if not, a model with a divergence is refused."""
 
     needs_densities: bool = False
     """Whether posterior, prior and likelihood must all have densities."""
 
     hands_out_draws: bool = False
-    """Whether its :class:`Terms` have a :class:`Draw`, without which no other part can add a loss."""
+    """Whether its :class:`Terms` have a :class:`Draw`, which other parts need to add losses."""
 
     @abstractmethod
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
-        """Loss and named terms of the observations ``x (B, *data_shape)``, as made by the decoder's ``observe``."""
+        """Loss and named terms of observations ``x (B, *data_shape)``, which the decoder's ``observe`` has returned."""
 
     def groups(self, model: GivenModel) -> Mapping[str, Iterable[nn.Parameter]]:
-        """Parameters by group; each group has its own optimizer, and its own loss where :class:`Terms` gives several."""
+        """Parameter groups by name; each has its own optimizer, and its own loss if :class:`Terms` has several."""
         return {MAIN: model.parameters()}
 
     def check(self, model: GivenModel) -> None:
         """Called once when the model is complete, before anything is trained.
 
         Raises:
-            UsageError: the parts of the model cannot be trained this way; says what to choose instead.
+            UsageError: the objective cannot train this model; the hint says what to choose instead.
         """
         return

@@ -1,4 +1,4 @@
-"""What the parts of a model have in common: how they learn of each other, of the data and of the steps of a run."""
+"""The base class of all parts of a model: hooks for the other parts, the data, the steps and the losses of a run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,14 +15,14 @@ MAIN = "model"
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that are moved and clipped by themselves, by losses of their own.
+    """Parameters with their own loss, optimizer and gradient clipping.
 
     Args:
-        parameters: which.
+        parameters: the parameters.
         lr: factor of the run's learning rate.
-        optimizer: options of the run's optimizer that differ; ``name`` chooses another.
-        start: first step in which they are moved, from 0.
-        every: they are moved once in so many steps.
+        optimizer: options that differ from those of the run's optimizer; ``name`` chooses another optimizer.
+        start: first step in which they are updated, from 0.
+        every: steps between two updates.
 
     Example:
         >>> group = ParameterGroup((), start=2, every=3)
@@ -40,22 +40,22 @@ class ParameterGroup:
         return iter(self.parameters)
 
     def moves(self, step: int) -> bool:
-        """Whether they are moved in a step, counted from 0."""
+        """Whether they are updated in a step, counted from 0."""
         return step >= self.start and (step - self.start) % self.every == 0
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What an objective drew to compute its loss, for the losses of other parts.
+    """The posterior, latents and likelihood from which an objective computed its loss, for the losses of other parts.
 
     Args:
         x: observations, ``(B, *data.shape)``.
         q: posterior, ``batch_shape (B,)``.
-        z: draws of it, ``(K, B, *latent_shape)``.
-        prior: makes the prior of these examples, ``batch_shape ()`` or ``(B,)``.
-        likelihood: of these draws, ``batch_shape (K, B)``, or ``(B,)`` where K is 1.
-        parameters: what the network put out for it, ``(*batch_shape, *parameter_shape)``, with its gradient.
-        distortion: of each example, ``-log p(x|z)`` on average over its draws, ``(B,)``, nats.
+        z: draws from ``q``, ``(K, B, *latent_shape)``.
+        prior: returns the prior of these examples, ``batch_shape ()`` or ``(B,)``.
+        likelihood: ``p(x|z)`` of these draws, ``batch_shape (K, B)``, or ``(B,)`` if K is 1.
+        parameters: output of the network, ``(*batch_shape, *parameter_shape)``, with its gradient.
+        distortion: ``-log p(x|z)`` of each example, averaged over its draws, ``(B,)``, nats.
     """
 
     x: Tensor
@@ -72,9 +72,9 @@ class Loss:
     """A loss that a part adds to those of the objective.
 
     Args:
-        values: of each example, ``(B,)``, as they are reported.
-        group: of parameters, which alone it moves.
-        weight: in the loss of that group, ``()``.
+        values: values of each example, ``(B,)``, as they are reported.
+        group: name of the parameter group, the only one that it updates.
+        weight: weight in the loss of that group, ``()``.
     """
 
     values: Tensor
@@ -83,47 +83,47 @@ class Loss:
 
 
 class Part(nn.Module):
-    """A part of a model. All that it can do beside its own task is here, and none of it need be done."""
+    """A part of a model. All methods of this class are optional hooks."""
 
     examples_wanted: int = 0
-    """How many training examples :meth:`prepare` is to be given; it is not called where there are none."""
+    """How many training examples :meth:`prepare` is given; it is not called if this is 0."""
 
     def bind(self, model: Any) -> None:
         """Called once when the model is complete, in the order in which its parts were made.
 
         Args:
-            model: a :class:`genmod.GivenModel`, whose other parts this one uses. What is made here of layers is part of
-                the model; the model itself must be kept where torch does not look for layers, as in a tuple.
+            model: a :class:`genmod.GivenModel`, whose other parts this one may use. Layers that are made here belong to
+                the model. A reference to the model must be kept where torch does not register it, as in a tuple.
         """
         return
 
     def prepare(self, examples: Tensor) -> None:
         """Called when a run begins, not when it is resumed, with training examples chosen at random.
 
-        What is taken from them belongs into parameters or buffers, which are saved with the model.
+        Keep what is computed from them in parameters or buffers, which are saved with the model.
 
         Args:
-            examples: :attr:`examples_wanted` of them, or all where there are fewer, stored as the dataset has them,
+            examples: :attr:`examples_wanted` examples, or all if there are fewer, as they are stored in the dataset,
                 ``(n, *data.shape)``.
         """
         return
 
     def after_step(self) -> None:
-        """Called by the trainer after each of its steps, for what moves with them; such state is a buffer.
+        """Called by the trainer after each step, to update state that changes with the steps; such state is a buffer.
 
-        Once a step, however many parts its batch has, and by every process; what a process has seen of its own examples
-        is put together here, by :mod:`genmod.system.parallel`.
+        It is called once a step, also if the batch is computed in parts, and in every process. Statistics of the
+        examples of each process are combined here, by :mod:`genmod.system.parallel`.
         """
         return
 
     def parameter_groups(self) -> Mapping[str, ParameterGroup]:
-        """Parameters with an optimizer of their own, by group; they are taken out of the group that they were in."""
+        """Parameter groups with optimizers of their own, by name; their parameters are taken out of other groups."""
         return {}
 
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
-        """Losses beside the objective's, by the name under which they are reported.
+        """Losses that are added to the objective's, by the name under which they are reported.
 
-        Each moves the parameters of its group alone, so that nothing has to be detached or frozen. Values do not depend
-        on the size of the batch; the mean over examples is what is minimised.
+        Each updates the parameters of its group alone, so nothing has to be detached or frozen. The mean over examples
+        is minimised; values must not depend on the size of the batch.
         """
         return {}

@@ -1,4 +1,4 @@
-"""Trackers: where the rows of metrics of a run go."""
+"""Trackers: stores for the rows of metrics of a run."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,15 @@ __all__ = ["Tracker"]
 
 
 class Tracker(ABC):
-    """Receives the rows of metrics of a run.
+    """Stores the rows of metrics of a run.
 
     A row is plain data: ``step`` (optimizer steps done), ``epoch`` (with a fraction), ``split`` (``train`` or
-    ``validation``), and named means over examples, in nats, None where they are not finite.
+    ``validation``), and named means over examples, in nats, None if they are not finite.
 
-    The law: after ``begin(rows)`` and some ``write(row)`` the store has exactly these rows, in this order, whatever
-    of this run it had before. So a run that was killed, and goes on from a checkpoint, leaves each step exactly once.
+    The law: after ``begin(rows)`` and calls of ``write(row)``, the store has exactly these rows of this run, in this
+    order, whatever it had of this run before. So a run that was killed and resumed has each step exactly once.
 
-    An error of a tracker does not end the run; it is reported, and the tracker gets no more rows.
+    An error in a tracker does not end the run; it is reported, and the tracker gets no more rows.
 
     Args:
         directory: the model directory; a tracker writes below it, or to a server.
@@ -30,14 +30,14 @@ class Tracker(ABC):
 
     @abstractmethod
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Start, with the rows of the part of the run before; empty for a new run."""
+        """Start, with the rows up to the checkpoint that is resumed; empty for a new run."""
 
     @abstractmethod
     def write(self, row: Mapping[str, Any]) -> None:
-        """Take in one more row."""
+        """Store one more row."""
 
     def flush(self) -> None:
-        """Store all rows for good; called before each checkpoint."""
+        """Store all rows permanently; called before each checkpoint."""
         return
 
     def close(self, status: str) -> None:

@@ -1,4 +1,4 @@
-"""The composed model: from a specification to parts that fit."""
+"""The composed model: its assembly from a specification, and its use."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""From names to a model in one call."""
+"""Composing specifications, and building models from them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,17 +27,17 @@ def compose(
     condition: str | Sequence[str] | None = None,
     registry: Registry | None = None,
 ) -> ModelSpec:
-    """A specification from a recipe or a TOML file, with parts and options replaced; names are not looked up.
+    """A specification from a recipe or a TOML file, with parts and options replaced; components are not looked up.
 
     Args:
-        recipe: name of a recipe; ``vae`` where neither recipe nor file is given.
-        file: a TOML file instead; what it leaves open comes from recipe ``vae``.
-        text: TOML text instead.
+        recipe: name of a recipe; ``vae`` by default.
+        file: a TOML file, whose entries replace those of the recipe.
+        text: TOML text in place of a file.
         components: by kind, a name or a table ``{"name": …, option: value}``.
         latent: number of latent dimensions, or their shape.
         settings: options by dotted path, such as ``{"encoder.channels": (32, 64)}``.
-        condition: what the model is conditioned on, ``label`` or names of factors.
-        registry: where the recipe is looked up.
+        condition: what the model is conditioned on: ``label``, or names of factors.
+        registry: registry of the recipe; the current one by default.
 
     Raises:
         UsageError: an unknown recipe, part or path, or values of the wrong form.
@@ -82,14 +82,15 @@ def build(
     """Assemble a model from named components.
 
     Args:
-        recipe: what to start from.
+        recipe: name of the recipe; other arguments replace its parts.
         data: name of a dataset, or a table ``{"name": …, option: value}``.
         latent: number of latent dimensions, or their shape.
         settings: options by dotted path, as on the command line.
-        condition: what encoder, decoder and prior are given of each example: ``label``, or names of factors.
+        condition: what the model is conditioned on: ``label``, or names of factors.
         seed: of the initial weights.
         root: folder with data files.
-        **components: encoder, posterior, prior, decoder, network, divergence, objective: each a name or a table.
+        **components: by kind (encoder, posterior, prior, decoder, network, divergence, objective, critic, dataset), a
+            name or a table.
 
     Returns:
         The model, with fresh weights, on the CPU.
@@ -109,7 +110,7 @@ def build(
     unknown = sorted(set(components) - set(SPEC_KINDS))
     if unknown:
         raise UsageError(
-            f"{', '.join(map(repr, unknown))}: no part of a model",
+            f"{', '.join(map(repr, unknown))}: not a part of a model",
             hint=f"the parts are: {', '.join(SPEC_KINDS)}",
         )
     if data is not None:

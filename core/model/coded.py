@@ -1,4 +1,4 @@
-"""Priors over the codes of a posterior that draws from a codebook."""
+"""Priors over the codes of a posterior that has a codebook."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ __all__ = ["PriorOfCodes", "shape_of_prior"]
 
 
 def shape_of_prior(posterior: Posterior) -> tuple[int, ...]:
-    """What a prior is made for: the latents, or one class for each code of theirs."""
+    """The latent shape that a prior is built with: that of the posterior, or ``(*shape, classes)`` of its codebook."""
     if isinstance(posterior, Codebook):
         return (*posterior.shape, posterior.classes)
     return posterior.latent_shape
 
 
 class PriorOfCodes(Prior):
-    """A prior over classes as one of the latents that these are the codes of.
+    """A prior over codes as a prior over the latents that these codes stand for.
 
     Args:
-        prior: over latents of shape ``(*codebook.shape, codebook.classes)``.
+        prior: a prior over one-hot codes, ``(*codebook.shape, codebook.classes)``.
         codebook: the posterior.
-        latent_shape: shape of one latent of it.
+        latent_shape: shape of one latent of the posterior.
     """
 
     def __init__(self, prior: Prior, codebook: Codebook, latent_shape: tuple[int, ...]) -> None:
@@ -32,7 +32,7 @@ class PriorOfCodes(Prior):
         self.of = prior
         self.support, self.has_density = InCodebook(codebook, len(latent_shape)), prior.has_density
         self.wants_context = prior.wants_context
-        # In a tuple, so that the posterior is not a part of the prior.
+        # In a tuple, so that torch does not register the posterior as a submodule of the prior.
         self._codebook = (codebook,)
 
     def bind(self, model: Any) -> None:

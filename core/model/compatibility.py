@@ -1,4 +1,4 @@
-"""Which posterior goes with which prior, divergence and objective: what :func:`genmod.build` would say, computed."""
+"""Compatibility: which combinations of posterior, prior, divergence and objective can be built."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -25,20 +25,20 @@ __all__ = ["AXES", "LATENTS", "Cell", "combinations", "companions", "grid_spec"]
 AXES = tuple(USUAL)
 
 LATENTS: tuple[tuple[int, ...], ...] = ((4,), (3, 4), (2, 2, 4))
-"""Shapes of latents that are tried: vectors, groups of classes, and maps of them."""
+"""Latent shapes that are tried: vectors, groups of classes, and maps of these."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A combination, and what becomes of it.
+    """A combination of components, and whether it can be built.
 
     Args:
         posterior: name of the posterior.
         prior: name of the prior.
         divergence: name of the divergence.
         objective: name of the objective.
-        latent: the shape of latents that it was tried with.
-        reason: why it is refused; empty where it can be built.
+        latent: the latent shape that it was tried with.
+        reason: why it is refused; empty if it can be built.
         hint: what to choose instead.
     """
 
@@ -67,7 +67,7 @@ def grid_spec(
     data: str = DATASET,
     registry: Registry | None = None,
 ) -> ModelSpec:
-    """A small model of four parts by name, in the order of :data:`AXES`.
+    """The specification of a small model with the four named components, in the order of :data:`AXES`.
 
     Example:
         >>> grid_spec(("normal", "normal", "kl", "elbo"), (4,)).components["encoder"].options
@@ -84,19 +84,18 @@ def combinations(
     chosen: dict[str, Sequence[str]] | None = None,
     registry: Registry | None = None,
 ) -> Iterator[Cell]:
-    """Every combination, and whether it can be built; without memory for weights.
+    """Every combination, and whether it can be built; no weights are allocated.
 
-    Posterior and prior are put together once; divergences and objectives are then exchanged in that model and pass
-    the checks that a build passes, in the same order. Of several latent shapes the first counts under which posterior
-    and prior fit each other.
+    For each posterior and prior, one model is assembled. Divergences and objectives are then exchanged in it, with the
+    checks of :func:`genmod.build` in the same order. The latent shape is the first that posterior and prior accept.
 
     Args:
-        data: shape and range of the data; grey pixels are made binary.
-        chosen: kind → names to try; all that there are of the kinds that are not in it.
+        data: shape and range of the data; the decoder binarises grey pixels.
+        chosen: names to try, by kind; all components of a kind that is left out.
         registry: where names are looked up; the current one by default.
 
     Raises:
-        UsageError: a name that means nothing.
+        UsageError: an unknown name.
         PluginError: a component that cannot be loaded.
 
     Example:
@@ -125,30 +124,30 @@ def combinations(
 
 
 def companions(kind: str, name: str, data: DataInfo, *, registry: Registry | None = None) -> Cell | None:
-    """A combination with one part given that can be built, as few others as possible being unusual.
+    """A combination with a given component that can be built, and differs from the defaults in as few others as possible.
 
     Args:
         kind: one of :data:`AXES`.
-        name: of the component.
+        name: name of the component.
         data: shape and range of the data.
         registry: where names are looked up; the current one by default.
 
     Returns:
-        None where there is none, as of a part that needs a condition.
+        None if there is none, as for a component that needs a condition.
 
     Example:
         >>> companions("posterior", "vmf", DataInfo((2,), levels=2)).prior
         'uniform-sphere'
     """
     registry = registry or current_registry()
-    # Divergences and objectives first: they are exchanged in one model, where each posterior and prior needs another.
+    # Divergences and objectives first: they are exchanged in one model; a posterior or prior needs a new model.
     others = [axis for axis in reversed(AXES) if axis != kind]
     names = {axis: [name for name in registry.names(axis) if name != USUAL[axis]] for axis in others}
     if "divergence" in names:
         # A KL first, so that the model still has a bound.
         names["divergence"].sort(key=lambda name: not registry.find("divergence", name).load().is_kl)
     if not getattr(registry.find(kind, name).load(), "has_density", True):
-        # Nothing but what needs none goes with it, whatever the others are.
+        # It goes only with divergences and objectives that need no density.
         usual = {axis: [USUAL[axis]] for axis in others}
         bare = {axis: [value] for axis, value in BARE.items() if axis in others}
         for cell in combinations(data, chosen={**usual, **bare, kind: [name]}, registry=registry):
@@ -179,7 +178,7 @@ def _without_memory() -> Iterator[None]:
 def _pair(
     posterior: str, prior: str, data: DataInfo, registry: Registry
 ) -> tuple[LatentVariableModel | None, tuple[int, ...], GenmodError]:
-    """The model of a posterior and a prior alone, or why there is none."""
+    """The model of a posterior and a prior with its latent shape, or the error of the first shape."""
     errors = []
     for latent in LATENTS:
         spec = grid_spec((posterior, prior, *BARE.values()), latent, registry=registry)
@@ -191,7 +190,7 @@ def _pair(
 
 
 class _Checks:
-    """The checks of a build, for one posterior and prior with any divergence and objective."""
+    """The checks of a build for one posterior and prior, with any divergence and objective."""
 
     def __init__(self, model: LatentVariableModel) -> None:
         self.model = model
@@ -202,7 +201,7 @@ class _Checks:
             self.p = model.prior(None) if model.prior.has_density else None
 
     def __call__(self, divergence: tuple[str, Any], objective: tuple[str, Any]) -> tuple[str, str]:
-        """Why it is refused, and a hint; both empty where it is not."""
+        """Why a combination is refused, and a hint; both empty if it is allowed."""
         self.model.divergence, self.model.objective = divergence[1], objective[1]
         self.model.spec = self.spec.with_component("divergence", divergence[0]).with_component(
             "objective", objective[0]

@@ -1,4 +1,4 @@
-"""A conditional model with its context."""
+"""A conditional model together with its context."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ __all__ = ["Given", "log_weights"]
 
 
 class Given:
-    """A conditional model that was given its context; objectives, metrics and figures use it as they do a model.
+    """A conditional model with its context, used by objectives, metrics and figures like an unconditional one.
 
     Args:
-        model: the model.
-        context: the conditions, ``(B, size)``; draws of any shape ``(*samples, B, *latent_shape)`` can be decoded.
+        model: the conditional model.
+        context: conditions of each example, ``(B, size)``; latents of shape ``(*samples, B, *latent_shape)`` are decoded.
     """
 
     def __init__(self, model: GivenModel, context: Tensor) -> None:
@@ -44,7 +44,7 @@ class Given:
 
 
 def log_weights(model: GivenModel, x: Tensor, samples: int) -> Tensor:
-    """``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``.
+    """Log-weights ``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``.
 
     ``x (B, *data.shape) → (samples, B)``, nats.
 

@@ -1,4 +1,4 @@
-"""Losses and parameters by group: those of the objective, and what other parts of a model add to them."""
+"""Losses and parameter groups of a model: those of the objective, and those that other parts add."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,14 +14,14 @@ __all__ = ["adds_losses", "grouped", "with_losses"]
 
 
 def adds_losses(part: nn.Module) -> TypeGuard[Part]:
-    """Whether a part of a model adds losses to those of the objective; one that is made of others asks these itself."""
+    """Whether a part overrides :meth:`Part.losses`; a part that is made of others passes their losses on."""
     return isinstance(part, Part) and type(part).losses is not Part.losses
 
 
 def with_losses(terms: Terms, parts: Sequence[Part]) -> Terms:
-    """The terms of an objective with the losses of other parts, without the draw that these were given.
+    """The terms of an objective with the losses of other parts added; the draw is removed.
 
-    What is watched stays the objective's loss: a critic's goes up and down with the critic.
+    The watched value stays the loss of the objective, because the loss of a critic does not measure the model.
     """
     if not parts:
         return replace(terms, draw=None)
@@ -43,16 +43,16 @@ def with_losses(terms: Terms, parts: Sequence[Part]) -> Terms:
 def grouped(
     groups: Mapping[str, Iterable[nn.Parameter] | ParameterGroup], parts: Iterable[nn.Module]
 ) -> dict[str, ParameterGroup]:
-    """Parameters by group, each in one: those that parts claim are taken out of the objective's groups.
+    """Parameter groups by name; parameters in a group of a part are taken out of the objective's groups.
 
     Raises:
-        UsageError: two groups have one name.
+        UsageError: two groups have the same name.
     """
     claimed: dict[str, ParameterGroup] = {}
     for part in parts:
         for name, group in part.parameter_groups().items() if isinstance(part, Part) else ():
             if name in claimed or name in groups:
-                raise UsageError(f"two parts of the model have parameters in a group {name!r}")
+                raise UsageError(f"two parts of the model have a parameter group {name!r}")
             claimed[name] = replace(group, parameters=tuple(group.parameters))
     seen = {id(parameter) for group in claimed.values() for parameter in group.parameters}
     found = {}

@@ -1,4 +1,4 @@
-"""How many examples are worked on at a time where each has draws of its own."""
+"""Chunk sizes: how many examples are processed at a time."""
 
 import math
 from typing import TYPE_CHECKING
@@ -17,10 +17,10 @@ _HELD = 2**26
 
 
 def examples_at_once(model: "GenerativeModel") -> int:
-    """Examples between two seeds, 500 or fewer: as many as have four million values, and 134 million parameters of likelihoods.
+    """The number of examples that share a seed: at most 500, 4 million values, and 134 million likelihood parameters.
 
-    A function of shapes alone, never of the machine: what is drawn is a function of the seed and of this number. Networks,
-    which take most of the memory, are run on fewer at a time where that is needed, which changes no draw.
+    It depends on shapes alone, never on the machine, because the random numbers depend on it. Where memory is short,
+    networks are run on fewer examples at a time, which does not change the random numbers.
 
     Example:
         >>> import genmod
@@ -33,7 +33,7 @@ def examples_at_once(model: "GenerativeModel") -> int:
 
 
 def held(n: int, data: DataInfo) -> int:
-    """As many of ``n`` examples as have 67 million values, but 16: how many are kept at a time to look at or to compare with.
+    """How many of ``n`` examples are kept in memory to be compared: at most 67 million values, but at least 16 examples.
 
     Example:
         >>> held(5000, DataInfo((3, 32, 32))), held(5000, DataInfo((3, 512, 512)))

@@ -1,4 +1,4 @@
-"""The same weights for pictures of another size."""
+"""Resizing a model: its weights in a model of pictures of another size."""
 
 from dataclasses import replace
 
@@ -11,21 +11,21 @@ __all__ = ["resized"]
 
 
 def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariableModel:
-    """A model with the weights of another, for pictures of another size.
+    """A copy of a model, with the same weights, for pictures of another size.
 
-    Parts that keep maps, such as encoder and network ``conv-map``, posterior ``normal-map`` or ``vq`` and prior ``pixelcnn``,
-    have the same weights whatever the size of the pictures; their latents grow with it. A sampler fitted to latents of
-    the old size stays with the old model.
+    The weights of fully convolutional parts, such as encoder and network ``conv-map``, posterior ``normal-map`` or ``vq``
+    and prior ``pixelcnn``, do not depend on the size of the pictures; the number of latents does. A sampler is not copied,
+    because it was fitted to latents of the old size.
 
     Args:
-        model: which has the weights; it is not changed.
-        shape: of the pictures, ``(channels, height, width)``, with the channels of before.
+        model: the model with the weights; it is not changed.
+        shape: new shape of the pictures, ``(channels, height, width)``; the number of channels must be the same.
 
     Returns:
-        A model of its own, in the same mode, on the same device and in the same precision.
+        A separate model, in the same mode, on the same device and in the same precision.
 
     Raises:
-        UsageError: the data are no pictures, have other channels, or the number of weights depends on the size.
+        UsageError: the data are not pictures, have other channels, or the shape of a weight depends on the size.
 
     Example:
         >>> from genmod import build
@@ -37,8 +37,8 @@ def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariabl
     old, shape = model.data.shape, tuple(shape)
     if not model.data.is_image or len(shape) != 3 or shape[0] != old[0]:
         raise UsageError(
-            f"a model of examples of shape {old} cannot be one of shape {shape}",
-            hint="only pictures have another size, with the same channels: (channels, height, width)",
+            f"a model of examples of shape {old} cannot be resized to the shape {shape}",
+            hint="only models of pictures can be resized, and keep the channels: (channels, height, width)",
         )
     made = assemble(model.spec, replace(model.data, shape=shape))
     weights, wanted = model.state_dict(), made.state_dict()
@@ -52,7 +52,7 @@ def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariabl
         part = model.spec.components.get(kind)
         raise UsageError(
             f"the weights of {kind} {part.name if part else ''!r} depend on the size of the pictures, {old[1]}×{old[2]} before",
-            hint=f"those of parts that keep maps do not: {MAPS}",
+            hint=f"those of fully convolutional parts do not: {MAPS}",
         )
     made.to(model.device, model.dtype).load_state_dict(weights)
     return made.train(model.training)

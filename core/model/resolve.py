@@ -1,4 +1,4 @@
-"""From names and options to classes and validated values; done once, and kept with the specification."""
+"""Resolving a specification: its names to classes, its options to validated values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,13 +16,13 @@ __all__ = ["resolve", "resolve_kinds"]
 
 
 def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
-    """Every name looked up, every option validated and filled in, and where each component comes from.
+    """The specification with all names looked up, all options validated, and the provider of each component.
 
-    What was found stays with the specification (:attr:`ModelSpec.resolved`) and is not looked up again, unless a registry
-    is named. An encoder's mirror is not known until the encoder is built, so a network that was not named stays out.
+    The classes and values are kept in :attr:`ModelSpec.resolved` and are not looked up again, unless a registry is given.
+    A network that is not named is the mirror of the encoder, which is known only once the encoder is built.
 
     Raises:
-        UsageError: a part is not chosen, a name is unknown, options are wrong: all of them in one error.
+        UsageError: parts that are not chosen, unknown names, or wrong options; the message lists all of them.
         PluginError: the plugin that provides a component is missing or broken.
 
     Example:
@@ -42,7 +42,7 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
 
 
 def resolve_kinds(spec: ModelSpec, kinds: Sequence[str], *, registry: Registry | None = None) -> ModelSpec:
-    """The components of some kinds resolved, as :func:`resolve` does it; what is known of the others stays.
+    """The specification with the components of some kinds resolved, as by :func:`resolve`.
 
     Raises:
         UsageError: a name is unknown, or options are wrong.

@@ -1,4 +1,4 @@
-"""A fitted sampler in use: a model draws its latents from it in place of the prior."""
+"""Sampling from a fitted sampler in place of the prior."""
 
 from collections.abc import Callable
 from typing import get_args
@@ -14,16 +14,16 @@ __all__ = ["WithSampler"]
 
 
 class WithSampler(nn.Module):
-    """What can have a sampler: it is drawn from in place of the prior."""
+    """A module that draws latents from an attached sampler, if it has one, in place of its prior."""
 
-    # In a tuple, so that it is no part of the module: it is neither trained nor saved with its weights.
+    # In a tuple, so that it is not a submodule: it is neither trained nor saved with the weights.
     _sampler: "tuple[Sampler | Callable[[], Sampler], ...]" = ()
-    # Where each tensor was, and how often it had been written to, when the weights were last those of the sampler.
+    # Address and version counter of each tensor when the weights were last verified to be those of the sampler.
     _seen: tuple[tuple[int, int], ...] = ()
 
     @property
     def sampler(self) -> Sampler | None:
-        """What was fitted to the codes by :func:`genmod.fit_sampler`; new examples come from it.
+        """The sampler that :func:`genmod.fit_sampler` fitted to the codes, from which new examples are drawn.
 
         Raises:
             UndefinedError: it was fitted to other weights than the model has now.
@@ -49,15 +49,18 @@ class WithSampler(nn.Module):
         self._seen = now
 
     def attach_sampler(self, sampler: "Sampler | Callable[[], Sampler] | None") -> None:
-        """Draw new examples from a sampler, or from what makes it when it is first needed; None forgets it."""
+        """Attach a sampler, or a function that loads it when it is first used; None detaches it."""
         self._sampler = () if sampler is None else (sampler,)
         self._seen = ()
 
     def sampler_for(self, source: Source | None) -> Sampler | None:
-        """The sampler where latents are to come from it: where it is asked for, or is there and nothing is asked for.
+        """The sampler for a source of latents; None if they come from the prior.
+
+        Args:
+            source: ``sampler`` or ``prior``; None takes the sampler if there is one.
 
         Raises:
-            UndefinedError: it is asked for, and there is none.
+            UndefinedError: the source is ``sampler``, and there is none.
             UsageError: there is no such source.
         """
         if source not in (None, *get_args(Source)):

@@ -1,4 +1,4 @@
-"""What a model is made of: parts, shapes from data to latents and back, numbers of parameters."""
+"""Summaries of models: parts, shapes from data to latents and back, numbers of parameters."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,13 +25,13 @@ class Part:
     """A component of a model.
 
     Args:
-        kind: what it is, such as ``encoder``.
-        name: what it is called.
-        provider: distribution that it comes from.
+        kind: its kind, such as ``encoder``.
+        name: its name.
+        provider: distribution that provides it.
         version: version of that distribution.
-        options: all options, as JSON has them.
-        changed: those that differ from the defaults.
-        parameters: how many numbers are trained in it.
+        options: all options, as in JSON.
+        changed: options that differ from the defaults.
+        parameters: number of its trainable parameters.
     """
 
     kind: str
@@ -45,7 +45,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Stage:
-    """A tensor on the way from data to latents and back: its shape for one example, and what makes it."""
+    """A tensor on the way from data to latents and back: its shape for one example, and the part that computes it."""
 
     tensor: str
     made_by: str
@@ -54,14 +54,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Summary:
-    """What :func:`summarize` tells; ``str`` of it is a table to read.
+    """A summary of a model; ``str`` of it is a table.
 
     Args:
         recipe: name of the recipe that the model started from; may be empty.
         parts: its components.
         stages: its tensors, in order.
-        parameters: how many numbers are trained; what parts share counts once.
-        condition: what the model is conditioned on, and how many values each has.
+        parameters: number of trainable parameters; those that parts share count once.
+        condition: number of values of each condition, by name.
     """
 
     recipe: str
@@ -71,7 +71,7 @@ class Summary:
     condition: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as ``genmod build --json`` prints them."""
+        """The summary as plain data, as ``genmod build --json`` prints it."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -101,10 +101,10 @@ class Summary:
 
 
 def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary:
-    """The parts, shapes and sizes of a model; one on the ``meta`` device does too.
+    """The summary of a model, which may be on the ``meta`` device.
 
     Args:
-        model: what :func:`genmod.build` or :func:`genmod.load` gave.
+        model: a model of :func:`genmod.build` or :func:`genmod.load`.
         registry: where its components are looked up; the current one by default.
 
     Raises:

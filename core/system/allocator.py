@@ -1,4 +1,4 @@
-"""What the C library does with memory that was freed."""
+"""Settings of the memory allocator of the C library."""
 
 import ctypes
 import os
@@ -11,15 +11,15 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _LARGEST_BLOCK = -1, -3, 32 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Let this process keep the memory that it frees, for what it allocates next.
+    """Make glibc keep freed memory in this process, for later allocations.
 
-    glibc hands large blocks back to the kernel as soon as they are free, and a step on the CPU, which allocates what the
-    step before has freed, pays for thousands of page faults: a fifth of the time of a small convolutional model. The
-    peak stays what it is; between peaks the process does not shrink. Results are the same to the bit.
+    By default, glibc returns large blocks to the kernel as soon as they are freed. A training step on the CPU, which
+    allocates what the step before has freed, then causes thousands of page faults: a fifth of the time of a small
+    convolutional model. The peak of the memory stays the same; between peaks the process does not shrink. Results are
+    the same to the bit.
 
     Returns:
-        Whether that is so: not where another allocator is in use, or where ``MALLOC_*`` variables in the
-        environment say what is wanted.
+        Whether it was set; not with another allocator, or if ``MALLOC_*`` variables in the environment choose settings.
 
     Example:
         >>> keep_freed_memory() in (True, False)
@@ -31,5 +31,5 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    # Both, for either of them ends glibc's own adaptation of the other.
+    # Both are set, because setting one ends glibc's dynamic adjustment of the other.
     return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)) and bool(mallopt(_TRIM_THRESHOLD, 2**31 - 1))

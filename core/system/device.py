@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Choice of the device."""
 
 import torch
 
@@ -11,7 +11,7 @@ def pick_device(name: str) -> torch.device:
     """The device of that name; ``auto`` takes CUDA, else Apple's MPS, else the CPU.
 
     Raises:
-        UsageError: there is no such device here; never silently another one.
+        UsageError: this machine has no such device.
 
     Example:
         >>> pick_device("cpu")
@@ -22,11 +22,11 @@ def pick_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"{name!r} is no device", hint="one of: auto, cpu, cuda, cuda:N, mps") from None
+        raise UsageError(f"{name!r} is not a device", hint="one of: auto, cpu, cuda, cuda:N, mps") from None
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(device.type, False) or (
         device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     ):
         have = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count())), *["mps"] * there["mps"]]
-        raise UsageError(f"device {name!r} is not here", hint=f"these are: {', '.join(have)}")
+        raise UsageError(f"this machine has no device {name!r}", hint=f"there are: {', '.join(have)}")
     return device

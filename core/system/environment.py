@@ -1,4 +1,4 @@
-"""What a result depends on beside its settings: versions, machine, state of the sources."""
+"""The environment of a result: versions, machine, and commit of the sources."""
 
 import os
 import platform
@@ -16,12 +16,12 @@ __all__ = ["environment", "git_state", "versions"]
 _HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _REF = re.compile(r"refs/[^\x00-\x20\x7f~^:?*\[\\]+")
 _LINKS = 5
-"""As many names may stand for one another, as git has it."""
+"""Longest chain of symbolic references, as in git."""
 _MAX_REFS = 10_000_000
 
 
 def versions(*more: str) -> dict[str, str]:
-    """Installed versions of what computes, and of ``more`` distributions; from metadata, so nothing is imported."""
+    """Installed versions of Python, genmod, its dependencies and ``more`` distributions; from metadata, without imports."""
     found = {"python": platform.python_version()}
     for name in dict.fromkeys(("genmod-torch", "torch", "torchvision", "numpy", "safetensors", *more)):
         if name and (version := version_of(installed(name))):
@@ -30,10 +30,10 @@ def versions(*more: str) -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Commit of the repository that the current folder lies in, None outside of one or before the first commit.
+    """Commit of the repository of the current folder; None outside of a repository or before its first commit.
 
-    It is read from files. Git itself runs programs that a repository names, and a repository may be a stranger's;
-    whether anything was changed since cannot be found without them.
+    It is read from files. Git itself can run programs that a repository configures, and the repository may not be
+    trusted. So it is unknown whether files have changed since that commit.
     """
     try:
         here = Path.cwd()
@@ -47,7 +47,7 @@ def git_state() -> dict[str, Any] | None:
 
 
 def _git_folder(path: Path) -> Path:
-    """Where HEAD is: beside the files, or where a worktree or a submodule says."""
+    """The folder of HEAD: ``.git`` itself, or the one that the file ``.git`` of a worktree or submodule names."""
     if path.is_dir():
         return path
     text = read_text(path, "name of a repository").strip()
@@ -55,7 +55,7 @@ def _git_folder(path: Path) -> Path:
 
 
 def _commit(git: Path) -> str | None:
-    shared = git  # by all worktrees
+    shared = git  # shared by all worktrees
     if (git / "commondir").exists():
         shared = git / read_text(git / "commondir", "name of a repository").strip()
     name = read_text(git / "HEAD", "reference").strip()
@@ -76,7 +76,7 @@ def _commit(git: Path) -> str | None:
 
 
 def _processor() -> str:
-    """Its model: libraries of linear algebra choose by it in which order they add, and so how sums are rounded."""
+    """The model of the processor; linear-algebra libraries choose the order of sums, and so their rounding, by it."""
     with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
         for line in stream:
             if line.startswith("model name"):

@@ -1,4 +1,4 @@
-"""Failures of torch that have a way out, as errors that say it."""
+"""Known failures of torch as errors with a hint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ _NO_MEMORY = ("can't allocate memory", "out of memory", "unable to allocate")
 
 
 class OutOfMemoryError(GenmodError, MemoryError):
-    """There is less memory than the work takes."""
+    """There is not enough memory."""
 
 
 def named(error: BaseException) -> GenmodError | None:
-    """An error with a way out in place of one of torch or numpy; None of others.
+    """The error with a hint for a known error of torch or numpy; None for any other.
 
     Example:
         >>> named(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")).message
@@ -28,12 +28,12 @@ def named(error: BaseException) -> GenmodError | None:
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _NO_MEMORY):
         return OutOfMemoryError(
             f"there is not enough memory{f': {first}' if first else ''}",
-            hint="work on fewer examples at a time: genmod train --batch-size N, or --accumulate N for batches of the same "
+            hint="compute fewer examples at a time: genmod train --batch-size N, or --accumulate N for batches of the same "
             "size; or build a smaller model, or choose another --device",
         )
     if "Expected more than 1 value per channel" in text:
         return UsageError(
-            "batch normalisation needs two or more examples at a time in training, and there is one",
+            "batch normalisation needs at least two examples at a time in training; there is one",
             hint="train with a larger --batch-size or a smaller --accumulate, or build with another norm: "
             "-s encoder.norm=group",
         )
@@ -42,7 +42,7 @@ def named(error: BaseException) -> GenmodError | None:
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Inside, what fails for want of memory, or for a batch of one, says so and what can be done."""
+    """Context in which known failures are raised as the errors of :func:`named`."""
     try:
         yield
     except (MemoryError, RuntimeError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Reading and writing files: a crash leaves the old one or the new one, never half of one.
+"""Reading and writing files atomically: a crash leaves the old file or the new one, never a part of one.
 
-What is read and written in a folder of genmod's is a regular file of that folder: links are not followed out of it,
-pipes and devices are not opened. What genmod did not write is never removed.
+In folders of genmod only regular files are read and written: links out of the folder are not followed, pipes and devices
+are not opened. Files that genmod did not write are never removed.
 """
 
 import errno
@@ -41,27 +41,27 @@ __all__ = [
 _MAX_BYTES = 1_000_000
 _TOKEN = "[0-9a-z_]{8,16}"
 OWN_SUFFIXES = (".safetensors", ".json", ".jsonl", ".tmp")
-"""Of the files that genmod writes into folders of its own."""
+"""Suffixes of the files that genmod writes into its folders."""
 
 _WINDOWS = os.name == "nt"
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
-# Without blocking, a pipe that nobody writes to is seen rather than waited for.
+# Non-blocking: opening a pipe without a writer would wait.
 _PLAIN = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def own_path(directory: Path, *names: str) -> Path:
-    """The path of something in a folder, none of whose steps is a link: nothing is reached outside the folder.
+    """The path of something in a folder; no component below the folder is a link, so the path stays in the folder.
 
     Raises:
-        FileError: a step is a link; names it.
+        FileError: a component is a link; the message names it.
     """
     path = directory
     for name in names:
         path = path / name
         if path.is_symlink():
             raise FileError(
-                f"{path} is a link; a model directory holds its files itself",
-                hint=f"put what it points to in its place, or remove it: rm {quoted(path)}",
+                f"{path} is a link; a model directory must not contain links",
+                hint=f"replace it by a copy of its target, or remove it: rm {quoted(path)}",
             )
     return path
 
@@ -70,9 +70,9 @@ def read_bytes(path: Path, what: str, *, limit: int = _MAX_BYTES, links: bool = 
     """The content of a regular file.
 
     Args:
-        path: where it is.
-        what: what it should be, for messages.
-        limit: the most bytes that such a file has.
+        path: path of the file.
+        what: name of its content, for messages.
+        limit: largest allowed size in bytes.
         links: whether the path may be a link.
 
     Raises:
@@ -85,7 +85,7 @@ def read_bytes(path: Path, what: str, *, limit: int = _MAX_BYTES, links: bool = 
             if not stat.S_ISREG(about.st_mode):
                 raise FileError(f"{path} is not a file")
             if about.st_size > limit:
-                raise FileError(f"{path} is larger than {limit:,} bytes; that is no {what}")
+                raise FileError(f"{path} is larger than {limit:,} bytes, too large for a {what}")
             return file.read()
     except FileNotFoundError:
         raise FileError(f"{what} {path} does not exist") from None
@@ -101,14 +101,14 @@ def read_text(path: Path, what: str, *, limit: int = _MAX_BYTES, links: bool = T
     """The text of a regular file; see :func:`read_bytes`.
 
     Raises:
-        FileError: it is missing, not a regular file, unreadable, too large or no UTF-8.
+        FileError: it is missing, not a regular file, unreadable, too large or not UTF-8.
     """
     try:
-        # Editors on Windows begin UTF-8 with a mark.
+        # Editors on Windows may begin UTF-8 with a byte-order mark.
         return read_bytes(path, what, limit=limit, links=links).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise FileError(
-            f"{path} is damaged: it is no UTF-8 text ({error.reason} at byte {error.start})"
+            f"{path} is damaged: it is not UTF-8 text ({error.reason} at byte {error.start})"
         ) from None
 
 
@@ -116,13 +116,13 @@ def parse_json(text: str, where: str) -> Any:
     """JSON without NaN and infinities.
 
     Raises:
-        FileError: it is no such JSON; names the file and the place.
+        FileError: it is not such JSON; the message names the file and the place.
     """
 
     def finite(number: str) -> float:
         if math.isfinite(float(number)):
             return float(number)
-        raise ValueError(f"{number:.40} is no number that JSON or this program has")
+        raise ValueError(f"{number:.40} is not a finite number")
 
     try:
         return json.loads(text, parse_constant=finite, parse_float=finite)
@@ -131,9 +131,9 @@ def parse_json(text: str, where: str) -> Any:
 
 
 def sync(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, where the system can do that.
+    """Synchronise the entries of a folder to disk, if the system supports it.
 
-    Windows and some network drives refuse it; files are then as safe as these make them.
+    Windows and some network drives do not; the safety of files then depends on them.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)
@@ -149,9 +149,9 @@ def sync(folder: Path) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename, in place of a file of the new name.
+    """Rename a file or folder; a file of the new name is replaced.
 
-    Windows refuses to while another process, a reader or a virus scanner, has the file open, mostly for a moment.
+    On Windows this fails while another process, such as a virus scanner, has the file open, so it is tried again.
     """
     for pause in (0.05, 0.1, 0.2, 0.4, 0.8) if _WINDOWS else ():
         with suppress(PermissionError):
@@ -162,14 +162,14 @@ def move(source: Path, target: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file in one step; a link of that name is replaced, not followed.
+    """Write or replace a file atomically; a link of that name is replaced, not followed.
 
     Raises:
-        FileError: it cannot be written; names the path and the reason. The old file is unharmed.
+        FileError: it cannot be written; the message names the path and the reason. The old file is unharmed.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        # "x": what is there already, a link too, is not opened.
+        # Mode "x" opens no existing file or link.
         with temporary.open("xb") as stream:
             stream.write(content)
             stream.flush()
@@ -185,34 +185,34 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, plain: Any, *, limit: int = _MAX_BYTES) -> None:
-    """Replace a JSON file in one step.
+    """Write or replace a JSON file atomically.
 
     Raises:
-        FileError: as :func:`write_bytes`, or it would be larger than ``limit`` bytes, up to which it is read.
+        FileError: as for :func:`write_bytes`, or it would be larger than ``limit`` bytes, the limit when it is read.
     """
     content = as_json(plain)
     if len(content) > limit:
         raise FileError(
-            f"{path} would have {len(content):,} bytes, and is read up to {limit:,}",
+            f"{path} would have {len(content):,} bytes; at most {limit:,} are allowed",
             hint="give shorter options, or data of fewer classes or columns",
         )
     write_bytes(path, content)
 
 
 def as_json(plain: Any) -> bytes:
-    """Plain data as every JSON file of genmod has them."""
+    """Plain data in the JSON format of all files of genmod."""
     text = json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    # Bytes of a file name that are no UTF-8 become escapes of JSON, and are read back as they were.
+    # Bytes of a file name that are not UTF-8 become escapes of JSON, and are read back unchanged.
     return text.encode(errors="backslashreplace")
 
 
 @contextmanager
 def staged_directory(path: Path, *, aside: Path | None = None) -> Iterator[Path]:
-    """An empty directory to fill; it becomes ``path`` when all went well, and vanishes otherwise.
+    """Context with an empty directory, which is renamed to ``path`` at the end, and removed after an error.
 
     Args:
-        path: what it becomes.
-        aside: the new name of what is at ``path``; without it there may be nothing but an empty directory.
+        path: final path of the directory.
+        aside: new path of what is at ``path``; without it, ``path`` must not exist or be an empty directory.
 
     Raises:
         FileError: it cannot be written, or ``path`` exists and is not an empty directory.
@@ -230,7 +230,7 @@ def staged_directory(path: Path, *, aside: Path | None = None) -> Iterator[Path]
             move(path, aside)
         elif _WINDOWS and path.is_dir() and not path.is_symlink():
             path.rmdir()
-        # A directory takes the place of an empty one, and of nothing else.
+        # Renaming a directory replaces an empty one, and nothing else.
         move(stage, path)
         sync(path.parent)
     except OSError as error:
@@ -239,12 +239,12 @@ def staged_directory(path: Path, *, aside: Path | None = None) -> Iterator[Path]
         if aside is not None and aside.exists() and not path.exists():
             with suppress(OSError):
                 move(aside, path)
-        # Nobody else knew its name, so that all in it is from here.
+        # The name is random, so everything in it was written here.
         shutil.rmtree(stage, ignore_errors=True)
 
 
 def remove_own(path: Path) -> None:
-    """Remove a file, or a folder with what genmod writes into folders; what else is in there stays, and the folder then too."""
+    """Remove a file, or a folder with the files that genmod writes; if it has other files, these and the folder stay."""
     with suppress(OSError):
         if path.is_symlink() or not path.is_dir():
             path.unlink()
@@ -258,10 +258,10 @@ def remove_own(path: Path) -> None:
 
 
 def remove_leftovers(directory: Path, *names: str) -> None:
-    """Remove what a killed process left half written or half removed; nobody else may be writing there.
+    """Remove temporary files of killed processes; no other process may write there.
 
     Args:
-        directory: where.
+        directory: the directory.
         names: regular expressions of the names that genmod writes there.
     """
     left = re.compile(rf"\.({'|'.join(names)})\.({_TOKEN}|\d+)\.tmp|\.({'|'.join(names)})\.del")
@@ -272,10 +272,10 @@ def remove_leftovers(directory: Path, *names: str) -> None:
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """Keep other processes out of a directory; the claim ends with the process, however it ends.
+    """Context with a lock on a directory; the lock ends with the process, however it ends.
 
     Raises:
-        FileError: another process is at work there, or it cannot be written.
+        FileError: another process has the lock, or it cannot be written.
     """
     path = own_path(directory, ".lock")
     busy = FileError(
@@ -295,15 +295,15 @@ def alone_in(directory: Path) -> Iterator[None]:
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
                     raise busy from error
-                # Some file systems have no locks, which is no reason not to train there.
-            # Who held it before may have removed the file after it was opened here.
+                # Some file systems have no locks; there, work goes on without one.
+            # The process that had the lock before may have removed the file after it was opened here.
             if not _same_file(handle, path):
                 continue
             try:
                 yield
             finally:
                 if _WINDOWS:
-                    # What is open cannot be removed there, and what another process has opened by then neither.
+                    # Windows cannot remove a file that any process has open.
                     lock.close()
                 with suppress(OSError):
                     path.unlink()
@@ -318,7 +318,7 @@ def _lock(handle: int) -> None:
     else:
         import fcntl
 
-        # Unlike flock, this is not handed on to the workers that a run forks and that may outlive it.
+        # Unlike flock, this lock is not inherited by forked workers, which may outlive the run.
         fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -335,6 +335,6 @@ def _cannot_write(path: Path, error: OSError) -> FileError:
         hint="make room there, or choose another place",
     )
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        # Nothing was asked for that cannot be; the work failed.
+        # A full disk is a failure of the work, not an invalid request.
         refusal.exit_code = 1
     return refusal

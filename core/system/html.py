@@ -1,4 +1,4 @@
-"""Tables of HTML, every text in them escaped."""
+"""HTML tables with escaped text."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -7,7 +7,7 @@ __all__ = ["html_table"]
 
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """A table as notebooks show it.
+    """An HTML table for notebooks; the first cell of each row is its header.
 
     Example:
         >>> "<td>a &lt; b</td>" in html_table(("name", "value"), [("x", "a < b")], "")

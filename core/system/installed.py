@@ -1,4 +1,4 @@
-"""Which distributions are installed, and which of them is genmod's own, whatever others call themselves."""
+"""Installed distributions, and the one that provides genmod itself."""
 
 import re
 from pathlib import Path
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 __all__ = ["OWN_DISTRIBUTION", "installed", "is_own", "normalised", "version_of"]
 
 OWN_DISTRIBUTION = "genmod-torch"
-"""The distribution that genmod and its built-in components are installed by."""
+"""The distribution that provides genmod and its built-in components."""
 
 _HERE = Path(__file__).resolve().parents[2]
 
 
 def normalised(distribution: str) -> str:
-    """The one spelling of a distribution's name.
+    """The normalised name of a distribution.
 
     Example:
         >>> normalised(" Genmod_VQ ")
@@ -27,9 +27,9 @@ def normalised(distribution: str) -> str:
 
 
 def installed(distribution: str) -> "Distribution | None":
-    """The distribution of that name that Python imports from, None where there is none.
+    """The distribution of that name that Python imports from; None if there is none.
 
-    For genmod's own it is the one that this file belongs to: another of that name may come first on the path.
+    For genmod's own name it is the distribution of this file, even if another of that name comes first on the path.
     """
     from importlib.metadata import PackageNotFoundError, distributions
     from importlib.metadata import distribution as first_on_path
@@ -45,7 +45,7 @@ def installed(distribution: str) -> "Distribution | None":
 
 
 def is_own(entry_point: "EntryPoint") -> bool:
-    """Whether it names a module of genmod itself, which no other distribution can bring along."""
+    """Whether an entry point names a module of genmod itself, which no other distribution contains."""
     return entry_point.value.startswith("genmod.")
 
 
@@ -57,7 +57,7 @@ def _plugins(distribution: "Distribution") -> "list[EntryPoint]":
 
 
 def version_of(distribution: "Distribution | None") -> str:
-    """Its version; empty where it is not installed, or its metadata cannot be read."""
+    """The version of a distribution; empty if it is not installed or its metadata cannot be read."""
     try:
         return "" if distribution is None else distribution.version or ""
     except Exception:

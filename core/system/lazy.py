@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used."""
+"""Lazy imports: names of a package that are imported when they are first used."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ def names_on_demand(
     """``__getattr__`` and ``__dir__`` of a package that imports nothing heavy by itself.
 
     Args:
-        package: its name.
-        where: the names that each of its modules provides, as one text.
+        package: name of the package.
+        where: the names that each of its modules provides, separated by spaces.
     """
     module_of = {name: module for module, names in where.items() for name in names.split()}
     namespace = vars(sys.modules[package])

@@ -1,4 +1,4 @@
-"""Draws that are the same on every device."""
+"""Random numbers that are the same on every device."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -12,12 +12,12 @@ __all__ = ["drawn_on_cpu"]
 
 
 def drawn_on_cpu(device: torch.device) -> AbstractContextManager[Any]:
-    """Inside, whatever is drawn at random is drawn on the CPU and then brought to the device it was asked for.
+    """Context in which random numbers are drawn on the CPU and then moved to their device.
 
-    The generators of devices give other numbers for the same seed, so that a metric would change with the device.
+    Generators of different devices give different numbers for the same seed, so a metric would depend on the device.
 
     Args:
-        device: on which the work is done; on the CPU nothing changes.
+        device: device of the computation; on the CPU the context does nothing.
 
     Example:
         >>> with drawn_on_cpu(torch.device("cpu")):
@@ -36,7 +36,7 @@ class _OnCpu(TorchDispatchMode):
         first = args[0] if args and isinstance(args[0], Tensor) else None
         device = kwargs.get("device") or (torch.device("cpu") if first is None else first.device)
         if changes_first and first is not None:
-            # It is overwritten, whatever is in it.
+            # Its values are overwritten, so they need not be copied.
             args = (torch.empty_like(first, device="cpu"), *args[1:])
         args, kwargs = tree_map_only(Tensor, Tensor.cpu, (args, kwargs))
         if "device" in kwargs:

@@ -1,11 +1,11 @@
-"""Statistics of the whole batch, where it is spread over several processes.
+"""Statistics of a batch that is distributed over several processes.
 
-A loss that is a mean over examples needs nothing of this: the gradients of all processes are averaged. A loss
-that is not (a threshold on a mean, a kernel between all pairs) uses these functions in place of ``x.mean(0)``
-and of ``x`` itself; in one process they are just that.
+A loss that is a mean over examples needs none of these functions: the gradients of all processes are averaged. Any other
+loss (a threshold on a mean, a kernel between all pairs) uses them in place of ``x.mean(0)`` and of ``x``; in a single
+process they return just these.
 
-Random numbers need nothing either: what torch draws is what one process would draw for the whole batch. Only a loop
-whose length depends on what was drawn asks :func:`any_process` whether to go on.
+Random numbers need no care either: torch draws those of the whole batch in each process. Only a loop whose length depends
+on its draws must use :func:`any_process` in its condition.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ _local: ContextVar[bool] = ContextVar("genmod_local", default=False)
 
 
 def is_parallel() -> bool:
-    """Whether a batch is spread over several processes right now."""
+    """Whether batches are currently distributed over several processes."""
     return not _local.get() and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 @contextmanager
 def local() -> Iterator[None]:
-    """Inside, each process works on data of its own, as in validation."""
+    """Context in which each process works on its own data, as in validation."""
     token = _local.set(True)
     try:
         yield
@@ -38,10 +38,10 @@ def local() -> Iterator[None]:
 
 
 def any_process(flag: Tensor) -> bool:
-    """Whether something is so in any process, ``()`` bool.
+    """Whether a flag, ``()`` bool, is true in any process.
 
-    A loop that goes on until every draw is accepted must go on until those of all processes are: else they would have
-    drawn different amounts of random numbers, and go on with different ones.
+    A loop that ends when every draw is accepted must end when those of all processes are: otherwise the processes draw
+    different amounts of random numbers, and all later draws differ.
 
     Example:
         >>> any_process(torch.tensor([False, True]).any())
@@ -76,7 +76,7 @@ def gather_batch(x: Tensor) -> Tensor:
     """
     if not is_parallel():
         return x
-    # Each process puts its own examples in their place; the rest is zero, and the sum is all of them.
+    # Each process pads its own examples with zeros for those of the others; the sum over processes has all examples.
     rank, size = dist.get_rank(), dist.get_world_size()
     before, after = rank * len(x), (size - rank - 1) * len(x)
     padding = [0, 0] * (x.dim() - 1) + [before, after]
@@ -85,7 +85,7 @@ def gather_batch(x: Tensor) -> Tensor:
 
 
 def own_part(x: Tensor) -> Tensor:
-    """What belongs to the examples of this process, of what :func:`gather_batch` has put together.
+    """The part of a tensor for all examples, as from :func:`gather_batch`, that belongs to those of this process.
 
     ``(processes · B, *shape) → (B, *shape)``
 

@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, stream, step), so that any step can be drawn again."""
+"""Random numbers as a function of (seed, stream, step), so that those of any step can be reproduced."""
 
 import hashlib
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def seed_for(seed: int, stream: str, step: int = 0) -> int:
 
 
 def reseed(seed: int) -> None:
-    """Seed the global generators; torch.manual_seed costs 80 times as much for the same stream."""
+    """Seed the global generators; the numbers are those of torch.manual_seed, which takes 80 times as long."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
@@ -29,7 +29,7 @@ def reseed(seed: int) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from ``seed`` inside, and leave the global random state as it was.
+    """Context with generators seeded by ``seed``; afterwards the global random state is restored.
 
     Example:
         >>> with seeded(1):

@@ -30,17 +30,17 @@ FORMAT = 1
 
 
 _MAX_HEADER = 4_000_000
-"""Bytes, enough for thirty thousand tensors; parsed, they take a hundred times as much."""
+"""Largest header in bytes, enough for thirty thousand tensors; once parsed, it takes a hundred times this memory."""
 
 
 _RESTORE = "restore it from a copy, or train again: genmod build --overwrite && genmod train"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
-    """Write tensors with a checksum, in one step.
+    """Write tensors with a checksum, atomically.
 
     Raises:
-        FileError: it cannot be written; an old file there is unharmed.
+        FileError: the file cannot be written; an old file is unharmed.
     """
     from safetensors.torch import save as to_bytes
 
@@ -52,12 +52,12 @@ def write_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
 
 
 def read_tensors(path: Path, expected: Mapping[str, "Tensor"]) -> dict[str, "Tensor"]:
-    """Read tensors of known names, shapes and types; all of them or none.
+    """Read tensors of known names, shapes and types.
 
     Raises:
-        FileError: missing, truncated, damaged, or not the expected tensors.
+        FileError: the file is missing, truncated or damaged, or has other tensors.
     """
-    # A file of a stranger may be small and still cost gigabytes once parsed, so sizes come first.
+    # Parsing an untrusted file may take gigabytes, so its size is checked first.
     most = sum(t.numel() * t.element_size() for t in expected.values()) + 4096 + 512 * len(expected)
     if path.is_file() and path.stat().st_size > most:
         raise FileError(
@@ -69,10 +69,10 @@ def read_tensors(path: Path, expected: Mapping[str, "Tensor"]) -> dict[str, "Ten
 
 
 def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
-    """Read tensors and verify their checksum; only of files that are known to be ours.
+    """Read tensors and verify their checksum; only for files whose size was checked before.
 
     Raises:
-        FileError: missing, truncated or damaged.
+        FileError: the file is missing, truncated or damaged.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
@@ -80,7 +80,7 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
     _header(path)
     try:
         content = path.read_bytes()
-        # The library gives them in another order each time; processes must agree on one.
+        # The library returns them in a different order each time; all processes need the same order.
         tensors = dict(sorted(from_bytes(content).items()))
         note = _note(content)
     except OSError as error:
@@ -93,14 +93,14 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
 
 
 def check_header(path: Path, expected: Mapping[str, "Tensor"]) -> None:
-    """Refuse a file whose header announces other tensors than those of a model, before memory is taken for these.
+    """Refuse a file whose header lists other tensors than those of a model, before memory is allocated for the model.
 
     Args:
         path: the file.
-        expected: tensors by name, which may be without memory; their types may be others.
+        expected: tensors by name, which may be on the meta device; their types may differ.
 
     Raises:
-        FileError: missing or damaged, or names or shapes differ.
+        FileError: the file is missing or damaged, or names or shapes differ.
     """
     import torch
 
@@ -116,7 +116,7 @@ def check_header(path: Path, expected: Mapping[str, "Tensor"]) -> None:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    """What a file says it holds, of no more bytes than such a description has."""
+    """The header of a file, if it is not too long."""
     if not path.is_file():
         raise FileError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
     try:
@@ -132,7 +132,7 @@ def _header(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is damaged: {error}", hint=_RESTORE) from None
     if not isinstance(header, dict):
-        raise FileError(f"{path} is damaged: its header is no table", hint=_RESTORE)
+        raise FileError(f"{path} is damaged: its header is not a table", hint=_RESTORE)
     return header
 
 
@@ -140,7 +140,7 @@ def check_tensors(path: Path, tensors: Mapping[str, "Tensor"], expected: Mapping
     """Refuse tensors that are not those of a model.
 
     Raises:
-        FileError: names, shapes or types differ; says which.
+        FileError: names, shapes or types differ; the message says which.
     """
     missing, extra = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
     if missing or extra:
@@ -158,13 +158,13 @@ def check_tensors(path: Path, tensors: Mapping[str, "Tensor"], expected: Mapping
 
 
 def precision_of(path: Path) -> "dtype | None":
-    """The precision of the numbers in a file, as a model has it after ``model.double()``; the highest of several."""
+    """The precision of the tensors in a file, float64 after ``model.double()``; the highest if there are several."""
     import torch
 
     try:
         found = {tensor.get("dtype") for tensor in _header(path).values()}
     except (FileError, AttributeError):
-        # What is wrong with the file is said where it is read.
+        # The error is raised when the file is read.
         return None
     known = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
     return next((dtype for name, dtype in known.items() if name in found), None)
@@ -174,12 +174,12 @@ def _note(content: bytes) -> dict[str, Any]:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     note = json.loads(header["__metadata__"]["genmod"])
     if not isinstance(note, dict):
-        raise ValueError("its note is no table")
+        raise ValueError("its metadata is not a table")
     return note
 
 
 def fingerprint(model: "nn.Module") -> str:
-    """SHA-256 of the weights of a model, as its file has it."""
+    """SHA-256 of the weights of a model, equal to the checksum in its file."""
     return checksum(model.state_dict())
 
 

@@ -1,4 +1,4 @@
-"""Reading TOML of strangers: bounded before it is parsed."""
+"""Parsing untrusted TOML, with limits that are checked first."""
 
 import re
 import tomllib
@@ -21,21 +21,21 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     """The table of a TOML text.
 
     Raises:
-        UsageError: it is no TOML, is longer than a specification, or has long numbers or keys of more than 16
-            parts, such as ``a.b.c`` of three: their memory grows with the square of that number.
+        UsageError: it is not TOML, too long, or has numbers or dotted keys that are too long: parsing these takes
+            memory that grows with the square of their length.
     """
     if len(text) > _MAX_TOML:
-        raise UsageError(f"{where} is longer than {_MAX_TOML:,} letters; that is no specification")
-    # Dots and digits in texts and comments mean nothing.
+        raise UsageError(f"{where} is longer than {_MAX_TOML:,} characters, too long for a specification")
+    # Dots and digits in strings and comments do not count.
     bare = _TOML_TEXT.sub("t", text)
     if _TOML_KEY.search(bare):
         raise UsageError(
-            f"{where} has a key with more than {_MAX_DEPTH} parts; that is no specification",
+            f"{where} has a key with more than {_MAX_DEPTH} parts, too many for a specification",
             hint=f"write keys of at most {_MAX_DEPTH} parts with dots between",
         )
     if _TOML_NUMBER.search(bare):
-        raise UsageError(f"{where} has a number of more than 64 digits; that is no specification")
+        raise UsageError(f"{where} has a number of more than 64 digits, too many for a specification")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where} is no TOML: {error}") from None
+        raise UsageError(f"{where} is not TOML: {error}") from None

@@ -1,4 +1,4 @@
-"""Functions that compilers leave alone."""
+"""Functions that ``torch.compile`` does not compile."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 def uncompiled(function: Callable[P, T]) -> Callable[P, T]:
-    """The function, which ``torch.compile`` calls as it is instead of compiling it.
+    """Decorator for a function that ``torch.compile`` calls without compiling it.
 
-    Unlike ``torch.compiler.disable`` it imports the compiler only while something is compiled: that import
-    takes as long as torch's own.
+    Unlike ``torch.compiler.disable``, it imports the compiler only during a compilation: that import takes as long as
+    that of torch.
 
     Example:
         >>> @uncompiled

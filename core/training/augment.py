@@ -1,4 +1,4 @@
-"""Augmentation: transforms of torchvision by name, with randomness that any step can draw again."""
+"""Augmentation: transforms of torchvision by name, with random numbers that can be reproduced for any step."""
 
 import re
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ _FOR_OTHER_THINGS = re.compile(
 class Augmentation:
     """Transforms of stored examples, one example at a time.
 
-    What happens to an example is a function of (seed, step, example), so that neither workers nor other
-    examples change it. It draws from the global random state, which it leaves changed.
+    The result is a function of (seed, step, example): it depends neither on workers nor on other examples.
+    A call draws from the global random state and leaves it changed.
 
     Args:
         texts: transforms in their order, each ``NAME`` or ``NAME:VALUE,OPTION=VALUE,…``; names are those of
             ``torchvision.transforms.v2`` in any spelling.
-        data: what examples look like; the transforms must keep it.
+        data: shape and range of the examples; the transforms must keep them.
         seed: of the run.
 
     Raises:
-        UsageError: no such transform, it has no such option, or it refuses its values.
+        UsageError: the data are not images, a transform does not exist or has no such option, or it rejects a value.
 
     Example:
         >>> flip = Augmentation(["random-horizontal-flip:1.0"], DataInfo((1, 1, 3), levels=4), seed=0)
@@ -45,13 +45,18 @@ class Augmentation:
         self._texts, self._data, self._seed = tuple(texts), data, seed
         if not data.is_image:
             raise UsageError(
-                f"examples of shape {data.shape} are no images, which --augment is for",
+                f"--augment needs images; the examples have the shape {data.shape}",
                 hint="leave out --augment",
             )
         self._transforms = [_make(text) for text in texts]
 
     def __call__(self, x: Tensor, indices: Sequence[int], step: int) -> Tensor:
-        """``x (B, *data.shape)``, which are the examples ``indices (B,)`` of a split → the same shape and type.
+        """The transformed examples, of the same shape and type.
+
+        Args:
+            x: the stored examples, ``(B, *data.shape)``.
+            indices: their indices in the split, ``(B,)``.
+            step: optimizer step, counted from 0.
 
         Raises:
             UsageError: the transforms change shape, type or range.
@@ -84,7 +89,7 @@ class Augmentation:
 
     def _bounds(self, x: Tensor) -> tuple[float, float]:
         if x.is_floating_point():
-            # Rounding in a transform may lead just outside.
+            # Rounding in a transform may give values just outside the range.
             slack = 1e-4 * (1 + abs(self._data.low) + abs(self._data.high))
             return self._data.low - slack, self._data.high + slack
         return 0, (self._data.levels or 256) - 1
@@ -101,7 +106,7 @@ def _make(text: str) -> Any:
     from torchvision.transforms import InterpolationMode, v2
 
     name, values, named = parse_call(text)
-    # Those made of functions or of other transforms cannot be written as a name with options.
+    # Transforms that take functions or other transforms cannot be written as a name with options.
     every = classes_of(v2, v2.Transform, without=("lambd", "transforms"))
     of_images = {key: cls for key, cls in every.items() if not _FOR_OTHER_THINGS.search(key)}
     cls = find_class("transform", name, of_images)

@@ -1,4 +1,4 @@
-"""Which examples are in which step, and how they get to the device."""
+"""Batches: the examples of each step, shuffled, read and moved to the device."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,11 @@ from genmod.training.signals import STOP_SIGNALS
 
 __all__ = ["Batches", "batches_of"]
 
-_GUARD = "Put what the script does below the line: if __name__ == '__main__':"
+_GUARD = "Put the code of the script below the line: if __name__ == '__main__':"
 
 
 def batches_of(split: Split, info: DataInfo, settings: TrainSettings, device: torch.device) -> "Batches":
-    """The batches of a run: the training examples, augmented as its settings say."""
+    """The batches of a run, augmented as its settings say."""
     augmentation = Augmentation(settings.augment, info, settings.seed) if settings.augment else None
     return Batches(
         split,
@@ -37,17 +37,17 @@ def batches_of(split: Split, info: DataInfo, settings: TrainSettings, device: to
 class Batches:
     """Shuffled batches of a split, each a function of (seed, step) alone.
 
-    Every epoch is a fresh permutation. Batches are full: the rest of an epoch's permutation is left out,
-    other examples each time. Data that fit in memory are held on the device as they are stored; others, and
-    those that workers augment, are read batch by batch, ahead of time where there are workers.
+    Each epoch has a new permutation. All batches are full; the remaining examples of a permutation are left out,
+    different ones in each epoch. Data that fit in memory are kept on the device as they are stored. Other data, and
+    data that workers augment, are read batch by batch, ahead of time if there are workers.
 
     Args:
         split: the examples.
-        batch_size: examples in a batch, or fewer where the split is smaller.
+        batch_size: examples in a batch; at most the size of the split.
         seed: of the order.
-        device: where batches are wanted.
+        device: device of the batches.
         workers: processes that read ahead.
-        augmentation: what is done to each example; changes the global random state where there are no workers.
+        augmentation: transforms of each example; without workers they change the global random state.
 
     Example:
         >>> from genmod.data.dataset import TensorSplit
@@ -86,7 +86,7 @@ class Batches:
         """The batch of an optimizer step, counted from 0 over the whole run.
 
         Raises:
-            DataError: a file cannot be read any more, or a worker was killed.
+            DataError: a file can no longer be read, or a worker was killed.
         """
         if self._held is not None:
             return self._held.take(self._order[step].to(self.device))
@@ -101,30 +101,30 @@ class Batches:
             guard = "" if get_start_method() == "fork" else f", or {_GUARD[0].lower()}{_GUARD[1:]}"
             raise DataError(
                 f"a process that reads data has died: {error}",
-                hint=f"it may lack memory: try fewer --workers{guard}",
+                hint=f"memory may have run out: try fewer --workers{guard}",
             ) from error
         if isinstance(read, GenmodError):
             raise read
         return Batch(*read).to(self.device)
 
     def indices(self, step: int) -> list[int]:
-        """Which examples are in the batch of a step."""
+        """The indices of the examples in the batch of a step."""
         return self._order[step].tolist()
 
     def close(self) -> None:
-        """Let the workers go."""
+        """End the workers."""
         self._stream, self._next = iter(()), -1
 
     def _read_from(self, step: int) -> Iterator[Any]:
         if self._workers and getattr(current_process(), "_inheriting", False):
-            # A worker that is spawned imports the script, and would train in its turn.
-            raise UsageError("training was begun by a process that only reads data", hint=_GUARD)
+            # A spawned worker imports the script, and would start training too.
+            raise UsageError("a worker process, which only reads data, tried to start training", hint=_GUARD)
         loader: DataLoader[Any] = DataLoader(
             self._source,
             batch_sampler=_From(self._order, step),
             num_workers=self._workers,
             collate_fn=_as_it_is,
-            # Its own generator: otherwise every loader draws from the global random state.
+            # A separate generator: without one, the loader draws from the global random state.
             generator=torch.Generator(),
             pin_memory=self.device.type == "cuda",
             worker_init_fn=_leave_signals_to_the_run,
@@ -133,7 +133,7 @@ class Batches:
 
 
 class _Source(Dataset[Any]):
-    """Batches by step and indices, as workers fetch them."""
+    """Map-style dataset that workers read: step and indices → a batch."""
 
     def __init__(self, split: Split, augmentation: Augmentation | None) -> None:
         self.split, self._augmentation = split, augmentation
@@ -144,13 +144,13 @@ class _Source(Dataset[Any]):
             batch = self.split.__getitems__(indices)
             x = batch.x if self._augmentation is None else self._augmentation(batch.x, indices, step)
         except GenmodError as error:
-            # Raised in a worker it would come back as a traceback in a text.
+            # An error raised in a worker would arrive as the text of a traceback.
             return error
         return x, batch.labels, batch.factors
 
 
 class _Order:
-    """Indices of each step: a permutation for each epoch, cut into batches."""
+    """The indices of each step: a permutation for each epoch, split into batches."""
 
     def __init__(self, examples: int, batch_size: int, per_epoch: int, seed: int) -> None:
         self.examples, self.batch_size, self.per_epoch, self.seed = examples, batch_size, per_epoch, seed
@@ -166,7 +166,7 @@ class _Order:
 
 
 class _From(Sampler[list[int]]):
-    """Each step from one on, without end, and its indices."""
+    """Infinite sampler: the steps from a given one on, each with its indices."""
 
     def __init__(self, order: _Order, step: int) -> None:
         self._order, self._step = order, step
@@ -183,6 +183,6 @@ def _as_it_is(read: Any) -> Any:
 
 
 def _leave_signals_to_the_run(worker: int) -> None:
-    """Ctrl-C and schedulers signal every process of a group; a worker that obeyed would tear the run down."""
+    """Ignore signals in a worker: Ctrl-C and schedulers signal the whole process group, and a dead worker ends the run."""
     for signum in STOP_SIGNALS:
         signal.signal(signum, signal.SIG_IGN)

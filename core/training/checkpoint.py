@@ -1,8 +1,8 @@
-"""Training states on disk: complete, checksummed, written so that a crash at any moment leaves the one before.
+"""Checkpoints: complete training states on disk, with checksums; a crash while one is written leaves the one before.
 
-``checkpoints/step-00001234/`` holds tensors as ``*.safetensors``, everything else in ``state.json``, and in
-``manifest.json``, written last, size and SHA-256 of each file. It is filled under another name, forced to
-disk and renamed; only then are old ones removed, and never so that fewer than two are left.
+``checkpoints/step-00001234/`` holds the tensors in ``*.safetensors``, everything else in ``state.json``, and the size
+and SHA-256 of each file in ``manifest.json``, which is written last. The folder is written under a temporary name,
+synchronised to disk and renamed. Only then are old checkpoints removed; at least two are kept.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Checkpoint:
     Args:
         step: optimizer steps done.
         tensors: by file name without suffix, then by tensor name.
-        state: everything that is no tensor, as plain data.
+        state: everything that is not a tensor, as plain data.
     """
 
     step: int
@@ -55,12 +55,12 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int = 2) -
     """Write a checkpoint, then remove all but the newest ``keep``.
 
     Args:
-        directory: the folder of checkpoints; made if need be. No other process may be writing there.
-        checkpoint: what to write.
-        keep: how many to leave, at least two: the newest may be in the process of being written.
+        directory: the folder of checkpoints, created if it does not exist. No other process may write there.
+        checkpoint: the training state.
+        keep: how many checkpoints to keep, at least two.
 
     Raises:
-        FileError: it cannot be written; the checkpoints before are unharmed.
+        FileError: it cannot be written; older checkpoints are unharmed.
     """
     target = directory / f"step-{checkpoint.step:08d}"
     own_path(directory.parent, directory.name, target.name)
@@ -76,7 +76,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint, *, keep: int = 2) -
 
 
 def newest(directory: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, read and verified in full, and why newer ones were passed over."""
+    """The newest intact checkpoint, fully verified, and the reasons why newer ones were skipped."""
     passed_over: list[str] = []
     for path in reversed(_all(directory)):
         try:
@@ -92,14 +92,14 @@ def _read(path: Path) -> Checkpoint:
     files = _manifest(path / "manifest.json")
     for name, (size, digest) in files.items():
         part = path / name
-        # The size and the checksum come before any parser sees a byte.
+        # Size and checksum are verified before anything is parsed.
         if part.is_symlink() or not part.is_file() or part.stat().st_size != size or _sha256(part) != digest:
             raise FileError(f"{part} is missing or damaged")
     state = parse_json(
         read_text(path / "state.json", "training state", limit=_MAX_STATE), str(path / "state.json")
     )
     if not isinstance(state, dict) or type(state.get("step")) is not int:
-        raise FileError(f"{path / 'state.json'} is no training state")
+        raise FileError(f"{path / 'state.json'} is not a training state")
     tensors = {
         name.removesuffix(".safetensors"): read_any_tensors(path / name)
         for name in files
@@ -123,14 +123,14 @@ def _manifest(path: Path) -> dict[str, tuple[int, str]]:
         raise FileError(f"{path} is damaged: {error!r}") from None
     if "state.json" not in files or any(Path(name).name != name for name in files):
         raise FileError(f"{path} is damaged: it names {sorted(files)}")
-    # It has no checksum of its own, but there is only one way to write it.
+    # The manifest has no checksum, but its content has only one spelling.
     if path.read_bytes() != as_json(manifest):
-        raise FileError(f"{path} is damaged: it is not as it was written")
+        raise FileError(f"{path} is damaged: it was changed after it was written")
     return files
 
 
 def _all(directory: Path) -> list[Path]:
-    """Checkpoints, the oldest first."""
+    """Paths of the checkpoints, oldest first."""
     if not directory.is_dir():
         return []
     found = {path: _NAME.fullmatch(path.name) for path in directory.iterdir() if not path.is_symlink()}
@@ -138,12 +138,12 @@ def _all(directory: Path) -> list[Path]:
 
 
 def _prune(directory: Path, latest: Path, keep: int) -> None:
-    """Remove old checkpoints, damaged ones that a resumed run passed over, and what a killed process left behind."""
+    """Remove old checkpoints, damaged ones that a resumed run skipped, and temporary files of killed processes."""
     there = _all(directory)
     until = there.index(latest) + 1
     try:
         for path in [*there[: max(0, until - keep)], *there[until:]]:
-            # Under its own name it must be whole or not there at all.
+            # Renamed first: a folder with the name of a checkpoint must be complete.
             remove_own(_hidden(path))
             move(path, _hidden(path))
         remove_leftovers(directory, _NAME.pattern)
@@ -151,12 +151,12 @@ def _prune(directory: Path, latest: Path, keep: int) -> None:
     except OSError as error:
         raise FileError(
             f"old checkpoints in {directory} cannot be removed: {error.strerror or error}",
-            hint="the newest is written; see to the rights on that folder, then genmod train --resume",
+            hint="the newest one is saved; check the permissions of that folder, then type: genmod train --resume",
         ) from error
 
 
 def _hidden(path: Path) -> Path:
-    """What a checkpoint is called once it is to be removed."""
+    """The name of a checkpoint while it is being removed."""
     return path.with_name(f".{path.name}.del")
 
 

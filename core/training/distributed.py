@@ -1,7 +1,7 @@
-"""A run in several processes: who is who, one decision for all.
+"""Distributed training: the processes of a run, and what they exchange.
 
-Every process computes on its share of each batch; ``torch.distributed`` averages the gradients. The noise is that of the
-whole batch, see :mod:`genmod.training.shared_noise`, so that the number of processes does not change it.
+Each process computes on its part of every batch; ``torch.distributed`` averages the gradients. Random numbers are drawn
+for the whole batch (:mod:`genmod.training.shared_noise`), so that they do not depend on the number of processes.
 """
 
 import inspect
@@ -22,7 +22,11 @@ __all__ = ["Team", "parallel_terms", "process_group"]
 
 
 class Team:
-    """The processes of a run; a run in one process is a team of one.
+    """The processes of a run, one or more, as one of them sees them.
+
+    Attributes:
+        rank: number of this process, from 0.
+        size: number of processes.
 
     Example:
         >>> team = Team()
@@ -37,24 +41,24 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this is rank 0, which alone writes files and reports events."""
         return self.rank == 0
 
     def share(self, n: int) -> slice:
         """This process's part of ``n`` examples.
 
         Raises:
-            UsageError: they cannot be shared out evenly.
+            UsageError: the number of processes does not divide ``n``.
         """
         if n % self.size:
             raise UsageError(
-                f"a batch of {n} cannot be shared out among {self.size} processes",
+                f"a batch of {n} cannot be shared evenly among {self.size} processes",
                 hint=f"choose a --batch-size that {self.size} divides",
             )
         return slice(self.rank * n // self.size, (self.rank + 1) * n // self.size)
 
     def largest(self, *numbers: int) -> tuple[int, ...]:
-        """The largest of each number over all processes, so that all decide alike."""
+        """The maximum of each number over all processes."""
         if self.size == 1:
             return numbers
         tensor = torch.tensor(numbers, device=_device())
@@ -70,19 +74,19 @@ class Team:
         return things
 
     def from_leader(self, thing: Any) -> Any:
-        """The plain data of the first process."""
+        """The plain data of rank 0."""
         things = [thing]
         if self.size > 1:
             dist.broadcast_object_list(things, src=0)
         return things[0]
 
     def wait(self) -> None:
-        """Until all are here."""
+        """Wait until all processes have come here."""
         if self.size > 1:
             dist.barrier()
 
     def average(self, gradients: list[Tensor]) -> None:
-        """Average gradients in place, for losses by group, which DistributedDataParallel does not see."""
+        """Average gradients in place, for losses by group, whose gradients DistributedDataParallel does not average."""
         if self.size > 1:
             for gradient in gradients:
                 dist.all_reduce(gradient)
@@ -91,9 +95,9 @@ class Team:
 
 @contextmanager
 def process_group(device: str) -> Iterator[str]:
-    """Join the processes that ``torchrun`` or ``genmod train --processes`` started; yields this one's device.
+    """Join the process group that ``torchrun`` or ``genmod train --processes`` started; yields this process's device.
 
-    Outside of those it does nothing.
+    Without one it does nothing.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1 or not dist.is_available():
@@ -119,20 +123,20 @@ def process_group(device: str) -> Iterator[str]:
 def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Callable[..., Terms]:
     """``model.terms`` with gradients that are averaged over all processes.
 
-    Under ``fsdp`` the weights are spread over the processes, so an optimizer must be made after this.
+    With ``fsdp`` the weights are sharded over the processes, so optimizers must be made after this call.
 
     Raises:
-        UsageError: a part of the model needs statistics of the whole batch that it cannot have.
+        UsageError: a part of the model needs statistics of the whole batch, which its process does not have.
     """
     for name, part in model.named_modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and device.type != "cuda":
             raise UsageError(
-                f"{name} normalises by the statistics of the batch, which processes on the CPU do not share",
+                f"{name} is a batch normalisation, whose statistics processes on the CPU do not share",
                 hint="train in one process, or use another norm: -s encoder.norm=group",
             )
         if getattr(part, "batch_statistics", "none") == "local":
             raise UsageError(
-                f"{name} ({type(part).__name__}) uses statistics of the batch that are not shared by processes",
+                f"{name} ({type(part).__name__}) uses statistics of the batch of one process",
                 hint="train in one process, or choose another component",
             )
     if device.type == "cuda":
@@ -142,7 +146,7 @@ def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Cal
         shard(root, device)
         return root
     ids = [device.index] if device.type == "cuda" else None
-    # All processes compute the same buffers. Torch has renamed the switch that copies them about.
+    # All processes compute the same buffers, so none are copied. Newer versions of torch name this option differently.
     known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {switch: False}

@@ -1,4 +1,4 @@
-"""What a run tells while it goes, and in the end."""
+"""Events of a run, and its result."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ __all__ = ["Event", "TrainResult"]
 
 @dataclass(frozen=True)
 class Event:
-    """News from a run.
+    """Something that happened in a run.
 
     Args:
         kind: ``progress`` a few times a second, ``train`` and ``validation`` with new values, ``checkpoint``,
@@ -21,7 +21,7 @@ class Event:
         epoch: passes over the data, with a fraction.
         values: named means over examples, nats.
         best: whether this is the lowest validation loss so far.
-        text: what is to be said.
+        text: message of a warning.
     """
 
     kind: str
@@ -35,13 +35,13 @@ class Event:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a run went.
+    """The result of a run.
 
     Args:
         status: ``finished`` or ``stopped early``.
         steps: optimizer steps done.
-        seconds: wall time, of all parts of the run.
-        best_step: step with the lowest validation loss, whose weights the model now has.
+        seconds: wall time, summed over interruptions.
+        best_step: step with the lowest validation loss; the model has the weights of this step.
         best_loss: that loss, nats.
         rows: all rows of metrics.
     """

@@ -1,4 +1,4 @@
-"""Pictures of the same latents and the same examples every few epochs, so that the progress of a run is a film."""
+"""A film of a run: pictures of the same latents and the same examples, drawn every few epochs."""
 
 import math
 from collections.abc import Callable
@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 __all__ = ["Film"]
 
 FRAMES = 12
-"""How many pictures there are of a run, unless it is said after how many epochs there is one."""
+"""Default number of pictures of a run."""
 
 _SAMPLES, _COLUMNS, _EXAMPLES = 16, 8, 8
 _MILLISECONDS = 400
 
 
 class Film:
-    """Draws frames while a model is trained, and puts them together in the end.
+    """Draws frames while a model is trained, and joins them at the end.
 
-    ``DIR/samples/film/epoch-00012.png`` shows samples from fixed noise over reconstructions of fixed validation
-    examples after twelve epochs; ``DIR/samples/film.gif`` shows all of them. A frame is a function of the weights,
-    the seed and the epoch, so that a resumed run draws no epoch twice and none differently. Nothing is drawn from
-    the random state of the training, and no failure stops it.
+    ``DIR/samples/film/epoch-00012.png`` shows, after twelve epochs, fixed validation examples with their
+    reconstructions above samples from fixed latents; ``DIR/samples/film.gif`` shows all frames. A frame is a function
+    of weights, seed and epoch, so a resumed run gives the same frames. The random state of the training is not used,
+    and a failure to draw does not stop the training.
 
     Args:
-        directory: of the model; None draws nothing.
-        model: one that decodes latents; nothing is drawn of others.
+        directory: of the model; None for no film.
+        model: a latent-variable model; for other models there is no film.
         split: where the examples come from.
         epochs: of the whole run.
-        every: epochs between frames; 0 for none, None for about a dozen frames over the run.
-        seed: of the noise and the choice of examples.
-        resumed: whether frames that are there belong to this run.
-        warn: called once why there are no more frames.
+        every: epochs between frames; 0 for none, None for about a dozen frames in the run.
+        seed: of the latents and the choice of examples.
+        resumed: whether existing frames belong to this run.
+        warn: called once with the reason when drawing fails.
 
     Example:
         >>> import genmod, tempfile
@@ -79,12 +79,12 @@ class Film:
         self._resumed = resumed
 
     def after(self, epoch: int, *, last: bool = False) -> None:
-        """Draw the frame of an epoch, where it has one; the last one of a run always has one."""
+        """Draw the frame of an epoch, if it is due; the last epoch of a run always has one."""
         if self.folder is not None and (last or epoch % self.every == 0):
             self._try(lambda folder: self._draw(folder, epoch))
 
     def begin(self) -> None:
-        """Draw the frame before the first step, in place of those of another run."""
+        """Remove the frames of an earlier run, and draw the one before the first step."""
         if self._resumed or self.folder is None:
             return
         for path in self.folder.glob("epoch-*.png"):
@@ -93,7 +93,7 @@ class Film:
         self.after(0)
 
     def end(self) -> None:
-        """Put all frames together."""
+        """Join all frames into an animation."""
         self._try(self._join)
 
     def _try(self, work: Callable[[Path], None]) -> None:
@@ -150,7 +150,7 @@ class Film:
 
 
 def _stacked(parts: "list[Image]") -> "Image":
-    """Pictures one above the other."""
+    """One picture of several, stacked from top to bottom."""
     from PIL import Image
 
     from genmod.figures.grid import PAPER

@@ -1,4 +1,4 @@
-"""Groups of parameters in a run: which are trained, and which loss moves which of them."""
+"""Parameter groups in a run: the trained parameters, and the loss that each is updated by."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ __all__ = ["moved_by", "trained"]
 
 
 def trained(groups: Mapping[str, ParameterGroup | Iterable[nn.Parameter]]) -> dict[str, ParameterGroup]:
-    """The groups with those of their parameters that are trained.
+    """The parameter groups, restricted to parameters with ``requires_grad``.
 
     Example:
         >>> import torch
@@ -31,20 +31,22 @@ def trained(groups: Mapping[str, ParameterGroup | Iterable[nn.Parameter]]) -> di
 def moved_by(
     losses: Iterable[str], groups: Mapping[str, ParameterGroup], step: int
 ) -> dict[str, list[nn.Parameter]]:
-    """The parameters that each loss moves in a step: those of its group, and the first loss those of groups without one.
+    """The parameters that each loss updates in a step.
+
+    A loss updates the group of its name. Groups without a loss are updated by the first one.
 
     Args:
-        losses: their names, the first before the others.
-        groups: with trained parameters.
-        step: counted from 0; groups whose turn it is not are left out.
+        losses: names of the losses, in order.
+        groups: parameter groups by name, with trained parameters only.
+        step: counted from 0; groups that are not updated in this step are left out.
 
     Raises:
-        PluginError: a loss of no group.
+        PluginError: a loss has no group of its name.
     """
     names = list(losses)
     if unknown := set(names) - set(groups):
         raise PluginError(
-            f"there are losses for {', '.join(sorted(unknown))}, and parameters in {', '.join(groups)} alone"
+            f"losses are given for the parameter groups {', '.join(sorted(unknown))}; there are: {', '.join(groups)}"
         )
     moved: dict[str, list[nn.Parameter]] = {}
     for name, group in groups.items():

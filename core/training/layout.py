@@ -1,4 +1,4 @@
-"""Where the examples lie in a draw of random numbers, and what becomes of it when there are more of them."""
+"""Random operations of a step: which dimension holds the examples, and how an operation is widened to a larger batch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ def _named(*functions: Callable[..., Any]) -> set[str]:
 
 
 _BY_VALUE = {"_standard_gamma", "_sample_dirichlet", "multinomial", *_named(torch.poisson, torch.binomial)}
-"""How much of the stream they take depends on their arguments, so that those of all processes are needed."""
+"""Operations that use as much of the random stream as the values of their arguments require: all processes' are needed."""
 
 _FILLS = (Tensor.normal_, Tensor.uniform_, Tensor.exponential_, Tensor.log_normal_, Tensor.cauchy_)
 _BY_SHAPE = _named(*_FILLS, Tensor.geometric_, Tensor.random_, torch.rand, torch.randn, torch.randint)
 _BY_SHAPE |= _named(torch.rand_like, torch.randn_like, torch.randint_like, torch.bernoulli, torch.dropout)
 _BY_SHAPE |= {"native_dropout"}
-"""Each number takes as much of the stream as any other."""
+"""Operations that use the same amount of the random stream for each number."""
 
 Sizes = tuple[int, ...]
 
@@ -32,10 +32,10 @@ class Portion(NamedTuple):
     """A process's part of a batch.
 
     Args:
-        first: number of its first example.
-        mine: how many it has.
-        whole: how many the batch has.
-        trial: how many a rehearsal has: neither as many as the process nor as the batch.
+        first: index of its first example.
+        mine: number of its examples.
+        whole: number of examples in the batch.
+        trial: number of examples in a rehearsal; differs from ``mine`` and ``whole``.
     """
 
     first: int
@@ -45,7 +45,7 @@ class Portion(NamedTuple):
 
 
 def has_sizes(each: Any) -> bool:
-    """Whether an argument has, or is, a number that may be one of examples.
+    """Whether an argument is a tensor, a shape or an integer, so that it may contain the number of examples.
 
     Example:
         >>> has_sizes(torch.Size([2, 3])), has_sizes(3), has_sizes(0.5)
@@ -56,7 +56,7 @@ def has_sizes(each: Any) -> bool:
 
 
 def sizes_of(each: Any) -> Sizes:
-    """Those of a tensor; a number alone is one size.
+    """The shape of a tensor, or a shape itself; an integer is a shape of one dimension.
 
     Example:
         >>> sizes_of(torch.zeros(2, 3)), sizes_of(3)
@@ -68,7 +68,7 @@ def sizes_of(each: Any) -> Sizes:
 
 
 def order_of(each: Any) -> list[int]:
-    """Dimensions of a tensor from the outermost in memory to the innermost; none of anything else.
+    """Dimensions of a tensor from the outermost in memory to the innermost; empty for anything else.
 
     Example:
         >>> order_of(torch.zeros(2, 3).T)
@@ -79,18 +79,18 @@ def order_of(each: Any) -> list[int]:
 
 @dataclass(frozen=True)
 class Draw:
-    """A draw as it was in the rehearsal.
+    """A random operation, as recorded in the rehearsal.
 
-    What differs from it in a draw with another number of examples is the dimension of the examples. In one dimension with
-    them may lie ``rows`` of each in front, those of the first draw before those of the second, and others behind.
+    The dimension whose size changes with the number of examples is the batch dimension. It may be flattened together
+    with others: ``rows`` draws of each example in front of the examples, other dimensions behind them.
 
     Args:
-        name: of the operation.
-        where: it is called.
-        given: sizes of its arguments, in order.
-        orders: dimensions of each from the outermost in memory to the innermost.
-        made: sizes of its results.
-        rows: for each example in front; None where that is not known.
+        name: name of the operation.
+        where: file and line that call it.
+        given: shapes of its arguments, in order.
+        orders: dimensions of each argument, from the outermost in memory to the innermost.
+        made: shapes of its results.
+        rows: draws of each example in front of the examples; None if unknown.
     """
 
     name: str
@@ -101,10 +101,10 @@ class Draw:
     rows: int | None
 
     def widened(self, index: int, given: Any, portion: Portion, gather: Callable[[Tensor], Tensor]) -> Any:
-        """An argument for the whole batch; the argument itself where it has no dimension of examples.
+        """An argument for the whole batch; the argument itself if it has no batch dimension.
 
         Raises:
-            UsageError: the draw cannot be shared out.
+            UsageError: the operation cannot be widened to the whole batch.
         """
         sizes = sizes_of(given)
         dim = self._dim(sizes, self.given[index], portion, portion.mine)
@@ -113,7 +113,7 @@ class Draw:
         if isinstance(given, int):
             raise self._refused(f"it is given a number of examples, {given}")
         if self.name not in _BY_SHAPE | _BY_VALUE:
-            raise self._refused("it draws them inside, and again on its way back")
+            raise self._refused("it draws them internally, in the forward and in the backward pass")
         times = sizes[dim] // portion.mine
         wanted = (*sizes[:dim], times * portion.whole, *sizes[dim + 1 :])
         if not isinstance(given, Tensor):
@@ -122,7 +122,7 @@ class Draw:
         split = given.detach().unflatten(dim, (front, portion.mine, behind))
         if self.name in _BY_VALUE:
             return gather(split.movedim(dim + 1, 0).contiguous()).movedim(0, dim + 1).reshape(wanted)
-        # In memory as the argument is: numbers are drawn in that order.
+        # With the memory layout of the argument: numbers are drawn in that order.
         order = self.orders[index]
         whole = torch.empty_permuted(wanted, order, dtype=given.dtype, device=given.device).fill_(0)
         places = whole.unflatten(dim, (front, portion.whole, behind))
@@ -130,12 +130,12 @@ class Draw:
         return whole
 
     def own(self, made: Any, sizes: Sizes, portion: Portion) -> Any:
-        """The part of a result for the whole batch that belongs to the own examples.
+        """The part of a result for the whole batch that belongs to this process's examples.
 
         Args:
             made: the result.
-            sizes: of what it was in the rehearsal.
-            portion: of the batch.
+            sizes: shape of the result in the rehearsal.
+            portion: this process's part of the batch.
         """
         if not isinstance(made, Tensor):
             return made
@@ -147,7 +147,7 @@ class Draw:
         return split.narrow(dim + 1, portion.first, portion.mine).flatten(dim, dim + 2).clone()
 
     def _dim(self, sizes: Sizes, trial: Sizes, portion: Portion, examples: int) -> int | None:
-        """The dimension that has changed with the number of examples, to so many of them."""
+        """The batch dimension: the one whose size is not that of the rehearsal; None if there is none."""
         if len(sizes) == len(trial):
             changed = [i for i, pair in enumerate(zip(sizes, trial, strict=True)) if pair[0] != pair[1]]
             if not changed:
@@ -157,14 +157,14 @@ class Draw:
                 if sizes[changed[0]] == times * examples:
                     return changed[0]
                 if sizes[changed[0]] == times * portion.whole:
-                    # It has the examples of all processes already.
+                    # It already has the examples of all processes.
                     return None
         raise self._refused(
-            f"its shape is {sizes} with {examples} examples, and {trial} with {portion.trial} of them"
+            f"its shape is {sizes} for {examples} examples and {trial} for {portion.trial} examples"
         )
 
     def _around(self, times: int) -> tuple[int, int]:
-        """How many rows of an example lie in front of the dimension of examples, and how many behind."""
+        """How many numbers of each example lie in front of the examples in the batch dimension, and how many behind."""
         if times == 1:
             return 1, 1
         if self.rows is None or times % self.rows:
@@ -173,7 +173,7 @@ class Draw:
 
     def _refused(self, why: str) -> UsageError:
         return UsageError(
-            f"random numbers that are drawn by {self.name} in {self.where} cannot be shared out among processes: {why}",
-            hint="train in one process; or give the examples a dimension of their own where they are drawn, as in "
+            f"random numbers drawn by {self.name} in {self.where} cannot be shared among processes: {why}",
+            hint="train in one process; or draw with a dimension that holds the examples alone, as in "
             "torch.randn(samples, len(x), size)",
         )

@@ -1,4 +1,4 @@
-"""The learning rate over a run, and the optimizer that it is the rate of."""
+"""Learning-rate schedules and optimizers, by name."""
 
 import inspect
 import math
@@ -20,11 +20,11 @@ _OURS = ("constant", "cosine")
 class LearningRate:
     """A learning rate: ``constant``, ``cosine``, or a class of ``torch.optim.lr_scheduler`` by name, after a warm-up.
 
-    ``constant`` and ``cosine`` are functions of the step. Torch's schedulers move once an epoch, as their
-    documentation has it; ``plateau`` (ReduceLROnPlateau) watches the validation loss.
+    ``constant`` and ``cosine`` are functions of the step. Torch's schedulers step once an epoch, as their
+    documentation recommends; ``plateau`` (ReduceLROnPlateau) follows the validation loss.
 
     Args:
-        peak: the learning rate, at its highest.
+        peak: the highest learning rate.
         schedule: name, in any spelling.
         options: keyword arguments of torch's scheduler.
         warmup: steps in which it rises linearly from 0.
@@ -44,11 +44,11 @@ class LearningRate:
     ) -> None:
         self.peak, self.schedule, self.warmup, self.total = peak, schedule, warmup, total
         self._scheduler: Any = None
-        # Torch's schedulers move the rate of an optimizer; this one has nothing else to do.
+        # Torch's schedulers change the learning rate of an optimizer; this one exists only for that.
         self._optimizer = optim.SGD([torch.zeros(())], lr=peak)
         if schedule in _OURS:
             if options:
-                raise UsageError(f"schedule {schedule!r} has no options; was given {', '.join(options)}")
+                raise UsageError(f"schedule {schedule!r} has no options; given: {', '.join(options)}")
         else:
             self._scheduler = _scheduler(schedule, self._optimizer, options)
 
@@ -62,7 +62,7 @@ class LearningRate:
         return float(self._optimizer.param_groups[0]["lr"])
 
     def end_epoch(self, validation_loss: float) -> None:
-        """Move a scheduler of torch by one epoch."""
+        """Advance a scheduler of torch by one epoch."""
         if isinstance(self._scheduler, optim.lr_scheduler.ReduceLROnPlateau):
             self._scheduler.step(validation_loss)
         elif self._scheduler is not None:
@@ -70,7 +70,7 @@ class LearningRate:
             self._scheduler.step()
 
     def state(self) -> dict[str, Any]:
-        """Plain data from which :meth:`restore` goes on."""
+        """The state as plain data, for :meth:`restore`."""
         if self._scheduler is None:
             return {}
         plain = {
@@ -78,7 +78,7 @@ class LearningRate:
             for key, value in self._scheduler.state_dict().items()
             if isinstance(value, int | float | str | bool | list | type(None))
         }
-        # JSON has no infinity, which is what a plateau has before its first epoch.
+        # JSON has no infinity, which is the best loss of a plateau scheduler before its first epoch.
         plain = {
             key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in plain.items()
@@ -86,7 +86,7 @@ class LearningRate:
         return {"scheduler": plain, "lr": self._optimizer.param_groups[0]["lr"]}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Restore a state that :meth:`state` returned."""
         if self._scheduler is not None:
             plain = {k: float(v) if v in ("inf", "-inf") else v for k, v in state["scheduler"].items()}
             self._scheduler.load_state_dict(plain)
@@ -94,7 +94,7 @@ class LearningRate:
 
 
 def _scheduler(name: str, optimizer: optim.Optimizer, options: Mapping[str, Any]) -> Any:
-    # Those made of functions or of other schedulers cannot be written as a name with options.
+    # Schedulers that take functions or other schedulers cannot be written as a name with options.
     every = classes_of(
         optim.lr_scheduler, optim.lr_scheduler.LRScheduler, without=("lr_lambda", "schedulers")
     )
@@ -107,9 +107,9 @@ def _scheduler(name: str, optimizer: optim.Optimizer, options: Mapping[str, Any]
 def make_optimizer(
     name: str, parameters: Iterable[nn.Parameter], lr: float, options: Mapping[str, Any] | None = None
 ) -> optim.Optimizer:
-    """An optimizer of ``torch.optim``, fused where it can be.
+    """An optimizer of ``torch.optim``, fused where that is possible.
 
-    Fused kernels take a third of the time of the default ones for small models.
+    For small models, fused kernels take a third of the time of the default ones.
 
     Raises:
         UsageError: no such optimizer, or it has no such option.
@@ -119,7 +119,7 @@ def make_optimizer(
         True
     """
     known = classes_of(optim, optim.Optimizer)
-    # These two need what a loop over batches does not give: a closure, or sparse gradients.
+    # These two need a closure or sparse gradients, which a loop over batches does not provide.
     cls = find_class("optimizer", name, {k: c for k, c in known.items() if k not in ("lbfgs", "sparse-adam")})
     parameters, arguments = list(parameters), dict(options or {})
     fusible = all(p.device.type in ("cpu", "cuda", "mps") and p.is_floating_point() for p in parameters)

@@ -1,4 +1,4 @@
-"""Metrics of a run: means over examples, gathered without waiting for the device at each step."""
+"""Metrics of a run: means over examples, accumulated without synchronising with the device at each step."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
@@ -14,19 +14,19 @@ from genmod.interfaces.objective import Terms
 __all__ = ["RunningMeans"]
 
 _MOST_PENDING = 256
-"""Steps whose terms wait on the device to be added up together."""
+"""Steps whose terms are kept on the device before they are summed together."""
 
 
 class RunningMeans:
     """Means over the examples of several batches, in double precision.
 
-    Batches are summed one by one in their order, so that the means do not depend on when they are looked at.
+    Batches are summed one by one in their order, so that the means do not depend on when they are read.
 
     Args:
-        limits: what values cannot be, see :func:`genmod.evaluation.impossible.limits_of`.
+        limits: bounds of possible values, see :func:`genmod.evaluation.impossible.limits_of`.
 
     Attributes:
-        impossible: what was found to be so, first.
+        impossible: a description of the first impossible value; empty if there was none.
 
     Example:
         >>> means = RunningMeans()
@@ -44,14 +44,14 @@ class RunningMeans:
         self._count = 0
 
     def add(self, terms: Terms, examples: int) -> None:
-        """Take in a batch of so many examples."""
+        """Add the terms of a batch with the given number of examples."""
         values = {name: value.detach() for name, value in terms.values.items()}
         self._pending.append((terms.total.detach(), values, examples))
         if len(self._pending) >= _MOST_PENDING:
             self._settle()
 
     def take(self) -> dict[str, float]:
-        """The means so far, and begin anew; empty where nothing was added."""
+        """Return the means so far and reset them; empty if nothing was added."""
         state = self.state()
         self._sums, self._count = {}, 0
         return (
@@ -59,32 +59,32 @@ class RunningMeans:
         )
 
     def state(self) -> dict[str, Any]:
-        """Sums and number of examples, as plain data, and what of the values cannot be."""
+        """Sums, number of examples, and the description of an impossible value, as plain data."""
         self._settle()
         state = {"sums": dict(self._sums), "count": self._count}
         return {**state, "impossible": self.impossible} if self.impossible else state
 
     def possible(self) -> Self:
-        """These means, where they can be.
+        """These means, if all values are possible.
 
         Raises:
-            ImpossibleError: something in the model computes them wrongly; says what.
+            ImpossibleError: a value is impossible, so a component computes it wrongly.
         """
         if self.impossible:
             raise ImpossibleError(
-                f"a number that no model can have: {self.impossible}",
-                hint="the best weights before are kept; hold that component against its laws: genmod check KIND/NAME",
+                f"a value that no model can have: {self.impossible}",
+                hint="the best weights so far are kept; check the component that computes it: genmod check KIND/NAME",
             )
         return self
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from the sums of :meth:`state`."""
+        """Restore the sums that :meth:`state` returned."""
         self._pending.clear()
         self._sums, self._count = dict(state["sums"]), int(state["count"])
 
     @classmethod
     def of(cls, states: Sequence[Mapping[str, Any]]) -> Self:
-        """The means over all that several processes have taken in."""
+        """The means over the batches of several processes, from their states."""
         means = cls()
         for state in states:
             for name, value in state["sums"].items():
@@ -94,7 +94,7 @@ class RunningMeans:
         return means
 
     def _settle(self) -> None:
-        """Add up what is pending."""
+        """Add the pending batches to the sums."""
         losses = torch.stack([loss for loss, _, _ in self._pending]).tolist() if self._pending else []
         names = dict.fromkeys(name for _, values, _ in self._pending for name in values)
         named = {name: _arrays([v[name] for _, v, _ in self._pending if name in v]) for name in names}
@@ -113,14 +113,14 @@ class RunningMeans:
 
 
 def _arrays(values: list[Tensor]) -> npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]:
-    """The values of each batch, ``(B,)``, fetched from the device at once where all are of one size."""
+    """The values of each batch, ``(B,)``, copied from the device at once if all batches have one size."""
     if len({value.shape for value in values}) == 1:
         return torch.stack(values).cpu().double().numpy()
     return [value.cpu().double().numpy() for value in values]
 
 
 def _sums(arrays: npt.NDArray[np.float64] | list[npt.NDArray[np.float64]]) -> Iterator[float]:
-    """The sum of each, ``(B,)``, in an order that depends on nothing but B, as NumPy has it and torch has not."""
+    """The sum of each array ``(B,)``, in an order that depends on B alone, which torch does not guarantee."""
     if isinstance(arrays, np.ndarray):
         return iter(arrays.sum(axis=1).tolist())
     return (float(each.sum()) for each in arrays)

@@ -1,4 +1,4 @@
-"""Infinities and NaN: noticed before a weight is touched, traced to where they arose, and kept for replay."""
+"""Infinities and NaN: detected before weights are updated, and traced to the module where they first arise."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,20 +21,20 @@ __all__ = ["NonFiniteError", "all_finite", "first_non_finite", "non_finite"]
 
 
 class NonFiniteError(GenmodError):
-    """The loss or a gradient is infinite or not a number; no weight has been touched by it."""
+    """The loss or a gradient is infinite or NaN; weights have not been updated by it."""
 
 
 def non_finite(step: int, where: str, directory: Path | None) -> NonFiniteError:
-    """The error that says in which step it happened, where it arose, and how to see it again.
+    """The error for a step with a non-finite value, with the place where it arose and how to reproduce it.
 
     Args:
         step: counted from 1.
-        where: component and tensor; empty where that is not known.
-        directory: of the model, which holds what is needed to see it again; None where there is none.
+        where: component and tensor; empty if unknown.
+        directory: model directory with the state before that step; None if there is none.
     """
-    hint = "the weights of the step before are kept; try a lower --lr, or --clip 1"
+    hint = "the weights before that step are kept; try a lower --lr, or --clip 1"
     if directory is not None:
-        hint += f"\nsee it again in one step: genmod train {quoted(directory)} --replay"
+        hint += f"\nrepeat that step: genmod train {quoted(directory)} --replay"
     return NonFiniteError(
         f"step {step} gave a loss or a gradient that is not finite" + (f": {where}" if where else ""),
         hint=hint,
@@ -44,8 +44,8 @@ def non_finite(step: int, where: str, directory: Path | None) -> NonFiniteError:
 def all_finite(losses: Iterable[Tensor], gradients: Iterable[Tensor]) -> bool:
     """Whether all losses ``()`` and all gradients are finite.
 
-    The sum of a gradient is finite unless one of its values is not, or unless it overflows, which is as bad.
-    On the CPU sums take a tenth of the time of norms; on a GPU the norms of all gradients are one kernel.
+    The sum of a gradient is finite unless one of its values is not or the sum overflows, which is an error too.
+    On the CPU, sums take a tenth of the time of norms; on a GPU, one kernel computes the norms of all gradients.
 
     Example:
         >>> all_finite([torch.tensor(1.0)], [torch.zeros(2), torch.tensor([float("nan")])])
@@ -59,7 +59,7 @@ def all_finite(losses: Iterable[Tensor], gradients: Iterable[Tensor]) -> bool:
 
 
 class Buffers:
-    """A copy of what a forward pass changes, such as running means of batch normalisation, to take a step back.
+    """A copy of a model's buffers, such as running means of batch normalisation, by which a step is undone.
 
     Args:
         model: whose buffers to copy.
@@ -75,13 +75,13 @@ class Buffers:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        # Looked up each time: a component may put another tensor in the place of its buffer.
+        # Looked up at each call: a component may replace a buffer by another tensor.
         self._places = [(module._buffers, name) for module in model.modules() for name in module._buffers]
         self._kept: list[Tensor] = []
 
     @torch.no_grad()
     def keep(self) -> None:
-        """Copy the buffers as they are."""
+        """Copy the current buffers."""
         now = self._now()
         if not self._kept:
             self._kept = [buffer.clone() for buffer in now]
@@ -90,7 +90,7 @@ class Buffers:
 
     @torch.no_grad()
     def put_back(self) -> None:
-        """Make them what they were at the last :meth:`keep`."""
+        """Restore the buffers of the last :meth:`keep`."""
         for buffer, kept in zip(self._now(), self._kept, strict=True):
             buffer.copy_(kept)
 
@@ -102,8 +102,8 @@ def first_non_finite(model: GenerativeModel, x: Tensor, context: Tensor | None =
     """Where a non-finite value first arises when the loss of ``x`` is computed and differentiated.
 
     Returns:
-        The name of the weight, of the module and its output, of the reported term, or of the gradient; empty where
-        all is finite.
+        The weight, the module whose output it is, the reported term, or the gradient, by name; empty if all values
+        are finite.
     """
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         if _bad(tensor):
@@ -123,13 +123,13 @@ def first_non_finite(model: GenerativeModel, x: Tensor, context: Tensor | None =
         if any(map(_bad, losses.values())):
             return "the loss"
         gradients = _gradients(model, losses)
-    # Differentiation runs from the loss backwards, so that what was seen first is closest to it.
+    # The backward pass starts at the loss, so the first gradient that was seen is the closest to it.
     wrong = [*backward, *(f"the gradient of {name}: {_count(g)}" for name, g in gradients.items() if _bad(g))]
     return wrong[0] if wrong else ""
 
 
 def _gradients(model: GenerativeModel, losses: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Gradients by parameter, each of the loss that moves it; parameters close to the loss come first."""
+    """Gradients by parameter, each of the loss that updates it; parameters close to the loss come first."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = {name: replace(group, start=0, every=1) for name, group in trained(model.groups()).items()}
     found: dict[str, Tensor] = {}
@@ -141,7 +141,7 @@ def _gradients(model: GenerativeModel, losses: Mapping[str, Tensor]) -> dict[str
 
 @contextmanager
 def _watch(model: nn.Module, forward: list[str], backward: list[str]) -> Iterator[None]:
-    """Inside, outputs of modules that are not finite are noted, and gradients that reach an output so."""
+    """Context in which non-finite outputs of modules, and non-finite gradients of them, are recorded."""
 
     def hook(name: str) -> Any:
         def look(module: nn.Module, inputs: Any, output: Any) -> None:

@@ -1,4 +1,4 @@
-"""What parts of a model are given of the training data before the first step."""
+"""Training examples for parts of a model, before the first step."""
 
 import torch
 from torch import nn
@@ -13,15 +13,15 @@ __all__ = ["prepare_parts"]
 
 
 def prepare_parts(model: nn.Module, split: Split, seed: int, *, resumed: bool) -> None:
-    """Say to every divergence how many examples there are, and give priors and decoders those that they want.
+    """Give each divergence the size of the training split, and each part the training examples that it needs.
 
-    A decoder that is made of others hands their share on to them.
+    Decoders inside another decoder are left out: the outer one passes their examples on.
 
     Args:
-        model: whose parts.
+        model: the model.
         split: the training examples.
-        seed: the same one gives the same examples.
-        resumed: whether a run goes on: they then have what they were given at its start.
+        seed: of the choice of examples.
+        resumed: whether a run is resumed; its parts were given examples at its start.
     """
     decoders = [part for part in model.modules() if isinstance(part, Decoder)]
     inner = {id(part) for whole in decoders for part in whole.modules() if part is not whole}

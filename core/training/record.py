@@ -1,4 +1,4 @@
-"""``run.json``: how a run was started, on what, and how it stands."""
+"""``run.json``: command, settings, environment and status of a run."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ __all__ = ["Record", "surroundings"]
 
 
 def surroundings(device: str) -> dict[str, Any]:
-    """What can change the bits of a run beside its settings."""
+    """The facts beside the settings that can change the bits of a run."""
     found = versions()
     return {**environment(device), "torch": found["torch"], "processes": Team().size}
 
@@ -26,10 +26,10 @@ class Record:
     """Writes ``run.json``.
 
     Args:
-        directory: model directory; None to keep no record.
-        spec: of the model.
-        settings: of the run.
-        device: where it runs.
+        directory: model directory; None for no record.
+        spec: specification of the model.
+        settings: settings of the run.
+        device: device of the run.
     """
 
     def __init__(self, directory: Path | None, spec: ModelSpec, settings: TrainSettings, device: str) -> None:

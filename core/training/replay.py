@@ -1,4 +1,4 @@
-"""Repeating the step that gave a value that was not finite."""
+"""Replay: repeating the step that gave a non-finite value."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ __all__ = ["replay", "trace"]
 def trace(
     model: GenerativeModel, x: Tensor, context: Tensor | None, parts: int, *, seed: int, step: int
 ) -> str:
-    """Where a step's loss or gradient first goes wrong, with the noise that the step had; empty where it does not.
+    """Where a step first gives a non-finite value, computed with the random numbers of that step; empty if nowhere.
 
     Args:
         model: with the weights before the step.
         x: the stored examples of the batch.
-        context: what a conditional model is given of them.
-        parts: how many parts the step was computed in.
+        context: their conditions, for a conditional model.
+        parts: number of parts that the batch was split into.
         seed: of the run.
         step: counted from 0.
     """
@@ -45,20 +45,20 @@ def trace(
 
 
 def replay(directory: Path, data: Dataset) -> str:
-    """Repeat the step that stopped a run, and say where it went wrong.
+    """Repeat the step that stopped a run; returns where its non-finite value arose.
 
     Args:
-        directory: of the model.
-        data: that it was trained on.
+        directory: model directory.
+        data: the dataset that the model was trained on.
 
     Raises:
-        FileError: no such step was kept, or what was kept is damaged.
+        FileError: no such step was saved, or its files are damaged.
     """
     place = ModelDirectory(directory)
     kept, passed_over = newest(place.stopped_step)
     if kept is None:
         raise FileError(
-            f"{directory} has kept no step that went wrong" + "".join(f"\n{why}" for why in passed_over)
+            f"{directory} holds no step with a non-finite value" + "".join(f"\n{why}" for why in passed_over)
         )
     weights = kept.tensors.get("model", {})
     with weights_follow():
@@ -71,7 +71,9 @@ def replay(directory: Path, data: Dataset) -> str:
         settings = TrainSettings.from_json(kept.state["facts"]["settings"])
         indices, per_epoch, total = kept.state["indices"], kept.state["per_epoch"], kept.state["total"]
     except KeyError as error:
-        raise FileError(f"what was kept in {place.stopped_step} is damaged: {error} is missing") from None
+        raise FileError(
+            f"the training state in {place.stopped_step} is damaged: {error} is missing"
+        ) from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
     batch = model.suited(data).split("train").__getitems__(indices)

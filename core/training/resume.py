@@ -1,4 +1,4 @@
-"""Going on with a run: from which checkpoint, and whether it is the same run."""
+"""Resuming a run: the checkpoint to resume from, and whether settings, model and data are the same."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -19,17 +19,17 @@ from genmod.training.settings import TrainSettings
 __all__ = ["check_facts", "facts", "find"]
 
 _FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device", "trackers", "film_every"}
-"""Settings that change no weight, or only by rounding, and so may differ."""
+"""Settings that change no weight except by rounding, and so may differ."""
 
 _SAME_BITS = ("torch", "device", "processor", "cpu_capability", "threads", "processes")
-"""Surroundings that must be the same for a run to go on bit for bit."""
+"""Facts about the machine that must be the same for a run to resume bit for bit."""
 
 _LOOKED_AT = 64
-"""Examples by which data are recognised."""
+"""Number of examples in the checksum of the data."""
 
 
 def facts(model: GenerativeModel, settings: TrainSettings, train: Split, validation: Split) -> dict[str, Any]:
-    """What must be the same for a run to go on: settings, model and data."""
+    """The facts that must be the same when a run is resumed: settings, model and data."""
     return {
         "settings": settings.to_json(),
         "model": model.spec.to_json(),
@@ -38,7 +38,7 @@ def facts(model: GenerativeModel, settings: TrainSettings, train: Split, validat
 
 
 def _digest(split: Split) -> str:
-    """A checksum of some examples, evenly spread."""
+    """A checksum of some examples, evenly spaced."""
     import hashlib
 
     places = sorted({i * (len(split) - 1) // (_LOOKED_AT - 1) for i in range(_LOOKED_AT)})
@@ -52,11 +52,11 @@ def find(
     overrides: Mapping[str, Any],
     warn: Callable[[str], None],
 ) -> tuple[Checkpoint, TrainSettings]:
-    """The newest whole checkpoint of a directory, and the settings to go on with.
+    """The newest intact checkpoint of a directory, and the settings to resume with.
 
     Raises:
         FileError: there is none.
-        UsageError: a setting was given that differs from the run's; all differences are shown.
+        UsageError: given settings differ from those of the run; the message lists all differences.
     """
     if directory is None:
         raise UsageError(
@@ -64,14 +64,14 @@ def find(
         )
     checkpoint, passed_over = newest(ModelDirectory(directory).checkpoints)
     for reason in passed_over:
-        warn(f"passed over a checkpoint: {reason}")
+        warn(f"skipped a checkpoint: {reason}")
     if checkpoint is None:
         raise FileError(
-            f"{directory} has no checkpoint to go on from",
+            f"{directory} has no checkpoint to resume from",
             hint=f"start over: genmod train {quoted(directory)} --overwrite",
         )
     if passed_over:
-        warn(f"going on from step {checkpoint.step} instead")
+        warn(f"resuming from step {checkpoint.step} instead")
     try:
         saved = TrainSettings.from_json(checkpoint.state["facts"]["settings"])
         before = checkpoint.state["environment"]
@@ -82,20 +82,20 @@ def find(
     now = surroundings(str(pick_device(chosen.device)))
     changed = [f"{k}: {before[k]} → {now[k]}" for k in _SAME_BITS if k in before and before[k] != now[k]]
     if changed:
-        warn(f"the run goes on, but not bit for bit, because this differs: {'; '.join(changed)}")
+        warn(f"the run is resumed, but not bit for bit, because of these differences: {'; '.join(changed)}")
     return checkpoint, chosen
 
 
 def check_facts(checkpoint: Checkpoint, now: Mapping[str, Any]) -> None:
-    """Refuse to go on with another model or other data.
+    """Refuse to resume with another model or other data.
 
     Raises:
-        UsageError: they differ; says in what.
+        UsageError: they differ; the message lists the differences.
     """
     before = {**checkpoint.state.get("facts", {})}
     if before.get("model") != now["model"]:
         with suppress(GenmodError):
-            # Options that components have got since then, or know by other names.
+            # Components may have gained or renamed options since the run began.
             saved = ModelSpec.from_json(before.get("model"), where="the checkpoint")
             before["model"] = resolve(saved).to_json()
     differences = [
@@ -105,8 +105,8 @@ def check_facts(checkpoint: Checkpoint, now: Mapping[str, Any]) -> None:
     ]
     if differences:
         raise UsageError(
-            "this is not the run to be resumed:\n" + "\n".join(differences),
-            hint="go on with the model and the data it was started with, or start over with --overwrite",
+            "the model or the data differ from those of the run to be resumed:\n" + "\n".join(differences),
+            hint="resume with the model and the data of that run, or start over with --overwrite",
         )
 
 
@@ -120,7 +120,7 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]
 
 def _same(saved: Mapping[str, Any], wanted: Mapping[str, Any], checkpoint: Checkpoint) -> None:
     differences = {k: (saved[k], wanted[k]) for k in saved if saved[k] != wanted[k] and k not in _FREE}
-    # A longer run is the same run so far, unless something is stretched over its length.
+    # A longer run has the same steps so far, unless a schedule depends on its length.
     if saved["schedule"] == "constant" and "%" not in str(checkpoint.state["facts"]["model"]):
         for key in ("epochs", "steps"):
             before, after = differences.get(key, (None, None))
@@ -133,5 +133,5 @@ def _same(saved: Mapping[str, Any], wanted: Mapping[str, Any], checkpoint: Check
             + "\n".join(
                 f"{key}: {before!r} in the run, {after!r} now" for key, (before, after) in differences.items()
             ),
-            hint="leave them out to go on as it was, or start over with --overwrite",
+            hint="leave them out to resume with the settings of the run, or start over with --overwrite",
         )

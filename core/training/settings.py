@@ -1,4 +1,4 @@
-"""What can be chosen about a training run."""
+"""Settings of a training run."""
 
 import json
 import math
@@ -28,18 +28,18 @@ _LEAST = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """Settings of a training run, checked when they are made.
+    """Settings of a training run, validated by the constructor.
 
     Args:
-        epochs: passes over the training split; by default 10, or as many as make 3,000 steps.
+        epochs: passes over the training split; by default at least 10 and enough for 3,000 steps.
         steps: optimizer steps, instead of epochs.
         batch_size: examples in an optimizer step.
         accumulate: parts in which a batch is computed, to save memory; the gradient is their mean.
-        lr: learning rate, at its highest.
+        lr: highest learning rate.
         optimizer: name of a class in ``torch.optim``, in any spelling: adam, adamw, rmsprop, …
         optimizer_options: its keyword arguments.
-        schedule: how the learning rate goes on after the warm-up: constant, cosine, plateau, or any class of
-            ``torch.optim.lr_scheduler``, which moves once an epoch.
+        schedule: schedule of the learning rate after the warm-up: constant, cosine, plateau, or any class of
+            ``torch.optim.lr_scheduler``, which steps once an epoch.
         schedule_options: its keyword arguments.
         warmup: steps in which the learning rate rises linearly from 0.
         clip: largest norm of the gradient; 0 for no limit.
@@ -51,20 +51,20 @@ class TrainSettings:
         precision: ``32``, or ``bf16`` for the networks; densities and divergences stay in single precision.
         strategy: how several processes share the work: ``ddp``, each with all weights, or ``fsdp``, each with a
             part of them, for models that do not fit on one device.
-        compile: compile the step; takes 10 to 20 seconds, so worth it for runs of minutes.
-        augment: what is done to each training image, transforms of ``torchvision.transforms.v2`` such as
+        compile: compile the step with ``torch.compile``, which takes 10 to 20 seconds at the start of a run.
+        augment: transforms of each training image, from ``torchvision.transforms.v2``, such as
             ``random-crop:28,padding=2``.
         trackers: where rows of metrics go beside ``metrics.jsonl``, such as ``csv`` or ``wandb:project=mine``.
-        workers: processes that read data which do not fit in memory, or that augment.
+        workers: processes that augment, or read data that do not fit in memory.
         checkpoint_every: steps between two checkpoints; one is also written when an epoch ends more than ten
             seconds after the last. 0 for those only.
-        keep_checkpoints: how many to keep.
-        log_every: steps between two rows of metrics; also one at the end of each epoch.
-        film_every: epochs between two pictures of the progress, in ``samples/film`` of the directory; by default so
-            many that there are about a dozen, 0 for none.
+        keep_checkpoints: how many checkpoints to keep.
+        log_every: steps between two rows of metrics; there is also one at the end of each epoch.
+        film_every: epochs between two pictures of the progress, in ``samples/film`` of the directory; by default
+            chosen so that there are about a dozen pictures, 0 for none.
 
     Raises:
-        UsageError: values that cannot be; all of them in one error.
+        UsageError: invalid values; the message lists all of them.
 
     Example:
         >>> TrainSettings(epochs=3).run_length(examples=1000)
@@ -134,26 +134,26 @@ class TrainSettings:
                 f"accumulate is {self.accumulate}, which does not divide batch_size {self.batch_size}"
             )
         if wrong:
-            raise UsageError("these settings cannot be:\n" + "\n".join(wrong), hint="genmod train --help")
+            raise UsageError("invalid settings:\n" + "\n".join(wrong), hint="genmod train --help")
 
     def run_length(self, examples: int) -> tuple[int, int]:
-        """Optimizer steps in the whole run and in an epoch; an epoch has full batches only, but at least one."""
+        """Optimizer steps in the whole run and in an epoch; an epoch has only full batches, and at least one."""
         per_epoch = max(1, examples // self.batch_size)
         if self.steps is not None:
             return self.steps, per_epoch
         return (self.epochs or max(10, math.ceil(3000 / per_epoch))) * per_epoch, per_epoch
 
     def to_json(self) -> dict[str, Any]:
-        """All settings as plain data, lists for tuples."""
+        """All settings as plain data; tuples become lists."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "TrainSettings":
-        """The reverse of :meth:`to_json`; settings that are unknown here are an error.
+        """The reverse of :meth:`to_json`.
 
         Raises:
-            UsageError: unknown names or values that cannot be.
+            UsageError: unknown names or invalid values.
         """
         unknown = sorted(set(plain) - set(cls.names()))
         if unknown:

@@ -1,4 +1,4 @@
-"""Weights that are spread over processes (FSDP2), for models that do not fit on one device."""
+"""Weights that are sharded over processes (FSDP2), for models that do not fit on one device."""
 
 import warnings
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ __all__ = ["TermsModule", "as_whole", "local_part", "shard", "shared_out_like"]
 
 
 class TermsModule(nn.Module):
-    """A model whose forward is its ``terms``: where torch gathers weights and averages gradients.
+    """A module whose forward pass is the ``terms`` of a model, so that torch gathers its weights and averages gradients.
 
     Args:
-        model: whose ``terms`` to compute.
+        model: the model.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -32,37 +32,37 @@ class TermsModule(nn.Module):
 
 
 def shard(root: TermsModule, device: torch.device) -> None:
-    """Spread the weights of a model over all processes, component by component.
+    """Shard the weights of a model over all processes, component by component.
 
-    The parameters become ``DTensor``, so an optimizer must be made after this.
+    The parameters become ``DTensor``, so optimizers must be made after this call.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    # What a component returns must be a tensor, from which the way back is watched. The others (distributions)
-    # are left to the root, whose weights stay whole from the forward to the backward.
+    # FSDP needs components that return tensors, on which it hooks the backward pass. Components that return
+    # distributions are left to the root, whose weights stay gathered from the forward to the backward pass.
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
     for part in root.model.children():
         if isinstance(part, Encoder | Network) and any(True for _ in part.parameters()):
             fully_shard(part, mesh=mesh)
     fully_shard(root, mesh=mesh, reshard_after_forward=False)
-    # We only read what components return.
+    # The outputs of components are not modified in place.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
 
 
 def as_whole(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors gathered from all processes, where they are spread; all processes must ask at once."""
+    """Tensors, gathered from all processes if they are sharded; all processes must call this together."""
     return {name: t.full_tensor() if hasattr(t, "full_tensor") else t for name, t in tensors.items()}
 
 
 def local_part(tensor: Tensor) -> Tensor:
-    """What of a tensor is in this process."""
+    """This process's part of a tensor."""
     part: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
     return part
 
 
 def shared_out_like(tensor: Tensor, model_of: Tensor) -> Tensor:
-    """A whole tensor, spread over the processes as another one of its shape is; on its device."""
+    """A whole tensor, sharded over the processes like another one of its shape, and moved to its device."""
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     if not isinstance(model_of, DTensor) or tensor.shape != model_of.shape:

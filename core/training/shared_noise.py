@@ -1,7 +1,7 @@
-"""Noise of a batch that is spread over processes: drawn for the whole batch by each, which takes its own part.
+"""Random numbers in distributed training: each process draws them for the whole batch and keeps its own part.
 
-Which dimension of a draw is that of the examples is found out, not taken from its size: once, the step is computed with
-another number of examples, and what changes with it is theirs. This holds for components of anybody, whatever they draw.
+The batch dimension of each random operation is found by a rehearsal: the step is computed once with another number of
+examples, and the dimension whose size changes is that of the examples. So any component works, also one of a plugin.
 """
 
 import hashlib
@@ -34,23 +34,24 @@ _Place = tuple[tuple[str, int], ...]
 
 
 class Unrehearsed(Exception):
-    """Something is drawn that was not drawn when the step was rehearsed."""
+    """A random operation differs from those of the rehearsal."""
 
 
 class SharedNoise(TorchFunctionMode):
-    """Inside, noise is drawn as one process would draw it for the whole batch, and each process takes its own part.
+    """Context in which random numbers are drawn as for the whole batch, and each process keeps its own part.
 
-    All processes draw from one stream. Noise that belongs to no example, such as random projections, is the same in all.
+    All processes draw from the same stream. Random numbers that belong to no example, such as random projections, are
+    the same in all processes.
 
     Args:
         share: this process's part of the batch.
-        whole: examples in the batch.
-        device: where noise is drawn.
-        gather: parts of all processes, ``(B, *shape) → (whole, *shape)``, the same in all of them.
+        whole: number of examples in the batch.
+        device: device of the random numbers.
+        gather: joins the parts of all processes, ``(B, *shape) → (whole, *shape)``, with the same result in each.
 
     Raises:
-        Unrehearsed: what is drawn is not known from :meth:`rehearsing`.
-        UsageError: noise that cannot be shared out; says where it is drawn, and what to do about it.
+        Unrehearsed: an operation differs from those recorded by :meth:`rehearsing`.
+        UsageError: random numbers that cannot be shared; the message says where they are drawn.
     """
 
     def __init__(
@@ -62,8 +63,8 @@ class SharedNoise(TorchFunctionMode):
         self.gather = gather or self._gathered
         self._device = device
         self._watching: _Watch | None = None
-        # Nothing is known before the rehearsal: functions of torch in which numbers are drawn, and draws by operation
-        # and place in the program, in their order.
+        # Recorded by the rehearsal: the functions of torch that draw, and the draws in order, by operation and place in
+        # the program.
         self._functions: set[Any] | None = None
         self._draws: dict[tuple[str, _Place], list[Draw]] = {}
         self._counts: dict[tuple[str, _Place], int] = {}
@@ -82,9 +83,9 @@ class SharedNoise(TorchFunctionMode):
 
     @contextmanager
     def rehearsing(self, model: nn.Module) -> Iterator[int]:
-        """Inside, the step of a model is to be computed with the number of examples that is yielded, and is watched.
+        """Context that records the random operations of a step, computed with the yielded number of examples.
 
-        Nothing is asked of other processes meanwhile.
+        Meanwhile there is no communication between processes.
         """
         self._watching = watch = _Watch(self)
         try:
@@ -104,11 +105,11 @@ class SharedNoise(TorchFunctionMode):
 
     @property
     def rehearsed(self) -> bool:
-        """Whether it is known what is drawn."""
+        """Whether the step has been rehearsed."""
         return self._functions is not None
 
     def mark(self) -> int:
-        """A number that is the same in all processes as long as they have drawn as much."""
+        """A hash of the generator states, equal in all processes that have drawn the same amount."""
         states = b"".join(state.numpy().tobytes() for state in self.streams())
         return int.from_bytes(hashlib.blake2b(states, digest_size=7).digest(), "big")
 
@@ -140,7 +141,7 @@ class SharedNoise(TorchFunctionMode):
         return result
 
     def of_batch(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """An operation of torch with what it draws for the whole batch, and of this the own part."""
+        """Run a random operation for the whole batch, and return this process's part of the result."""
         key = (_name(func), _place())
         known = self._draws.get(key)
         if known is None:
@@ -178,7 +179,7 @@ class SharedNoise(TorchFunctionMode):
 
 
 class _Share(TorchDispatchMode):
-    """Inside one function of torch, operations that draw are done for the whole batch."""
+    """Mode in which the random operations inside a function of torch are run for the whole batch."""
 
     def __init__(self, noise: SharedNoise) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -189,7 +190,7 @@ class _Share(TorchDispatchMode):
 
 
 class _Watch(TorchDispatchMode):
-    """Writes down what is drawn: whatever moves the stream of random numbers."""
+    """Mode that records random operations: those that change a generator state."""
 
     def __init__(self, noise: SharedNoise) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -200,11 +201,11 @@ class _Watch(TorchDispatchMode):
         self._rows: list[int] = []
 
     def enter(self, part: nn.Module, given: tuple[Tensor, ...]) -> None:
-        """A part of the model begins, which is given some rows of each example."""
+        """Forward pre-hook of a part: notes how many rows of each example it is given."""
         self._rows.append(len(given[0]) // self.noise.portion.trial)
 
     def leave(self, part: nn.Module, given: Any, made: Any) -> None:
-        """It has ended."""
+        """Forward hook of the same part."""
         self._rows.pop()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -237,8 +238,8 @@ def _name(func: Any) -> str:
 
 
 def _place() -> _Place:
-    """Where in the program of the model something is called: files and lines, from the inside to the step."""
-    # Not code objects: a compiler makes others of them, of the same lines.
+    """Files and lines of the calling functions outside torch, from the innermost up to the training step."""
+    # Not code objects: a compiler replaces them, with the same lines.
     found: list[tuple[str, int]] = []
     frame = sys._getframe(1)
     while frame is not None:

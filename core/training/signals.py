@@ -1,4 +1,4 @@
-"""Stopping at the end of a step when asked to."""
+"""Signals: stopping a run at the end of a step."""
 
 import signal
 import threading
@@ -10,11 +10,11 @@ __all__ = ["STOP_SIGNALS", "Interrupted", "StopSignals"]
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
 )
-"""Those that ask a run to stop; Windows has no SIGUSR1."""
+"""Signals that stop a run; Windows has no SIGUSR1."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run ended early because a signal asked for it; everything is saved.
+    """A signal ended a run early; everything is saved.
 
     Args:
         signum: the signal.
@@ -28,15 +28,15 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 143 after a request to terminate."""
+        """130 after Ctrl-C (SIGINT), 143 after another signal."""
         return 130 if self.signum == signal.SIGINT else 143
 
 
 class StopSignals:
-    """Inside, SIGINT, SIGTERM and SIGUSR1 only set :attr:`received`; a second SIGINT interrupts at once.
+    """Context in which SIGINT, SIGTERM and SIGUSR1 only set :attr:`received`; a second SIGINT interrupts at once.
 
-    A signal that is ignored stays ignored: a shell starts jobs in the background so, and Ctrl-C is not meant for
-    them. Only the main thread can do so; in another one, signals do what they did before.
+    A signal that is ignored stays ignored, as a shell ignores Ctrl-C for jobs in the background. Python sets signal
+    handlers in the main thread only, so in another thread this does nothing.
     """
 
     def __init__(self) -> None:

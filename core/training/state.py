@@ -1,4 +1,4 @@
-"""The state of a run between two steps, and how it becomes a checkpoint and comes back."""
+"""The state of a run between two steps; saved in and restored from checkpoints."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -22,13 +22,13 @@ __all__ = ["RunState", "begin"]
 
 @dataclass
 class RunState:
-    """Everything that changes from step to step, beside what is a function of (seed, step).
+    """Everything that changes from step to step and is not a function of (seed, step).
 
     Args:
-        model: with the weights that are trained.
-        optimizers: one for each group of parameters.
-        lr: the learning rate.
-        ema: running means of weights by name; empty without.
+        model: the model that is trained.
+        optimizers: one for each parameter group.
+        lr: the learning-rate schedule.
+        ema: exponential moving averages of weights, by name; empty if there are none.
         best: weights of the lowest validation loss; empty before the first validation.
         means: training metrics since the last row.
         step: optimizer steps done.
@@ -51,11 +51,11 @@ class RunState:
     seconds: float = 0.0
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights to validate and keep: the running means where there are any."""
+        """The weights to validate and save: moving averages where there are any."""
         return as_whole({**self.model.state_dict(), **self.ema})
 
     def checkpoint(self, more: Mapping[str, Any]) -> Checkpoint:
-        """All of it, with ``more`` plain data beside."""
+        """The state as a checkpoint, with ``more`` plain data."""
         tensors: dict[str, Mapping[str, Tensor]] = {"model": as_whole(self.model.state_dict())}
         slots, plain = self._slots()
         for name, group in (("optimizer", slots), ("ema", self.ema), ("best", self.best)):
@@ -73,10 +73,10 @@ class RunState:
         return Checkpoint(self.step, tensors, {"run": state, **more})
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take over a checkpoint; nothing is changed unless all of it fits.
+        """Restore a checkpoint; nothing is changed unless all of it fits.
 
         Raises:
-            FileError: it is of another model or lacks something.
+            FileError: it belongs to another model, or is incomplete.
         """
         try:
             state = checkpoint.state["run"]
@@ -112,7 +112,7 @@ class RunState:
         return {id(p): name for name, p in self.model.named_parameters()}
 
     def _slots(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Optimizer states as ``parameter/slot``, tensors and plain values apart."""
+        """Optimizer states by ``parameter/slot``: tensors, and plain values."""
         names, tensors, plain = self._names(), dict[str, Tensor](), dict[str, Any]()
         for optimizer in self.optimizers.values():
             for parameter, slots in optimizer.state.items():
@@ -146,7 +146,7 @@ class RunState:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the model has the running means in place of its weights, where there are any."""
+        """Context in which the moving averages, if there are any, replace the weights of the model."""
         named = dict(self.model.named_parameters())
         own = {name: named[name].data for name in self.ema}
         for name, mean in self.ema.items():
@@ -159,7 +159,7 @@ class RunState:
 
     @torch.no_grad()
     def update_ema(self, decay: float) -> None:
-        """Move the running means towards the weights; early ones count less, so that the start does not linger."""
+        """Update the moving averages; the decay is smaller in the first steps, so that early weights are forgotten."""
         weights = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         if not self.ema:
             self.ema = {name: p.detach().clone() for name, p in weights.items()}
@@ -177,7 +177,7 @@ def _fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, whole:
             or tensor.shape != expected[name].shape
             or tensor.dtype != expected[name].dtype
         ):
-            raise ValueError(f"{name} has another shape or type")
+            raise ValueError(f"the tensor {name} is unknown, or has another shape or type")
 
 
 def begin(
@@ -186,7 +186,7 @@ def begin(
     """The state before the first of ``total`` steps.
 
     Raises:
-        UsageError: nothing can be trained, or no such optimizer or schedule.
+        UsageError: the model has no trainable parameters, or an optimizer or schedule does not exist.
     """
     if not any(group.parameters for group in groups.values()):
         raise UsageError("the model has no parameters to train")

@@ -1,4 +1,4 @@
-"""One optimizer step: gradients of all parts of a batch, looked at before they move a weight."""
+"""One optimizer step: gradients of all parts of a batch, checked before the weights are updated."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -20,20 +20,20 @@ __all__ = ["Stepper"]
 
 
 class Stepper:
-    """Computes the gradients of a step, and moves the weights by them.
+    """Computes the gradients of a step, and updates the weights.
 
     Args:
-        terms: loss and terms of stored examples; averages gradients over processes where there are several.
-        groups: parameters by the loss that moves them.
+        terms: loss and terms of stored examples; averages gradients if there are several processes.
+        groups: parameter groups by name.
         optimizers: one for each group.
         settings: of the run.
         batch_size: examples in a step, over all processes.
         team: the processes.
-        device: where noise is drawn.
+        device: device of the random numbers.
         warn: called when the step cannot be compiled.
 
     Raises:
-        UsageError: the processes cannot share a batch evenly.
+        UsageError: a batch cannot be shared evenly among the processes.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Stepper:
         Args:
             step: counted from 0.
             x: the stored examples, of all processes.
-            context: what a conditional model is given of them.
+            context: their conditions, for a conditional model.
 
         Returns:
             Terms and number of examples of each part, and whether all losses and gradients are finite.
@@ -79,12 +79,12 @@ class Stepper:
         try:
             return self._gradients(step, x, context)
         except Exception as error:
-            # Whatever is wrong with the model itself is reported by the plain step.
+            # If the error is that of the model itself, the uncompiled step raises it again.
             self._terms = self._plain_terms
             self.drop()
             result = self._gradients(step, x, context)
             self._warn(
-                f"the step cannot be compiled and runs as it is: {str(error).strip().partition(chr(10))[0]}"
+                f"the step cannot be compiled and runs uncompiled: {str(error).strip().partition(chr(10))[0]}"
             )
             return result
 
@@ -123,7 +123,7 @@ class Stepper:
         return done, all_finite([terms.total for terms, _ in done], gradients)
 
     def _part(self, count: int, x: Tensor, context: Tensor | None, scale: float, *, last: bool) -> Terms:
-        """Terms of this process's share of a part of a step, with their gradients; the noise is that of the whole part."""
+        """Terms of this process's share of a part of a batch, with their gradients."""
         mine = [each[self.share] for each in (x, context) if each is not None]
         if self._noise is not None and not self._noise.rehearsed:
             self._rehearse(x, context)
@@ -137,17 +137,17 @@ class Stepper:
             except Unrehearsed:
                 if attempt:
                     raise UsageError(
-                        "random numbers of this model cannot be shared out among processes: what is drawn changes from "
-                        "one computation of a step to the next",
+                        "random numbers of this model cannot be shared among processes: its random operations change "
+                        "from one computation of a step to the next",
                         hint="train in one process",
                     ) from None
                 self._rehearse(x, context)
         raise AssertionError
 
     def _rehearse(self, x: Tensor, context: Tensor | None) -> None:
-        """Compute the step with another number of examples, and leave no trace of it."""
+        """Record the random operations of a step computed with another number of examples; buffers are restored."""
         terms = self._plain_terms
-        # Not through DistributedDataParallel, which would wait for the way back.
+        # Not through DistributedDataParallel, which would wait for the backward pass.
         plain = terms.module if isinstance(terms, nn.parallel.DistributedDataParallel) else terms
         assert self._noise is not None
         assert isinstance(plain, nn.Module)
@@ -159,10 +159,10 @@ class Stepper:
         buffers.put_back()
 
     def _check_streams(self, step: int) -> None:
-        """Whether all processes have drawn the same; now and then.
+        """Check, in some of the steps, that the generators of all processes have the same state.
 
         Raises:
-            UsageError: they have not.
+            UsageError: they differ.
         """
         if self._noise is None or (step & (step - 1) and step % 64):
             return
@@ -170,18 +170,19 @@ class Stepper:
         high, low = self._team.largest(mark, -mark)
         if high != -low:
             raise UsageError(
-                "the processes have drawn different amounts of random numbers: a component draws until something is so",
-                hint="train in one process; or let its loop go on while genmod.system.any_process says so",
+                "the processes have drawn different amounts of random numbers: a component draws in a loop whose length "
+                "depends on the draws",
+                hint="train in one process; or repeat that loop while genmod.system.any_process(condition) is true",
             )
 
     def _averaging(self, last: bool) -> AbstractContextManager[None]:
-        """Gradients are averaged over processes once a step."""
+        """Context in which gradients are averaged over processes only in the last part of a step."""
         if not last and isinstance(self._plain_terms, nn.parallel.DistributedDataParallel):
             return self._plain_terms.no_sync()
         return nullcontext()
 
     def _backward(self, terms: Terms, scale: float, step: int) -> None:
-        """Each group's gradients from its own loss; those without one are moved by the first."""
+        """Compute the gradients of each parameter group from its loss; groups without one take the first loss."""
         if isinstance(terms.loss, Tensor):
             (terms.loss if scale == 1 else terms.loss * scale).backward()  # type: ignore[no-untyped-call]
             return

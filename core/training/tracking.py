@@ -1,4 +1,4 @@
-"""The rows of metrics of a run: kept, and handed to trackers."""
+"""The rows of metrics of a run, and the trackers that receive them."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,19 +18,18 @@ __all__ = ["Tracking"]
 
 
 class Tracking:
-    """Gives each row to ``metrics.jsonl`` and to the trackers that were asked for.
+    """Writes each row to ``metrics.jsonl`` and to the chosen trackers.
 
     Args:
         directory: model directory; None to keep the rows in memory only.
         trackers: names with options, such as ``csv`` or ``wandb:project=mine``.
         run: plain data about the run, for trackers that show them.
-        since: step of the checkpoint that a run goes on from; later rows of its first part are dropped, because
-            they will be written again.
-        warn: called when a tracker fails, which then gets no more rows.
+        since: step of the checkpoint that is resumed; rows of later steps are dropped, because these steps are repeated.
+        warn: called when a tracker fails; it then gets no more rows.
 
     Raises:
         UsageError: no such tracker, wrong options, or trackers without a directory.
-        PluginError: what a tracker needs is not installed.
+        PluginError: a package that a tracker needs is not installed.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class Tracking:
         self._trackers = {name: _open(name, directory, run) for name in dict.fromkeys((TRACKER, *trackers))}
 
     def begin(self) -> None:
-        """Start all trackers; nothing is written before.
+        """Start all trackers.
 
         Raises:
             FileError: one of them cannot write.
@@ -66,7 +65,7 @@ class Tracking:
                 raise FileError(f"tracker {name!r} cannot begin: {error}") from error
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Take in a row; infinities and NaN become None.
+        """Write a row; infinities and NaN become None.
 
         Raises:
             FileError: ``metrics.jsonl`` cannot be written.
@@ -76,7 +75,7 @@ class Tracking:
         self._each(lambda tracker: tracker.write(finite))
 
     def flush(self) -> None:
-        """Have all rows on the disk, before a checkpoint says that they are.
+        """Store all rows on disk; called before each checkpoint.
 
         Raises:
             FileError: ``metrics.jsonl`` cannot be written.
@@ -84,7 +83,7 @@ class Tracking:
         self._each(lambda tracker: tracker.flush())
 
     def close(self, status: str) -> None:
-        """End with the run."""
+        """Close all trackers at the end of a run."""
         with suppress(FileError):
             self._each(lambda tracker: tracker.close(status))
         self._trackers = {}

@@ -1,4 +1,4 @@
-"""Training a model."""
+"""The function :func:`train`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,32 +36,31 @@ def train(
     on_event: Callable[[Event], None] | None = None,
     **overrides: Any,
 ) -> TrainResult:
-    """Train a model; it ends with the weights of the lowest validation loss, in evaluation mode.
+    """Train a model, and leave it in evaluation mode with the weights of the lowest validation loss.
 
-    All randomness is a function of (seed, stream, step), and the caller's random state is left as it was. With
-    a directory, a run that was stopped or killed at any moment goes on from its last checkpoint with ``resume``,
-    as if it had not been.
+    All random numbers are a function of (seed, stream, step), and the caller's random state is restored. With a
+    directory, a run that was stopped or killed at any moment can be resumed from its last checkpoint; the result is
+    that of an uninterrupted run.
 
     Args:
         model: trained in place.
-        data: where the splits come from; by default the dataset that the model was built for.
-        directory: model directory that gets weights, metrics, checkpoints and a record of the run.
-        resume: go on from the newest checkpoint in the directory, with the settings it was started with.
-        overwrite: train although the directory holds a trained model. That is set aside once everything has been
-            checked, complete, in a folder ``before-DATE`` of the directory, and removed when the new one has finished.
-        settings: what can be chosen; defaults otherwise.
+        data: dataset with the splits; by default the one that the model was built for.
+        directory: model directory for weights, metrics, checkpoints and a record of the run.
+        resume: resume from the newest checkpoint in the directory, with the settings of its run.
+        overwrite: train although the directory holds a trained model. After all checks, that model is moved as a
+            whole to a folder ``before-DATE`` of the directory; it is removed when the new run has finished.
+        settings: settings of the run; by default those of :class:`TrainSettings`.
         root: folder with data files.
-        on_event: called with news; must not draw random numbers.
+        on_event: called with each event; must not draw random numbers.
         **overrides: single settings, such as ``epochs=5``.
 
     Raises:
-        UsageError: a setting that cannot be or that differs from those of the run resumed, or a schedule longer
-            than the run.
-        FileError: the directory holds a trained model and neither ``resume`` nor ``overwrite`` is asked for, another
-            run is at work in it, or it cannot be written.
-        DataError: data that do not fit the model.
-        NonFiniteError: the loss or a gradient became infinite or not a number.
-        Interrupted: SIGINT, SIGTERM or SIGUSR1 came; everything is saved.
+        UsageError: a setting is invalid or differs from that of the resumed run, or a schedule is longer than the run.
+        FileError: the directory holds a trained model and neither ``resume`` nor ``overwrite`` is given, another
+            run uses it, or it cannot be written.
+        DataError: the data do not fit the model.
+        NonFiniteError: the loss or a gradient became infinite or NaN.
+        Interrupted: SIGINT, SIGTERM or SIGUSR1 was received; everything is saved.
 
     Example:
         >>> from genmod import build
@@ -84,7 +83,7 @@ def train(
     chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
     tell = on_event or (lambda event: None)
     if resume and overwrite:
-        raise UsageError("resume goes on with a run, overwrite starts over; give one of them")
+        raise UsageError("resume and overwrite exclude each other; give one of them")
     team = Team()
     if not resume and there is not None:
         _claim(model, there, team, overwrite=overwrite)
@@ -101,14 +100,14 @@ def train(
             if place is not None and team.leads:
                 ModelDirectory(place).forget_before()
         if stop.received is not None:
-            # The signal came too late to stop the run, but stops what was to follow it.
+            # The signal came too late to stop the run, but stops the work of the caller after it.
             raise Interrupted(stop.received, result.steps)
         return result
 
 
 @contextmanager
 def _alone(directory: Path | None) -> Iterator[None]:
-    """No other run in the directory, and nothing left that a killed one was writing."""
+    """Context that keeps other runs out of the directory; temporary files of killed runs are removed first."""
     if directory is None or not directory.is_dir() or not Team().leads:
         yield
         return
@@ -119,13 +118,13 @@ def _alone(directory: Path | None) -> Iterator[None]:
 def _start_over(
     model: GenerativeModel, place: ModelDirectory, team: Team, tell: Callable[[Event], None]
 ) -> None:
-    """The fresh model in place of the one that was trained before; the other processes wait."""
+    """Replace the model that was trained before by the fresh one; rank 0 does it, the other processes wait."""
     problem = None
     if team.leads:
         try:
             before = start_over(model, place)
             if before is not None:
-                text = f"the model that was there is in {before} until this run has finished"
+                text = f"the previous model is in {before} until this run has finished"
                 tell(Event("warning", 0, 0, 0.0, text=text))
         except FileError as error:
             problem = error
@@ -135,7 +134,7 @@ def _start_over(
 
 
 def _claim(model: GenerativeModel, place: ModelDirectory, team: Team, *, overwrite: bool) -> None:
-    """Make sure that the directory is a model's, and that no trained one is lost; all processes agree."""
+    """Make the directory a model directory, and refuse to lose a trained model; all processes raise the same error."""
     problem = None
     if team.leads:
         try:

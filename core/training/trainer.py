@@ -1,4 +1,4 @@
-"""A run: the loop over optimizer steps, and everything that happens between them."""
+"""A run: the loop over optimizer steps, with validation, checkpoints and metrics."""
 
 import math
 import time
@@ -48,7 +48,17 @@ _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 
 class Run:
-    """A run in progress."""
+    """A training run: its state, its collaborators and the loop.
+
+    Args:
+        model: trained in place.
+        data: dataset with the splits.
+        settings: of the run.
+        directory: model directory; None to write no files.
+        found: the checkpoint to resume from; None for a new run.
+        tell: called with each event.
+        stop: the signals that stop the run.
+    """
 
     def __init__(
         self,
@@ -61,7 +71,7 @@ class Run:
         stop: StopSignals,
     ) -> None:
         self.settings, self.stop, self.team = settings, stop, Team()
-        # Only one process writes and speaks.
+        # Only rank 0 writes files and reports events.
         self.directory = directory if self.team.leads else None
         self._tell_event = tell if self.team.leads else lambda event: None
         self.device = pick_device(settings.device)
@@ -109,9 +119,9 @@ class Run:
             warn=self._warn,
         )
         if found is not None and not self.team.leads:
-            # The first process goes on with the sums of all.
+            # The checkpoint has the sums over all processes; rank 0 continues them.
             self.state.means.take()
-        # Spread weights would have to be gathered by all processes for each picture.
+        # With sharded weights, all processes would have to gather them for each picture.
         place, epochs = None if self.sharded else self.directory, math.ceil(self.total / self.per_epoch)
         how: dict[str, Any] = {"every": settings.film_every, "seed": settings.seed, "warn": self._warn}
         self.film = Film(place, model, self.validation, epochs, resumed=found is not None, **how)
@@ -122,11 +132,11 @@ class Run:
         self._checkpointed, self._reported = time.monotonic(), 0.0
 
     def go(self) -> TrainResult:
-        """Train to the end; what is in the directory is in order however it ends."""
+        """Train to the end; however the run ends, the files in the directory are complete."""
         state = self.state
         try:
             self.tracking.begin()
-            # Before the record says that there is a run, there is a state to go on from.
+            # A checkpoint to resume from exists before the record says that a run has begun.
             self._checkpoint()
             self._record("running")
             if self._resumed:
@@ -139,7 +149,7 @@ class Run:
             self._finish("interrupted" if isinstance(error, Interrupted) else "failed")
             raise
         except BaseException as error:
-            # Report what ended the run, whatever else fails now.
+            # Raise the error that ended the run, whatever else fails now.
             with suppress(Exception):
                 self._give_up("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
@@ -203,7 +213,7 @@ class Run:
         return lr
 
     def _is_due(self, step: int) -> bool:
-        """Whether a checkpoint is to be written after a step."""
+        """Whether a checkpoint is due after a step."""
         every = self.settings.checkpoint_every
         epoch_ends = step % self.per_epoch == 0
         waited = time.monotonic() - self._checkpointed
@@ -214,14 +224,14 @@ class Run:
         return RunningMeans.of(self.team.gather(self.state.means.state())).possible()
 
     def _validate(self) -> bool:
-        """The validation loss with all schedules at their final values; keep the weights if it is lower."""
+        """Validate with all schedules at their final values; keep the weights if the loss is the lowest so far."""
         state = self.state
         for schedule in self.schedules.values():
             schedule.settle()
         with state.averaged():
             values = validation_means(
                 self.model,
-                # Where weights are spread, all processes must compute the same pieces.
+                # With sharded weights, all processes must compute the same pieces.
                 self.terms if self.sharded else self.model.terms,
                 self.validation,
                 seed=self.settings.seed,
@@ -245,7 +255,7 @@ class Run:
         self._tell("checkpoint", {})
 
     def _write(self, means: RunningMeans, *, stopped: bool = False, keep: int = 2, **more: Any) -> None:
-        """The state as a checkpoint; spread weights are gathered by all, written by one."""
+        """Write the state as a checkpoint; sharded weights are gathered by all processes and written by rank 0."""
         if self.directory is None and not self.sharded:
             return
         self.state.seconds = time.perf_counter() - self._began
@@ -296,7 +306,7 @@ class Run:
         self._tell_event(Event(kind, step, self.total, step / self.per_epoch, values, best))
 
     def _finish(self, status: str) -> None:
-        """Put the files in order, and the best weights into the model."""
+        """Write the last files, and load the best weights into the model."""
         state = self.state
         state.seconds = time.perf_counter() - self._began
         if status in ("finished", "stopped early"):
@@ -312,7 +322,7 @@ class Run:
         self._record(status)
 
     def _give_up(self, status: str) -> None:
-        """After an error, or a second Ctrl-C: perhaps in the middle of a step, so that its weights are not kept."""
+        """End after an error or a second Ctrl-C, perhaps within a step, whose weights are therefore not saved."""
         self.state.seconds = time.perf_counter() - self._began
         self.tracking.close(status)
         self._record(status)
@@ -322,7 +332,7 @@ class Run:
             write_tensors(ModelDirectory(self.directory).weights(), self.state.best)
 
     def _leave(self, weights: Mapping[str, Tensor]) -> None:
-        """The best weights so far in the model, else the given ones, and nothing of the run."""
+        """Load the best weights so far, else the given ones, and put the model in evaluation mode."""
         own = self.model.state_dict()
         best = {name: shared_out_like(t, own[name]) for name, t in (self.state.best or weights).items()}
         self.model.load_state_dict(best)

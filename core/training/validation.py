@@ -1,4 +1,4 @@
-"""The validation loss."""
+"""Validation: loss and terms of a split."""
 
 from collections.abc import Callable
 
@@ -26,19 +26,19 @@ def validation_means(
     seed: int,
     team: Team | None,
 ) -> dict[str, float]:
-    """Loss and terms of a split: means over its examples, with the same noise each time, in evaluation mode.
+    """Loss and terms of a split: means over its examples, in evaluation mode and with the same random numbers each time.
 
-    Processes take turns at pieces of the split; the noise and the sums are those of one process.
+    The pieces of the split are shared among the processes; random numbers and sums are those of a single process.
 
     Args:
-        model: put in evaluation mode meanwhile.
+        model: in evaluation mode during the call.
         terms: its loss and terms.
         split: the examples.
-        seed: of the noise.
-        team: the processes that take turns; None where each does all of it.
+        seed: of the random numbers.
+        team: the processes; None if each computes all pieces.
 
     Raises:
-        ImpossibleError: the values are such as no model has.
+        ImpossibleError: a value is impossible for any model.
     """
     size = examples_at_once(model)
     starts = range(0, len(split), size)

@@ -210,7 +210,7 @@ def _elbo(model: LatentVariableModel) -> str:
 
 
 def _has_dimensions(model: LatentVariableModel) -> bool:
-    """Whether the divergence falls apart into those of single latents."""
+    """Whether the divergence is a sum over single latents."""
     features = torch.zeros(1, *model.encoder.feature_shape, device=model.device, dtype=model.dtype)
     q = model.posterior(features)
     try:

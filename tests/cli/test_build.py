@@ -118,7 +118,7 @@ def test_recipe_is_meant_even_beside_a_file_of_its_name(genmod):
 @pytest.mark.parametrize(
     ("content", "messages"),
     [
-        (b"[encoder", ["is no TOML", "Expected ']'"]),
+        (b"[encoder", ["is not TOML", "Expected ']'"]),
         (b"\xff\xfe", ["UTF-8"]),
         (b"encodr = 'mlp'", ["'encodr'", "encoder, posterior"]),
         (b"encoder = 3", ["encoder is 3"]),

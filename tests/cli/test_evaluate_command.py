@@ -128,7 +128,7 @@ def test_nothing_is_written(genmod, model, tmp_path):
         ("--metric elbow", "did you mean elbo"),
         ("--metric elbo -s nll.samples=3", "nll.samples cannot be set here"),
         ("--split all", "'train', 'validation', 'test'"),
-        ("--device gpu", "'gpu' is no device"),
+        ("--device gpu", "'gpu' is not a device"),
         ("-s objective.beta=2", "objective.beta cannot be set"),
     ],
 )

@@ -111,7 +111,7 @@ def test_no_description_is_written_that_could_not_be_read(tmp_path):
     from genmod.spec import ModelSpec
 
     names = tuple(f"{i:040}" for i in range(100_000))
-    with pytest.raises(FileError, match="is read up to 4,000,000"):
+    with pytest.raises(FileError, match="at most 4,000,000 are allowed"):
         ModelDirectory(tmp_path).write_spec(ModelSpec(), DataInfo((1,), classes=names))
     assert not list(tmp_path.iterdir())
 

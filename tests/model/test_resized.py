@@ -72,5 +72,5 @@ def test_refused_where_the_size_is_in_the_weights():
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (8, 8), (64,)])
 def test_refused_where_they_are_no_such_pictures(shape):
-    with pytest.raises(UsageError, match="cannot be one of shape"):
+    with pytest.raises(UsageError, match="cannot be resized to the shape"):
         resized(_model("normal"), shape)

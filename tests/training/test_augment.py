@@ -105,7 +105,7 @@ def test_values_out_of_range_are_refused():
 
 
 def test_tables_are_refused():
-    with pytest.raises(UsageError, match="are no images"):
+    with pytest.raises(UsageError, match="needs images"):
         Augmentation(["random-horizontal-flip"], DataInfo((5,)), 0)
 
 

@@ -142,7 +142,7 @@ def test_a_batch_is_shared_out_evenly_or_not_at_all():
     team = Team()
     team.rank, team.size = 1, 3
     assert team.share(12) == slice(4, 8)
-    with pytest.raises(UsageError, match="a batch of 7 cannot be shared out among 3 processes"):
+    with pytest.raises(UsageError, match="a batch of 7 cannot be shared evenly among 3 processes"):
         team.share(7)
 
 
@@ -151,7 +151,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
     _genmod(tmp_path, "-q", "build", "--encoder", "mlp")
     done = _genmod(tmp_path, "train", "--steps", "2", "--batch-size", "7", "--processes", "2", check=False)
     assert done.returncode == 2
-    assert "a batch of 7 cannot be shared out among 2 processes" in done.stderr
+    assert "a batch of 7 cannot be shared evenly among 2 processes" in done.stderr
 
 
 def test_alone_there_is_nothing_to_share():

@@ -91,7 +91,7 @@ def test_batch_normalisation_of_one_example(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).random((20, 8, 8)))
     data = {"name": "npz", "path": str(tmp_path / "x.npz")}
     model = build(data=data, encoder={"name": "conv", "channels": [4, 4, 4], "norm": "batch"}, latent=2)
-    with pytest.raises(UsageError, match="two or more examples"):
+    with pytest.raises(UsageError, match="at least two examples"):
         train(model, steps=2, batch_size=1, device="cpu")
 
 

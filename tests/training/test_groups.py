@@ -221,5 +221,5 @@ def test_parameters_are_in_one_group():
         def parameter_groups(self):
             return {"critic": ParameterGroup(())}
 
-    with pytest.raises(UsageError, match="in a group 'critic'"):
+    with pytest.raises(UsageError, match="a parameter group 'critic'"):
         grouped({MAIN: model.parameters()}, [model.critic, Twice()])

@@ -185,4 +185,4 @@ def check_by_dimension(case: Case) -> None:
         expect_shape(parts, wanted, "by_dimension")
         expect_close(parts.flatten(1).sum(1), part(q, p, z), "sum of the parts, and the whole")
     if not compared:
-        raise NotApplicable("it does not fall apart into dimensions")
+        raise NotApplicable("it does not decompose into dimensions")

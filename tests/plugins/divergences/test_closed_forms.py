@@ -85,7 +85,7 @@ def test_full_covariances_agree_with_diagonal_ones(part, posterior, prior):
     for pair in ((in_full(q), p), (q, in_full(p)), (in_full(q), in_full(p))):
         torch.testing.assert_close(part(*pair, None), expected, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(part.by_dimension(q, p, None).sum(1), expected)
-    with pytest.raises(UndefinedError, match="does not fall apart"):
+    with pytest.raises(UndefinedError, match="does not decompose"):
         part.by_dimension(in_full(q), p, None)
 
 

@@ -111,5 +111,5 @@ def test_a_divergence_without_dimensions_is_refused():
         "divergence": "mmd",
         "objective": {"name": "elbo", "free_bits": 0.1},
     }
-    with pytest.raises(UsageError, match="does not fall apart"):
+    with pytest.raises(UsageError, match="does not decompose"):
         assemble(genmod.compose("vae", components=components, latent=13), genmod.DataInfo((5,)))

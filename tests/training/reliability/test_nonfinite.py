@@ -249,4 +249,4 @@ def test_nothing_to_replay(tmp_path, capsys):
     with pytest.raises(SystemExit) as exit:
         main(["train", str(tmp_path / "m"), "--replay"])
     assert exit.value.code == 2
-    assert "has kept no step that went wrong" in capsys.readouterr().err
+    assert "holds no step with a non-finite value" in capsys.readouterr().err

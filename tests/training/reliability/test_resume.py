@@ -280,7 +280,7 @@ def test_other_surroundings_are_told(tmp_path):
     finally:
         torch.set_num_threads(1)
     assert [e.text for e in told if e.kind == "warning"] == [
-        "the run goes on, but not bit for bit, because this differs: threads: 1 → 2"
+        "the run is resumed, but not bit for bit, because of these differences: threads: 1 → 2"
     ]
 
 
@@ -293,10 +293,10 @@ def test_a_damaged_checkpoint_is_passed_over(references, tmp_path):
     go(directory, *RUNS["everything"], resume=True, on_event=told.append)
     warnings = [e.text for e in told if e.kind == "warning"]
     assert "step-00000009/optimizer.safetensors is missing or damaged" in warnings[0]
-    assert warnings[1] == "going on from step 8 instead"
+    assert warnings[1] == "resuming from step 8 instead"
     assert_same(left(directory), references("everything")[0])
 
 
 def test_nothing_to_resume(tmp_path):
-    with pytest.raises(FileError, match="has no checkpoint to go on from"):
+    with pytest.raises(FileError, match="has no checkpoint to resume from"):
         go(tmp_path / "model", SMALL, {}, resume=True)

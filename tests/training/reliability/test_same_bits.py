@@ -45,5 +45,5 @@ def test_what_rounds_otherwise_is_told(fresh, what, monkeypatch):
     model, told = genmod.load(directory, weights="last"), []
     genmod.train(model, directory=directory, resume=True, on_event=told.append)
     assert [event.text for event in told if event.kind == "warning"] == [
-        f"the run goes on, but not bit for bit, because this differs: {what}: {before[what]} → another"
+        f"the run is resumed, but not bit for bit, because of these differences: {what}: {before[what]} → another"
     ]
