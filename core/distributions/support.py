@@ -154,7 +154,7 @@ class Space:
         return inside(self.support, z)
 
     def settled(self, z: Tensor) -> Tensor:
-        """Flattened latents ``z (N, D)``, such as means, projected onto the support: normalised, clamped, or the nearest class or code.
+        """Flattened latents ``z (N, D)``, such as means, put on the support: normalised, clamped, or the nearest code.
 
         Example:
             >>> from genmod import build
