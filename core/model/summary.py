@@ -62,6 +62,7 @@ class Summary:
         stages: its tensors, in order.
         parameters: number of trainable parameters; those that parts share count once.
         condition: number of values of each condition, by name.
+        given: kinds of the parts that are given them.
     """
 
     recipe: str
@@ -69,6 +70,7 @@ class Summary:
     stages: tuple[Stage, ...]
     parameters: int
     condition: Mapping[str, int]
+    given: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The summary as plain data, as ``genmod build --json`` prints it."""
@@ -77,7 +79,8 @@ class Summary:
     def __str__(self) -> str:
         stages = self._stages()
         conditions = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
-        given = [f"given {conditions}, to encoder, network and prior"] if conditions else []
+        *first, last = self.given or ("",)
+        given = [f"given {conditions}, to {', '.join(first)} and {last}"] if conditions else []
         return "\n".join([*_aligned([_COLUMNS, *self._rows()]), "", stages, *given])
 
     def _repr_html_(self) -> str:
@@ -128,7 +131,8 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
     )
     parts = tuple(_part(model, kind, spec) for kind in SPEC_KINDS if kind in spec.components)
     condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
-    return Summary(model.spec.recipe, parts, stages, _count(model.parameters()), condition)
+    given = ("encoder", "network", *(["prior"] if model.prior.wants_context else [])) if condition else ()
+    return Summary(model.spec.recipe, parts, stages, _count(model.parameters()), condition, given)
 
 
 def _part(model: GivenModel, kind: str, spec: ModelSpec) -> Part:

@@ -77,3 +77,11 @@ def test_option_text_is_read_back(annotation, value, text):
 
     assert option_text(value) == text
     assert plain(check(form_of(annotation), Text(text), "x")) == value
+
+
+@pytest.mark.parametrize(
+    ("prior", "given"), [("normal", "encoder and network"), ("conditional", "encoder, network and prior")]
+)
+def test_the_parts_that_are_given_conditions(prior, given):
+    model = genmod.build(encoder="mlp", latent=2, prior=prior, condition="label")
+    assert str(summarize(model)).endswith(f"given label (10), to {given}")
