@@ -72,20 +72,28 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
         and a.reinterpreted_batch_ndims == b.reinterpreted_batch_ndims
     ):
         return same_support(a.base_constraint, b.base_constraint, shape)
-    shared = any(bool((_asked(a, points) & _asked(b, points)).any()) for _, points in probes(shape, a, b))
-    return shared and disagreement(a, b, shape) is None
+    shared = False
+    for name, points in probes(shape, a, b):
+        in_a, in_b = _asked(a, points), _asked(b, points)
+        if _differ(name, in_a, in_b).any():
+            return False
+        shared = shared or bool((in_a & in_b).any())
+    return shared
 
 
 def disagreement(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> Tensor | None:
     """A point of the given shape, flattened, that one support contains and the other does not; None if none was found."""
     for name, points in probes(shape, a, b):
-        in_a, in_b = _asked(a, points), _asked(b, points)
-        differ = in_a != in_b
-        # On the boundary of the unit ball, the result depends on rounding.
-        at_an_edge = name.endswith("sphere") and not (in_a.all() or in_b.all())
-        if differ.any() and not at_an_edge:
+        differ = _differ(name, _asked(a, points), _asked(b, points))
+        if differ.any():
             return points[int(differ.to(torch.uint8).argmax())].flatten()
     return None
+
+
+def _differ(name: str, in_a: Tensor, in_b: Tensor) -> Tensor:
+    # On the boundary of the unit ball, the result depends on rounding.
+    at_an_edge = name.endswith("sphere") and not (in_a.all() or in_b.all())
+    return torch.zeros_like(in_a) if at_an_edge else in_a != in_b
 
 
 def lies_within(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> bool:

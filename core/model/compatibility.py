@@ -105,22 +105,7 @@ def combinations(
     """
     registry = registry or current_registry()
     names = {kind: list((chosen or {}).get(kind, registry.names(kind))) for kind in AXES}
-    for kind in AXES[:2]:
-        for name in names[kind]:
-            registry.find(kind, name).load()
-    parts = {kind: {name: _made(registry, kind, name) for name in names[kind]} for kind in AXES[2:]}
-    for posterior, prior in product(names["posterior"], names["prior"]):
-        model, latent, error = _pair(posterior, prior, data, registry)
-        pairs = product(names["divergence"], names["objective"])
-        if model is None:
-            yield from (Cell(posterior, prior, d, o, latent, error.message, error.hint) for d, o in pairs)
-            continue
-        check = _Checks(model)
-        for divergence, objective in pairs:
-            refusal = check(
-                (divergence, parts["divergence"][divergence]), (objective, parts["objective"][objective])
-            )
-            yield Cell(posterior, prior, divergence, objective, latent, *refusal)
+    yield from _Trials(data, registry).cells(names)
 
 
 def companions(kind: str, name: str, data: DataInfo, *, registry: Registry | None = None) -> Cell | None:
@@ -146,47 +131,72 @@ def companions(kind: str, name: str, data: DataInfo, *, registry: Registry | Non
     if "divergence" in names:
         # A KL first, so that the model still has a bound.
         names["divergence"].sort(key=lambda name: not registry.find("divergence", name).load().is_kl)
+    trials = _Trials(data, registry)
     if not getattr(registry.find(kind, name).load(), "has_density", True):
         # It goes only with divergences and objectives that need no density.
         usual = {axis: [USUAL[axis]] for axis in others}
         bare = {axis: [value] for axis, value in BARE.items() if axis in others}
-        for cell in combinations(data, chosen={**usual, **bare, kind: [name]}, registry=registry):
+        for cell in trials.cells({**usual, **bare, kind: [name]}):
             if cell.allowed:
                 return cell
     for count in range(len(others) + 1):
         for free in itertools.combinations(others, count):
             chosen = {axis: [USUAL[axis]] for axis in others if axis not in free}
             chosen |= {axis: names[axis] for axis in free}
-            for cell in combinations(data, chosen={**chosen, kind: [name]}, registry=registry):
+            for cell in trials.cells({**chosen, kind: [name]}):
                 if cell.allowed:
                     return cell
     return None
 
 
-def _made(registry: Registry, kind: str, name: str) -> Any:
-    cls = registry.find(kind, name).load()
-    with _without_memory():
-        return cls(**validate(cls, {}, kind))
+class _Trials:
+    """Models of small parts, each pair of a posterior and a prior put together once."""
+
+    def __init__(self, data: DataInfo, registry: Registry) -> None:
+        self.data, self.registry = data, registry
+        self.made: dict[tuple[str, str], Any] = {}
+        self.pairs: dict[tuple[str, str], tuple[_Checks | None, tuple[int, ...], GenmodError]] = {}
+
+    def cells(self, names: dict[str, list[str]]) -> Iterator[Cell]:
+        """Every combination of these names, by kind, and whether it can be built."""
+        for kind in AXES[:2]:
+            for name in names[kind]:
+                self.registry.find(kind, name).load()
+        parts = {kind: [(name, self.part(kind, name)) for name in names[kind]] for kind in AXES[2:]}
+        for posterior, prior in product(names["posterior"], names["prior"]):
+            check, latent, error = self.pair(posterior, prior)
+            for divergence, objective in product(parts["divergence"], parts["objective"]):
+                refusal = check(divergence, objective) if check else (error.message, error.hint)
+                yield Cell(posterior, prior, divergence[0], objective[0], latent, *refusal)
+
+    def part(self, kind: str, name: str) -> Any:
+        if (kind, name) not in self.made:
+            cls = self.registry.find(kind, name).load()
+            with _without_memory():
+                self.made[kind, name] = cls(**validate(cls, {}, kind))
+        return self.made[kind, name]
+
+    def pair(self, posterior: str, prior: str) -> tuple["_Checks | None", tuple[int, ...], GenmodError]:
+        """The checks of the model of a posterior and a prior with its latent shape, or the error of the first shape."""
+        if (posterior, prior) not in self.pairs:
+            self.pairs[posterior, prior] = self._pair(posterior, prior)
+        return self.pairs[posterior, prior]
+
+    def _pair(self, posterior: str, prior: str) -> tuple["_Checks | None", tuple[int, ...], GenmodError]:
+        errors = []
+        for latent in LATENTS:
+            spec = grid_spec((posterior, prior, *BARE.values()), latent, registry=self.registry)
+            try:
+                return _Checks(blueprint(spec, self.data, registry=self.registry)), latent, GenmodError("")
+            except GenmodError as error:
+                errors.append(error)
+        return None, LATENTS[0], errors[0]
 
 
 @contextmanager
 def _without_memory() -> Iterator[None]:
     with torch.device("meta"), unvalidated():
         yield
-
-
-def _pair(
-    posterior: str, prior: str, data: DataInfo, registry: Registry
-) -> tuple[LatentVariableModel | None, tuple[int, ...], GenmodError]:
-    """The model of a posterior and a prior with its latent shape, or the error of the first shape."""
-    errors = []
-    for latent in LATENTS:
-        spec = grid_spec((posterior, prior, *BARE.values()), latent, registry=registry)
-        try:
-            return blueprint(spec, data, registry=registry), latent, GenmodError("")
-        except GenmodError as error:
-            errors.append(error)
-    return None, LATENTS[0], errors[0]
 
 
 class _Checks:

@@ -76,6 +76,7 @@ class Registry:
         self._third_party = third_party
         self._strict = strict
         self._loaded: dict[str, list[PluginStatus]] = {}
+        self._provided: dict[str, list[Provided]] = {}
         if OWN_DISTRIBUTION in self._disabled:
             raise UsageError(
                 f"{OWN_DISTRIBUTION} holds the built-in components and cannot be disabled",
@@ -189,11 +190,11 @@ class Registry:
 
     @property
     def _builtin(self) -> list[Provided]:
-        return self._provided(OWN_DISTRIBUTION)
+        return self._components_of(OWN_DISTRIBUTION)
 
     @property
     def _others(self) -> list[Provided]:
-        return [provided for name in self._found for provided in self._provided(name)]
+        return [provided for name in self._found for provided in self._components_of(name)]
 
     @cached_property
     def _found(self) -> dict[str, list[Found]]:
@@ -203,30 +204,32 @@ class Registry:
             found.setdefault(each.distribution, []).append(each)
         return found
 
-    def _provided(self, distribution: str) -> list[Provided]:
-        return [
-            Provided(
-                component,
-                distribution,
-                status.version,
-                builtin=distribution == OWN_DISTRIBUTION,
-                registered=not is_local(distribution),
-            )
-            for status in self._load(distribution)
-            for component in status.components
-        ]
+    def _components_of(self, distribution: str) -> list[Provided]:
+        self._load(distribution)
+        return self._provided[distribution]
 
     def _load(self, distribution: str) -> list[PluginStatus]:
         """The status of one distribution's entry points; each is loaded once."""
         with LOADING:
             if distribution not in self._loaded:
                 # A plugin that asks for components while it is being loaded does not see its own.
-                self._loaded[distribution] = []
+                self._loaded[distribution], self._provided[distribution] = [], []
                 try:
                     self._loaded[distribution] = self._load_now(distribution)
                 except BaseException:
                     del self._loaded[distribution]
                     raise
+                self._provided[distribution] = [
+                    Provided(
+                        component,
+                        distribution,
+                        status.version,
+                        builtin=distribution == OWN_DISTRIBUTION,
+                        registered=not is_local(distribution),
+                    )
+                    for status in self._loaded[distribution]
+                    for component in status.components
+                ]
             return self._loaded[distribution]
 
     def _load_now(self, distribution: str) -> list[PluginStatus]:
@@ -265,7 +268,7 @@ class Registry:
             distribution = normalised(distribution)
         if distribution != OWN_DISTRIBUTION and distribution not in self._found:
             raise not_provided(kind, name, distribution)
-        candidates = _named(self._provided(distribution), kind, name)
+        candidates = _named(self._components_of(distribution), kind, name)
         if candidates:
             return candidates[0]
         for status in self._load(distribution):
