@@ -1,5 +1,6 @@
 """``genmod show``: for every component there is."""
 
+import functools
 import importlib.util
 import json
 import shlex
@@ -8,6 +9,7 @@ import tomllib
 import pytest
 
 from genmod.defaults import USUAL
+from genmod.model import compatibility
 from genmod.registry.component import KINDS
 from genmod.registry.lookup import Registry
 from genmod.spec import SPEC_KINDS
@@ -24,6 +26,14 @@ BUILTIN = [
     )
     for p in Registry(third_party=False).components()
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _each_search_once():
+    """The text and the JSON document of a component end with the same example, which is searched for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compatibility, "companions", functools.cache(compatibility.companions))
+        yield
 
 
 @pytest.mark.parametrize(("kind", "name"), BUILTIN)

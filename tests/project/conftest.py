@@ -8,6 +8,7 @@ import subprocess
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,11 +62,8 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """A fresh environment with ``pip``, ``genmod`` and ``pytest``, for the tests of one file.
-
-    Its ``genmod`` is a fork of a process that has imported torch already, which takes longer than most commands do.
-    """
+def bare_environment(tmp_path_factory):
+    """A fresh environment with ``pip`` and ``pytest``, for the tests of one file."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, symlinks=True)
     made = Environment(folder)
@@ -79,8 +77,15 @@ def environment(tmp_path_factory):
         values = {"python": made.python, "module": program, "client": _CLIENT, "address": folder / "forks"}
         script.write_text(text.format_map({key: shlex.quote(str(value)) for key, value in values.items()}))
         script.chmod(0o755)
+    return made
+
+
+@pytest.fixture(scope="module")
+def environment(bare_environment):
+    """The environment with ``genmod``: forks of a process that has imported torch, which takes longer than most commands."""
+    made = bare_environment
     server = subprocess.Popen(
-        [made.python, "-P", _SERVER, folder / "forks"],
+        [made.python, "-P", _SERVER, made.folder / "forks"],
         env={**os.environ, "PYTHONPATH": ""},
         stdout=subprocess.PIPE,
     )
@@ -141,7 +146,7 @@ def _differences(shown, printed):
 class Walk:
     """Follows a document: runs its commands one after the other in one folder."""
 
-    environment: Environment
+    environment: Any
     folder: Path
 
     commands = staticmethod(_commands)
@@ -154,6 +159,7 @@ class Walk:
         line = re.sub(r"(genmod train\b[^&|;]*)", r"\1 --steps 4 --device cpu ", command.line)
         if "genmod train" in line:
             line = re.sub(r"--epochs \d+ ?", "", line)
+        line = re.sub(r"train\.epochs=\d+", "train.steps=4", line)
         done = self.environment.run(f"({line}) 2>&1", cwd=self.folder, code=code)
         differences = _differences(command.shown, done.stdout)
         assert not differences, "\n".join([command.line, "", *differences, "", done.stdout])
@@ -161,5 +167,10 @@ class Walk:
 
 
 @pytest.fixture
-def walk(environment, tmp_path):
-    return Walk(environment, tmp_path)
+def walk_with(tmp_path):
+    return lambda environment: Walk(environment, tmp_path)
+
+
+@pytest.fixture
+def walk(environment, walk_with):
+    return walk_with(environment)

@@ -1,7 +1,6 @@
 """Every script of examples/, run at a tiny size."""
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import pytest
@@ -21,15 +20,10 @@ def test_every_script_is_run_here():
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_script(name, tmp_path):
+def test_script(name, tmp_path, monkeypatch):
     arguments, files = TINY[name]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / name, *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [name, *arguments])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
     for file in files:
         assert (tmp_path / file).stat().st_size > 0

@@ -1,6 +1,7 @@
 """Imports go down the floors of the house and in no circle; those in functions and for type checkers alone count too."""
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def _names(syntax):
                 yield from ((node.module, alias.name) for alias in node.names)
 
 
+@cache
 def imports(tree):
     """Module → the modules that it imports. A name that a package hands on comes from where that has it from."""
     found = modules(tree)

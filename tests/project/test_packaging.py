@@ -45,9 +45,9 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def wheel(environment, source, tmp_path_factory):
+def wheel(bare_environment, source, tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    environment.run(["pip", "wheel", "--no-deps", "--wheel-dir", folder, source], cwd=folder)
+    bare_environment.run(["pip", "wheel", "--no-deps", "--wheel-dir", folder, source], cwd=folder)
     (path,) = folder.glob("genmod_torch-*.whl")
     return path
 
@@ -83,11 +83,12 @@ def test_wheel_metadata(wheel):
     assert dict(entries["genmod.v1"]) == {"builtin": "genmod.plugins"}
 
 
-def test_source_distribution_gives_the_same_wheel(environment, source, wheel, tmp_path):
-    environment.run(
+@pytest.mark.slow
+def test_source_distribution_gives_the_same_wheel(bare_environment, source, wheel, tmp_path):
+    bare_environment.run(
         ["python", "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, source], cwd=tmp_path
     )
-    environment.run("pip wheel --no-deps genmod_torch-*.tar.gz", cwd=tmp_path)
+    bare_environment.run("pip wheel --no-deps genmod_torch-*.tar.gz", cwd=tmp_path)
     (again,) = tmp_path.glob("*.whl")
     assert contents(again) == contents(wheel)
 

@@ -7,7 +7,7 @@ import socket
 import sys
 
 import sklearn.datasets  # noqa: F401 - what most commands import
-import torch  # noqa: F401
+import torch._dynamo  # noqa: F401
 import torchvision  # noqa: F401
 
 
