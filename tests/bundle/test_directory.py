@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +17,18 @@ from genmod.bundle.sampler import save_sampler
 SMALL = {"encoder": {"name": "mlp", "hidden": [8]}, "latent": 2}
 
 
-@pytest.fixture
-def trained(tmp_path):
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    place = tmp_path_factory.mktemp("trained") / "model"
     model = build(**SMALL)
-    train(model, directory=tmp_path / "model", steps=4, device="cpu")
-    save_sampler(fit_sampler(model, sampler="gaussian"), tmp_path / "model")
-    return tmp_path / "model"
+    train(model, directory=place, steps=4, device="cpu")
+    save_sampler(fit_sampler(model, sampler="gaussian"), place)
+    return place
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path):
+    return shutil.copytree(trained_once, tmp_path / "model")
 
 
 def everything(directory):

@@ -49,6 +49,7 @@ def test_processes_that_a_plugin_starts(planted, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_check_looks_for_a_plugin_in_a_clean_interpreter(planted, tmp_path):
     site = tmp_path / "site"
     (site / "genmod_x-1.0.dist-info").mkdir(parents=True)

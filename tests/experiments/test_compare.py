@@ -60,7 +60,7 @@ def test_all_together_are_wrong_as_rarely_as_said():
     assert wrong < 30
 
 
-@pytest.mark.parametrize("n", [3, 5, 10, 30])
+@pytest.mark.parametrize("n", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 10, 30))])
 @pytest.mark.parametrize("paired", [True, False])
 def test_few_examples_are_no_licence(n, paired):
     """Twenty models that do not differ, few examples: any is called different in 5 % of experiments at most."""

@@ -37,10 +37,10 @@ def drawn(figure):
     [
         ("vae", 2, set()),
         ("vae", 1, {"manifold", "kl"}),
-        ("autoencoder", 5, {"manifold"}),
+        pytest.param("autoencoder", 5, {"manifold"}, marks=pytest.mark.slow),
         ("s-vae", 3, set()),
-        ("s-vae", 2, set()),
-        ("pvae", 2, set()),
+        pytest.param("s-vae", 2, set(), marks=pytest.mark.slow),
+        pytest.param("pvae", 2, set(), marks=pytest.mark.slow),
         ("categorical-vae", [3, 4], {"manifold", "gaps"}),
         ("joint-vae", None, {"manifold"}),
     ],
@@ -64,7 +64,14 @@ def test_panels_of_every_kind_of_latent(recipe, latent, missing):
     assert ink.any(1).mean() > 0.3
 
 
-@pytest.mark.parametrize("shape", [(12,), (2, 6, 6), (3, 6, 6), (4, 6, 6), (7, 5, 5)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (12,),
+        (3, 6, 6),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ((2, 6, 6), (4, 6, 6), (7, 5, 5))),
+    ],
+)
 def test_data_of_every_shape(shape):
     spec = compose(components={"encoder": "mlp", "decoder": "gaussian"}, latent=2)
     model = assemble(spec, DataInfo(shape, factors=(Factor("size", 13),)))

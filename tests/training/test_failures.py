@@ -101,6 +101,7 @@ def test_normalising_stored_bytes_is_refused_by_name():
     assert "random-crop" in raised.value.hint
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).random((60, 4)).astype(np.float32))
     script = tmp_path / "script.py"

@@ -58,6 +58,7 @@ def running(tmp_path):
     launcher.communicate()
 
 
+@pytest.mark.slow
 def test_sockets_and_files_are_private_and_do_not_outlive_the_run(running, tmp_path):
     assert running.poll() is None, running.communicate()[1]
     pids = [int(pid) for pid in Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()]

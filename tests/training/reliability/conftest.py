@@ -48,7 +48,7 @@ class Server:
         return json.loads(line)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server():
     server = Server()
     yield server

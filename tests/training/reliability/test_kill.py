@@ -72,6 +72,13 @@ def kill_often(server, fresh, outcome, kills):
     return mid_save, ended
 
 
+def test_eight_kills(server, fresh, outcome):
+    mid_save, ended = kill_often(server, fresh, outcome, 8)
+    assert mid_save >= 1
+    assert ended >= 1
+
+
+@pytest.mark.slow
 def test_forty_kills(server, fresh, outcome):
     mid_save, ended = kill_often(server, fresh, outcome, 40)
     assert mid_save >= 5

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from itertools import product
 
 import pytest
 import torch
@@ -164,8 +165,19 @@ def resumed(directory, name, stop, **more):
     return go(directory, *RUNS[name], resume=True, **more)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("stop", STOPS)
+def some(cases, quick):
+    """All cases, those beside the quick ones with ``-m slow``."""
+    marked = [
+        (case if isinstance(case, tuple) else (case,), () if case in quick else pytest.mark.slow)
+        for case in cases
+    ]
+    return [pytest.param(*values, marks=marks) for values, marks in marked]
+
+
+@pytest.mark.parametrize(
+    ("stop", "workers"),
+    some(product(STOPS, [0, 2]), [("first step", 0), ("mid-accumulation", 2)]),
+)
 def test_everything_at_once(references, tmp_path, stop, workers):
     expected, result = references("everything")
     again = resumed(tmp_path / "model", "everything", STOPS[stop], streamed=True, workers=workers)
@@ -173,7 +185,7 @@ def test_everything_at_once(references, tmp_path, stop, workers):
     assert (again.status, again.best_step, again.rows) == (result.status, result.best_step, result.rows)
 
 
-@pytest.mark.parametrize("stop", ["mid-epoch", "mid-accumulation"])
+@pytest.mark.parametrize("stop", some(["mid-epoch", "mid-accumulation"], ["mid-accumulation"]))
 @pytest.mark.parametrize("name", RUNS)
 def test_in_memory(references, tmp_path, name, stop):
     expected, _ = references(name)
@@ -232,7 +244,7 @@ OPTIMIZERS = [
 ]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", some(OPTIMIZERS, ["adafactor", "rprop", "sgd"]))
 def test_every_optimizer(tmp_path, name):
     options = {"momentum": 0.9} if name in ("sgd", "rmsprop") else {}
     settings = {"optimizer": name, "optimizer_options": options, "steps": 9}

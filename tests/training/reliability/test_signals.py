@@ -72,7 +72,9 @@ def stop_and_go_on(server, directory, name, moment, reference, outcome):
     return True
 
 
-@pytest.mark.parametrize("name", CODES)
+@pytest.mark.parametrize(
+    "name", [name if name == "SIGTERM" else pytest.param(name, marks=pytest.mark.slow) for name in CODES]
+)
 def test_at_random_moments(server, fresh, outcome, reference, name):
     moments = random.Random(name)
     stopped = [
@@ -195,6 +197,7 @@ def test_another_thread_trains_without_handlers():
     assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
 
 
+@pytest.mark.slow
 def test_a_group_of_processes_is_signalled(server, tmp_path, outcome):
     """As a scheduler does: workers that read ahead get the signal too."""
     import numpy as np
