@@ -1,7 +1,7 @@
 """Small handwritten digits that come with scikit-learn."""
 
 import gzip
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -65,6 +65,7 @@ class Digits(Dataset):
         )
 
 
+@cache
 def _table() -> NDArray[np.float64]:
     """``(1797, 65)``: 64 pixels and the label, in scikit-learn's order."""
     # Importing sklearn.datasets takes ten times as long as reading the one file of it that is needed.

@@ -28,16 +28,16 @@ BUILTIN = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _each_search_once():
-    """The text and the JSON document of a component end with the same example, which is searched for."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compatibility, "companions", functools.cache(compatibility.companions))
-        yield
+@pytest.fixture
+def unsearched(monkeypatch):
+    """Examples without the parts that go with a component, which are searched for long."""
+    monkeypatch.setattr(
+        compatibility, "companions", lambda kind, name, data: compatibility.Cell(**USUAL, latent=(4,))
+    )
 
 
 @pytest.mark.parametrize(("kind", "name"), BUILTIN)
-def test_every_component(genmod, kind, name):
+def test_every_component(genmod, unsearched, kind, name):
     done = genmod("show", kind, name)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"{kind} {name}, from genmod-torch ")
@@ -54,9 +54,11 @@ def test_every_component(genmod, kind, name):
         assert f"\n{prefix}.{option['name']}\t" in done.out
 
 
-def accepted(genmod, kind, name):
-    """Whether the example can be pasted as it is."""
+def accepted(genmod, monkeypatch, kind, name):
+    """Whether the example can be pasted as it is; its parts are searched for once for both forms."""
+    monkeypatch.setattr(compatibility, "companions", functools.cache(compatibility.companions))
     example = json.loads(genmod("show", kind, name, "--json").out)["example"]
+    assert genmod("show", kind, name).out.endswith(f"\nexample: {example}\n")
     done = genmod(*shlex.split(example)[1:], "--dry-run")
     assert done.code == 0, f"{example}\n{done.err}"
 
@@ -74,15 +76,15 @@ def accepted(genmod, kind, name):
         ("objective", "dreg"),
     ],
 )
-def test_example_is_accepted(genmod, kind, name):
+def test_example_is_accepted(genmod, monkeypatch, kind, name):
     """With what else must be chosen."""
-    accepted(genmod, kind, name)
+    accepted(genmod, monkeypatch, kind, name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), [pair for pair in BUILTIN if pair.values[0] in USUAL])
-def test_every_example_is_accepted(genmod, kind, name):
-    accepted(genmod, kind, name)
+def test_every_example_is_accepted(genmod, monkeypatch, kind, name):
+    accepted(genmod, monkeypatch, kind, name)
 
 
 def test_class_in_words(genmod):

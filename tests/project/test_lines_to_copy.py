@@ -68,6 +68,7 @@ def test_hostile_names_are_one_word(tmp_path):
         assert any(word in (str(place), str(place / "link"), str(place / "model")) for word in words), hint
 
 
+@pytest.mark.slow
 def test_weights_are_converted_by_the_line_that_is_offered(tmp_path):
     path = tmp_path / f"{HOSTILE}.pt"
     torch.save({"w": torch.ones(2)}, path)

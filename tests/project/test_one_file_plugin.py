@@ -44,6 +44,7 @@ def test_without_the_prior_it_is_zero_and_half_way_it_is_symmetric(component):
     assert (half(q, p, None) <= 0.5 * (kl_divergence(q, p) + kl_divergence(p, q))).all()
 
 
+@pytest.mark.slow
 def test_it_passes_the_kit():
     registry = Registry(files=[FILE])
     report = run_checks(registry.find("divergence", "geometric-js"), registry=registry)

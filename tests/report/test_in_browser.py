@@ -44,7 +44,7 @@ def visit(browser, file, scheme):
     return page, found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_nothing_fails_and_nothing_is_asked_for(browser, artefacts, page_file, scheme):
     page, found = visit(browser, page_file, scheme)
     page.screenshot(path=artefacts / f"report-{scheme}.png", full_page=True)
@@ -61,7 +61,7 @@ def test_nothing_fails_and_nothing_is_asked_for(browser, artefacts, page_file, s
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_texts_can_be_read(browser, page_file, scheme):
     """Contrast of each text to what is behind it, as WCAG 2 measures it: at least 4.5."""
     page, _ = visit(browser, page_file, scheme)

@@ -103,10 +103,14 @@ def sweep_often(server, tmp_path, kills):
     assert len(list(place.iterdir())) == 2
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_some_kills_of_each(server, trained, tmp_path, kills):
-    overwrite_often(server, trained, kills)
-    fit_often(server, trained, kills)
+def test_a_kill(server, trained):
+    overwrite_often(server, trained, 1)
+
+
+@pytest.mark.slow
+def test_three_kills_of_each(server, trained):
+    overwrite_often(server, trained, 3)
+    fit_often(server, trained, 3)
 
 
 @pytest.mark.slow

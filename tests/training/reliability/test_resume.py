@@ -176,7 +176,7 @@ def some(cases, quick):
 
 @pytest.mark.parametrize(
     ("stop", "workers"),
-    some(product(STOPS, [0, 2]), [("first step", 0), ("mid-accumulation", 2)]),
+    some(product(STOPS, [0, 2]), [("mid-accumulation", 2)]),
 )
 def test_everything_at_once(references, tmp_path, stop, workers):
     expected, result = references("everything")
@@ -185,8 +185,13 @@ def test_everything_at_once(references, tmp_path, stop, workers):
     assert (again.status, again.best_step, again.rows) == (result.status, result.best_step, result.rows)
 
 
-@pytest.mark.parametrize("stop", some(["mid-epoch", "mid-accumulation"], ["mid-accumulation"]))
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize(
+    ("name", "stop"),
+    some(
+        product(RUNS, ["mid-epoch", "mid-accumulation"]),
+        [("everything", "mid-accumulation"), ("own schedule", "mid-epoch")],
+    ),
+)
 def test_in_memory(references, tmp_path, name, stop):
     expected, _ = references(name)
     resumed(tmp_path / "model", name, STOPS[stop])

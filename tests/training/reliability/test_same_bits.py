@@ -19,12 +19,20 @@ def train(directory, *more):
     return ["-q", "train", str(directory), *OPTIONS, *more]
 
 
+@pytest.mark.slow
+def test_another_interpreter_gives_the_same_bits(server, fresh, outcome):
+    """In which hashes, addresses and what ran before differ."""
+    first, again = fresh("first", **MODEL), fresh("again", **MODEL)
+    assert server.run(first, arguments=train(first)) == 0
+    subprocess.run([sys.executable, "-P", "-m", "genmod", *train(again)], check=True)
+    assert outcome(first) == outcome(again)
+
+
 def test_the_same_command_gives_the_same_bits_also_when_it_was_killed(server, fresh, outcome):
     first, again, killed, other = (fresh(name, **MODEL) for name in ("first", "again", "killed", "other"))
     assert server.run(first, arguments=train(first)) == 0
+    assert server.run(again, arguments=train(again)) == 0
     assert server.run(other, arguments=train(other, "--seed", "4")) == 0
-    # In an interpreter of its own: hashes, addresses and what ran before differ.
-    subprocess.run([sys.executable, "-P", "-m", "genmod", *train(again)], check=True)
     pid = server.start(killed, arguments=train(killed))
     while not any((killed / "checkpoints").glob("step-*")):
         time.sleep(0.001)

@@ -17,7 +17,7 @@ from genmod.training.checkpoint import newest
 from genmod.training.signals import STOP_SIGNALS, Interrupted, StopSignals
 from genmod.training.train import train
 
-OPTIONS = ["--steps", "300", "--batch-size", "32", "--device", "cpu", "--log-every", "7", "--ema", "0.9"]
+OPTIONS = ["--steps", "150", "--batch-size", "32", "--device", "cpu", "--log-every", "7", "--ema", "0.9"]
 MODEL = {"encoder": {"name": "mlp", "hidden": [32]}}
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 143}
 
