@@ -41,10 +41,24 @@ def modules():
 MODULES = list(modules())
 
 
+LONG = {
+    f"genmod.{name}"
+    for name in (
+        "explorer.graph",
+        "figures.comparison",
+        "model.fit_sampler",
+        "plugins.metrics.dci",
+        "report.page",
+        "testing.runner",
+    )
+}
+"""Modules whose examples take seconds."""
+
+
 def with_examples():
     for name in MODULES:
         if ">>> " in Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8"):
-            yield name
+            yield pytest.param(name, marks=pytest.mark.slow if name in LONG else ())
 
 
 @pytest.mark.parametrize("name", list(with_examples()))
