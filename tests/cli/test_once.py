@@ -92,7 +92,7 @@ def test_train_again(genmod, counting, trained, more):
         ["sample", "-n", "4"],
         ["reconstruct", "-n", "4"],
         ["fit-sampler", "--sampler", "gaussian"],
-        ["report"],
+        pytest.param(["report"], marks=pytest.mark.slow),
     ],
     ids=lambda command: "-".join(command).replace("--", ""),
 )
