@@ -50,6 +50,7 @@ def check(run_in_node, model, *, encode=True):
         assert (got - exact.flatten()).abs().max() < TOLERANCE * scale
 
 
+@pytest.mark.slow
 def test_a_model_of_convolutions(run_in_node):
     model = genmod.build(
         encoder="conv", data="digits", latent=3, settings={"network.norm": "group"}, network="conv"

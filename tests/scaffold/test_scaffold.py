@@ -35,7 +35,10 @@ def installed(tmp_path, monkeypatch):
         del sys.modules[module]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# A divergence is tried with every pair of distributions that it may be between.
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow if kind == "divergence" else ()) for kind in KINDS]
+)
 def test_every_kind_passes_every_check(installed, kind):
     registry = installed(f"made-{kind}", [kind])
     report = run_checks(f"genmod-made-{kind}", registry=registry)
@@ -43,6 +46,7 @@ def test_every_kind_passes_every_check(installed, kind):
     assert {outcome.component for outcome in report.checks} == {f"{kind}/made-{kind}"}
 
 
+@pytest.mark.slow
 def test_all_kinds_together_make_a_model(installed):
     registry = installed("made-all", list(KINDS))
     report = run_checks("recipe/made-all", registry=registry)
