@@ -29,6 +29,8 @@ from genmod.training.layout import Draw, Portion, has_sizes, order_of, sizes_of
 __all__ = ["SharedNoise", "Unrehearsed"]
 
 _HERE, _TORCH = (f"{Path(file).parent}{os.sep}" for file in (__file__, torch.__file__))
+# Between a function of torch and its draws, but not in the rehearsal.
+_ON_THE_WAY = (__file__, uncompiled.__code__.co_filename)
 
 _Place = tuple[tuple[str, int], ...]
 
@@ -244,7 +246,7 @@ def _place() -> _Place:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if name != __file__:
+        if name not in _ON_THE_WAY:
             if name.startswith(_HERE):
                 break
             if not name.startswith(_TORCH):
