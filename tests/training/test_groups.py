@@ -204,7 +204,7 @@ def test_which_loss_moves_what():
     }
     assert moved_by(["model", "critic"], groups, 0) == {"model": [a, b], "critic": [c]}
     assert moved_by(["model", "critic"], groups, 1) == {"model": [a], "critic": [c]}
-    with pytest.raises(PluginError, match="losses for other"):
+    with pytest.raises(PluginError, match="losses are given for the parameter groups other"):
         moved_by(["model", "other"], groups, 0)
     b.requires_grad_(False)
     assert moved_by(["model", "critic"], trained(groups), 0) == {"model": [a], "critic": [c]}
