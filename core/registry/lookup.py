@@ -76,6 +76,7 @@ class Registry:
         self._third_party = third_party
         self._strict = strict
         self._loaded: dict[str, list[PluginStatus]] = {}
+        self._listed: dict[str, tuple[list[PluginStatus], list[Provided]]] = {}
         if OWN_DISTRIBUTION in self._disabled:
             raise UsageError(
                 f"{OWN_DISTRIBUTION} holds the built-in components and cannot be disabled",
@@ -204,17 +205,21 @@ class Registry:
         return found
 
     def _provided(self, distribution: str) -> list[Provided]:
-        return [
-            Provided(
-                component,
-                distribution,
-                status.version,
-                builtin=distribution == OWN_DISTRIBUTION,
-                registered=not is_local(distribution),
-            )
-            for status in self._load(distribution)
-            for component in status.components
-        ]
+        statuses = self._load(distribution)
+        if distribution not in self._listed or self._listed[distribution][0] is not statuses:
+            provided = [
+                Provided(
+                    component,
+                    distribution,
+                    status.version,
+                    builtin=distribution == OWN_DISTRIBUTION,
+                    registered=not is_local(distribution),
+                )
+                for status in statuses
+                for component in status.components
+            ]
+            self._listed[distribution] = statuses, provided
+        return self._listed[distribution][1]
 
     def _load(self, distribution: str) -> list[PluginStatus]:
         """The status of one distribution's entry points; each is loaded once."""

@@ -73,7 +73,13 @@ def test_posterior_from_half_precision_features(dtype, log_scale):
     assert (posterior.head.bias.grad[3:] != 0).all()
 
 
-@pytest.mark.parametrize("scale", ["learned", "per-dimension", "per-pixel", "optimal"])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        "learned",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("per-dimension", "per-pixel", "optimal")),
+    ],
+)
 def test_data_with_a_scale_of_a_thousandth_train_without_nan(scale):
     """1,000 steps on data that a perfect model would describe with σ = 1e-3."""
     torch.manual_seed(0)

@@ -66,6 +66,7 @@ def test_frozen_is_no_parameter_and_the_same_state(file, frozen):
     assert torch.equal(other(x), encoder(x))
 
 
+@pytest.mark.slow
 def test_training_leaves_frozen_weights_alone(file, tmp_path):
     model = genmod.build(
         encoder={"name": "pretrained", "model": NAME, "weights": str(file), "size": 32},

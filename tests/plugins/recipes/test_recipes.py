@@ -72,6 +72,7 @@ def test_numbers_of_the_papers(name, path, expected):
     assert compose(name).components[kind].options[option] == expected
 
 
+@pytest.mark.slow
 def test_the_scale_of_sigma_vae_is_the_root_mean_squared_error():
     spec = compose("sigma-vae", components={"encoder": SMALL})
     data = open_dataset(spec)
