@@ -20,6 +20,9 @@ from genmod.testing.inputs import variants
 
 REGISTRY = Registry(third_party=False)
 
+_SMALL = {("encoder", "pretrained"): {"size": 32}, ("decoder", "perceptual"): {"size": 32}}
+"""Options with which large networks are given small pictures."""
+
 
 @dataclass(frozen=True)
 class _Named(Case):
@@ -36,7 +39,7 @@ def cases(kind):
     found = []
     for provided in REGISTRY.components(kind):
         case = _Named(kind, f"{kind}-{provided.name}", provided, REGISTRY)
-        for options in variants(case.cls, {}):
+        for options in variants(case.cls, _SMALL.get((kind, provided.name), {})):
             changed = replace(case, options=options)
             with suppress(UsageError), torch.device("meta"):
                 next(changed.tried())

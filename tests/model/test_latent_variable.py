@@ -63,7 +63,7 @@ def stored(n=6, data=GREY):
     return torch.randint(data.levels or 9, (n, *data.shape), dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("latent", [3, (2, 2)], ids=str)
+@pytest.mark.parametrize("latent", [3, pytest.param((2, 2), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_shapes(recipe, latent):
     try:

@@ -55,7 +55,11 @@ def test_small_examples_are_worked_on_as_before():
 
 @pytest.mark.parametrize(
     ("side", "decoder"),
-    [(128, "gaussian"), (512, "gaussian"), pytest.param(128, "categorical", marks=pytest.mark.slow)],
+    [
+        (128, "gaussian"),
+        pytest.param(512, "gaussian", marks=pytest.mark.slow),
+        pytest.param(128, "categorical", marks=pytest.mark.slow),
+    ],
 )
 def test_large_pictures_take_little_memory(side, decoder):
     info = DataInfo((3, side, side), levels=256)

@@ -121,7 +121,16 @@ def built(parts, *shapes):
 
 
 CLOSED_FORMS = list(closed_forms())
-LONG = {"vmf-uniform-sphere", "power-spherical-uniform-sphere", "gamma-gamma"}
+# Long, or the same densities as others.
+LONG = {
+    *(
+        "vmf-uniform-sphere",
+        "power-spherical-uniform-sphere",
+        "gamma-gamma",
+        "logistic-normal-logistic-normal",
+    ),
+    *("semi-amortised-normal", "semi-amortised-laplace", "laplace-normal", "hmc-normal", "hmc-laplace"),
+}
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_data_with_a_scale_of_a_thousandth_train_without_nan(scale):
     assert loss < -10
 
 
+@pytest.mark.slow
 def test_model_trains_on_features_that_ran_off():
     """A posterior head that starts at log-scales of ±30 comes back."""
     model = build(encoder={"name": "mlp", "hidden": [16]}, latent=4)

@@ -117,7 +117,7 @@ def test_density_is_normalised_and_is_that_of_the_draws(kind, d):
         assert stats.kstest(uniform, "uniform").pvalue > 1e-3
 
 
-@BOTH
+@pytest.mark.parametrize("kind", [PowerSpherical, pytest.param(VonMisesFisher, marks=pytest.mark.slow)])
 def test_moments_and_entropy(kind):
     loc, k = normalize(torch.randn(6, 5, dtype=torch.float64), dim=-1), torch.logspace(-1, 2.5, 6).double()
     p = kind(loc, k)

@@ -12,7 +12,7 @@ from genmod.plugins.datasets import cifar10
 from genmod.plugins.datasets.fashion_mnist import FashionMNIST
 from genmod.plugins.datasets.mnist import MNIST
 from genmod.registry.lookup import Registry
-from genmod.testing import run_checks
+from genmod.testing import CHECKS, run_checks
 
 COMPONENTS = Registry(third_party=False).components()
 
@@ -100,8 +100,20 @@ _LONG = {
     ("metric", "bdmc"),
     ("metric", "dci"),
     ("encoder", "resnet"),
+    ("network", "mlp"),
+    ("network", "transformer"),
+    ("divergence", "jeffreys"),
+    ("divergence", "dip-i"),
+    ("decoder", "laplace"),
+    ("decoder", "beta"),
+    ("decoder", "discretized-logistic-mixture"),
+    ("posterior", "wrapped-normal"),
+    ("posterior", "residual-vq"),
+    ("prior", "transformer"),
+    ("sampler", "kde"),
+    ("metric", "ais"),
 }
-"""A third of the time of all components together; each has tests of its own besides."""
+"""Half of the time of all components together; each has tests of its own besides."""
 
 
 @pytest.mark.parametrize(
@@ -119,6 +131,9 @@ def test_builtin(provided, registry, root, monkeypatch):
         f"{provided.kind}.{name}": value
         for name, value in _OPTIONS.get((provided.kind, provided.name), {}).items()
     }
+    # Whether it can be exported takes as long as all else together, and is checked with whether it can be compiled.
+    checks = [check for check in CHECKS if check.name != "check_export"]
+    monkeypatch.setattr("genmod.testing.runner.CHECKS", checks)
     report = run_checks(provided, options=options, root=root, registry=registry)
     assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
     # What is skipped is skipped for a trait or for want of an optional package, never for want of data.
@@ -128,9 +143,10 @@ def test_builtin(provided, registry, root, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provided", COMPONENTS, ids=lambda p: f"{p.kind}-{p.name}")
-def test_builtin_compiles(provided, registry):
+def test_builtin_is_exported_and_compiled(provided, registry):
     if provided.kind not in ("encoder", "posterior", "prior", "decoder", "network"):
         pytest.skip("it is not compiled by itself")
     report = run_checks(provided, registry=registry, slow=True)
-    (compiled,) = (outcome for outcome in report.checks if outcome.check == "check_compile")
-    assert compiled.status in ("passed", "skipped"), compiled.message
+    programs = [o for o in report.checks if o.check in ("check_export", "check_compile")]
+    assert len(programs) == 2
+    assert all(o.status in ("passed", "skipped") for o in programs), [o.message for o in programs]

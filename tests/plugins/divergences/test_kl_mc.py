@@ -10,8 +10,8 @@ from genmod.plugins.divergences.kl_mc import MonteCarloKL
 
 OPTIONS = [
     {},
-    {"antithetic": True},
-    {"sticking_the_landing": True},
+    pytest.param({"antithetic": True}, marks=pytest.mark.slow),
+    pytest.param({"sticking_the_landing": True}, marks=pytest.mark.slow),
     {"antithetic": True, "sticking_the_landing": True, "samples": 3},
 ]
 

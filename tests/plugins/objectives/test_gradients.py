@@ -63,7 +63,7 @@ ELBOS = [
 ]
 
 
-@pytest.mark.parametrize("part", ["inference", "generative"])
+@pytest.mark.parametrize("part", ["inference", pytest.param("generative", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("objective", ELBOS, ids=repr)
 def test_gradients_of_the_elbo_are_unbiased(objective, part, model_of, x):
     model = model_of(objective)
@@ -89,6 +89,7 @@ def test_decoder_keeps_the_gradient_of_iwae_draw_by_draw(model_of, x):
     torch.testing.assert_close(gradients(model, x, "generative", 3), plain)
 
 
+@pytest.mark.slow
 def test_dropping_the_score_alone_is_biased_for_several_draws(model_of, x):
     """Why ``stl`` refuses them: the same test as above sees it, by far more than 4 standard errors."""
 

@@ -137,7 +137,9 @@ def test_kde_keeps_a_random_part():
     [
         GmmSampler((2,)),
         KdeSampler((2,)),
-        FlowSampler((2,), steps=150, hidden=[32, 32], transforms=2, lr=1e-2),
+        pytest.param(
+            FlowSampler((2,), steps=150, hidden=[32, 32], transforms=2, lr=1e-2), marks=pytest.mark.slow
+        ),
         pytest.param(
             FlowSampler((2,), kind="maf", steps=200, transforms=3, hidden=[32, 32], lr=1e-2),
             marks=pytest.mark.slow,
