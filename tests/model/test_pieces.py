@@ -33,7 +33,7 @@ def numbers(model):
 
 
 @pytest.mark.parametrize("recipe", ["vae", "cvae"])
-@pytest.mark.parametrize("rows", [13, 499])
+@pytest.mark.parametrize("rows", [13, pytest.param(499, marks=pytest.mark.slow)])
 def test_the_same_seed_gives_the_same_numbers_in_pieces_of_any_size(recipe, rows, monkeypatch):
     model = build(recipe, encoder={"name": "mlp", "hidden": [16]}, latent=3).eval()
     whole, drawn = numbers(model)

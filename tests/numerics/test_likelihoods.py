@@ -282,7 +282,7 @@ def test_errors_that_are_no_densities_have_no_bound(name):
 @pytest.mark.parametrize(
     "decoder",
     [
-        {"name": "gaussian", "scale": 0.3},
+        pytest.param({"name": "gaussian", "scale": 0.3}, marks=pytest.mark.slow),
         {"name": "laplace", "scale": 0.3},
         {"name": "student-t"},
         "beta",

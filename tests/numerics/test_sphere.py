@@ -63,7 +63,7 @@ def test_vmf_against_scipy():
 
 @BOTH
 @pytest.mark.parametrize("d", SIZES)
-@pytest.mark.parametrize("concentration", [0.5, 2.0, 40.0])
+@pytest.mark.parametrize("concentration", [0.5, pytest.param(2.0, marks=pytest.mark.slow), 40.0])
 def test_mean_of_draws_and_its_gradient(kind, d, concentration):
     """``|E[w] - A|`` and ``dE[w]/dκ`` within four standard errors; the accepted proposal alone would be off."""
     n = 20_000

@@ -16,7 +16,10 @@ NAMES = ["rae-sn", "sigma-vae", "ms-ssim-vae", "gm-vae", "zinb-vae"]
 SMALL = {"name": "mlp", "hidden": [32]}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("rae-sn", "zinb-vae"))) for name in NAMES],
+)
 def test_learns_from_its_own_data(name):
     spec = compose(name, components={"encoder": SMALL} if name != "zinb-vae" else {})
     data = open_dataset(spec)

@@ -193,7 +193,16 @@ def test_more_steps_close_the_gap(models):
     assert gaps[0] > 2 * abs(gaps[1])
 
 
-@pytest.mark.parametrize("kind", ["gamma", "relaxed-bernoulli", "relaxed-categorical"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "gamma",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("relaxed-bernoulli", "relaxed-categorical")
+        ),
+    ],
+)
 def test_latents_that_do_not_fill_space_are_mapped_there(kind):
     """The same likelihood as by importance sampling, for positive latents, fractions and probabilities."""
     info = DataInfo((5,), low=-math.inf, high=math.inf)
