@@ -12,6 +12,7 @@ from genmod.errors import PluginError, UsageError
 from genmod.registry.lookup import Registry
 from genmod.scaffold.templates.encoder import TemplateEncoder
 from genmod.testing import CHECKS, run_checks
+from genmod.testing.case import Case
 from genmod.testing.runner import Outcome, Report
 
 
@@ -97,6 +98,16 @@ def test_options(registry):
         run_checks("encoder/mlp", registry=registry, options={"encoder.hiden": [3]})
     with pytest.raises(UsageError, match="belongs to nothing"):
         run_checks("encoder/mlp", registry=registry, options={"prior.hidden": [3]})
+
+
+def test_pairs_are_copies(registry):
+    case = Case("divergence", "divergence/none", registry.find("divergence", "none"), registry)
+    for _ in range(2):
+        pairs = list(case.pairs(case.build(), (2,)))
+        assert {"NormalPosterior", "LaplacePosterior"} <= {type(q_of).__name__ for q_of, _ in pairs}
+        for part in (part for pair in pairs for part in pair):
+            assert all(p.dtype == torch.float32 for p in part.parameters())
+            part.double()
 
 
 def test_required_option_leaves_the_rest_out(registry):
