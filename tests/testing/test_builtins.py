@@ -104,6 +104,7 @@ _LONG = {
     ("network", "transformer"),
     ("divergence", "jeffreys"),
     ("divergence", "dip-i"),
+    ("divergence", "dip-ii"),
     ("decoder", "laplace"),
     ("decoder", "beta"),
     ("decoder", "discretized-logistic-mixture"),
@@ -111,6 +112,7 @@ _LONG = {
     ("posterior", "residual-vq"),
     ("prior", "transformer"),
     ("sampler", "kde"),
+    ("sampler", "gmm"),
     ("metric", "ais"),
 }
 """Half of the time of all components together; each has tests of its own besides."""
