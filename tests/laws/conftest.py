@@ -50,10 +50,18 @@ def cases(kind):
 def pytest_generate_tests(metafunc):
     for kind in MODEL_KINDS:
         if kind in metafunc.fixturenames:
-            metafunc.parametrize(kind, cases(kind), ids=str)
+            metafunc.parametrize(kind, marked(cases(kind)))
     if "part" in metafunc.fixturenames:
         every = [case for kind in MODEL_KINDS[:-1] for case in cases(kind)]
-        metafunc.parametrize("part", every, ids=str)
+        metafunc.parametrize("part", marked(every))
+
+
+def marked(found):
+    """The cases; other activations are slow, because they take the same path, and the kit tries them too."""
+    return [
+        pytest.param(case, id=str(case), marks=[pytest.mark.slow] * ("activation" in case.options))
+        for case in found
+    ]
 
 
 @pytest.fixture
