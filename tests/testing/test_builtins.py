@@ -102,6 +102,7 @@ _LONG = {
     ("metric", "bdmc"),
     ("metric", "dci"),
     ("encoder", "resnet"),
+    ("network", "mlp"),
     ("divergence", "jeffreys"),
     ("divergence", "dip-i"),
     ("divergence", "dip-ii"),
