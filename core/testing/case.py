@@ -27,11 +27,12 @@ from genmod.testing.inputs import (
     LATENT_SHAPES,
     PARAMETER_SHAPES,
     examples,
+    jostle,
     points_or_draws,
 )
 from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
 
-__all__ = ["BATCH", "Case", "NotApplicable", "Trial", "jostle", "mean_of", "whole"]
+__all__ = ["BATCH", "Case", "NotApplicable", "Trial", "mean_of", "whole"]
 
 BATCH = 4
 
@@ -173,12 +174,8 @@ class Case:
                 raise NotApplicable(f"a {self.kind} has no inputs of its own")
         return Trial(self.kind, part, tuple(each.detach() for each in inputs), companions)
 
-    def pairs(
-        self, part: Any = None, latent: tuple[int, ...] = (2,)
-    ) -> Iterator[tuple[nn.Module, nn.Module]]:
-        """Pairs of a posterior and a prior on the same support, both with densities.
-
-        Each posterior and each prior is met once; all pairs of them would take their square.
+    def pairs(self, part: Any = None, latent: tuple[int, ...] = (2,)) -> Iterator[tuple[Any, Any]]:
+        """Pairs of a posterior and a prior on one support, both with densities; each is met once, because all are many.
 
         Args:
             part: a divergence that accepts the pairs; None where this component is one of each pair.
@@ -188,15 +185,14 @@ class Case:
             NotApplicable: there is none.
         """
         own = self.provided.distribution if self.provided is not None and not self.provided.builtin else ""
-        if self.kind in ("posterior", "prior"):
+        if self.kind not in ("posterior", "prior"):
+            fitting = _fitting(self.registry, latent, own)
+        else:
             mine, _ = next(self.accepted(*([each] for each in _wiring(self.kind, latent))))
             jostle(mine)
-            other = "prior" if self.kind == "posterior" else "posterior"
-            others = _built(self.registry, other, latent, own)
+            others = _built(self.registry, "prior" if self.kind == "posterior" else "posterior", latent, own)
             pairs = [(mine, each) if self.kind == "posterior" else (each, mine) for each in others]
             fitting = [pair for pair in pairs if _fit(*pair)]
-        else:
-            fitting = _fitting(self.registry, latent, own)
         met: set[nn.Module] = set()
         for pair in fitting:
             if met.issuperset(pair):
@@ -221,7 +217,6 @@ def _wiring(kind: str, latent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def _fit(q_of: Any, p_of: Any) -> bool:
-    """Whether both have densities, on the same support."""
     alike = q_of.has_density and p_of.has_density and q_of.latent_shape == p_of.latent_shape
     return alike and same_support(q_of.support, p_of.support, q_of.latent_shape)
 
@@ -230,7 +225,7 @@ def _fit(q_of: Any, p_of: Any) -> bool:
 def _fitting(registry: Registry, latent: tuple[int, ...], own: str) -> list[tuple[Any, Any]]:
     """Every posterior with every prior that has a density on the same support."""
     made = (_built(registry, kind, latent, own) for kind in ("posterior", "prior"))
-    return [(q_of, p_of) for q_of, p_of in itertools.product(*made) if _fit(q_of, p_of)]
+    return [pair for pair in itertools.product(*made) if _fit(*pair)]
 
 
 @lru_cache(maxsize=16)
@@ -350,11 +345,3 @@ def mean_of(distribution: Distribution) -> tuple[Tensor, ...]:
         return (distribution.mean,)
     except NotImplementedError:
         return ()
-
-
-@torch.no_grad()
-def jostle(part: Any) -> None:
-    """Move every parameter a little; laws hold for all values."""
-    for parameter in part.parameters() if isinstance(part, nn.Module) else ():
-        if parameter.is_floating_point() and not parameter.is_meta:
-            parameter.add_(0.1 * torch.randn_like(parameter))
