@@ -47,8 +47,7 @@ def _pinned_seed():
     if "torch" not in sys.modules:
         yield
         return
-    import torch
+    from genmod.system.random import seeded
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         yield

@@ -15,7 +15,7 @@ from genmod.errors import GenmodError
 from genmod.model.assembly import blueprint, unvalidated
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.model.traits import check_traits
+from genmod.model.traits import check_losses
 from genmod.options.schema import validate
 from genmod.registry.lookup import Registry, current_registry
 from genmod.spec import ModelSpec
@@ -217,7 +217,7 @@ class _Checks:
             "objective", objective[0]
         )
         try:
-            check_traits(self.model)
+            check_losses(self.model)
             self._check_divergence(*divergence)
             self.model.objective.check(self.model)
         except GenmodError as error:

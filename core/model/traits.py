@@ -15,7 +15,7 @@ from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.losses import adds_losses
 from genmod.spec import ModelSpec
 
-__all__ = ["check_classes", "check_traits"]
+__all__ = ["check_classes", "check_losses", "check_traits"]
 
 
 def check_classes(spec: ModelSpec, prior: Prior, posterior: Codebook) -> None:
@@ -35,11 +35,16 @@ def check_classes(spec: ModelSpec, prior: Prior, posterior: Codebook) -> None:
 
 
 def check_traits(model: LatentVariableModel) -> None:
-    """Whether supports, ranges and densities of the parts fit each other.
+    """Whether supports, ranges, losses and densities of the parts fit each other.
 
     Raises:
         UsageError: they do not; the hint says what to choose instead.
     """
+    _check_supports(model)
+    check_losses(model)
+
+
+def _check_supports(model: LatentVariableModel) -> None:
     names = {kind: part.name for kind, part in model.spec.components.items()}
     posterior, prior, decoder = model.posterior, model.prior, model.decoder
     if (
@@ -64,6 +69,16 @@ def check_traits(model: LatentVariableModel) -> None:
             f"decoder {names['decoder']!r} has a density on {decoder.support}, but the data have values such as {outside:g}",
             hint=f"choose a decoder for such data, for example {REAL_VALUES}",
         )
+
+
+def check_losses(model: LatentVariableModel) -> None:
+    """Whether objective and divergence fit the other parts, whose supports fit each other.
+
+    Raises:
+        UsageError: they do not; the hint says what to choose instead.
+    """
+    names = {kind: part.name for kind, part in model.spec.components.items()}
+    posterior, prior = model.posterior, model.prior
     objective, divergence = model.objective, model.divergence
     if divergence.needs_prior and not objective.uses_divergence:
         raise UsageError(

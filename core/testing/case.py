@@ -27,11 +27,12 @@ from genmod.testing.inputs import (
     LATENT_SHAPES,
     PARAMETER_SHAPES,
     examples,
+    jostle,
     points_or_draws,
 )
 from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
 
-__all__ = ["BATCH", "Case", "NotApplicable", "Trial", "jostle", "mean_of", "whole"]
+__all__ = ["BATCH", "Case", "NotApplicable", "Trial", "mean_of", "whole"]
 
 BATCH = 4
 
@@ -166,15 +167,15 @@ class Case:
             case "decoder":
                 inputs = (noise(*part.parameter_shape), part.observe(examples(wiring[0], batch, fixed)))
             case "divergence":
-                companions = self.pairs(part)[0]
+                companions = next(self.pairs(part))
                 z = companions[0](features := noise(*_FEATURES)).sample((3,))
                 inputs = (features, z.movedim(1, 0))
             case _:
                 raise NotApplicable(f"a {self.kind} has no inputs of its own")
         return Trial(self.kind, part, tuple(each.detach() for each in inputs), companions)
 
-    def pairs(self, part: Any = None, latent: tuple[int, ...] = (2,)) -> list[tuple[nn.Module, nn.Module]]:
-        """Pairs of a posterior and a prior on the same support, both with densities.
+    def pairs(self, part: Any = None, latent: tuple[int, ...] = (2,)) -> Iterator[tuple[Any, Any]]:
+        """Pairs of a posterior and a prior on one support, both with densities; each is met once, because all are many.
 
         Args:
             part: a divergence that accepts the pairs; None where this component is one of each pair.
@@ -183,43 +184,54 @@ class Case:
         Raises:
             NotApplicable: there is none.
         """
-        posteriors = list(self._counterparts("posterior", _FEATURES, latent))
-        priors = list(self._counterparts("prior", latent))
-        found: list[tuple[nn.Module, nn.Module]] = []
-        for q_of, p_of in itertools.product(posteriors, priors):
-            # Each posterior and each prior is met once; all pairs of them would take their square.
-            if any(q_of is q for q, _ in found) and any(p_of is p for _, p in found):
+        own = self.provided.distribution if self.provided is not None and not self.provided.builtin else ""
+        if self.kind not in ("posterior", "prior"):
+            fitting = _fitting(self.registry, latent, own)
+        else:
+            mine, _ = next(self.accepted(*([each] for each in _wiring(self.kind, latent))))
+            jostle(mine)
+            others = _built(self.registry, "prior" if self.kind == "posterior" else "posterior", latent, own)
+            pairs = [(mine, each) if self.kind == "posterior" else (each, mine) for each in others]
+            fitting = [pair for pair in pairs if _fit(*pair)]
+        met: set[nn.Module] = set()
+        for pair in fitting:
+            if met.issuperset(pair):
                 continue
-            if not (q_of.has_density and p_of.has_density and q_of.latent_shape == p_of.latent_shape):
-                continue
-            if not same_support(q_of.support, p_of.support, q_of.latent_shape):
-                continue
+            # Copies, because checks convert them; building takes much longer than copying.
+            q_of, p_of = copy.deepcopy(pair)
             try:
                 if part is not None:
                     part.check(q_of(torch.zeros(1, *_FEATURES)), p_of())
             except UsageError:
                 continue
-            found.append((q_of, p_of))
-        if not found:
+            met.update(pair)
+            yield q_of, p_of
+        if not met:
             raise NotApplicable(
                 "there is no posterior and prior with densities on one support that it works for"
             )
-        return found
 
-    def _counterparts(self, kind: str, *wiring: Any) -> Iterator[Any]:
-        if kind == self.kind:
-            for part, _ in self.accepted(*([each] for each in wiring)):
-                jostle(part)
-                yield part
-            return
-        own = self.provided.distribution if self.provided is not None else ""
-        # Copies, because checks convert them; building takes much longer than copying.
-        yield from copy.deepcopy(_built(self.registry, kind, wiring, own))
+
+def _wiring(kind: str, latent: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    return (_FEATURES, latent) if kind == "posterior" else (latent,)
+
+
+def _fit(q_of: Any, p_of: Any) -> bool:
+    alike = q_of.has_density and p_of.has_density and q_of.latent_shape == p_of.latent_shape
+    return alike and same_support(q_of.support, p_of.support, q_of.latent_shape)
 
 
 @lru_cache(maxsize=8)
-def _built(registry: Registry, kind: str, wiring: tuple[Any, ...], own: str) -> list[Any]:
+def _fitting(registry: Registry, latent: tuple[int, ...], own: str) -> list[tuple[Any, Any]]:
+    """Every posterior with every prior that has a density on the same support."""
+    made = (_built(registry, kind, latent, own) for kind in ("posterior", "prior"))
+    return [pair for pair in itertools.product(*made) if _fit(*pair)]
+
+
+@lru_cache(maxsize=16)
+def _built(registry: Registry, kind: str, latent: tuple[int, ...], own: str) -> list[Any]:
     """The reference posterior or prior, the built-in ones, and those of one distribution; all moved off their start."""
+    wiring = _wiring(kind, latent)
     with seeded(3):
         parts: list[Any] = [ReferencePosterior(*wiring) if kind == "posterior" else ReferencePrior(*wiring)]
         for provided in registry.components(kind):
@@ -333,11 +345,3 @@ def mean_of(distribution: Distribution) -> tuple[Tensor, ...]:
         return (distribution.mean,)
     except NotImplementedError:
         return ()
-
-
-@torch.no_grad()
-def jostle(part: Any) -> None:
-    """Move every parameter a little; laws hold for all values."""
-    for parameter in part.parameters() if isinstance(part, nn.Module) else ():
-        if parameter.is_floating_point() and not parameter.is_meta:
-            parameter.add_(0.1 * torch.randn_like(parameter))

@@ -1,10 +1,10 @@
-"""Shapes, data and options with which components are checked."""
+"""Shapes, data, options and weights with which components are checked."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution, transform_to
 from torch.distributions.constraints import Constraint
 
@@ -19,6 +19,7 @@ __all__ = [
     "LATENT_SHAPES",
     "PARAMETER_SHAPES",
     "examples",
+    "jostle",
     "points_in",
     "points_or_draws",
     "tiny_infos",
@@ -133,3 +134,11 @@ def points_or_draws(
     """Points of a support, ``(*batch, *event_shape)``; draws where torch has no transform to it."""
     points = points_in(support, (*batch, *distribution.event_shape), generator)
     return distribution.sample(batch if not distribution.batch_shape else ()) if points is None else points
+
+
+@torch.no_grad()
+def jostle(part: Any) -> None:
+    """Move every parameter a little; laws hold for all values."""
+    for parameter in part.parameters() if isinstance(part, nn.Module) else ():
+        if parameter.is_floating_point() and not parameter.is_meta:
+            parameter.add_(0.1 * torch.randn_like(parameter))

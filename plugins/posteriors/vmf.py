@@ -39,6 +39,8 @@ def mean_length(concentration: Tensor, d: int) -> Tensor:
 
 def _terms(concentration: Tensor) -> int:
     """How many terms give all digits of double precision: about ``8 + 6 √κ``, and few different numbers of them."""
+    if concentration.is_meta:
+        return 1
     # Looking at a number on a GPU would wait for it, and a graph has one number of terms for all values.
     if concentration.device.type != "cpu" or not concentration.numel() or torch.compiler.is_compiling():
         return _TERMS

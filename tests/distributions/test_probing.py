@@ -156,7 +156,7 @@ def test_build_and_kit_agree_about_a_strangers_constraint(name, fits):
         with pytest.raises(UsageError, match="draws latents in"):
             assemble(spec, DataInfo((1, 8, 8)), registry=registry)
     try:
-        pairs = Case("prior", f"prior/{name}", prior, registry).pairs()
+        pairs = list(Case("prior", f"prior/{name}", prior, registry).pairs())
     except NotApplicable:
         pairs = []
     assert any(isinstance(q, normal) for q, _ in pairs) is fits

@@ -5,10 +5,12 @@ from what a component declares, never from its name. Everything that plugins are
 densities, states and many more) is checked by :mod:`genmod.testing`, on the built-in components too.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
 import pytest
+import torch
 
 from genmod import UsageError
 from genmod.registry.lookup import Registry
@@ -17,6 +19,9 @@ from genmod.testing.case import Case
 from genmod.testing.inputs import variants
 
 REGISTRY = Registry(third_party=False)
+
+_SMALL = {("encoder", "pretrained"): {"size": 32}, ("decoder", "perceptual"): {"size": 32}}
+"""Options with which large networks are given small pictures."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +39,29 @@ def cases(kind):
     found = []
     for provided in REGISTRY.components(kind):
         case = _Named(kind, f"{kind}-{provided.name}", provided, REGISTRY)
-        for options in variants(case.cls, {}):
+        for options in variants(case.cls, _SMALL.get((kind, provided.name), {})):
             changed = replace(case, options=options)
-            try:
+            with suppress(UsageError), torch.device("meta"):
                 next(changed.tried())
-            except UsageError:
-                continue
-            found.append(changed)
+                found.append(changed)
     return found
 
 
 def pytest_generate_tests(metafunc):
     for kind in MODEL_KINDS:
         if kind in metafunc.fixturenames:
-            metafunc.parametrize(kind, cases(kind), ids=str)
+            metafunc.parametrize(kind, marked(cases(kind)))
     if "part" in metafunc.fixturenames:
         every = [case for kind in MODEL_KINDS[:-1] for case in cases(kind)]
-        metafunc.parametrize("part", every, ids=str)
+        metafunc.parametrize("part", marked(every))
+
+
+def marked(found):
+    """The cases; other activations are slow, because they take the same path, and the kit tries them too."""
+    return [
+        pytest.param(case, id=str(case), marks=[pytest.mark.slow] * ("activation" in case.options))
+        for case in found
+    ]
 
 
 @pytest.fixture

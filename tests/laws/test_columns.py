@@ -84,7 +84,16 @@ def model_of(decoder, info):
     return assemble(compose(components=components, latent=2), info, seed=1)
 
 
-@pytest.mark.parametrize(("name", "limits"), PAIRS)
+FIRST = {name: limits for name, limits in reversed(PAIRS)}
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        pytest.param(name, limits, marks=[pytest.mark.slow] * (limits != FIRST[name]))
+        for name, limits in PAIRS
+    ],
+)
 def test_every_number_is_that_of_the_decoder_alone(name, limits):
     """ELBO, rate, distortion, NLL, bits per dimension, and what is refused with which reason."""
     info = DataInfo((COLUMNS,), **RANGES[limits])

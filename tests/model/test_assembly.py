@@ -67,7 +67,14 @@ def combinations(n):
     return [{kind: one(kind, choices) for kind, choices in parts.items()} for _ in range(n)]
 
 
-@pytest.mark.parametrize("info", INFOS, ids=lambda info: f"{info.shape}-{info.low}-{info.high}-{info.levels}")
+@pytest.mark.parametrize(
+    "info",
+    [
+        pytest.param(info, marks=[pytest.mark.slow] * (len(info.shape) == 3 and info is not GREY))
+        for info in INFOS
+    ],
+    ids=lambda info: f"{info.shape}-{info.low}-{info.high}-{info.levels}",
+)
 def test_every_combination_works_or_is_refused_with_a_way_out(info):
     """Nothing in between: what is accepted has a finite loss and gradients for all parameters."""
     worked, refused = 0, 0

@@ -63,7 +63,7 @@ def stored(n=6, data=GREY):
     return torch.randint(data.levels or 9, (n, *data.shape), dtype=torch.uint8)
 
 
-@pytest.mark.parametrize("latent", [3, (2, 2)], ids=str)
+@pytest.mark.parametrize("latent", [3, pytest.param((2, 2), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_shapes(recipe, latent):
     try:
@@ -155,7 +155,9 @@ def test_global_random_state_is_left_alone(act, tmp_path):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)], ids=str
+)
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_saved_and_loaded_bit_by_bit(recipe, dtype, tmp_path):
     model = model_of_recipe(recipe, encoder="conv").to(dtype).eval()
@@ -196,6 +198,7 @@ def test_an_example_does_not_depend_on_its_neighbours():
     assert torch.equal(model.decode(z[0]).mean[0], model.decode(z[1]).mean[0])
 
 
+@pytest.mark.slow
 def test_gradient_reaches_every_parameter():
     for encoder in REGISTRY.names("encoder"):
         model = model_of(encoder=encoder)

@@ -33,7 +33,7 @@ def numbers(model):
 
 
 @pytest.mark.parametrize("recipe", ["vae", "cvae"])
-@pytest.mark.parametrize("rows", [13, 499])
+@pytest.mark.parametrize("rows", [13, pytest.param(499, marks=pytest.mark.slow)])
 def test_the_same_seed_gives_the_same_numbers_in_pieces_of_any_size(recipe, rows, monkeypatch):
     model = build(recipe, encoder={"name": "mlp", "hidden": [16]}, latent=3).eval()
     whole, drawn = numbers(model)
@@ -55,7 +55,11 @@ def test_small_examples_are_worked_on_as_before():
 
 @pytest.mark.parametrize(
     ("side", "decoder"),
-    [(128, "gaussian"), (512, "gaussian"), pytest.param(128, "categorical", marks=pytest.mark.slow)],
+    [
+        (128, "gaussian"),
+        pytest.param(512, "gaussian", marks=pytest.mark.slow),
+        pytest.param(128, "categorical", marks=pytest.mark.slow),
+    ],
 )
 def test_large_pictures_take_little_memory(side, decoder):
     info = DataInfo((3, side, side), levels=256)

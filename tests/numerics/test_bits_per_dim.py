@@ -81,6 +81,7 @@ def test_one_place_for_the_formula():
     torch.testing.assert_close(bits_per_dim(torch.tensor([-math.log(4)]), 1, 1.0), torch.tensor([2.0]))
 
 
+@pytest.mark.slow
 def test_bound_holds_in_each_of_256_bins():
     """``E_u log p(x + u) ≤ log P(x)`` with P the mass of a known logistic in the bin."""
     info = DataInfo((1,), levels=256)

@@ -152,7 +152,7 @@ def test_a_draw_that_was_changed_has_another_density():
     assert not torch.equal(before, q.log_prob(z))
 
 
-@pytest.mark.parametrize("kind", ["planar", "radial", "iaf", "nsf"])
+@pytest.mark.parametrize("kind", ["planar", "radial", "iaf", pytest.param("nsf", marks=pytest.mark.slow)])
 def test_expectations_by_draws_and_by_quadrature(kind):
     torch.manual_seed(5)
     part = FlowPosterior((7,), (2,), kind=kind).double()

@@ -15,7 +15,7 @@ from genmod.plugins.divergences.kl_mc import MonteCarloKL
 from genmod.plugins.posteriors._hierarchy import Hierarchy
 from genmod.plugins.posteriors.hierarchical import HierarchicalPosterior
 from genmod.plugins.priors.hierarchical import HierarchicalPrior
-from genmod.testing.case import jostle
+from genmod.testing.inputs import jostle
 
 DOUBLE = torch.float64
 

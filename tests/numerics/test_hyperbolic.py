@@ -23,7 +23,9 @@ def wrapped(c, loc, scale):
     return WrappedNormal(torch.tensor(loc).double(), torch.tensor(scale).double().log(), c)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    "case", [*CASES[:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[2:])], ids=str
+)
 def test_density_integrates_to_one(case):
     """Over the coordinates of the disc, so that their area is what the density refers to."""
     points, weights = PoincareBall(case[0]).quadrature((2,), 0)
@@ -31,7 +33,9 @@ def test_density_integrates_to_one(case):
     assert weights.sum().item() == pytest.approx(math.pi / case[0], rel=1e-4)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    "case", [*CASES[2:], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[:2])], ids=str
+)
 def test_draws_have_the_density(case):
     points, weights = PoincareBall(case[0]).quadrature((2,), 0)
     p = wrapped(*case)

@@ -249,7 +249,9 @@ def test_ms_ssim_is_that_of_the_program_of_its_authors(rows, columns, scales):
     assert value.item() == pytest.approx(reference_ms_ssim(x, y, scales), rel=1e-9)
 
 
-@pytest.mark.parametrize("side", [176, 192, 256])
+@pytest.mark.parametrize(
+    "side", [176, pytest.param(192, marks=pytest.mark.slow), pytest.param(256, marks=pytest.mark.slow)]
+)
 def test_what_torchmetrics_does_otherwise(side):
     """It takes the coarsest scale from the picture with mirrored edges; with that in the reference the two agree."""
     image = pytest.importorskip("torchmetrics.functional.image")
@@ -280,7 +282,7 @@ def test_errors_that_are_no_densities_have_no_bound(name):
 @pytest.mark.parametrize(
     "decoder",
     [
-        {"name": "gaussian", "scale": 0.3},
+        pytest.param({"name": "gaussian", "scale": 0.3}, marks=pytest.mark.slow),
         {"name": "laplace", "scale": 0.3},
         {"name": "student-t"},
         "beta",

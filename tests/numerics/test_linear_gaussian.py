@@ -113,6 +113,7 @@ class _Digits(Dataset):
         return TensorSplit(Batch(x.repeat(20, 1, 1, 1) if name == "train" else x))
 
 
+@pytest.mark.slow
 def test_linear_vae_reaches_probabilistic_pca(tmp_path):
     """Trained as any model is, it ends within 0.05 nats of the maximum likelihood of 8 components."""
     from sklearn.decomposition import PCA

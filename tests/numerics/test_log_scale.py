@@ -73,7 +73,13 @@ def test_posterior_from_half_precision_features(dtype, log_scale):
     assert (posterior.head.bias.grad[3:] != 0).all()
 
 
-@pytest.mark.parametrize("scale", ["learned", "per-dimension", "per-pixel", "optimal"])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        "learned",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("per-dimension", "per-pixel", "optimal")),
+    ],
+)
 def test_data_with_a_scale_of_a_thousandth_train_without_nan(scale):
     """1,000 steps on data that a perfect model would describe with σ = 1e-3."""
     torch.manual_seed(0)
@@ -96,6 +102,7 @@ def test_data_with_a_scale_of_a_thousandth_train_without_nan(scale):
     assert loss < -10
 
 
+@pytest.mark.slow
 def test_model_trains_on_features_that_ran_off():
     """A posterior head that starts at log-scales of ±30 comes back."""
     model = build(encoder={"name": "mlp", "hidden": [16]}, latent=4)

@@ -354,6 +354,7 @@ def test_warm_up_longer_than_the_training(data):
         train(model, data, epochs=20, device="cpu")
 
 
+@pytest.mark.slow
 def test_numbers_from_another_configuration_than_the_one_written(tmp_path, data):
     """What a recipe says is what is trained, and what is recorded with the model."""
     registry = Registry(third_party=False)

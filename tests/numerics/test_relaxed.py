@@ -25,7 +25,9 @@ def test_density_against_torch(temperature):
     )
 
 
-@pytest.mark.parametrize("temperature", [0.7, 1.0, 2.0])
+@pytest.mark.parametrize(
+    "temperature", [0.7, pytest.param(1.0, marks=pytest.mark.slow), pytest.param(2.0, marks=pytest.mark.slow)]
+)
 def test_density_integrates_to_one(temperature):
     """Over the triangle, by the softmax of a grid of the plane."""
     side = torch.linspace(-60, 60, 1501, dtype=torch.float64)

@@ -63,7 +63,7 @@ def test_vmf_against_scipy():
 
 @BOTH
 @pytest.mark.parametrize("d", SIZES)
-@pytest.mark.parametrize("concentration", [0.5, 2.0, 40.0])
+@pytest.mark.parametrize("concentration", [0.5, pytest.param(2.0, marks=pytest.mark.slow), 40.0])
 def test_mean_of_draws_and_its_gradient(kind, d, concentration):
     """``|E[w] - A|`` and ``dE[w]/dκ`` within four standard errors; the accepted proposal alone would be off."""
     n = 20_000
@@ -117,7 +117,7 @@ def test_density_is_normalised_and_is_that_of_the_draws(kind, d):
         assert stats.kstest(uniform, "uniform").pvalue > 1e-3
 
 
-@BOTH
+@pytest.mark.parametrize("kind", [PowerSpherical, pytest.param(VonMisesFisher, marks=pytest.mark.slow)])
 def test_moments_and_entropy(kind):
     loc, k = normalize(torch.randn(6, 5, dtype=torch.float64), dim=-1), torch.logspace(-1, 2.5, 6).double()
     p = kind(loc, k)

@@ -87,7 +87,7 @@ def test_a_model_that_is_trained_further_keeps_them(tmp_path):
     assert torch.equal(again.prior.inputs, before)
 
 
-@pytest.mark.parametrize("inputs", ["data", "examples"])
+@pytest.mark.parametrize("inputs", ["data", pytest.param("examples", marks=pytest.mark.slow)])
 def test_a_run_that_was_stopped_goes_on_with_them(inputs, tmp_path, monkeypatch):
     whole = vamp(inputs)
     go(whole, directory=tmp_path / "whole")

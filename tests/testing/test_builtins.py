@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from genmod.options.schema import options_of
 from genmod.plugins.datasets import cifar10
 from genmod.plugins.datasets.fashion_mnist import FashionMNIST
 from genmod.plugins.datasets.mnist import MNIST
 from genmod.registry.lookup import Registry
-from genmod.testing import run_checks
+from genmod.spec import MODEL_KINDS
+from genmod.testing import CHECKS, run_checks
 
 COMPONENTS = Registry(third_party=False).components()
 
@@ -100,8 +102,21 @@ _LONG = {
     ("metric", "bdmc"),
     ("metric", "dci"),
     ("encoder", "resnet"),
+    ("network", "mlp"),
+    ("divergence", "jeffreys"),
+    ("divergence", "dip-i"),
+    ("divergence", "dip-ii"),
+    ("decoder", "laplace"),
+    ("decoder", "beta"),
+    ("decoder", "discretized-logistic-mixture"),
+    ("posterior", "wrapped-normal"),
+    ("posterior", "residual-vq"),
+    ("prior", "transformer"),
+    ("sampler", "kde"),
+    ("sampler", "gmm"),
+    ("metric", "ais"),
 }
-"""A third of the time of all components together; each has tests of its own besides."""
+"""Half of the time of all components together; each has tests of its own besides."""
 
 
 @pytest.mark.parametrize(
@@ -111,26 +126,54 @@ _LONG = {
         for p in COMPONENTS
     ],
 )
-def test_builtin(provided, registry, root, monkeypatch):
-    for cls in (MNIST, FashionMNIST):
-        monkeypatch.setattr(cls, "files", small_files(cls))
-    monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
-    options = {
-        f"{provided.kind}.{name}": value
-        for name, value in _OPTIONS.get((provided.kind, provided.name), {}).items()
-    }
-    report = run_checks(provided, options=options, root=root, registry=registry)
-    assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
-    # What is skipped is skipped for a trait or for want of an optional package, never for want of data.
-    assert report.ok or all("is not installed" in outcome.message for outcome in report.skipped)
-    assert not [o for o in report.skipped if "data are not there" in o.message or "options" in o.message]
+def test_builtin(provided, checked):
+    # With its usual activation alone: the others take the same path.
+    usual = activation_of(provided)
+    checked(provided, **({"activation": usual} if usual else {}))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("provided", COMPONENTS, ids=lambda p: f"{p.kind}-{p.name}")
-def test_builtin_compiles(provided, registry):
+def test_builtin_with_every_activation(provided, checked):
+    if activation_of(provided) is None:
+        pytest.skip("it has no activation")
+    checked(provided)
+
+
+def activation_of(provided):
+    """The activation that a part has by default; None where it has none."""
+    options = options_of(provided.load()) if provided.kind in MODEL_KINDS else ()
+    return next((option.default for option in options if option.name == "activation"), None)
+
+
+@pytest.fixture
+def checked(registry, root, monkeypatch):
+    """A function that runs the checks of a component on small data and expects none to fail."""
+    for cls in (MNIST, FashionMNIST):
+        monkeypatch.setattr(cls, "files", small_files(cls))
+    monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
+    # Whether it can be exported takes as long as all else together, and is checked with whether it can be compiled.
+    checks = [check for check in CHECKS if check.name != "check_export"]
+    monkeypatch.setattr("genmod.testing.runner.CHECKS", checks)
+
+    def check(provided, **more):
+        given = {**_OPTIONS.get((provided.kind, provided.name), {}), **more}
+        options = {f"{provided.kind}.{name}": value for name, value in given.items()}
+        report = run_checks(provided, options=options, root=root, registry=registry)
+        assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
+        # What is skipped is skipped for a trait or for want of an optional package, never for want of data.
+        assert report.ok or all("is not installed" in outcome.message for outcome in report.skipped)
+        assert not [o for o in report.skipped if "data are not there" in o.message or "options" in o.message]
+
+    return check
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("provided", COMPONENTS, ids=lambda p: f"{p.kind}-{p.name}")
+def test_builtin_is_exported_and_compiled(provided, registry):
     if provided.kind not in ("encoder", "posterior", "prior", "decoder", "network"):
         pytest.skip("it is not compiled by itself")
     report = run_checks(provided, registry=registry, slow=True)
-    (compiled,) = (outcome for outcome in report.checks if outcome.check == "check_compile")
-    assert compiled.status in ("passed", "skipped"), compiled.message
+    programs = [o for o in report.checks if o.check in ("check_export", "check_compile")]
+    assert len(programs) == 2
+    assert all(o.status in ("passed", "skipped") for o in programs), [o.message for o in programs]

@@ -1,8 +1,7 @@
 """What is checked, what is reported, and what counts as a failure."""
 
 import json
-import subprocess
-import sys
+import os
 from typing import Annotated
 
 import pytest
@@ -12,8 +11,8 @@ from genmod import Component, Doc
 from genmod.errors import PluginError, UsageError
 from genmod.registry.lookup import Registry
 from genmod.scaffold.templates.encoder import TemplateEncoder
-from genmod.scaffold.templates.prior import TemplatePrior
 from genmod.testing import CHECKS, run_checks
+from genmod.testing.case import Case
 from genmod.testing.runner import Outcome, Report
 
 
@@ -52,7 +51,7 @@ def test_nothing_checked_is_a_failure():
 
 
 def test_counts(registry):
-    report = run_checks([Wrong, "prior/normal"], registry=registry)
+    report = run_checks([Wrong, "encoder/identity"], registry=registry)
     assert not report.ok
     assert [(o.component, o.check) for o in report.failed] == [("encoder/Wrong", "check_shapes")]
     assert report.ran == len(report.checks) - len(report.skipped)
@@ -101,6 +100,16 @@ def test_options(registry):
         run_checks("encoder/mlp", registry=registry, options={"prior.hidden": [3]})
 
 
+def test_pairs_are_copies(registry):
+    case = Case("divergence", "divergence/none", registry.find("divergence", "none"), registry)
+    for _ in range(2):
+        pairs = list(case.pairs(case.build(), (2,)))
+        assert {"NormalPosterior", "LaplacePosterior"} <= {type(q_of).__name__ for q_of, _ in pairs}
+        for part in (part for pair in pairs for part in pair):
+            assert all(p.dtype == torch.float32 for p in part.parameters())
+            part.double()
+
+
 def test_required_option_leaves_the_rest_out(registry):
     report = run_checks("dataset/npz", registry=registry)
     assert not report.failed
@@ -110,7 +119,7 @@ def test_required_option_leaves_the_rest_out(registry):
 
 def test_random_state_is_left_alone(registry):
     before = torch.get_rng_state()
-    run_checks(["prior/normal", "decoder/gaussian"], registry=registry)
+    run_checks(["prior/bernoulli", "decoder/bernoulli"], registry=registry)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -123,13 +132,12 @@ def test_same_result_whatever_the_random_state(registry):
 
 
 def test_targets(registry):
-    record = Component("prior", "mine", "genmod.scaffold.templates.prior:TemplatePrior", "learned normal")
-    assert {o.component for o in run_checks(record, registry=registry).checks} == {"prior/mine"}
-    assert {o.component for o in run_checks(TemplatePrior, registry=registry).checks} == {
-        "prior/TemplatePrior"
-    }
-    found = run_checks([registry.find("prior", "none"), "prior/normal"], registry=registry)
-    assert {o.component for o in found.checks} == {"prior/none", "prior/normal"}
+    record = Component("encoder", "mine", "genmod.scaffold.templates.encoder:TemplateEncoder", "linear")
+    assert {o.component for o in run_checks(record, registry=registry).checks} == {"encoder/mine"}
+    found = run_checks(TemplateEncoder, registry=registry).checks
+    assert {o.component for o in found} == {"encoder/TemplateEncoder"}
+    found = run_checks([registry.find("prior", "none"), "encoder/identity"], registry=registry).checks
+    assert {o.component for o in found} == {"prior/none", "encoder/identity"}
 
 
 @pytest.mark.parametrize("target", ["genmod-not-there", "encoder/not-there", "nothing"])
@@ -164,7 +172,7 @@ class Wrong(TemplateEncoder):
         super().__init__(data_shape)
         self.feature_shape = (1,)
 
-@parametrize_with_checks(["prior/normal"])
+@parametrize_with_checks(["encoder/identity"])
 def test_right(check):
     check()
 
@@ -182,29 +190,35 @@ def test_mistaken(check):
 """
 
 
+class Reports(list):
+    """The reports of a run of pytest."""
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" or report.outcome != "passed":
+            self.append(report)
+
+    def of(self, outcome):
+        return {report.nodeid.partition("::")[2]: report for report in self if report.outcome == outcome}
+
+
 def test_parametrized(tmp_path):
     (tmp_path / "test_mine.py").write_text(TESTS)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-rA",
-        "-p",
-        "no:cacheprovider",
-        "--tb=short",
-        "test_mine.py",
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    lines = done.stdout.splitlines()
-    failed = [line.split(" - ")[0] for line in lines if line.startswith("FAILED")]
-    assert failed == [
-        "FAILED test_mine.py::test_wrong[encoder/Wrong:check_shapes]",
-        "FAILED test_mine.py::test_mistaken[encoder/TemplateEncoder:check_shapes]",
-    ]
-    assert [line for line in lines if line.startswith("XFAIL")] == [
-        "XFAIL test_mine.py::test_known[encoder/Wrong:check_shapes] - known"
-    ]
-    assert any("remedy: take every size from the shapes" in line for line in lines)
-    assert any("[XPASS(strict)] mistaken" in line for line in lines)
-    assert any(line.startswith("SKIPPED") and "it has no parameters" in line for line in lines)
+    reports = Reports()
+    # In this process, because torch takes long to import; without plugins that this run of pytest uses itself.
+    without = ("cacheprovider", "timeout", "xdist", "faulthandler", "terminal", "hypothesispytest")
+    options = [option for name in without for option in ("-p", f"no:{name}")]
+    place = ["-c", os.devnull, "--rootdir", str(tmp_path), "--capture=no", str(tmp_path / "test_mine.py")]
+    assert pytest.main([*options, *place], plugins=[reports]) == 1
+    failed, skipped = reports.of("failed"), reports.of("skipped")
+    wrong, mistaken = (
+        "test_wrong[encoder/Wrong:check_shapes]",
+        "test_mistaken[encoder/TemplateEncoder:check_shapes]",
+    )
+    assert list(failed) == [wrong, mistaken]
+    assert "remedy: take every size from the shapes" in failed[wrong].longreprtext
+    assert failed[mistaken].longrepr == "[XPASS(strict)] mistaken"
+    known = {name: report.wasxfail for name, report in skipped.items() if hasattr(report, "wasxfail")}
+    assert known == {"test_known[encoder/Wrong:check_shapes]": "known"}
+    reasons = [report.longrepr[2] for report in skipped.values() if not hasattr(report, "wasxfail")]
+    assert any("it has no parameters" in reason for reason in reasons)
+    assert "test_right[encoder/identity:check_shapes]" in reports.of("passed")

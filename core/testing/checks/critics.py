@@ -5,8 +5,9 @@ from torch import Tensor
 
 from genmod.interfaces.part import MAIN
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.testing.case import Case, jostle
+from genmod.testing.case import Case
 from genmod.testing.check import check_for, expect
+from genmod.testing.inputs import jostle
 from genmod.testing.reference import ReferenceBound, ReferencePosterior, reference_model
 
 __all__: list[str] = []

@@ -10,10 +10,10 @@ from torch.distributions import Distribution
 
 from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
-from genmod.testing.case import Case, NotApplicable, jostle, mean_of, whole
+from genmod.testing.case import Case, NotApplicable, mean_of, whole
 from genmod.testing.check import check_for, expect, needs_density
 from genmod.testing.fits import fitted
-from genmod.testing.inputs import tiny_infos
+from genmod.testing.inputs import jostle, tiny_infos
 from genmod.testing.quadrature import grid
 
 __all__ = ["Density", "densities"]

@@ -26,17 +26,15 @@ def _pairs(case: Case, divergence: Divergence | None) -> Iterator[tuple[Distribu
     """``q (3,)`` and ``p ()`` in double precision."""
     for latent in ((2,), (1,)):
         try:
-            pairs = case.pairs(divergence, latent)
+            for q_of, p_of in case.pairs(divergence, latent):
+                features = torch.randn(_BATCH, 7, dtype=torch.float64)
+                for part in (q_of, p_of):
+                    whole(part).double().eval()
+                yield q_of(features), p_of()
         except NotApplicable:
             # Some need two dimensions.
             if latent == (2,):
                 raise
-            continue
-        for q_of, p_of in pairs:
-            features = torch.randn(_BATCH, 7, dtype=torch.float64)
-            for part in (q_of, p_of):
-                whole(part).double().eval()
-            yield q_of(features), p_of()
 
 
 def _monte_carlo_kl(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor]:

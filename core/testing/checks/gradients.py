@@ -7,8 +7,9 @@ from torch import Tensor
 
 from genmod.evaluation.significance import reach
 from genmod.system.random import reseed
-from genmod.testing.case import Case, NotApplicable, jostle
+from genmod.testing.case import Case, NotApplicable
 from genmod.testing.check import CheckFailed, check_for, expect
+from genmod.testing.inputs import jostle
 from genmod.testing.quadrature import grid
 
 __all__: list[str] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import torch
@@ -50,11 +50,10 @@ def _pairs(case: Case) -> Iterator[tuple[Any, Any]]:
     found = False
     for setting, latent in product(_settings(case), _LATENTS):
         with suppress(GenmodError, NotApplicable):
-            pairs = [
-                pair for pair in setting.pairs(None, latent) if not isinstance(pair[0], ReferencePosterior)
-            ]
-            found = found or bool(pairs)
-            yield from pairs[:_PAIRS]
+            others = (p for p in setting.pairs(None, latent) if not isinstance(p[0], ReferencePosterior))
+            for pair in islice(others, _PAIRS):
+                found = True
+                yield pair
     if not found:
         raise NotApplicable("there is no posterior and prior with densities on one support")
 

@@ -75,7 +75,7 @@ def test_probabilities_of_one_class_stay_together():
     "correlations",
     [
         pytest.param(((1.0, 0.8), (0.8, 1.0)), marks=pytest.mark.slow),
-        ((1.0, 0.5, 0.3), (0.5, 1.0, -0.4), (0.3, -0.4, 1.0)),
+        pytest.param(((1.0, 0.5, 0.3), (0.5, 1.0, -0.4), (0.3, -0.4, 1.0)), marks=pytest.mark.slow),
     ],
     ids=["two latents", "three latents"],
 )

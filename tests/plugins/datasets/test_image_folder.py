@@ -65,6 +65,7 @@ def by_hash(root, path):
     return ImageFolder(root, path=path, splits="hash")
 
 
+@pytest.mark.slow
 def test_pictures_added_later_move_no_others(tmp_path, pictures):
     pictures(tmp_path / "one", 80)
     before = {split: set(names(by_hash(tmp_path, tmp_path / "one"), split)) for split in SPLITS}

@@ -72,6 +72,7 @@ def test_local_data_need_neither_torchvision_nor_a_network(run, build, tmp_path)
     assert run(LOCAL, tmp_path / "data") == ["[]", "[]", "[]"]
 
 
+@pytest.mark.slow
 def test_a_download_with_a_broken_torchvision_says_how_to_mend_it(run, tmp_path):
     text = "\n".join(run(MISSING, tmp_path / "empty"))
     assert "operator torchvision::nms does not exist" in text

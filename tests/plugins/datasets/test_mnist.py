@@ -141,6 +141,7 @@ def test_the_real_one(digest):
     FashionMNIST(default_root())._find("train-images-idx3-ubyte") is None,
     reason="neither GENMOD_DATA nor Debian's dataset-fashion-mnist has Fashion-MNIST",
 )
+@pytest.mark.slow
 def test_the_real_fashion_mnist():
     fashion = FashionMNIST(default_root())
     train, test = fashion.split("train").batch, fashion.split("test").batch

@@ -235,6 +235,7 @@ def header(shape, descr="|u1", version=(1, 0)):
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(tmp_path):
     path = tmp_path / "bomb.npz"
     write_member(path, header((300_000_000,)) + bytes(300_000_000))

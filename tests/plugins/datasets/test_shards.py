@@ -114,6 +114,7 @@ print(genmod.train(model, data, steps=20, batch_size=16, device="cpu").steps)
 """
 
 
+@pytest.mark.slow
 def test_ten_times_the_memory_there_is(tmp_path):
     # 480 MB of zeros in a file with a hole, which takes no room; 48 MB more may be used than before training.
     shape = (960_000, 1, 20, 25)

@@ -120,6 +120,7 @@ def test_rotations_that_look_the_same_are_in_the_same_split():
         assert torch.equal(twin, image)
 
 
+@pytest.mark.slow
 def test_no_image_is_in_two_splits():
     """Pixel for pixel, at the default options."""
     sprites = Sprites(ROOT)

@@ -186,7 +186,7 @@ class _Table(genmod.Dataset):
         return TensorSplit(Batch(self._x.float()))
 
 
-@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("missing", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_trains_on_a_table_of_all_kinds(missing):
     x = example()
     if missing:

@@ -30,7 +30,7 @@ def test_against_numpy(bandwidth, latents):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("n", [4, 12])
+@pytest.mark.parametrize("n", [4, pytest.param(12, marks=pytest.mark.slow)])
 def test_zero_in_expectation_of_independent_latents(n):
     part = HSIC()
     values = torch.stack([part.dependence(torch.randn(n, 3, dtype=torch.float64)) for _ in range(3000)])

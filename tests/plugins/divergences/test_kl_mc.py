@@ -9,9 +9,9 @@ from genmod.distributions.gradients import through_draws
 from genmod.plugins.divergences.kl_mc import MonteCarloKL
 
 OPTIONS = [
-    {},
-    {"antithetic": True},
-    {"sticking_the_landing": True},
+    pytest.param({}, marks=pytest.mark.slow),
+    pytest.param({"antithetic": True}, marks=pytest.mark.slow),
+    pytest.param({"sticking_the_landing": True}, marks=pytest.mark.slow),
     {"antithetic": True, "sticking_the_landing": True, "samples": 3},
 ]
 

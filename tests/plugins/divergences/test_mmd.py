@@ -61,6 +61,7 @@ def test_expectation_is_that_of_normals():
     assert exact > 20 * values.std() / len(values) ** 0.5
 
 
+@pytest.mark.slow
 def test_size_of_the_batch_leaves_the_expectation_as_it_is(prior):
     q = diagonal_normal(
         torch.ones(64, 3, dtype=torch.float64), torch.zeros(64, 3, dtype=torch.float64) - 1, 1

@@ -66,6 +66,7 @@ def test_frozen_is_no_parameter_and_the_same_state(file, frozen):
     assert torch.equal(other(x), encoder(x))
 
 
+@pytest.mark.slow
 def test_training_leaves_frozen_weights_alone(file, tmp_path):
     model = genmod.build(
         encoder={"name": "pretrained", "model": NAME, "weights": str(file), "size": 32},
@@ -80,6 +81,7 @@ def test_training_leaves_frozen_weights_alone(file, tmp_path):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_a_saved_model_does_not_need_the_file(file, tmp_path):
     model = assemble(model_of(file), DataInfo((1, 8, 8))).eval()
     directory = genmod.save(model, tmp_path / "model")
@@ -139,7 +141,7 @@ def test_a_head_of_other_classes_does_not_matter(net, file):
     [
         ("resnet18", 512),
         ("alexnet", 4096),
-        ("densenet121", 1024),
+        pytest.param("densenet121", 1024, marks=pytest.mark.slow),
         ("efficientnet_b0", 1280),
         ("convnext_tiny", 768),
     ],

@@ -307,6 +307,7 @@ def test_identity_of_what_was_fitted():
     assert torch.equal(one.of_split(30), again.of_split(30))
 
 
+@pytest.mark.slow
 def test_features_do_not_keep_their_subject():
     import gc
     import weakref

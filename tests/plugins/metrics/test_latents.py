@@ -291,7 +291,9 @@ POSTERIORS = {
 }
 
 
-@pytest.mark.parametrize("name", POSTERIORS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "nsf")) for name in POSTERIORS]
+)
 def test_every_pair_of_draw_and_posterior(name):
     """All at once as one by one, and the metrics of the aggregate hold together."""
     model, split = digits_model("vae", latent=3, **POSTERIORS[name]), digits(12)

@@ -106,6 +106,7 @@ def test_agreement_of_clusters_is_that_of_scikit_learn():
         assert normalised_information(table).item() == pytest.approx(nmi, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_clusters_are_those_of_scikit_learn_and_errors_those_of_resampling():
     model, batch = coder(4, classes=CLASSES), clouds(150, 3.0, 10)
     result = evaluate(model, TensorSplit(batch), "clustering")

@@ -83,6 +83,7 @@ def _train(model, directory, *, stop=None, resume=False):
     return genmod.train(model, directory=directory, steps=9, batch_size=16, device="cpu", resume=resume)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path):
     _train(_built(), tmp_path / "whole")
     with pytest.raises(Interrupted):

@@ -63,7 +63,7 @@ ELBOS = [
 ]
 
 
-@pytest.mark.parametrize("part", ["inference", "generative"])
+@pytest.mark.parametrize("part", ["inference", pytest.param("generative", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("objective", ELBOS, ids=repr)
 def test_gradients_of_the_elbo_are_unbiased(objective, part, model_of, x):
     model = model_of(objective)
@@ -71,7 +71,7 @@ def test_gradients_of_the_elbo_are_unbiased(objective, part, model_of, x):
     assert within(gradients(model, x, part, 120), expected)
 
 
-@pytest.mark.parametrize("samples", [2, 8])
+@pytest.mark.parametrize("samples", [2, pytest.param(8, marks=pytest.mark.slow)])
 def test_doubly_reparametrised_gradient_is_unbiased(samples, model_of, x):
     """The mean difference from the gradient of ``iwae``, at the same draws, is within 4 standard errors of zero."""
     model = model_of(IWAE(samples=samples))
@@ -89,6 +89,7 @@ def test_decoder_keeps_the_gradient_of_iwae_draw_by_draw(model_of, x):
     torch.testing.assert_close(gradients(model, x, "generative", 3), plain)
 
 
+@pytest.mark.slow
 def test_dropping_the_score_alone_is_biased_for_several_draws(model_of, x):
     """Why ``stl`` refuses them: the same test as above sees it, by far more than 4 standard errors."""
 
@@ -112,6 +113,7 @@ def signal_to_noise(model, x):
     return (rows.mean(0).abs() / rows.std(0)).mean().item()
 
 
+@pytest.mark.slow
 def test_signal_to_noise_grows_with_the_draws_for_dreg_and_falls_for_iwae(model_of, x):
     """About 0.56, 1.1, 3.1 for 1, 8, 64 draws, and 0.25, 0.07, 0.06."""
     dreg, iwae = (

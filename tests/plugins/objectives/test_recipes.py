@@ -55,7 +55,12 @@ class _Blobs(Dataset):
         return TensorSplit(Batch(x))
 
 
-@pytest.mark.parametrize("name", RECIPES)
+LONG = {"nsf-vae", "rnvp-prior-vae", "vamp-vae", "iaf-vae", "planar-vae", "flow-prior-vae"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in RECIPES]
+)
 def test_trains(name, tmp_path):
     encoder = {"name": "mlp", "hidden": [32]}
     model = assemble(compose(name, components={"encoder": encoder}), _Blobs.info)

@@ -258,7 +258,7 @@ def test_parts_of_a_batch_move_the_codebook_as_the_whole(codebook):
         torch.testing.assert_close(one, models[1].state_dict()[name], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("posterior", ["vq", "residual-vq"])
+@pytest.mark.parametrize("posterior", ["vq", pytest.param("residual-vq", marks=pytest.mark.slow)])
 def test_runs_go_on_bit_for_bit_in_the_middle_of_an_epoch(posterior, tmp_path):
     def model():
         return build(posterior={"name": posterior, "codes": 6, "revive": 0.3}, prior="transformer")

@@ -16,7 +16,10 @@ NAMES = ["rae-sn", "sigma-vae", "ms-ssim-vae", "gm-vae", "zinb-vae"]
 SMALL = {"name": "mlp", "hidden": [32]}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("rae-sn", "zinb-vae"))) for name in NAMES],
+)
 def test_learns_from_its_own_data(name):
     spec = compose(name, components={"encoder": SMALL} if name != "zinb-vae" else {})
     data = open_dataset(spec)
@@ -72,6 +75,7 @@ def test_numbers_of_the_papers(name, path, expected):
     assert compose(name).components[kind].options[option] == expected
 
 
+@pytest.mark.slow
 def test_the_scale_of_sigma_vae_is_the_root_mean_squared_error():
     spec = compose("sigma-vae", components={"encoder": SMALL})
     data = open_dataset(spec)

@@ -1,5 +1,8 @@
 """Codes whose distribution is known, and small models."""
 
+import copy
+from functools import cache
+
 import pytest
 import torch
 from sklearn.datasets import make_moons
@@ -30,15 +33,16 @@ def normal():
 @pytest.fixture
 def autoencoder():
     """A small plain autoencoder of digits, hardly trained."""
-    return _trained("autoencoder")
+    return copy.deepcopy(_trained("autoencoder"))
 
 
 @pytest.fixture
 def vae():
     """A small VAE of digits, hardly trained."""
-    return _trained("vae")
+    return copy.deepcopy(_trained("vae"))
 
 
+@cache
 def _trained(recipe):
     model = genmod.build(recipe, encoder={"name": "mlp", "hidden": [16]}, latent=3)
     genmod.train(model, steps=10, device="cpu")

@@ -14,10 +14,11 @@ from genmod.model.encode import encode_split
 from genmod.registry.lookup import Registry, use_registry
 from genmod.system.tensors import fingerprint
 
+SMALL_KDE = {"name": "kde", "points": 300}
 QUICK = [
     "gaussian",
     {"name": "gmm", "components": 3},
-    "kde",
+    SMALL_KDE,
     {"name": "flow", "steps": 10, "hidden": [8]},
     {"name": "vae", "steps": 10, "hidden": [8]},
     {"name": "flow-matching", "steps": 10, "hidden": [8]},
@@ -157,7 +158,7 @@ def test_a_prior_that_could_depend_on_conditions_is_no_obstacle_where_there_are_
         genmod.fit_sampler(given, sampler="gaussian")
 
 
-@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("double", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("sampler", QUICK, ids=name_of)
 def test_it_comes_back_from_disk(autoencoder, sampler, double, tmp_path):
     model = autoencoder.double() if double else autoencoder
@@ -189,7 +190,7 @@ def test_it_is_written_into_a_directory(autoencoder, tmp_path):
     fitted = genmod.fit_sampler(autoencoder, sampler="gaussian")
     assert save_sampler(fitted, directory) == directory / "sampler"
     with pytest.raises(FileError, match="has a sampler already: gaussian") as raised:
-        save_sampler(genmod.fit_sampler(autoencoder, sampler="kde"), directory)
+        save_sampler(genmod.fit_sampler(autoencoder, sampler=SMALL_KDE), directory)
     assert "--overwrite" in raised.value.hint
     assert read_origin(directory).component.name == "gaussian"
     save_sampler(autoencoder.sampler, directory, overwrite=True)
@@ -201,7 +202,7 @@ def test_it_is_written_into_a_directory(autoencoder, tmp_path):
 
 def test_crash_leaves_the_old_one(saved, autoencoder, monkeypatch):
     before = {path.name: path.read_bytes() for path in (saved / "sampler").iterdir()}
-    fitted = genmod.fit_sampler(autoencoder, sampler="kde")
+    fitted = genmod.fit_sampler(autoencoder, sampler=SMALL_KDE)
 
     def fail(*_):
         raise KeyboardInterrupt

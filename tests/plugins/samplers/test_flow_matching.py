@@ -121,6 +121,7 @@ def mixture():
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_a_mixture_is_learned(mixture):
     truth, sampler = mixture
     others = truth.sample((1000,))
@@ -130,6 +131,7 @@ def test_a_mixture_is_learned(mixture):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_its_density_has_the_mass_one(mixture):
     _, sampler = mixture
     x, y = torch.linspace(-8, 16, 61), torch.linspace(-40, 120, 61)
@@ -139,6 +141,7 @@ def test_its_density_has_the_mass_one(mixture):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_draws_have_the_distribution_of_the_codes(mixture):
     truth, sampler = mixture
     torch.manual_seed(9)
@@ -155,6 +158,7 @@ def test_maps_have_convolutions_and_vectors_have_none():
     )
 
 
+@pytest.mark.slow
 def test_maps_are_learned():
     """Neighbouring places that are alike are alike in what is drawn."""
     fixed = torch.Generator().manual_seed(2)

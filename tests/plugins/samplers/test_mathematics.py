@@ -137,8 +137,13 @@ def test_kde_keeps_a_random_part():
     [
         GmmSampler((2,)),
         KdeSampler((2,)),
-        FlowSampler((2,), steps=150, hidden=[32, 32], transforms=2, lr=1e-2),
-        FlowSampler((2,), kind="maf", steps=200, transforms=3, hidden=[32, 32], lr=1e-2),
+        pytest.param(
+            FlowSampler((2,), steps=150, hidden=[32, 32], transforms=2, lr=1e-2), marks=pytest.mark.slow
+        ),
+        pytest.param(
+            FlowSampler((2,), kind="maf", steps=200, transforms=3, hidden=[32, 32], lr=1e-2),
+            marks=pytest.mark.slow,
+        ),
         pytest.param(VaeSampler((2,), steps=1200, hidden=[128, 128]), marks=pytest.mark.slow),
     ],
     ids=["gmm", "kde", "nsf", "maf", "vae"],
@@ -152,6 +157,7 @@ def test_moons_are_more_likely_than_under_the_gaussian(moons, sampler):
     assert float(found.mean()) > float(plain) + 0.15
 
 
+@pytest.mark.slow
 def test_bound_of_the_vae_is_below_a_closed_form(normal):
     """Of a normal the second stage can learn all; its bound stays below the density of the truth."""
     truth, codes = normal

@@ -119,6 +119,7 @@ def runs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", READ)
+@pytest.mark.slow
 def test_every_step_once_after_a_kill(runs, name):
     folder, before = runs
     expected = in_jsonl(folder / "whole")

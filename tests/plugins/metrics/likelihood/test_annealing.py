@@ -186,13 +186,23 @@ def test_truth_lies_between_the_bounds_of_a_larger_model(models):
     check_sandwich(result, exact, model, models, 0.2)
 
 
+@pytest.mark.slow
 def test_more_steps_close_the_gap(models):
     model = models.linear(dims=5, latent=2)
     gaps = [sandwich(models, model, steps, 12, chains=4)[0]["bdmc_gap"].value for steps in (4, 60)]
     assert gaps[0] > 2 * abs(gaps[1])
 
 
-@pytest.mark.parametrize("kind", ["gamma", "relaxed-bernoulli", "relaxed-categorical"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "gamma",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("relaxed-bernoulli", "relaxed-categorical")
+        ),
+    ],
+)
 def test_latents_that_do_not_fill_space_are_mapped_there(kind):
     """The same likelihood as by importance sampling, for positive latents, fractions and probabilities."""
     info = DataInfo((5,), low=-math.inf, high=math.inf)
@@ -215,6 +225,7 @@ def test_latents_that_do_not_fill_space_are_mapped_there(kind):
     assert abs(ours.value - plain.value) < 4 * error
 
 
+@pytest.mark.slow
 def test_conditions_and_missing_values(models):
     """Against the exact likelihood of such a model."""
     info = DataInfo((5,), low=-math.inf, high=math.inf, classes=("a", "b"), missing=True)
