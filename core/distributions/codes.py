@@ -32,6 +32,11 @@ class Codebook(ABC):
     def classes(self) -> int:
         """Number of values of a code."""
 
+    @property
+    def codebooks(self) -> int:
+        """How many sets of vectors lie side by side in each place; in the flattened codes their places alternate."""
+        return 1
+
     @abstractmethod
     def codes(self, z: Tensor) -> Tensor:
         """The codes of latents, ``(*batch, *latent_shape) → (*batch, *shape)`` int64: those of the nearest vectors."""

@@ -10,6 +10,7 @@ from torch.distributions import Distribution, Independent
 from torch.nn.functional import one_hot
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
+from genmod.distributions import Codebook as Shared
 from genmod.distributions import Coded
 from genmod.plugins.metrics._resampling import resamples
 from genmod.plugins.posteriors._bits import Bit, RelaxedBit
@@ -28,7 +29,8 @@ class Codebook(Metric):
     It is the number of classes where all are equally frequent, and 1 where every example has the same. A code is dead where
     its frequency is below a given share of its frequency in even use. For each variable, the details have its perplexity, its
     dead codes, and the information in nats that it holds about the example, ``H(q(k)) - 1/N Σ_i H(q(k|x_i))``. Relaxed
-    latents count as the classes that they are nearest to.
+    latents count as the classes that they are nearest to. Where places share a codebook, a third row counts the codes that
+    any of them uses; its details have the perplexity over all places.
 
     Reference:
         Neural Discrete Representation Learning (van den Oord et al., 2017), arXiv:1711.00937
@@ -83,6 +85,35 @@ class Codebook(Metric):
             f"codes that are used less than {self.dead:g} times as often as in even use",
             "lower",
             {"of": sum(use.classes for use in found), "codes": dead},
+        )
+        book = subject.model.posterior
+        if isinstance(book, Shared) and len(found) > book.codebooks:
+            yield self._anywhere(subject, found, book.codebooks)
+
+    def _anywhere(self, subject: Subject, found: list["Use"], books: int) -> Row:
+        """The row of the codes that some place uses, where places share a codebook."""
+        shared = [torch.stack([use.probabilities for use in found[i::books]]).mean(0) for i in range(books)]
+        n, classes = len(shared[0]), books * shared[0].shape[1]
+        weights = resamples(subject, "codebook", n) / n
+
+        def used(mean: Tensor) -> Tensor:
+            return (mean * mean.shape[-1] >= self.dead).sum(-1)
+
+        again = sum(used(weights @ each) for each in shared)
+        assert isinstance(again, Tensor)
+        return Row(
+            "codes_in_use",
+            float(sum(used(each.mean(0)) for each in shared)),
+            again.double().std().item(),
+            n,
+            "codes",
+            f"codes that, over all places, are used at least {self.dead:g} times as often as in even use",
+            "higher",
+            {
+                "of": classes,
+                "codebooks": books,
+                "perplexities": [Use(each).perplexity.item() for each in shared],
+            },
         )
 
 

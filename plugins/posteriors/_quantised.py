@@ -1,5 +1,6 @@
 """What posteriors that draw from a codebook have in common: places, gradients past the rounding, commitment."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -107,6 +108,10 @@ class QuantisedPosterior(Posterior, Codebook):
     def per_place(self) -> tuple[int, ...]:
         """Shape of the codes of one vector."""
         return ()
+
+    @property
+    def codebooks(self) -> int:
+        return math.prod(self.per_place)
 
     @property
     def shape(self) -> tuple[int, ...]:

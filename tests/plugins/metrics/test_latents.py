@@ -536,3 +536,29 @@ def test_same_numbers_whatever_else_is_measured():
     for name in names:
         for row in evaluate(model, split, name, seed=3).rows:
             assert together[row.name] == row
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_codes_that_places_share_are_counted_together(heads):
+    """By hand: the codes of all places of a codebook in one list."""
+    model = digits_model(
+        "vae", latent=(5, 4), prior="categorical", posterior={"name": "vq", "codes": 6, "heads": heads}
+    )
+    split = digits(40)
+    found = evaluate(model, split, "codebook[0.5]")["codes_in_use"]
+    with torch.no_grad():
+        codes = model.encode(model.observe(split.batch.x)).codes.reshape(-1, heads)
+    counts = [torch.bincount(codes[:, i], minlength=6).double() / len(codes) for i in range(heads)]
+    assert found.value == sum(int((6 * share >= 0.5).sum()) for share in counts)
+    assert found.details["of"] == 6 * heads
+    assert found.details["perplexities"] == pytest.approx(
+        [torch.special.entr(p).sum().exp().item() for p in counts]
+    )
+
+
+def test_codes_of_one_place_have_no_row_of_their_own():
+    model = digits_model("vae", latent=(1, 4), prior="categorical", posterior={"name": "vq", "codes": 6})
+    assert [row.name for row in evaluate(model, digits(8), "codebook").rows] == [
+        "codebook_perplexity",
+        "dead_codes",
+    ]

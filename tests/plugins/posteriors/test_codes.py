@@ -294,3 +294,14 @@ def test_latents_put_back_are_codes():
     moved = model.latents(7).flatten(1) + 0.01
     assert not model.space.contains(moved.reshape(7, 4, 3)).any()
     assert model.space.contains(model.space.settled(moved).reshape(7, 4, 3)).all()
+
+
+@pytest.mark.slow
+def test_nearly_all_codes_are_used():
+    """The recipe on digits, with narrower networks, after 30 epochs."""
+    model = genmod.build("vq-vae", settings={"encoder.width": 32})
+    genmod.train(model, epochs=30, lr=2e-3, device="cpu", seed=0)
+    found = genmod.evaluate(model, genmod.open_dataset(model.spec), "codebook")["codes_in_use"]
+    assert found.details["of"] == 64
+    assert found.value >= 58
+    assert found.details["perplexities"][0] > 32
