@@ -28,6 +28,11 @@ COMPONENTS = table(
     ),
     ("wrapped-normal", "WrappedNormalPrior", "normal around the origin of hyperbolic space"),
     ("flow", "FlowPrior", "standard normal carried through trained maps: maf, nsf, realnvp"),
+    (
+        "flow-matching",
+        "FlowMatchingPrior",
+        "a velocity that carries noise to latents, matched to those of the data",
+    ),
     ("hierarchical", "HierarchicalPrior", "groups of normals, each given those above it"),
     ("product", "ProductPrior", "several priors side by side"),
     ("none", "NoPrior", "no prior: the model cannot be sampled by itself"),

@@ -1,17 +1,20 @@
 """A standard normal distribution carried along by a velocity, and the ordinary differential equations that this takes."""
 
 import math
-from collections.abc import Callable
-from typing import Any, ClassVar, final
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
+from genmod import UndefinedError
+
 __all__ = ["Carried", "Velocity", "runge_kutta"]
 
-Velocity = Callable[[Tensor, float], Tensor]
-"""``y (N, d)`` at a time ``t`` → ``dy/dt (N, d)``, of each row by itself."""
+Velocity = Callable[..., Tensor]
+"""``y (N, d)`` at a time ``t`` → ``dy/dt (N, d)``, of each row by itself; of a conditional one, the context ``(N, size)``
+of each row comes third."""
 
 _EXACT = 64
 """Most numbers of which the divergence is exact."""
@@ -43,20 +46,23 @@ def runge_kutta(velocity: Velocity, y: Tensor, start: float, end: float, steps: 
     return y
 
 
-@final
 class Carried(Distribution):
     """What becomes of a standard normal between times 0 and 1.
 
     ``dy/dt = v(y, t)``, ``y(0) ~ N(0, I)``, ``log p(y(1)) = log N(y(0); 0, I) - ∫ ∇·v(y(t), t) dt``
 
-    Over vectors, ``batch_shape ()``, ``event_shape (d,)``. The divergence ``∇·v`` is exact up to 64 dimensions; of more it
-    is estimated by 16 vectors of signs, ``1/16 Σ sᵀ (∂v/∂y) s`` (Hutchinson), the same ones for all values, so that a
+    ``batch_shape ()``, or that of the context; v moves flat rows. The divergence ``∇·v`` is exact up to 64 numbers; of more
+    it is estimated by 16 vectors of signs, ``1/16 Σ sᵀ (∂v/∂y) s`` (Hutchinson), the same ones for all values, so that a
     density is the same whenever it is asked for.
 
     Args:
         velocity: v.
-        zeros: ``(d,)``, of the precision and on the device of the draws.
+        zeros: ``event_shape``, of the precision and on the device of the draws.
         steps: of the Runge-Kutta method.
+        context: of each distribution of the batch, ``(*batch_shape, size)``, where the velocity depends on one.
+
+    Raises:
+        UndefinedError: its density is to be exported as a program.
 
     Reference:
         FFJORD: Free-form Continuous Dynamics for Scalable Reversible Generative Models (Grathwohl et al., 2018),
@@ -69,36 +75,57 @@ class Carried(Distribution):
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, velocity: Velocity, zeros: Tensor, steps: int) -> None:
-        self.velocity, self.zeros, self.steps = velocity, zeros, steps
-        super().__init__(torch.Size(), zeros.shape, validate_args=False)
+    def __init__(self, velocity: Velocity, zeros: Tensor, steps: int, context: Tensor | None = None) -> None:
+        self.velocity, self.zeros, self.steps, self.context = velocity, zeros, steps, context
+        batch = torch.Size() if context is None else context.shape[:-1]
+        super().__init__(batch, zeros.shape, validate_args=False)
 
     @property
     def support(self) -> constraints.Constraint:
-        return constraints.independent(constraints.real, 1)
+        return constraints.independent(constraints.real, self.zeros.dim())
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "Carried":
-        other = Carried(self.velocity, self.zeros, self.steps)
+        context = None if self.context is None else self.context.expand(*batch_shape, -1)
+        other = Carried(self.velocity, self.zeros, self.steps, context)
         other._batch_shape = torch.Size(batch_shape)
         return other
 
+    def rows(self, value: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Values ``(*samples, *batch_shape, *event_shape)`` as rows ``(N, d)``, and the context of each where there is one."""
+        batch = value.shape[: value.dim() - self.zeros.dim()]
+        flat = value.reshape(-1, self.zeros.numel())
+        if self.context is None:
+            return flat, ()
+        return flat, (self.context.expand(*batch, -1).reshape(len(flat), self.context.shape[-1]),)
+
+    def _pieces(self, value: Tensor) -> Iterator[tuple[Velocity, Tensor]]:
+        """Rows, as many as are moved at a time, and their velocity."""
+        flat, given = self.rows(value)
+        for each in zip(*(part.split(_AT_ONCE) for part in (flat, *given)), strict=True):
+            yield _of(self.velocity, each[1:]), each[0]
+
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        shape = torch.Size((*sample_shape, *self._batch_shape, len(self.zeros)))
+        shape = self._extended_shape(torch.Size(sample_shape))
         noise = torch.randn(shape, dtype=self.zeros.dtype, device=self.zeros.device)
-        pieces = noise.reshape(-1, len(self.zeros)).split(_AT_ONCE)
-        moved = [runge_kutta(self.velocity, piece, 0.0, 1.0, self.steps) for piece in pieces]
+        moved = [runge_kutta(velocity, rows, 0.0, 1.0, self.steps) for velocity, rows in self._pieces(noise)]
         return torch.cat(moved).reshape(shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        value = value.expand(*torch.broadcast_shapes(value.shape[:-1], self._batch_shape), len(self.zeros))
-        found = [self._density(piece) for piece in value.reshape(-1, len(self.zeros)).split(_AT_ONCE)]
-        return torch.cat(found).reshape(value.shape[:-1])
+        batch = value.shape[: value.dim() - self.zeros.dim()]
+        batch = torch.broadcast_shapes(batch, self._batch_shape)
+        found = [self._density(*each) for each in self._pieces(value.expand(*batch, *self.zeros.shape))]
+        return torch.cat(found).reshape(batch)
 
-    def _density(self, y: Tensor) -> Tensor:
-        size = len(self.zeros)
+    def _density(self, velocity: Velocity, y: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            raise UndefinedError(
+                "torch.export takes no derivatives, of which this density is made",
+                hint="export the encoder or the network alone",
+            )
+        size = self.zeros.numel()
         # Whether anything here is to be differentiated: the values, or what the velocity is made of.
-        wanted = torch.is_grad_enabled() and (y.requires_grad or self.velocity(y[:1], 1.0).requires_grad)
+        wanted = torch.is_grad_enabled() and (y.requires_grad or velocity(y, 1.0).requires_grad)
         if size <= _EXACT:
             vectors = torch.eye(size, dtype=y.dtype, device=y.device)
         else:
@@ -111,7 +138,7 @@ class Carried(Distribution):
             with torch.enable_grad():
                 at = state[:, :size]
                 at = at if wanted and at.requires_grad else at.detach().requires_grad_()
-                moved = self.velocity(at, t)
+                moved = velocity(at, t)
                 divergence = torch.zeros_like(at[:, 0])
                 for vector in vectors:
                     (row,) = torch.autograd.grad(
@@ -125,3 +152,7 @@ class Carried(Distribution):
         start = end[:, :size]
         # Going back, the last column is minus the integral.
         return -0.5 * start.square().sum(1) - 0.5 * size * math.log(2 * math.pi) + end[:, size]
+
+
+def _of(velocity: Velocity, given: tuple[Tensor, ...]) -> Velocity:
+    return lambda y, t: velocity(y, t, *given)

@@ -1,24 +1,23 @@
 """Sampler that carries noise to codes along a velocity: flow matching."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, final
 
 import torch
 from annotated_types import Gt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod import Doc, Sampler
 from genmod.plugins.samplers._carried import Carried
 from genmod.plugins.samplers._standard import Standard
 from genmod.plugins.samplers._steps import fit_network, split_held
-from genmod.plugins.samplers._velocity import network_for
+from genmod.plugins.samplers._velocity import mismatch, network_for, velocity
 from genmod.system import seed_for, seeded
 
 __all__ = ["FlowMatchingSampler"]
 
-_NOISE = 0.01
-"""Added to the codes, in standard units: without it the velocity towards codes on a plane is infinite."""
 _HELD = 2000
 """Draws for the codes held out, at least."""
 
@@ -68,15 +67,6 @@ class FlowMatchingSampler(Sampler):
         self.standard = Standard(latent_shape)
         self.network = network_for(latent_shape, hidden)
 
-    def velocity(self, y: Tensor, t: Tensor | float, network: nn.Module | None = None) -> Tensor:
-        """``v(y, t)`` in standard units, ``y (N, d), t (N,) or a number → (N, d)``; of other weights where they are given."""
-        t = torch.as_tensor(t, dtype=y.dtype, device=y.device).expand(len(y))
-        a = 1 - (1 - _NOISE) * t
-        variance = a.square() + t.square()
-        # The mean velocity where codes are standard normal, and what the network adds to it.
-        usual = ((t - (1 - _NOISE) * a) / variance)[:, None] * y
-        return usual + (network or self.network)(y / variance.sqrt()[:, None], t)  # type: ignore[no-any-return]
-
     def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:
         self.standard.fit(codes.detach())
         y = self.standard(codes.detach())
@@ -88,8 +78,8 @@ class FlowMatchingSampler(Sampler):
             fit_network(
                 self.network,
                 rest,
-                lambda some: self._loss(self.network, some, *_drawn(some)),
-                lambda network: self._loss(network, held, noise, times),
+                lambda some: mismatch(self.network, some, *_drawn(some)).mean(),
+                lambda network: mismatch(network, held, noise, times).mean(),
                 steps=self.steps,
                 batch=self.batch,
                 lr=self.lr,
@@ -97,13 +87,9 @@ class FlowMatchingSampler(Sampler):
                 on_step=on_step,
             )
 
-    def _loss(self, network: nn.Module, y: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        between = (1 - (1 - _NOISE) * t)[:, None] * noise + t[:, None] * y
-        return (self.velocity(between, t, network) - (y - (1 - _NOISE) * noise)).square().mean()
-
     def forward(self) -> Distribution:
         zeros = torch.zeros_like(self.standard.loc)
-        return self.standard.back(Carried(self.velocity, zeros, self.solver_steps))
+        return self.standard.back(Carried(partial(velocity, self.network), zeros, self.solver_steps))
 
 
 def _drawn(y: Tensor) -> tuple[Tensor, Tensor]:

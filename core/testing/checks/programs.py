@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genmod.errors import UndefinedError
-from genmod.testing.case import Case, Trial, mean_of
+from genmod.testing.case import Case, NotApplicable, Trial, mean_of
 from genmod.testing.check import CheckFailed, check_for, expect_close
 from genmod.testing.checks.modules import NETWORKS
 
@@ -48,8 +48,8 @@ def check_export(case: Case) -> None:
     with _no_warnings(), torch.no_grad():
         try:
             program = torch.export.export(forward, trial.inputs, dynamic_shapes=shapes).module()
-        except UndefinedError:
-            raise
+        except UndefinedError as error:
+            raise NotApplicable(error.message) from error
         except Exception as error:
             raise CheckFailed(f"torch.export fails: {type(error).__name__}: {str(error)[:300]}") from error
         twice = trial.converted(lambda x: torch.cat([x, x]))
