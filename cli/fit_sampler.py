@@ -41,7 +41,7 @@ def fit_sampler(
 
     It is fitted to the codes of the training split and saved in the directory; `genmod sample` draws from it from then
     on. So a model without a prior generates, and one whose prior does not fit its codes generates better. After the
-    model is trained again, it must be fitted again.
+    model is trained again, it must be fitted again. Where a fit by steps was stopped or killed, the same command goes on.
 
     Examples:
       genmod fit-sampler
@@ -50,7 +50,7 @@ def fit_sampler(
       genmod train && genmod fit-sampler --sampler vae
     """
     from genmod.bundle.directory import ModelDirectory
-    from genmod.bundle.sampler import check_no_sampler, has_sampler
+    from genmod.bundle.sampler import check_no_sampler, fit_folder, has_sampler
 
     there = ModelDirectory(directory)
     spec, info = there.with_dataset(), there.read_spec()[1]
@@ -70,13 +70,14 @@ def fit_sampler(
         info=info,
     )
     model = open_model(there, device)
-    with StepProgress() as progress:
+    with there.alone(), StepProgress() as progress:
         made = fit(
             model,
             dataset,
             {"name": sampler, **options["sampler"]},
             codes=codes,
             seed=seed,
+            folder=fit_folder(directory),
             on_progress=progress,
         )
     place = save_sampler(made, there, overwrite=overwrite)

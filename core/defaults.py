@@ -9,6 +9,7 @@ __all__ = [
     "BOUND",
     "BOUNDS",
     "CLASSES",
+    "CONDITIONAL_SAMPLER",
     "DATASET",
     "DECODER",
     "ENCODER",
@@ -69,6 +70,7 @@ MAPS = "--encoder conv-map"
 """Goes with what wants maps of features."""
 CLASSES = "--prior categorical or --prior autoregressive"
 NORMAL_SAMPLER = "--sampler gaussian"
+CONDITIONAL_SAMPLER = "--sampler flow-matching"
 ESTIMATED_KL = "--divergence kl-mc"
 IGNORED = "--divergence none"
 BOUND = "--objective elbo"

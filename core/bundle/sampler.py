@@ -14,7 +14,15 @@ from genmod.system.files import own_path, parse_json, read_text, remove_own, wri
 from genmod.system.random import seeded
 from genmod.system.tensors import checksum, precision_of, read_tensors, write_tensors
 
-__all__ = ["check_no_sampler", "has_sampler", "read_origin", "read_sampler", "save_sampler", "write_sampler"]
+__all__ = [
+    "check_no_sampler",
+    "fit_folder",
+    "has_sampler",
+    "read_origin",
+    "read_sampler",
+    "save_sampler",
+    "write_sampler",
+]
 
 FORMAT = 1
 _DESCRIPTION = "sampler.json"
@@ -25,6 +33,11 @@ _STATE = re.compile(r"sampler(-[0-9a-f]{16})?\.safetensors")
 def has_sampler(directory: Path) -> bool:
     """Whether a sampler was fitted in a model directory."""
     return (ModelDirectory(directory).sampler / _DESCRIPTION).is_file()
+
+
+def fit_folder(directory: Path) -> Path:
+    """The folder in which the fit of a sampler keeps its state until it has ended."""
+    return own_path(ModelDirectory(directory).sampler, "fit")
 
 
 def check_no_sampler(directory: Path, *, overwrite: bool) -> None:
@@ -164,7 +177,8 @@ def read_sampler(
     try:
         # These draws are replaced by the state, and must not change the random state of the caller.
         with seeded(0):
-            made: Sampler = cls(latent_shape, **values)
+            wiring = (origin.context,) if cls.wants_context else ()
+            made: Sampler = cls(latent_shape, *wiring, **values)
             made.reserve(origin.count)
     except (MemoryError, RuntimeError) as error:
         raise FileError(f"{path} is damaged: {error}", hint=_fit_line(directory, name)) from None

@@ -76,7 +76,7 @@ def tempered(
     if temperature == 1:
         return z
     sampler = model.sampler_for(source)
-    p = model.prior(context) if sampler is None else sampler()
+    p = model.prior(context) if sampler is None else sampler.given(context)
     if hasattr(p, "tempered"):
         return p.tempered(z, temperature)  # type: ignore[no-any-return]
     base = p

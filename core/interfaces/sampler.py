@@ -31,6 +31,7 @@ class Origin:
         codes: what of ``q(z|x)`` it was fitted to.
         split: which examples were encoded.
         count: how many they were.
+        context: length of the context that it was given with each code; 0 of one that depends on none.
         seed: of the draws and of the fit.
         weights: SHA-256 of the weights that encoded them.
         log_density: mean ``log p(z)`` over the codes of other examples, the validation split; nats per code.
@@ -45,6 +46,7 @@ class Origin:
     seed: int
     weights: str
     log_density: float | None
+    context: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -57,7 +59,9 @@ class Origin:
         Raises:
             ValueError: something is missing or of the wrong type; also TypeError and KeyError.
         """
-        values = {field.name: plain[field.name] for field in fields(cls)}
+        # Written before samplers knew conditions, it has no context.
+        values = {field.name: plain[field.name] for field in fields(cls) if field.name != "context"}
+        values["context"] = plain.get("context", 0)
         if set(values["component"]) != {field.name for field in fields(ComponentSpec)}:
             raise ValueError("its component")
         component = ComponentSpec(**values["component"])
@@ -65,7 +69,7 @@ class Origin:
         if not all(isinstance(text, str) for text in texts) or not isinstance(component.options, dict):
             raise ValueError("its component or its weights")
         shape = tuple(values["latent_shape"])
-        whole = (*shape, values["count"], values["seed"], component.revision)
+        whole = (*shape, values["count"], values["seed"], values["context"], component.revision)
         if not shape or not all(type(n) is int for n in whole) or min(*shape, values["count"]) < 1:
             raise ValueError("its shape or its numbers")
         if values["codes"] not in get_args(Codes) or values["split"] not in get_args(SplitName):
@@ -84,7 +88,8 @@ class Origin:
 class Sampler(nn.Module, ABC):
     """A distribution of latents that is fitted after training, so that any model generates.
 
-    ``() → Distribution`` with ``batch_shape ()`` and ``event_shape latent_shape``.
+    ``() → Distribution`` with ``batch_shape ()`` and ``event_shape latent_shape``; of a conditional model, where
+    :attr:`wants_context`, ``context (B, size) → Distribution`` with ``batch_shape (B,)``.
 
     The laws: all that is fitted is in parameters and buffers; the same codes and seed give the same ones,
     bit for bit, whatever was fitted before, and leave the global random states alone; draws have the
@@ -100,6 +105,10 @@ class Sampler(nn.Module, ABC):
     has_density: bool = True
     """Whether its distribution has a ``log_prob``."""
 
+    wants_context: bool = False
+    """Whether it depends on the context of a conditional model. Its constructor is then given, after ``latent_shape``,
+    the length of a context, 0 of a model that is not conditional; ``fit`` and ``forward`` have an argument ``context``."""
+
     origin: Origin | None = None
     """What it was fitted to; filled in by :func:`genmod.fit_sampler`."""
 
@@ -111,6 +120,10 @@ class Sampler(nn.Module, ABC):
     @abstractmethod
     def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:
         """Fit to codes, in place of what was fitted before.
+
+        Beside these arguments it may have ``context``, that of each code, ``(N, size)``, see :attr:`wants_context`, and
+        ``folder``, a path: there a fit by steps keeps its state as it goes, and one that is given the same codes and
+        seed goes on from what it finds, bit for bit. Without it, nothing is kept.
 
         Args:
             codes: ``(N, *latent_shape)``, N from 1; on the device and in the precision of the result.
@@ -124,6 +137,12 @@ class Sampler(nn.Module, ABC):
     @abstractmethod
     def forward(self) -> Distribution:
         """The distribution that was fitted, ``batch_shape ()``, ``event_shape latent_shape``."""
+
+    def given(self, context: Tensor | None) -> Distribution:
+        """The distribution for a context ``(B, size)``, ``batch_shape (B,)`` where it depends on it, else ``()``."""
+        if self.wants_context and context is not None:
+            return self.forward(context)  # type: ignore[call-arg]
+        return self.forward()
 
     def reserve(self, count: int) -> None:
         """Make room for the state of a fit to ``count`` codes, before a saved one is read.

@@ -27,6 +27,7 @@ class Coded:
         labels: their classes, ``(N,)`` int64, or None.
         factors: their ground-truth factors, ``(N, K)`` int64, or None.
         has_means: whether the mean is known.
+        context: of each, ``(N, size)``; None of a model that is not conditional.
     """
 
     means: Tensor
@@ -34,6 +35,7 @@ class Coded:
     labels: Tensor | None
     factors: Tensor | None
     has_means: bool = True
+    context: Tensor | None = None
 
 
 def observed_batches(
@@ -95,7 +97,7 @@ def encode_split(
     total = len(split) if limit is None else min(limit, len(split))
     if not total:
         raise UsageError("there are no examples to encode", hint="choose data that have some")
-    means, draws, labels, factors = [], [], [], []
+    means, draws, labels, factors, contexts = [], [], [], [], []
     has_means, was_training = True, model.training
     model.eval()
     try:
@@ -109,10 +111,12 @@ def encode_split(
                 means.append(draws[-1])
             labels.append(batch.labels)
             factors.append(batch.factors)
+            contexts.append(model.context(batch))
             on_step(sum(map(len, draws)), total)
     finally:
         model.train(was_training)
-    return Coded(torch.cat(means), torch.cat(draws), _together(labels), _together(factors), has_means)
+    known = (_together(each) for each in (labels, factors))
+    return Coded(torch.cat(means), torch.cat(draws), *known, has_means, _together(contexts))
 
 
 def _together(parts: list[Tensor | None]) -> Tensor | None:

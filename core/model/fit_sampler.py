@@ -1,6 +1,9 @@
 """Fitting a sampler to the codes of a trained model."""
 
-from collections.abc import Callable, Mapping
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,9 +11,9 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Dataset
-from genmod.defaults import REAL_LATENTS, SAMPLER
+from genmod.defaults import CONDITIONAL_SAMPLER, REAL_LATENTS, SAMPLER
 from genmod.distributions.probing import lies_within
-from genmod.errors import UsageError
+from genmod.errors import GenmodError, UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
 from genmod.model.assembly import open_dataset
 from genmod.model.encode import Coded, encode_split
@@ -19,8 +22,10 @@ from genmod.model.pieces import MOST
 from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
+from genmod.system.environment import versions
+from genmod.system.files import own_path, parse_json, read_text, remove_own, write_json
 from genmod.system.random import seed_for, seeded
-from genmod.system.tensors import fingerprint
+from genmod.system.tensors import checksum, fingerprint
 
 __all__ = ["fit_sampler"]
 
@@ -38,6 +43,7 @@ def fit_sampler(
     codes: Codes = "draws",
     seed: int = 0,
     root: Path | str | None = None,
+    folder: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Sampler:
     """Fit a distribution to the codes of the training split; from then on the model draws its latents from it.
@@ -54,6 +60,8 @@ def fit_sampler(
         codes: ``draws`` of ``q(z|x)``, or its ``means``.
         seed: of everything that is drawn; the caller's random state is left as it was.
         root: folder with data files.
+        folder: where a fit by steps keeps its state until it has ended: the same call after it was killed goes on from
+            there, bit for bit. It is made, and removed when the fit has ended.
         on_progress: called with what is being done, how much of it is done, and of how much.
 
     Returns:
@@ -78,7 +86,8 @@ def fit_sampler(
     cls = provided.load()
     values = validate(cls, part.options, "sampler", label=f"sampler {part.name}")
     with seeded(seed_for(seed, "sampler")):
-        made: Sampler = cls(model.latent_shape, **values)
+        size = model.conditions.size if model.conditions is not None and cls.wants_context else 0
+        made: Sampler = cls(model.latent_shape, *([size] if cls.wants_context else []), **values)
     made.to(model.device, model.dtype)
     _check_support(made, model, part.name)
     if data is None:
@@ -87,13 +96,27 @@ def fit_sampler(
     tell = on_progress or (lambda what, done, of: None)
     coded = encode_split(model, data.split("train"), seed=seed, on_step=lambda n, of: tell("codes", n, of))
     train = _chosen(coded, codes, model)
-    made.fit(train.to(model.device), seed=seed, on_step=lambda n, of: tell("fit", n, of))
+    known = inspect.signature(made.fit).parameters
+    given: dict[str, Any] = (
+        {"context": coded.context.to(model.device)} if size and coded.context is not None else {}
+    )
+    what = {"sampler": part.name, "options": to_json(cls, values), "version": provided.version, "seed": seed}
+    with _kept(
+        folder if "folder" in known else None, {**what, "device": str(model.device)}, train, *given.values()
+    ) as kept:
+        given |= {"folder": kept} if kept is not None else {}
+        made.fit(train.to(model.device), seed=seed, on_step=lambda n, of: tell("fit", n, of), **given)
     made.eval().requires_grad_(False)
     density = None
     if made.has_density:
-        held = _chosen(encode_split(model, data.split("validation"), seed=seed, limit=_SCORED), codes, model)
+        held = encode_split(model, data.split("validation"), seed=seed, limit=_SCORED)
+        parts = _chosen(held, codes, model).split(MOST)
+        contexts = held.context.split(MOST) if size and held.context is not None else [None] * len(parts)
         with torch.no_grad():
-            scores = [made().log_prob(each.to(model.device)).cpu() for each in held.split(MOST)]
+            scores = [
+                made.given(None if c is None else c.to(model.device)).log_prob(each.to(model.device)).cpu()
+                for each, c in zip(parts, contexts, strict=True)
+            ]
         density = float(torch.cat(scores).double().mean())
     component = provided.component
     made.origin = Origin(
@@ -111,9 +134,37 @@ def fit_sampler(
         seed,
         fingerprint(model),
         density,
+        size,
     )
     model.attach_sampler(made)
     return made
+
+
+@contextmanager
+def _kept(folder: Path | None, what: Mapping[str, Any], *tensors: Tensor) -> Iterator[Path | None]:
+    """A folder for the state of a fit, with what an earlier call of the same one left there; removed after the fit.
+
+    Args:
+        folder: where it is to be; None for none.
+        what: is fitted, and how.
+        tensors: to which it is fitted.
+    """
+    if folder is None:
+        yield None
+        return
+    path = own_path(folder, "fit.json")
+    digest = checksum({str(i): tensor for i, tensor in enumerate(tensors)})
+    # The same sums of floating-point numbers need the same number of threads, too.
+    now = {**what, "codes": digest, "versions": versions(), "threads": torch.get_num_threads()}
+    before = None
+    with suppress(GenmodError):
+        before = parse_json(read_text(path, "description of a fit", links=False), str(path))
+    if before != json.loads(json.dumps(now)):
+        remove_own(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(path, now)
+    yield folder
+    remove_own(folder)
 
 
 def _chosen(coded: Coded, codes: Codes, model: LatentVariableModel) -> Tensor:
@@ -131,11 +182,11 @@ def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> N
     Raises:
         UsageError: the latents lie elsewhere, or depend on the conditions of a conditional model.
     """
-    if model.latents_need_context:
+    if model.latents_need_context and not sampler.wants_context:
         raise UsageError(
             f"latents depend on the conditions in this model (prior {model.spec.components['prior'].name!r}), "
-            "and a sampler knows none",
-            hint="sample from the prior, which does",
+            f"and sampler {name!r} knows none",
+            hint=f"sample from the prior, which does, or fit one that does too: {CONDITIONAL_SAMPLER}",
         )
     support = model.posterior.support
     if support is not None and not lies_within(sampler.support, support, model.latent_shape):

@@ -248,10 +248,9 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             UndefinedError: the model has no prior, no sampler; the hint says what to do.
         """
         sampler = self.sampler_for(source)
-        if sampler is not None:
-            return sampler().sample((n,)).to(self.device, self.dtype)
-        p: Distribution = self.prior(context)
-        return p.sample() if p.batch_shape else p.sample((n,))
+        p: Distribution = self.prior(context) if sampler is None else sampler.given(context)
+        z = p.sample() if p.batch_shape else p.sample((n,))
+        return z if sampler is None else z.to(self.device, self.dtype)
 
     def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
         """``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from genmod.system.noise import drawn_on_cpu
     from genmod.system.parallel import any_process, batch_mean, gather_batch, own_part
     from genmod.system.random import seed_for, seeded
-    from genmod.system.tensors import checksum
+    from genmod.system.tensors import checksum, read_tensors, write_tensors
 
 __all__ = [
     "any_process",
@@ -20,9 +20,11 @@ __all__ = [
     "drawn_on_cpu",
     "gather_batch",
     "own_part",
+    "read_tensors",
     "seed_for",
     "seeded",
     "write_bytes",
+    "write_tensors",
 ]
 
 __getattr__, __dir__ = names_on_demand(
@@ -33,6 +35,6 @@ __getattr__, __dir__ = names_on_demand(
         "noise": "drawn_on_cpu",
         "parallel": "any_process batch_mean gather_batch own_part",
         "random": "seed_for seeded",
-        "tensors": "checksum",
+        "tensors": "checksum read_tensors write_tensors",
     },
 )

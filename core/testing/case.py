@@ -94,7 +94,7 @@ class Case:
     @property
     def given(self) -> tuple[int, ...]:
         """Length of the context, the last positional argument of a conditional prior."""
-        return (_CONTEXT,) if getattr(self.cls, "wants_context", False) else ()
+        return (_CONTEXT,) if self.kind == "prior" and getattr(self.cls, "wants_context", False) else ()
 
     def with_options(self, options: Mapping[str, Any]) -> "Case":
         return replace(self, options=options)

@@ -1,10 +1,13 @@
 """How samplers that are networks are fitted: by gradient steps, until codes held out get no more likely."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from genmod.system import read_tensors, write_tensors
 
 __all__ = ["fit_network", "split_held"]
 
@@ -12,6 +15,8 @@ _EVERY = 25
 """Steps between two evaluations on the codes held out."""
 _PATIENCE = 12
 """Evaluations without a lower loss after which the fit ends."""
+_KEPT = 100
+"""Steps between two writings of the state."""
 
 
 def split_held(y: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,6 +37,7 @@ def fit_network(
     batch: int,
     lr: float,
     average: bool = False,
+    folder: Path | None = None,
     on_step: Callable[[int, int], None] | None,
 ) -> None:
     """Minimise a loss with Adam and a cosine schedule; keep the weights whose loss of what is held out is least.
@@ -45,6 +51,7 @@ def fit_network(
         batch: codes in each.
         lr: learning rate.
         average: look at running means of the weights, over about a hundred steps, and keep those.
+        folder: where the state is kept, by which a fit that was stopped goes on bit for bit; None for nowhere.
         on_step: called with the number of steps that are done, and of all.
     """
 
@@ -56,8 +63,14 @@ def fit_network(
 
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    best, least, looks = copy.deepcopy(looked_at.state_dict()), look(), 0
-    for step in range(1, steps + 1):
+    best, least, looks, done = copy.deepcopy(looked_at), look(), 0, 0
+    networks = {"now": network, "mean": looked_at, "best": best}
+    file = None if folder is None else folder / "fit.safetensors"
+    if file is not None and file.exists():
+        done, looks, least, rate = _read(file, networks, optimizer)
+        optimizer.param_groups[0]["lr"] = rate
+        schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done, "_step_count": done + 1})
+    for step in range(done + 1, steps + 1):
         chosen = torch.randint(len(rest), (min(batch, len(rest)),)).to(rest.device)
         optimizer.zero_grad()
         loss(rest[chosen]).backward()
@@ -75,7 +88,50 @@ def fit_network(
         looks += 1
         found = look()
         if found < least:
-            best, least, looks = copy.deepcopy(looked_at.state_dict()), found, 0
+            best.load_state_dict(looked_at.state_dict())
+            least, looks = found, 0
         if looks >= _PATIENCE:
             break
-    network.load_state_dict(best)
+        if file is not None and step % _KEPT == 0:
+            _write(file, networks, optimizer, (step, looks, least, optimizer.param_groups[0]["lr"]))
+    network.load_state_dict(best.state_dict())
+
+
+def _state(
+    networks: Mapping[str, nn.Module], optimizer: torch.optim.Adam, numbers: Sequence[float]
+) -> dict[str, Tensor]:
+    """All that a fit changes: weights, the optimizer's moments, numbers, and the state of the generator."""
+    found = {
+        f"{name}.{key}": value for name, each in networks.items() for key, value in each.state_dict().items()
+    }
+    for i, parameter in enumerate(networks["now"].parameters()):
+        empty = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
+        moments = optimizer.state.get(parameter, empty)
+        found |= {f"optimizer.{i}.{key}": moments[key] for key in empty}
+    return found | {
+        "numbers": torch.tensor(numbers, dtype=torch.float64, device="cpu"),
+        "random": torch.get_rng_state(),
+    }
+
+
+def _write(
+    file: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Adam, numbers: Sequence[float]
+) -> None:
+    write_tensors(file, _state(networks, optimizer, numbers))
+
+
+def _read(
+    file: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Adam
+) -> tuple[int, int, float, float]:
+    """Bring everything to a state that was written, and give its numbers."""
+    found = read_tensors(file, _state(networks, optimizer, [0.0] * 4))
+    for name, network in networks.items():
+        network.load_state_dict({key: found[f"{name}.{key}"] for key in network.state_dict()})
+    for i, parameter in enumerate(networks["now"].parameters()):
+        optimizer.state[parameter] = {
+            key: found[f"optimizer.{i}.{key}"].to("cpu" if key == "step" else parameter.device)
+            for key in ("step", "exp_avg", "exp_avg_sq")
+        }
+    torch.set_rng_state(found["random"])
+    step, looks, least, rate = found["numbers"].tolist()
+    return int(step), int(looks), least, rate

@@ -1,6 +1,7 @@
 """Sampler that is a normalising flow."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 import torch
@@ -21,7 +22,8 @@ __all__ = ["FlowSampler"]
 class FlowSampler(Sampler):
     """An autoregressive normalising flow from a standard normal, trained by maximum likelihood (zuko).
 
-    ``p(z) = N(f(z); 0, I) |det ∂f/∂z|``, ``batch_shape ()``, ``event_shape latent_shape``
+    ``p(z) = N(f(z); 0, I) |det ∂f/∂z|``, ``batch_shape ()``, of a conditional model ``(B,)``, ``event_shape
+    latent_shape``
 
     A tenth of the codes is held out: the weights kept are those under which these are most likely, and the fit ends
     when their likelihood has not risen for a while.
@@ -37,9 +39,12 @@ class FlowSampler(Sampler):
         torch.Size([3])
     """
 
+    wants_context = True
+
     def __init__(
         self,
         latent_shape: tuple[int, ...],
+        context_size: int = 0,
         *,
         kind: Annotated[
             Literal["nsf", "maf"], Doc("what each step does to a value: a spline, or a scale and a shift")
@@ -55,7 +60,7 @@ class FlowSampler(Sampler):
     ) -> None:
         super().__init__(latent_shape)
         self.kind, self.transforms, self.hidden = kind, transforms, tuple(hidden)
-        self.steps, self.batch, self.lr = steps, batch, lr
+        self.steps, self.batch, self.lr, self.context_size = steps, batch, lr, context_size
         self.standard = Standard(latent_shape)
         self.flow = self._new_flow()
 
@@ -64,28 +69,41 @@ class FlowSampler(Sampler):
         size = self.standard.loc.numel()
         # Its masks are computed from values, which other devices may not have.
         with torch.device("cpu"):
-            return make(size, transforms=self.transforms, hidden_features=self.hidden)
+            return make(size, self.context_size, transforms=self.transforms, hidden_features=self.hidden)
 
-    def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:
+    def fit(
+        self,
+        codes: Tensor,
+        *,
+        context: Tensor | None = None,
+        seed: int = 0,
+        folder: Path | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> None:
         self.standard.fit(codes.detach())
         y = self.standard(codes.detach())
+        size = y.shape[1]
+        # Codes and their contexts, side by side.
+        rows = y if context is None else torch.cat([y, context.to(y)], 1)
+
+        def loss(flow: Any, some: Tensor) -> Tensor:
+            given = None if context is None else some[:, size:]
+            return -flow(given).log_prob(some[:, :size]).mean()  # type: ignore[no-any-return]
+
         with seeded(seed_for(seed, "flow")), torch.enable_grad():
             self.flow = self._new_flow().to(codes)
-            rest, held = split_held(y)
+            rest, held = split_held(rows)
             fit_network(
                 self.flow,
                 rest,
-                lambda some: _loss(self.flow, some),
-                lambda flow: _loss(flow, held),
+                lambda some: loss(self.flow, some),
+                lambda flow: loss(flow, held),
                 steps=self.steps,
                 batch=self.batch,
                 lr=self.lr,
+                folder=folder,
                 on_step=on_step,
             )
 
-    def forward(self) -> Distribution:
-        return self.standard.back(self.flow())
-
-
-def _loss(flow: Any, y: Tensor) -> Tensor:
-    return -flow().log_prob(y).mean()  # type: ignore[no-any-return]
+    def forward(self, context: Tensor | None = None) -> Distribution:
+        return self.standard.back(self.flow(context if self.context_size else None))

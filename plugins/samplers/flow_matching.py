@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Annotated, final
 
 import torch
 from annotated_types import Gt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod import Doc, Sampler
@@ -29,11 +30,12 @@ class FlowMatchingSampler(Sampler):
     ``dy/dt = v(y, t)``, ``y(0) ~ N(0, I)``; ``v`` minimises ``E‖v(a ε + t y, t) - (y - (1 - σ) ε)‖²``, ``a = 1 - (1 - σ) t``,
     ``σ = 0.01``, over codes y in standard units, noise ε and times t; ``batch_shape ()``, ``event_shape latent_shape``
 
-    Maps ``(C, H, W)`` have a network of convolutions, all else one of linear layers. It learns what has to be added to
-    the velocity that would be right for codes of a standard normal. Draws and densities are found in ``solver_steps`` steps of
-    a Runge-Kutta method, whose error falls with their fourth power. ``log p`` is that of the change of variables, its
-    divergence exact up to 64 latents and estimated with 16 fixed vectors of signs of more; it costs as many times a draw.
-    A tenth of the codes is held out: the weights are those under which its loss is least.
+    Of a conditional model the velocity depends on the condition, ``batch_shape (B,)``. Maps ``(C, H, W)`` have a network of
+    convolutions, all else one of linear layers. It learns what has to be added to the velocity that would be right for
+    codes of a standard normal. Draws and densities are found in ``solver_steps`` steps of a Runge-Kutta method, whose
+    error falls with their fourth power. ``log p`` is that of the change of variables, its divergence exact up to 64 latents
+    and estimated with 16 fixed vectors of signs of more; it costs as many times a draw. A tenth of the codes is held out:
+    the weights are those under which its loss is least.
 
     Reference:
         Flow Matching for Generative Modeling (Lipman et al., 2022), arXiv:2210.02747;
@@ -46,9 +48,12 @@ class FlowMatchingSampler(Sampler):
         torch.Size([3])
     """
 
+    wants_context = True
+
     def __init__(
         self,
         latent_shape: tuple[int, ...],
+        context_size: int = 0,
         *,
         hidden: Annotated[
             Sequence[Annotated[int, Gt(0)]] | None,
@@ -63,33 +68,52 @@ class FlowMatchingSampler(Sampler):
     ) -> None:
         super().__init__(latent_shape)
         self.hidden, self.steps, self.batch, self.lr = hidden, steps, batch, lr
-        self.solver_steps = solver_steps
+        self.solver_steps, self.context_size = solver_steps, context_size
         self.standard = Standard(latent_shape)
-        self.network = network_for(latent_shape, hidden)
+        self.network = network_for(latent_shape, hidden, context_size)
 
-    def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:
+    def fit(
+        self,
+        codes: Tensor,
+        *,
+        context: Tensor | None = None,
+        seed: int = 0,
+        folder: Path | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> None:
         self.standard.fit(codes.detach())
         y = self.standard(codes.detach())
+        size = y.shape[1]
+        # Codes and their contexts, side by side.
+        rows = y if context is None else torch.cat([y, context.to(y)], 1)
+
+        def loss(network: nn.Module, some: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+            given = None if context is None else some[:, size:]
+            return mismatch(network, some[:, :size], noise, t, given).mean()
+
         with seeded(seed_for(seed, "flow-matching")), torch.enable_grad():
-            self.network = network_for(self.latent_shape, self.hidden).to(codes)
-            rest, held = split_held(y)
+            self.network = network_for(self.latent_shape, self.hidden, self.context_size).to(codes)
+            rest, held = split_held(rows)
             held = held.repeat(-(-_HELD // len(held)), 1)
-            noise, times = _drawn(held)
+            noise, times = _drawn(held[:, :size])
             fit_network(
                 self.network,
                 rest,
-                lambda some: mismatch(self.network, some, *_drawn(some)).mean(),
-                lambda network: mismatch(network, held, noise, times).mean(),
+                lambda some: loss(self.network, some, *_drawn(some[:, :size])),
+                lambda network: loss(network, held, noise, times),
                 steps=self.steps,
                 batch=self.batch,
                 lr=self.lr,
                 average=True,
+                folder=folder,
                 on_step=on_step,
             )
 
-    def forward(self) -> Distribution:
-        zeros = torch.zeros_like(self.standard.loc)
-        return self.standard.back(Carried(partial(velocity, self.network), zeros, self.solver_steps))
+    def forward(self, context: Tensor | None = None) -> Distribution:
+        zeros, moved = torch.zeros_like(self.standard.loc), partial(velocity, self.network)
+        return self.standard.back(
+            Carried(moved, zeros, self.solver_steps, context if self.context_size else None)
+        )
 
 
 def _drawn(y: Tensor) -> tuple[Tensor, Tensor]:

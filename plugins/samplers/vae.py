@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, final
 
@@ -32,6 +33,8 @@ __all__ = ["Generated", "VaeSampler"]
 
 _PATIENCE = 40
 """Epochs without a lower validation loss after which the fit ends."""
+_KEPT = 200
+"""Steps between two writings of the state."""
 
 
 @final
@@ -142,17 +145,26 @@ class VaeSampler(Sampler):
         data = DataInfo((size,), low=-math.inf, high=math.inf)
         return assemble(spec, data, seed=seed, registry=registry).eval()
 
-    def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:
+    def fit(
+        self,
+        codes: Tensor,
+        *,
+        seed: int = 0,
+        folder: Path | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> None:
         def report(event: Event) -> None:
             if on_step is not None and event.kind != "warning":
                 on_step(event.step, event.total_steps)
 
+        directory = None if folder is None else folder / "vae"
         self.standard.fit(codes.detach())
         y = self.standard(codes.detach())
         with seeded(seed_for(seed, "vae")), torch.enable_grad():
             order = torch.randperm(len(y)).to(y.device)
             self.model = self._new_model(seed).to(codes)
-            train(
+            run = partial(
+                train,
                 self.model,
                 _Vectors(y[order].cpu()),
                 steps=self.steps,
@@ -162,8 +174,15 @@ class VaeSampler(Sampler):
                 patience=_PATIENCE,
                 seed=seed,
                 device=str(y.device),
+                checkpoint_every=_KEPT,
+                film_every=0,
+                directory=directory,
                 on_event=report,
             )
+            if directory is not None and any((directory / "checkpoints").glob("step-*")):
+                run(resume=True)
+            else:
+                run(overwrite=directory is not None)
 
     def forward(self) -> Distribution:
         return self.standard.back(Generated(self.model))

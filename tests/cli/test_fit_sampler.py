@@ -1,6 +1,7 @@
 """``genmod fit-sampler``, and ``genmod sample`` after it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +171,26 @@ def test_completion(genmod, monkeypatch):
     monkeypatch.setenv("COMP_WORDS", "genmod fit-sampler --sampler g")
     monkeypatch.setenv("COMP_CWORD", "3")
     assert genmod().out.split() == ["gaussian", "gmm"]
+
+
+def test_the_same_command_goes_on_with_a_fit_that_was_stopped(genmod, autoencoder, monkeypatch):
+    """Its state lies in the folder of the sampler until the fit has ended; the model has no sampler until then."""
+    line = ("fit-sampler", "--sampler", "flow-matching", "-s", "sampler.steps=260", "-s", "sampler.hidden=8")
+    seen = []
+
+    def stop(self, what, done, of):
+        if what == "fit":
+            seen.append(done)
+            if len(seen) == 150:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("genmod.cli.progress.StepProgress.__call__", stop)
+    assert genmod(*line).code == 130
+    assert Path("model/sampler/fit/fit.safetensors").is_file()
+    assert "no sampler" in genmod("sample", "--from", "sampler").err
+    assert genmod(*line).code == 0
+    assert seen[150] == 101
+    assert sorted(path.name for path in Path("model/sampler").iterdir()) == [
+        "sampler.json",
+        "sampler.safetensors",
+    ]

@@ -346,3 +346,144 @@ def test_the_registry_of_loading_is_that_of_sampling(saved):
         model = genmod.load(saved)
     assert model.sample(1).shape == (1, 1, 8, 8)
     assert model._sampler
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing may catch it."""
+
+
+STEPPED = [
+    {"name": "flow", "steps": 260, "hidden": [8], "transforms": 1},
+    {"name": "flow-matching", "steps": 260, "hidden": [8]},
+    {"name": "vae", "steps": 460, "hidden": [8]},
+]
+
+
+@pytest.mark.parametrize("sampler", STEPPED, ids=name_of)
+def test_a_fit_that_was_killed_goes_on_bit_for_bit(autoencoder, sampler, tmp_path):
+    whole = genmod.fit_sampler(autoencoder, sampler=sampler, seed=4).state_dict()
+    folder, stop = tmp_path / "fit", 450 if sampler["name"] == "vae" else 250
+    told = []
+
+    def kill(what, done, of):
+        if what == "fit" and done >= stop:
+            raise Killed
+
+    with pytest.raises(Killed):
+        genmod.fit_sampler(autoencoder, sampler=sampler, seed=4, folder=folder, on_progress=kill)
+    assert folder.is_dir()
+    resumed = genmod.fit_sampler(
+        autoencoder, sampler=sampler, seed=4, folder=folder, on_progress=lambda *news: told.append(news)
+    )
+    first = next(done for what, done, _ in told if what == "fit" and done)
+    assert stop - 250 < first <= stop, "it began anew"
+    assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.state_dict().items())
+    assert not folder.exists()
+
+
+def test_another_fit_begins_anew(autoencoder, tmp_path):
+    folder, sampler = tmp_path / "fit", STEPPED[1]
+
+    def kill(what, done, of):
+        if what == "fit" and done >= 150:
+            raise Killed
+
+    def steps(**how):
+        told = []
+        made = genmod.fit_sampler(
+            autoencoder, folder=folder, on_progress=lambda *news: told.append(news), **how
+        )
+        return made, [done for what, done, _ in told if what == "fit"]
+
+    for change in (
+        {"seed": 5},
+        {"sampler": {**sampler, "lr": 1e-3}, "seed": 4},
+    ):
+        with pytest.raises(Killed):
+            genmod.fit_sampler(autoencoder, sampler=sampler, seed=4, folder=folder, on_progress=kill)
+        made, done = steps(**{"sampler": sampler, **change})
+        assert done[0] == 1, change
+        alone = genmod.fit_sampler(autoencoder, **{"sampler": sampler, **change})
+        assert all(
+            torch.equal(alone.state_dict()[name], tensor) for name, tensor in made.state_dict().items()
+        )
+    # What is damaged is not gone on from.
+    with pytest.raises(Killed):
+        genmod.fit_sampler(autoencoder, sampler=sampler, seed=4, folder=folder, on_progress=kill)
+    (folder / "fit.json").write_text("{")
+    assert steps(sampler=sampler, seed=4)[1][0] == 1
+
+
+def test_samplers_without_steps_take_no_folder(autoencoder, tmp_path):
+    genmod.fit_sampler(autoencoder, sampler="gaussian", folder=tmp_path / "fit")
+    assert not (tmp_path / "fit").exists()
+
+
+CONDITIONAL = [
+    {"name": "flow", "steps": 400, "kind": "maf", "hidden": [16], "transforms": 1, "lr": 1e-2},
+    {"name": "flow-matching", "steps": 500, "hidden": [64, 64]},
+]
+
+
+@pytest.mark.parametrize("sampler", CONDITIONAL, ids=name_of)
+def test_a_condition_chooses_among_known_normals(sampler):
+    """Class 0 is around (1, 0) and narrow, class 1 around (-1, 1) and wide."""
+    torch.manual_seed(0)
+    loc, scale = torch.tensor([[1.0, 0.0], [-1.0, 1.0]]), torch.tensor([0.5, 1.0])
+    labels = torch.arange(2000) % 2
+    codes = loc[labels] + scale[labels, None] * torch.randn(2000, 2)
+    options = {name: value for name, value in sampler.items() if name != "name"}
+    made = genmod.registry.current_registry().find("sampler", sampler["name"]).load()((2,), 2, **options)
+    made.fit(codes, context=torch.eye(2)[labels], seed=1)
+    p = made.eval().given(torch.eye(2))
+    assert p.batch_shape == (2,)
+    with torch.no_grad():
+        z = p.sample((2000,))
+        truth = genmod.diagonal_normal(loc, scale.log()[:, None].expand(2, 2), 1)
+        kl = (truth.log_prob(z) - p.log_prob(z)).mean(0)
+    torch.testing.assert_close(z.mean(0), loc, rtol=0, atol=0.15)
+    torch.testing.assert_close(z.std(0), scale[:, None].expand(2, 2), rtol=0.15, atol=0)
+    assert (kl.abs() < 0.15).all()
+
+
+@pytest.mark.parametrize("sampler", CONDITIONAL, ids=name_of)
+def test_a_sampler_of_a_conditional_model_is_given_the_condition(sampler, tmp_path):
+    small = {"name": "mlp", "hidden": [16]}
+    model = genmod.build("vae", encoder=small, latent=2, condition="label")
+    fitted = genmod.fit_sampler(model, sampler={**sampler, "steps": 5}, seed=1)
+    context = torch.eye(10)[[7, 7, 2]]
+    torch.manual_seed(3)
+    z = model.latents(3, context)
+    torch.manual_seed(3)
+    assert torch.equal(z, fitted(context).sample())
+    torch.manual_seed(3)
+    assert not torch.equal(z[2], model.latents(3, torch.eye(10)[[7, 7, 9]])[2])
+    assert model.sample(3, condition="7", seed=0).shape == (3, 1, 8, 8)
+    assert fitted.origin.context == 10
+    coded = encode_split(model, open_dataset(model.spec).split("validation"), seed=1)
+    density = float(fitted(coded.context).log_prob(coded.draws).double().mean())
+    assert fitted.origin.log_density == pytest.approx(density, abs=1e-5)
+    other = genmod.load(genmod.save(model, tmp_path / "model"))
+    assert torch.equal(other.sample(4, condition="3", seed=1), model.sample(4, condition="3", seed=1))
+
+
+def test_a_prior_that_depends_on_conditions_needs_a_sampler_that_does():
+    small = {"name": "mlp", "hidden": [8]}
+    model = genmod.build(encoder=small, latent=2, prior="conditional", condition="label")
+    with pytest.raises(UsageError, match="knows none") as raised:
+        genmod.fit_sampler(model, sampler="gaussian")
+    assert "flow-matching" in raised.value.hint
+    genmod.fit_sampler(model, sampler={"name": "flow-matching", "steps": 5, "hidden": [8]})
+    assert model.sample(2, condition="1").shape == (2, 1, 8, 8)
+
+
+def test_a_sampler_written_before_conditions_were_known(tmp_path):
+    """Its description says nothing of a context, and it draws as it did."""
+    model = genmod.build(encoder={"name": "mlp", "hidden": [8]}, latent=2)
+    genmod.fit_sampler(model, sampler={"name": "flow-matching", "steps": 5, "hidden": [8]})
+    directory = genmod.save(model, tmp_path / "model")
+    path = directory / "sampler" / "sampler.json"
+    plain = json.loads(path.read_text())
+    del plain["context"]
+    path.write_text(json.dumps(plain))
+    assert torch.equal(genmod.load(directory).sample(3, seed=1), model.sample(3, seed=1))
