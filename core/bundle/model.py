@@ -145,7 +145,7 @@ def load(
                 read_sampler,
                 place.path.absolute(),
                 weights=checksum(tensors),
-                latent_shape=model.latent_shape,
+                model=model,
                 device=device,
                 registry=current_registry(),
             )

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.defaults import SAMPLER
@@ -13,6 +14,9 @@ from genmod.registry.migration import find_recorded, migrated
 from genmod.system.files import own_path, parse_json, read_text, remove_own, write_json
 from genmod.system.random import seeded
 from genmod.system.tensors import checksum, precision_of, read_tensors, write_tensors
+
+if TYPE_CHECKING:
+    from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = [
     "check_no_sampler",
@@ -145,7 +149,7 @@ def read_sampler(
     directory: Path,
     *,
     weights: str,
-    latent_shape: tuple[int, ...],
+    model: "LatentVariableModel",
     device: str = "cpu",
     registry: Registry | None = None,
 ) -> Sampler:
@@ -154,7 +158,7 @@ def read_sampler(
     Args:
         directory: the model directory.
         weights: SHA-256 of the weights that the model has.
-        latent_shape: shape of its latents.
+        model: with these weights.
         device: where to put it.
         registry: of components; the current one by default.
 
@@ -165,7 +169,7 @@ def read_sampler(
     """
     origin, state, path = _read(directory)
     name = origin.component.name
-    if (origin.weights, origin.latent_shape) != (weights, latent_shape):
+    if (origin.weights, origin.latent_shape) != (weights, model.latent_shape):
         raise UndefinedError(
             f"the sampler in {directory} ({name}) was fitted to other weights than the model has now",
             hint=f"fit it again: {_fit_line(directory, name)}\n"
@@ -178,7 +182,8 @@ def read_sampler(
         # These draws are replaced by the state, and must not change the random state of the caller.
         with seeded(0):
             wiring = (origin.context,) if cls.wants_context else ()
-            made: Sampler = cls(latent_shape, *wiring, **values)
+            made: Sampler = cls(model.latent_shape, *wiring, **values)
+            made.bind(model)
             made.reserve(origin.count)
     except (MemoryError, RuntimeError) as error:
         raise FileError(f"{path} is damaged: {error}", hint=_fit_line(directory, name)) from None

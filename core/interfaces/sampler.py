@@ -10,6 +10,7 @@ from torch.distributions import Distribution, constraints
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import SplitName
+from genmod.interfaces.given import GivenModel
 from genmod.spec import ComponentSpec
 
 __all__ = ["Codes", "Origin", "Sampler", "Source"]
@@ -116,6 +117,13 @@ class Sampler(nn.Module, ABC):
         super().__init__()
         self.latent_shape = latent_shape
         self.support = constraints.independent(constraints.real, len(latent_shape))
+
+    def bind(self, model: GivenModel) -> None:
+        """Called once before it is fitted, and before a saved state is read, with the model whose codes these are.
+
+        What it takes of the model beside its codes becomes part of its state when it is fitted.
+        """
+        return
 
     @abstractmethod
     def fit(self, codes: Tensor, *, seed: int = 0, on_step: Callable[[int, int], None] | None = None) -> None:

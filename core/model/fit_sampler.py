@@ -89,6 +89,7 @@ def fit_sampler(
         size = model.conditions.size if model.conditions is not None and cls.wants_context else 0
         made: Sampler = cls(model.latent_shape, *([size] if cls.wants_context else []), **values)
     made.to(model.device, model.dtype)
+    made.bind(model)
     _check_support(made, model, part.name)
     if data is None:
         data = open_dataset(model.spec, root, info=model.data)

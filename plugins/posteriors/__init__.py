@@ -26,6 +26,11 @@ COMPONENTS = table(
     ("fsq", "FSQPosterior", "numbers rounded to a few levels: finite scalar quantisation"),
     ("lfq", "LFQPosterior", "signs of numbers: lookup-free quantisation"),
     ("hmc", "HMCPosterior", "normal moved along log p(x, z) by Hamiltonian dynamics: Hamiltonian VAE"),
+    (
+        "rhvae",
+        "RHVAEPosterior",
+        "normal moved along log p(x, z) under a learned metric: Riemannian Hamiltonian VAE",
+    ),
     ("semi-amortised", "SemiAmortisedPosterior", "normal refined by gradient steps on each example: SA-VAE"),
     ("product", "ProductPosterior", "several posteriors side by side, as for continuous latents and classes"),
     requires={"flow": "zuko"},
