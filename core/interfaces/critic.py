@@ -21,6 +21,9 @@ class Critic(Part, ABC):
         latent_shape: shape of one latent.
     """
 
+    group: str = "critic"
+    """Name of the group of its parameters, by which its own losses say what they move; another where there are several."""
+
     def __init__(self, data: DataInfo, latent_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.data = data

@@ -84,7 +84,7 @@ class Adversary(Critic):
 
     def parameter_groups(self) -> Mapping[str, ParameterGroup]:
         group = ParameterGroup(self.parameters(), self.lr, self.optimizer, self.start, self.every)
-        return {"critic": group}
+        return {self.group: group}
 
     def after_step(self) -> None:
         self.steps += 1
@@ -111,14 +111,14 @@ class Adversary(Critic):
 
         own, fooling = rule(self.loss, of_real, of_made)
         found = {
-            "critic_loss": Loss(over(own), "critic"),
+            "critic_loss": Loss(over(own), self.group),
             "fooling_loss": Loss(over(fooling), weight=self.now()),
         }
         if self.gradient_penalty > 0:
             penalty = gradient_penalty(self._mean_score, real, made, batch)
-            found["gradient_penalty"] = Loss(over(penalty), "critic", self.gradient_penalty)
+            found["gradient_penalty"] = Loss(over(penalty), self.group, self.gradient_penalty)
         if self.r1 > 0:
-            found["r1_penalty"] = Loss(over(r1_penalty(self._mean_score, real)), "critic", self.r1)
+            found["r1_penalty"] = Loss(over(r1_penalty(self._mean_score, real)), self.group, self.r1)
         return found
 
     def _mean_score(self, points: Tensor) -> Tensor:

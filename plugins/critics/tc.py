@@ -77,7 +77,7 @@ class TotalCorrelationCritic(Critic):
         self._units = [unit for unit, size in enumerate(sizes) for _ in range(size)]
 
     def parameter_groups(self) -> Mapping[str, ParameterGroup]:
-        return {"critic": ParameterGroup(self.parameters(), self.lr, self.optimizer, every=self.every)}
+        return {self.group: ParameterGroup(self.parameters(), self.lr, self.optimizer, every=self.every)}
 
     def permuted(self, z: Tensor) -> Tensor:
         """Draws ``z (K, B, D)`` with each latent permuted over the batch of all processes, without a gradient."""
@@ -93,6 +93,6 @@ class TotalCorrelationCritic(Critic):
         joint, independent = self.net(torch.cat([z, self.permuted(z.detach())])).squeeze(-1).chunk(2)
         own = 0.5 * (softplus(-joint) + softplus(independent))
         return {
-            "critic_loss": Loss(own.mean(0), "critic"),
+            "critic_loss": Loss(own.mean(0), self.group),
             "total_correlation": Loss(joint.mean(0), weight=float(self.gamma)),
         }

@@ -15,7 +15,7 @@ from genmod.system import seed_for
 
 __all__ = ["Explored", "ManifoldSampler"]
 
-_FLOOR = 0.01
+_FLOOR = 1e-3
 _LEAPS = 10
 _REACH = 2.0
 """Temperatures beyond the outermost centres where the density ends."""
@@ -89,7 +89,7 @@ class ManifoldSampler(Sampler):
     ``p(z) ∝ √det G⁻¹(z)``, ``G⁻¹(z) = Σ_i M_i exp(-‖z - c_i‖² / T²) + λ I``, ``batch_shape ()``, ``event_shape latent_shape``
 
     The metric is that of posterior ``rhvae``. A model without one gets one of its codes in standard units: c are some of
-    them, ``M = I / C``, T is the largest distance of any of these from its nearest, ``λ = 0.01``. The power of the
+    them, ``M = I / C``, T is twice the mean distance of these from their nearest, ``λ = 0.001``. The power of the
     determinant makes it the narrower around the codes the more latents there are. There is no density: the constant is not
     known. Outside of 2 T around the box of all centres it is zero.
 
@@ -157,6 +157,6 @@ def _metric_of(y: Tensor, most: int, seed: int) -> Metric:
     fixed = torch.Generator().manual_seed(seed_for(seed, "manifold"))
     centres = y[torch.randperm(len(y), generator=fixed).to(y.device)[:most]]
     apart = torch.cdist(centres, centres).fill_diagonal_(torch.inf).amin(1)
-    widest = float(apart[apart.isfinite()].max()) if len(centres) > 1 else 1.0
+    width = 2 * float(apart.mean()) if len(centres) > 1 else 1.0
     eye = torch.eye(y.shape[1], dtype=y.dtype, device=y.device)
-    return Metric(centres, (eye / len(centres)).expand(len(centres), -1, -1), widest or 1.0, _FLOOR)
+    return Metric(centres, (eye / len(centres)).expand(len(centres), -1, -1), width or 1.0, _FLOOR)

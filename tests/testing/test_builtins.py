@@ -35,7 +35,7 @@ _OPTIONS = {
     ("sampler", "flow"): {"steps": 100, "transforms": 1, "hidden": [16]},
     ("prior", "flow-matching"): {"hidden": [16], "solver_steps": 4},
     ("sampler", "flow-matching"): {"steps": 100, "hidden": [16], "solver_steps": 5},
-    ("sampler", "manifold"): {"centroids": 50, "transitions": 10},
+    ("sampler", "manifold"): {"centroids": 100, "transitions": 10},
     ("sampler", "vae"): {"steps": 60, "hidden": [32]},
     ("features", "classifier"): {"steps": 10},
     ("metric", "ais"): {"steps": 10},

@@ -32,7 +32,7 @@ class TemplateCritic(Critic):
         self.judge = nn.Sequential(nn.Linear(math.prod(latent_shape), 32), nn.ReLU(), nn.Linear(32, 1))
 
     def parameter_groups(self) -> Mapping[str, ParameterGroup]:
-        return {"critic": ParameterGroup(self.parameters())}
+        return {self.group: ParameterGroup(self.parameters())}
 
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
         own = draw.z.flatten(0, 1).flatten(1)
@@ -43,6 +43,6 @@ class TemplateCritic(Critic):
             self.judge(other).view(draw.z.shape[:2]).mean(0),
         )
         return {
-            "critic": Loss(softplus(-sure) + softplus(fooled), "critic"),
+            "critic": Loss(softplus(-sure) + softplus(fooled), self.group),
             "fooled": Loss(softplus(-fooled), weight=self.weight),
         }

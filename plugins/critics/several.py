@@ -1,0 +1,81 @@
+"""Several critics of one model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, final
+
+from annotated_types import MinLen
+from torch import nn
+
+from genmod import Critic, DataInfo, Doc, Draw, GivenModel, Loss, UsageError
+from genmod.options import Text, parse_call, same_options, validate
+from genmod.registry import current_registry
+
+__all__ = ["SeveralCritics"]
+
+
+@final
+class SeveralCritics(Critic):
+    """Critics that judge the same draws, each with parameters, an optimizer, steps and losses of its own.
+
+    ``loss = objective + Σ_i what critic i adds``
+
+    A critic is written ``name:option=value:option=value``. Its losses are reported as ``name_loss``, of a second one of the
+    same name as ``name_2_loss``.
+
+    Reference:
+        Autoencoding beyond pixels using a learned similarity metric (Larsen et al., 2016), arXiv:1512.09300, for one of
+        pictures; Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, for one of latents beside it
+
+    Raises:
+        UsageError: a critic that is unknown, has wrong options, or does not fit the data; or one within another.
+
+    Example:
+        >>> import genmod
+        >>> parts = {"name": "several", "critics": ["adversarial:loss=hinge", "tc:gamma=2"]}
+        >>> sorted(genmod.build(encoder="mlp", critic=parts).groups())
+        ['adversarial', 'model', 'tc']
+    """
+
+    migrate = staticmethod(same_options)
+
+    def __init__(
+        self,
+        data: DataInfo,
+        latent_shape: tuple[int, ...],
+        *,
+        critics: Annotated[
+            Sequence[str], MinLen(1), Doc("critics with options, each as name:option=value")
+        ] = ("adversarial", "tc"),
+    ) -> None:
+        super().__init__(data, latent_shape)
+        self.critics = nn.ModuleDict()
+        for text in critics:
+            name, values, options = parse_call(text, ":")
+            if values or name == "several":
+                raise UsageError(
+                    f"critic 'several' has the critic {text!r}, which is none with options by their names",
+                    hint="write name:option=value, as in -s critic.critics=adversarial:loss=hinge,patch",
+                )
+            given = {option: Text(value) for option, value in options.items()}
+            cls = current_registry().find("critic", name).load()
+            key = name = name.replace("/", "-").replace(".", "-")
+            count = 1
+            while key in self.critics:
+                count += 1
+                key = f"{name}_{count}"
+            made: Any = cls(
+                data, latent_shape, **validate(cls, given, f"critic.critics.{name}", label=f"critic {name}")
+            )
+            made.group = key
+            self.critics[key] = made
+
+    def bind(self, model: GivenModel) -> None:
+        for critic in self.critics.values():
+            critic.bind(model)
+
+    def losses(self, draw: Draw) -> Mapping[str, Loss]:
+        return {
+            f"{key}_{name}": loss
+            for key, critic in self.critics.items()
+            for name, loss in critic.losses(draw).items()
+        }
