@@ -15,7 +15,7 @@ from genmod.system import seed_for
 
 __all__ = ["Explored", "ManifoldSampler"]
 
-_FLOOR = 1e-3
+_FLOOR = 1e-4
 _LEAPS = 10
 _REACH = 2.0
 """Temperatures beyond the outermost centres where the density ends."""
@@ -89,7 +89,7 @@ class ManifoldSampler(Sampler):
     ``p(z) ∝ √det G⁻¹(z)``, ``G⁻¹(z) = Σ_i M_i exp(-‖z - c_i‖² / T²) + λ I``, ``batch_shape ()``, ``event_shape latent_shape``
 
     The metric is that of posterior ``rhvae``. A model without one gets one of its codes in standard units: c are some of
-    them, ``M = I / C``, T is twice the mean distance of these from their nearest, ``λ = 0.001``. The power of the
+    them, ``M = I / C``, T is twice the mean distance of these from their nearest, ``λ = 0.0001``. The power of the
     determinant makes it the narrower around the codes the more latents there are. There is no density: the constant is not
     known. Outside of 2 T around the box of all centres it is zero.
 
