@@ -30,7 +30,7 @@ class RHVAEPosterior(ChainPosterior):
 
     ``features (B, *feature_shape) → batch_shape (B,), event_shape latent_shape``. The c are the locs of training examples,
     which are kept and encoded anew every 10 steps; the lower triangular L are functions of their features, trained with
-    the model, and begin as ``I / √C``. All of it is saved with the weights; sampler ``manifold`` draws from where G⁻¹ is
+    the model, and begin as ``I / √C``. All of it is saved with the weights; sampler ``riemannian`` draws from where G⁻¹ is
     large. A step solves two equations by ``iterations``, and the bound is exact as far as these have converged. The density
     is that of position and momentum together, known for draws alone: train it by ``elbo`` with ``kl-mc``, or by ``iwae``.
 

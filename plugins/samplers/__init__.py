@@ -11,6 +11,10 @@ COMPONENTS = table(
     ("kde", "KdeSampler", "a narrow normal around each code"),
     ("flow", "FlowSampler", "autoregressive normalising flow"),
     ("vae", "VaeSampler", "a second VAE over the codes: two stages"),
-    ("manifold", "ManifoldSampler", "chains that explore where a metric is wide, as that of posterior rhvae"),
+    (
+        "riemannian",
+        "RiemannianSampler",
+        "chains that explore where a metric is wide, as that of posterior rhvae",
+    ),
     ("flow-matching", "FlowMatchingSampler", "a velocity that carries noise to codes, for vectors and maps"),
 )

@@ -1,11 +1,11 @@
-"""Sampler manifold: its draws against quadrature, and the metric that it takes of a model."""
+"""Sampler riemannian: its draws against quadrature, and the metric that it takes of a model."""
 
 import pytest
 import torch
 
 import genmod
 from genmod.plugins.posteriors._metric import Metric
-from genmod.plugins.samplers.manifold import Explored, ManifoldSampler
+from genmod.plugins.samplers.riemannian import Explored, RiemannianSampler
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_it_takes_the_metric_of_the_posterior(tmp_path):
     small = {"name": "mlp", "hidden": [16]}
     model = genmod.build("rhvae", encoder=small, latent=2, settings={"posterior.centroids": 30})
     genmod.train(model, steps=20, batch_size=64, device="cpu")
-    sampler = genmod.fit_sampler(model, sampler={"name": "manifold", "transitions": 5})
+    sampler = genmod.fit_sampler(model, sampler={"name": "riemannian", "transitions": 5})
     metric = model.posterior.metric()
     assert torch.equal(sampler.centres, metric.centres)
     assert torch.equal(sampler.matrices, metric.matrices.detach())
@@ -54,13 +54,13 @@ def test_it_takes_the_metric_of_the_posterior(tmp_path):
 
 def test_another_model_gets_a_metric_of_its_codes(tmp_path):
     model = genmod.build("autoencoder", encoder={"name": "mlp", "hidden": [16]}, latent=2)
-    sampler = genmod.fit_sampler(model, sampler={"name": "manifold", "transitions": 5, "centroids": 40})
+    sampler = genmod.fit_sampler(model, sampler={"name": "riemannian", "transitions": 5, "centroids": 40})
     assert sampler.centres.shape == (40, 2)
     other = genmod.load(genmod.save(model, tmp_path / "model"))
     assert torch.equal(other.sample(3, seed=1), model.sample(3, seed=1))
 
 
 def test_one_code_alone():
-    sampler = ManifoldSampler((2,), transitions=3)
+    sampler = RiemannianSampler((2,), transitions=3)
     sampler.fit(torch.ones(1, 2))
     assert sampler().sample((4,)).isfinite().all()

@@ -13,7 +13,7 @@ from genmod.plugins.posteriors._metric import Metric, log_determinant
 from genmod.plugins.samplers._standard import Standard
 from genmod.system import seed_for
 
-__all__ = ["Explored", "ManifoldSampler"]
+__all__ = ["Explored", "RiemannianSampler"]
 
 _FLOOR = 1e-4
 _LEAPS = 10
@@ -83,7 +83,7 @@ class Explored(Distribution):
 
 
 @final
-class ManifoldSampler(Sampler):
+class RiemannianSampler(Sampler):
     """Draws in proportion to the volume that a metric gives to places, by Hamiltonian Monte Carlo.
 
     ``p(z) ∝ √det G⁻¹(z)``, ``G⁻¹(z) = Σ_i M_i exp(-‖z - c_i‖² / T²) + λ I``, ``batch_shape ()``, ``event_shape latent_shape``
@@ -98,7 +98,7 @@ class ManifoldSampler(Sampler):
         (Chadebec et al., 2021), arXiv:2105.00026
 
     Example:
-        >>> sampler = ManifoldSampler((2,), transitions=5)
+        >>> sampler = RiemannianSampler((2,), transitions=5)
         >>> sampler.fit(torch.randn(100, 2))
         >>> sampler().sample((5,)).shape
         torch.Size([5, 2])
@@ -154,7 +154,7 @@ class ManifoldSampler(Sampler):
 
 def _metric_of(y: Tensor, most: int, seed: int) -> Metric:
     """A metric of codes alone, ``(N, d)``, that is the same in all directions."""
-    fixed = torch.Generator().manual_seed(seed_for(seed, "manifold"))
+    fixed = torch.Generator().manual_seed(seed_for(seed, "riemannian"))
     centres = y[torch.randperm(len(y), generator=fixed).to(y.device)[:most]]
     apart = torch.cdist(centres, centres).fill_diagonal_(torch.inf).amin(1)
     width = 2 * float(apart.mean()) if len(centres) > 1 else 1.0
