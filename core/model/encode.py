@@ -115,8 +115,14 @@ def encode_split(
             on_step(sum(map(len, draws)), total)
     finally:
         model.train(was_training)
-    known = (_together(each) for each in (labels, factors))
-    return Coded(torch.cat(means), torch.cat(draws), *known, has_means, _together(contexts))
+    return Coded(
+        torch.cat(means),
+        torch.cat(draws),
+        _together(labels),
+        _together(factors),
+        has_means,
+        _together(contexts),
+    )
 
 
 def _together(parts: list[Tensor | None]) -> Tensor | None:

@@ -1,6 +1,6 @@
 """Several critics of one model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, final
 
 from annotated_types import MinLen
@@ -70,12 +70,17 @@ class SeveralCritics(Critic):
             self.critics[key] = made
 
     def bind(self, model: GivenModel) -> None:
-        for critic in self.critics.values():
+        for _, critic in self._each():
             critic.bind(model)
+
+    def _each(self) -> Iterator[tuple[str, Critic]]:
+        for key, critic in self.critics.items():
+            assert isinstance(critic, Critic)
+            yield key, critic
 
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
         return {
             f"{key}_{name}": loss
-            for key, critic in self.critics.items()
+            for key, critic in self._each()
             for name, loss in critic.losses(draw).items()
         }

@@ -82,8 +82,8 @@ class RHVAEPosterior(ChainPosterior):
         widths = (math.prod(feature_shape), *hidden, size * (size + 1) // 2)
         self.factors = mlp(widths, "silu", end_with_activation=False)
         with torch.no_grad():
-            self.factors[-1].weight.mul_(0.1)
-            self.factors[-1].bias.zero_()
+            for parameter in self.factors[-1].parameters():
+                parameter.mul_(0.1)
         self.register_buffer("centres", torch.randn(centroids, size))
         self.register_buffer("features", torch.randn(centroids, *feature_shape))
         self.register_buffer("prepared", torch.zeros((), dtype=torch.bool))
