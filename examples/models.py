@@ -36,6 +36,7 @@ MODELS = [
     ("SVAE", "", "s-vae"),
     ("PoincareVAE", "", "pvae"),
     ("HVAE", "", "hvae"),
+    ("RHVAE", "", "rhvae"),
     ("", "HVAE", "hvae-2"),
     ("", "LVAE", "ladder-vae"),
     ("VQVAE", "VQVAE", "vq-vae"),
@@ -65,6 +66,7 @@ SAMPLERS = [
     ),
     ("TwoStageVAESampler", "vae", "genmod fit-sampler --sampler vae && genmod sample"),
     ("PixelCNNSampler", "vq-vae", "genmod sample"),
+    ("RHVAESampler", "rhvae", "genmod fit-sampler --sampler riemannian && genmod sample"),
 ]
 
 HEAD = """# Models, and the command that makes each
