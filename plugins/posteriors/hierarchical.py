@@ -7,7 +7,7 @@ from typing import Annotated, Any, final
 
 from annotated_types import Gt
 from torch import Tensor, nn
-from torch.distributions import constraints
+from torch.distributions import Distribution, constraints
 
 from genmod import Activation, Doc, GivenModel, Posterior, UsageError, diagonal_normal
 from genmod.nn import mlp
@@ -37,8 +37,7 @@ class HierarchicalPosterior(Posterior):
         VAE with a VampPrior (Tomczak and Welling, 2018), arXiv:1705.07120, for two levels that both reach the data
 
     Raises:
-        UsageError: the latents are no vector, the groups do not add up to it; or a ladder with another prior, or in a
-            conditional model.
+        UsageError: the latents are no vector, the groups do not add up to it; or a ladder with another prior.
 
     Example:
         >>> import torch
@@ -67,7 +66,7 @@ class HierarchicalPosterior(Posterior):
         super().__init__(feature_shape, latent_shape)
         self.sizes = sizes_of(groups, latent_shape, "posterior")
         self.support = constraints.real_vector
-        self.ladder = ladder
+        self.wants_prior = ladder
         widths = [math.prod(feature_shape)]
         ups, heads = [], []
         for i in reversed(range(len(self.sizes))):
@@ -77,36 +76,25 @@ class HierarchicalPosterior(Posterior):
             between = hidden if above else ()
             heads.append(Conditional(widths[-1] + above, between, self.sizes[i], activation))
         self.ups, self.heads = nn.ModuleList(ups), nn.ModuleList(heads)
-        self._prior: tuple[Any, ...] = ()
 
     def bind(self, model: GivenModel) -> None:
-        if not self.ladder:
-            return
-        if getattr(model.prior, "sizes", None) != self.sizes:
+        if self.wants_prior and getattr(model.prior, "sizes", None) != self.sizes:
             raise UsageError(
                 "a ladder combines its estimates with those of prior 'hierarchical' with the same groups, "
                 f"{','.join(map(str, self.sizes))}",
                 hint=f"choose --prior hierarchical -s prior.groups={','.join(map(str, self.sizes))}",
             )
-        if model.conditions is not None:
-            raise UsageError(
-                "a ladder is made of features and prior, and this prior depends on a condition that features do not tell",
-                hint="leave -s posterior.ladder=true out",
-            )
-        # In a tuple, so that the prior is not a part of the posterior.
-        self._prior = (model.prior,)
 
-    def forward(self, features: Tensor) -> Hierarchy:
+    def forward(self, features: Tensor, prior: Distribution | None = None) -> Hierarchy:
         x, rising = features.flatten(1), []
         for up in self.ups:
             rising.append(x := up(x))
         top, *lower = reversed(list(zip(rising, self.heads, strict=True)))
         # By itself, as while it is checked, a ladder meets a standard normal.
-        steps = (
-            self._prior[0]().steps if self._prior else [(size, _standard(size)) for size in self.sizes[1:]]
-        )
+        standard = [(size, _standard(size)) for size in self.sizes[1:]]
+        steps = prior.steps if isinstance(prior, Hierarchy) else standard
         own: list[Any] = [
-            partial(_combined, head(d), step) if self.ladder else partial(head, beside=d)
+            partial(_combined, head(d), step) if self.wants_prior else partial(head, beside=d)
             for (d, head), (_, step) in zip(lower, steps, strict=True)
         ]
         loc, log_scale = top[1](top[0])

@@ -29,6 +29,7 @@ COMPONENTS = table(
     ("wrapped-normal", "WrappedNormalPrior", "normal around the origin of hyperbolic space"),
     ("flow", "FlowPrior", "standard normal carried through trained maps: maf, nsf, realnvp"),
     ("hierarchical", "HierarchicalPrior", "groups of normals, each given those above it"),
+    ("top-down", "TopDownPrior", "groups of maps from coarse to fine, on a path of residual blocks"),
     ("product", "ProductPrior", "several priors side by side"),
     ("none", "NoPrior", "no prior: the model cannot be sampled by itself"),
     requires={"flow": "zuko"},

@@ -262,8 +262,6 @@ def test_what_does_not_fit_is_refused():
     parts = {"posterior": {"name": "hierarchical", "ladder": True}, "encoder": "mlp", "latent": 4}
     with pytest.raises(UsageError, match="prior 'hierarchical' with the same groups"):
         genmod.build(**parts)
-    with pytest.raises(UsageError, match="depends on a condition"):
-        genmod.build(**parts, prior="hierarchical", condition="label")
     with pytest.raises(UsageError, match="do not fill"):
         genmod.build(encoder="mlp", prior={"name": "hierarchical", "groups": [3, 3]}, latent=4)
     different = {"name": "hierarchical", "groups": [1, 3]}
@@ -271,9 +269,11 @@ def test_what_does_not_fit_is_refused():
         genmod.build(encoder="mlp", latent=4, posterior="hierarchical", prior=different)
 
 
-def test_conditional_models():
+@pytest.mark.parametrize("ladder", [False, True])
+def test_conditional_models(ladder):
+    posterior = {"name": "hierarchical", "ladder": ladder}
     model = genmod.build(
-        encoder="mlp", latent=4, posterior="hierarchical", prior="hierarchical", condition="label"
+        encoder="mlp", latent=4, posterior=posterior, prior="hierarchical", condition="label"
     )
     jostle(model)
     context = torch.eye(10)[:3]
@@ -286,6 +286,12 @@ def test_conditional_models():
     model.terms(torch.rand(3, 1, 8, 8), context).loss.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     assert model.sample(5, seed=0, condition="7").shape == (5, 1, 8, 8)
+    if ladder:
+        with torch.no_grad():
+            model.posterior.heads[0].layers[-1].bias[2:] = 1e6
+        q = model.encode(torch.rand(3, 1, 8, 8), context)
+        (_, (of_q, _)), (_, (of_p, _)) = q.groups_at(z), p.groups_at(z)
+        torch.testing.assert_close(of_q.base_dist.loc, of_p.base_dist.loc, rtol=0, atol=1e-4)
 
 
 def test_free_bits_by_group():

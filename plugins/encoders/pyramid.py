@@ -1,0 +1,84 @@
+"""Residual encoder that hands on features of several resolutions."""
+
+import math
+from typing import Annotated, final
+
+from annotated_types import Ge, Gt
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from genmod import Activation, ComponentSpec, Doc, Encoder
+from genmod.nn import Maps, halvings, image_shape
+from genmod.plugins.posteriors._top_down import Bottleneck
+
+__all__ = ["PyramidEncoder"]
+
+
+@final
+class PyramidEncoder(Encoder):
+    """Residual blocks at each of several resolutions, until one row or column is left; the features are those of all of them.
+
+    ``x (B, channels, height, width) → features (B, n)``, maps ``(width, height', width')`` one after the other, the finest
+    first; their shapes are ``feature_shape.parts``
+
+    Posterior ``top-down`` takes them apart; any other takes them as a vector. Images of any size from 8×8 work, odd and oblong
+    ones too.
+
+    Reference:
+        Very Deep VAEs Generalize Autoregressive Models and Can Outperform Them on Images (Child, 2021), arXiv:2011.10650
+
+    Raises:
+        UsageError: the data are no images of at least 8×8, or too small for so many halvings.
+
+    Example:
+        >>> import torch
+        >>> encoder = PyramidEncoder((1, 28, 28), width=8)
+        >>> encoder(torch.zeros(2, 1, 28, 28)).shape, encoder.feature_shape.parts
+        (torch.Size([2, 2040]), ((8, 14, 14), (8, 7, 7), (8, 3, 3), (8, 1, 1)))
+    """
+
+    def __init__(
+        self,
+        data_shape: tuple[int, ...],
+        *,
+        width: Annotated[int, Gt(0), Doc("channels of the maps")] = 64,
+        halve: Annotated[int, Ge(0), Doc("how often the image is halved before the first map")] = 1,
+        blocks: Annotated[int, Gt(0), Doc("residual blocks at each resolution")] = 1,
+        activation: Annotated[Activation, Doc("function before each convolution")] = "gelu",
+        checkpointed: Annotated[
+            bool, Doc("compute activations again on the way back, to save memory")
+        ] = False,
+    ) -> None:
+        super().__init__(data_shape)
+        inputs, height, across = image_shape(data_shape, "encoder pyramid")
+        self.width, self.halve = width, halve
+        self.sizes = halvings(height, across, max(halve, min(height, across).bit_length() - 1))[halve:]
+        start: list[nn.Module] = []
+        for i in range(max(halve, 1)):
+            # A kernel of 4 with stride 2 covers every pixel equally often.
+            into, kernel = (width if i else inputs), (4 if halve else 3)
+            start.append(nn.Conv2d(into, width, kernel, stride=2 if halve else 1, padding=1))
+        self.start = nn.Sequential(*start)
+        gain = 1 / math.sqrt(blocks * len(self.sizes))
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                *(
+                    Bottleneck(
+                        width, width, size, activation, gain=gain, added=True, checkpointed=checkpointed
+                    )
+                    for _ in range(blocks)
+                )
+            )
+            for size in self.sizes
+        )
+        self.feature_shape: Maps = Maps.of((width, *size) for size in self.sizes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps, found = self.start(x.flatten(1, -3)), []
+        for stage, size in zip(self.stages, self.sizes, strict=True):
+            maps = stage(adaptive_avg_pool2d(maps, size) if found else maps)
+            found.append(maps)
+        return self.feature_shape.join(found)
+
+    def mirror(self) -> ComponentSpec:
+        return ComponentSpec("conv-map", {"width": self.width, "halve": self.halve, "blocks": 0})
