@@ -169,7 +169,8 @@ class Run:
             if state.step % settings.log_every == 0 or epoch_ends:
                 means = self._means()
                 state.means.take()
-                self._row("train", means.take(), lr=lr)
+                more = {"skipped": state.skipped} if settings.skip else {}
+                self._row("train", means.take(), lr=lr, **more)
             if epoch_ends:
                 settled = all(float(schedule) == schedule.final for schedule in moving)
                 better = self._validate()
@@ -199,7 +200,7 @@ class Run:
             raise self._non_finite(x, context)
         for terms, examples in done:
             state.means.add(terms, examples)
-        self.stepper.move(state.step, lr)
+        state.skipped += self.stepper.move(state.step, lr)
         return lr
 
     def _is_due(self, step: int) -> bool:

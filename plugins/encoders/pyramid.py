@@ -1,6 +1,7 @@
 """Residual encoder that hands on features of several resolutions."""
 
 import math
+from itertools import pairwise
 from typing import Annotated, final
 
 from annotated_types import Ge, Gt
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from genmod import Activation, ComponentSpec, Doc, Encoder
-from genmod.nn import Maps, halvings, image_shape
+from genmod.nn import Maps, default_channels, halvings, image_shape
+from genmod.nn import activation as activation_layer
 from genmod.plugins.posteriors._top_down import Bottleneck
 
 __all__ = ["PyramidEncoder"]
@@ -34,7 +36,7 @@ class PyramidEncoder(Encoder):
         >>> import torch
         >>> encoder = PyramidEncoder((1, 28, 28), width=8)
         >>> encoder(torch.zeros(2, 1, 28, 28)).shape, encoder.feature_shape.parts
-        (torch.Size([2, 2040]), ((8, 14, 14), (8, 7, 7), (8, 3, 3), (8, 1, 1)))
+        (torch.Size([2, 472]), ((8, 7, 7), (8, 3, 3), (8, 1, 1)))
     """
 
     def __init__(
@@ -42,7 +44,12 @@ class PyramidEncoder(Encoder):
         data_shape: tuple[int, ...],
         *,
         width: Annotated[int, Gt(0), Doc("channels of the maps")] = 64,
-        halve: Annotated[int, Ge(0), Doc("how often the image is halved before the first map")] = 1,
+        halve: Annotated[
+            Annotated[int, Ge(0)] | None,
+            Doc(
+                "how often the image is halved before the first map; by default until 4 to 7 pixels are left"
+            ),
+        ] = None,
         blocks: Annotated[int, Gt(0), Doc("residual blocks at each resolution")] = 1,
         activation: Annotated[Activation, Doc("function before each convolution")] = "gelu",
         checkpointed: Annotated[
@@ -51,14 +58,15 @@ class PyramidEncoder(Encoder):
     ) -> None:
         super().__init__(data_shape)
         inputs, height, across = image_shape(data_shape, "encoder pyramid")
-        self.width, self.halve = width, halve
+        halve = len(default_channels(height, across)) if halve is None else halve
         self.sizes = halvings(height, across, max(halve, min(height, across).bit_length() - 1))[halve:]
+        widths = [inputs, *(max(width >> i, 1) for i in reversed(range(max(halve, 1))))]
         start: list[nn.Module] = []
-        for i in range(max(halve, 1)):
+        for a, b in pairwise(widths):
             # A kernel of 4 with stride 2 covers every pixel equally often.
-            into, kernel = (width if i else inputs), (4 if halve else 3)
-            start.append(nn.Conv2d(into, width, kernel, stride=2 if halve else 1, padding=1))
-        self.start = nn.Sequential(*start)
+            layer = nn.Conv2d(a, b, 4, stride=2, padding=1) if halve else nn.Conv2d(a, b, 3, padding=1)
+            start += [layer, activation_layer(activation)]
+        self.start = nn.Sequential(*start[:-1])
         gain = 1 / math.sqrt(blocks * len(self.sizes))
         self.stages = nn.ModuleList(
             nn.Sequential(
@@ -81,4 +89,4 @@ class PyramidEncoder(Encoder):
         return self.feature_shape.join(found)
 
     def mirror(self) -> ComponentSpec:
-        return ComponentSpec("conv-map", {"width": self.width, "halve": self.halve, "blocks": 0})
+        return ComponentSpec("conv", {})

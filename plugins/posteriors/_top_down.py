@@ -138,7 +138,7 @@ class TopDown(Levels):
 
 
 class Bottleneck(nn.Module):
-    """Function and convolution four times, with half of the channels between.
+    """Function and convolution four times, with fewer channels between.
 
     ``maps (N, inputs, H, W) → (N, outputs, H, W)``; kernels of 3 where there are as many places, else of 1.
 
@@ -147,6 +147,7 @@ class Bottleneck(nn.Module):
         outputs: channels that go out.
         size: height and width.
         name: of the function.
+        inner: channels between, a quarter of those that come in by default.
         gain: factor of the initial weights of the last convolution, whose biases start at zero.
         added: to what is given.
         checkpointed: compute activations again on the way back, to save memory.
@@ -167,13 +168,14 @@ class Bottleneck(nn.Module):
         size: Sequence[int],
         name: Activation,
         *,
+        inner: int | None = None,
         gain: float = 1.0,
         added: bool = False,
         checkpointed: bool = False,
     ) -> None:
         super().__init__()
         self.added, self.checkpointed = added, checkpointed
-        inner, wide = max(min(inputs, outputs) // 2, 1), 3 if min(size) >= 3 else 1
+        inner, wide = inner or max(inputs // 4, 1), 3 if min(size) >= 3 else 1
         widths, layers = (inputs, inner, inner, inner, outputs), []
         for i, kernel in enumerate((1, wide, wide, 1)):
             last = nn.Conv2d(widths[i], widths[i + 1], kernel, padding=kernel // 2)

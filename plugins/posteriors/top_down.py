@@ -70,7 +70,9 @@ class TopDownPosterior(Posterior):
         self.support = constraints.real_vector
         self.features, self.width, self.relative = features, width, relative
         self.heads = nn.ModuleList(
-            Bottleneck(levels[i][0] + width, 2 * latent_shape[0], levels[i][1:], activation)
+            Bottleneck(
+                levels[i][0] + width, 2 * latent_shape[0], levels[i][1:], activation, inner=max(width // 4, 1)
+            )
             for i in self.places
         )
         self.register_buffer("zeros", torch.zeros(1, self.maps[0]), persistent=False)

@@ -25,9 +25,9 @@ class TopDownPrior(Prior):
     is finer; ``batch_shape ()``, ``event_shape (n,)``
 
     The groups are those of posterior ``top-down``, which shares the path; other latents are one group. The network below the
-    decoder is given the features that the path ends with, ``feature_shape``: ``conv-map`` with as many halvings as the
-    encoder has before its first map. It starts as the standard normal. In a conditional model the condition is added to the
-    features at each resolution, and there is one distribution for each, ``batch_shape (B,)``.
+    decoder is given the features that the path ends with, ``feature_shape``; ``conv-up`` makes an image of these. It starts
+    as the standard normal. In a conditional model the condition is added to the features at each resolution, and there is
+    one distribution for each, ``batch_shape (B,)``.
 
     Reference:
         Very Deep VAEs Generalize Autoregressive Models and Can Outperform Them on Images (Child, 2021), arXiv:2011.10650

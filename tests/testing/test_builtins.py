@@ -93,6 +93,8 @@ _LONG = {
     ("prior", "conditional"),
     ("divergence", "hsic"),
     ("prior", "hierarchical"),
+    ("posterior", "top-down"),
+    ("prior", "top-down"),
     ("sampler", "vae"),
     ("network", "conv"),
     ("decoder", "student-t"),
