@@ -179,10 +179,12 @@ class Bottleneck(nn.Module):
         widths, layers = (inputs, inner, inner, inner, outputs), []
         for i, kernel in enumerate((1, wide, wide, 1)):
             last = nn.Conv2d(widths[i], widths[i + 1], kernel, padding=kernel // 2)
+            # By the usual initial weights four layers would let hardly anything through.
+            nn.init.kaiming_normal_(last.weight, nonlinearity="relu")
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
             layers += [activation(name), last]
         with torch.no_grad():
             last.weight.mul_(gain)
-            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, maps: Tensor) -> Tensor:

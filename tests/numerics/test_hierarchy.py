@@ -131,13 +131,13 @@ def test_a_ladder_weighs_by_precision():
 
     estimate = torch.tensor([1.0]), torch.tensor([0.5]).log()
     loc, log_scale = _combined(
-        estimate, lambda above: (torch.tensor([-1.0]), torch.tensor([2.0]).log()), torch.zeros(0)
+        lambda: estimate, lambda above: (torch.tensor([-1.0]), torch.tensor([2.0]).log()), torch.zeros(0)
     )
     torch.testing.assert_close(loc, torch.tensor([3.75 / 4.25]))
     torch.testing.assert_close(log_scale.exp(), torch.tensor([4.25**-0.5]))
     far = torch.tensor([0.0]), torch.tensor([80.0])
     loc, log_scale = _combined(
-        far, lambda above: (torch.tensor([-1.0]), torch.tensor([-80.0])), torch.zeros(0)
+        lambda: far, lambda above: (torch.tensor([-1.0]), torch.tensor([-80.0])), torch.zeros(0)
     )
     torch.testing.assert_close((loc, log_scale), (torch.tensor([-1.0]), torch.tensor([-80.0])))
 
@@ -267,6 +267,35 @@ def test_what_does_not_fit_is_refused():
     different = {"name": "hierarchical", "groups": [1, 3]}
     with pytest.raises(UndefinedError, match="no closed form"):
         genmod.build(encoder="mlp", latent=4, posterior="hierarchical", prior=different)
+
+
+@torch.no_grad()
+def test_a_relative_posterior_adds_to_the_prior():
+    groups = {"name": "hierarchical", "hidden": [8]}
+    model = genmod.build(
+        encoder="mlp", latent=4, posterior={**groups, "relative": True}, prior=groups, condition="label"
+    ).double()
+    for _ in range(4):
+        jostle(model)
+    x, context = torch.rand(3, 1, 8, 8, dtype=DOUBLE), torch.eye(10, dtype=DOUBLE)[:3]
+    q, p = model.encode(x, context), model.prior(context)
+    z = q.sample()
+    shifts = []
+    for shift in (0.0, 0.25):
+        model.prior.lower[0].layers[-1].bias[:2] += shift
+        model.prior.top.layers[-1].bias[:2] += shift
+        shifts.append(model.encode(x, context).at(plain(z))[1] - model.prior(context).at(plain(z))[1])
+    torch.testing.assert_close(shifts[1], shifts[0])
+    for head in model.posterior.heads:
+        head.layers[-1].weight.zero_()
+        head.layers[-1].bias.zero_()
+    q, p = model.encode(x, context), model.prior(context)
+    torch.testing.assert_close(q.at(plain(z))[1], p.at(plain(z))[1])
+    torch.testing.assert_close(q.at(plain(z))[2], p.at(plain(z))[2], atol=0.02, rtol=0.02)
+    with pytest.raises(UsageError, match="by precision"):
+        genmod.build(
+            encoder="mlp", latent=4, posterior={**groups, "relative": True, "ladder": True}, prior=groups
+        )
 
 
 @pytest.mark.parametrize("ladder", [False, True])
