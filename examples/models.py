@@ -58,7 +58,11 @@ MODELS = [
 SAMPLERS = [
     ("NormalSampler, and those of VAMP, SVAE, PoincareVAE", "vae", "genmod sample"),
     ("GaussianMixtureSampler", "vae", "genmod fit-sampler --sampler gmm && genmod sample"),
-    ("MAFSampler, IAFSampler", "vae", "genmod fit-sampler --sampler flow -s sampler.kind=maf && genmod sample"),
+    (
+        "MAFSampler, IAFSampler",
+        "vae",
+        "genmod fit-sampler --sampler flow -s sampler.kind=maf && genmod sample",
+    ),
     ("TwoStageVAESampler", "vae", "genmod fit-sampler --sampler vae && genmod sample"),
     ("PixelCNNSampler", "vq-vae", "genmod sample"),
 ]

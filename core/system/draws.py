@@ -215,9 +215,9 @@ def kept_beside(z: Tensor, q: Distribution) -> Tensor | None:
 
     Example:
         >>> q = torch.distributions.Normal(torch.zeros(3), 1.0)
-        >>> z = drawn(torch.zeros(2, 3), {beside(q): torch.ones(6, 4)})
-        >>> kept_beside(z.reshape(6), q).shape, kept_beside(z[1], q)
-        (torch.Size([6, 4]), None)
+        >>> z = drawn(torch.zeros(2, 5, 3, requires_grad=True), {beside(q): torch.ones(10, 4)})
+        >>> kept_beside(z.reshape(10, 3), q).shape, kept_beside(z[1], q)
+        (torch.Size([10, 4]), None)
     """
     kept = _fresh(z).get(beside(q))
     unsuited = kept is None or len(kept) != len(z) or kept.dtype != z.dtype or kept.device != z.device

@@ -243,10 +243,6 @@ class _Conditioned(Prior):
         # Every entry differs from zero, so that every weight has a gradient.
         self.register_buffer("context", torch.linspace(0.5, 1.5, _CONTEXT), persistent=False)
 
-    @property
-    def feature_shape(self) -> tuple[int, ...]:
-        return self.prior.feature_shape
-
     def features(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         return self.prior.features(z, self.context.expand(len(z), -1))
 
@@ -286,9 +282,7 @@ class Trial:
                     q = part(inputs[0])
                     return mean_of(q) + tuple(q.log_prob(z) for z in inputs[1:])
                 case "prior":
-                    made = part.features(inputs[0])
-                    own = () if made is inputs[0] else (made,)
-                    return (part().log_prob(inputs[0]), *own)
+                    return (part().log_prob(inputs[0]), part.features(inputs[0]))
                 case "decoder":
                     likelihood = part(inputs[0])
                     return (*mean_of(likelihood), likelihood.log_prob(inputs[1]))

@@ -51,7 +51,7 @@ class PyramidEncoder(Encoder):
             ),
         ] = None,
         blocks: Annotated[int, Gt(0), Doc("residual blocks at each resolution")] = 1,
-        activation: Annotated[Activation, Doc("function before each convolution")] = "gelu",
+        activation: Annotated[Activation, Doc("function before each convolution")] = "silu",
         checkpointed: Annotated[
             bool, Doc("compute activations again on the way back, to save memory")
         ] = False,

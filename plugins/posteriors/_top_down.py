@@ -6,6 +6,7 @@ from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.utils.checkpoint import checkpoint
 
 from genmod import Activation
@@ -137,6 +138,16 @@ class TopDown(Levels):
         return [torch.cat(each, 1) for each in zip(*found, strict=True)], end
 
 
+@final
+class _Convolution(nn.Conv2d):
+    """A convolution, which on maps of one pixel is a linear layer and as fast as one."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if self.kernel_size != (1, 1) or maps.shape[2:] != (1, 1):
+            return super().forward(maps)
+        return linear(maps.flatten(1), self.weight.flatten(1), self.bias)[:, :, None, None]
+
+
 class Bottleneck(nn.Module):
     """Function and convolution four times, with fewer channels between.
 
@@ -178,7 +189,7 @@ class Bottleneck(nn.Module):
         inner, wide = inner or max(inputs // 4, 1), 3 if min(size) >= 3 else 1
         widths, layers = (inputs, inner, inner, inner, outputs), []
         for i, kernel in enumerate((1, wide, wide, 1)):
-            last = nn.Conv2d(widths[i], widths[i + 1], kernel, padding=kernel // 2)
+            last = _Convolution(widths[i], widths[i + 1], kernel, padding=kernel // 2)
             # By the usual initial weights four layers would let hardly anything through.
             nn.init.kaiming_normal_(last.weight, nonlinearity="relu")
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
@@ -188,6 +199,8 @@ class Bottleneck(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, maps: Tensor) -> Tensor:
+        # Few channels side by side take half the time of few pixels.
+        maps = maps.contiguous(memory_format=torch.channels_last)
         again = self.checkpointed and torch.is_grad_enabled()
         made: Tensor = (
             checkpoint(self.layers, maps, use_reentrant=False, preserve_rng_state=False)

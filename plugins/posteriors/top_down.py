@@ -53,7 +53,7 @@ class TopDownPosterior(Posterior):
         ] = 1,
         width: Annotated[int, Gt(0), Doc("channels of the prior's path, as its option of that name")] = 64,
         relative: Annotated[bool, Doc("estimate the difference to the prior")] = True,
-        activation: Annotated[Activation, Doc("function before each convolution")] = "gelu",
+        activation: Annotated[Activation, Doc("function before each convolution")] = "silu",
     ) -> None:
         features = Maps.in_shape(feature_shape)
         levels = features.parts[::-1]

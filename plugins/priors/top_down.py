@@ -51,7 +51,7 @@ class TopDownPrior(Prior):
         *,
         width: Annotated[int, Gt(0), Doc("channels of the path")] = 64,
         blocks: Annotated[int, Ge(0), Doc("residual blocks after each group")] = 1,
-        activation: Annotated[Activation, Doc("function before each convolution")] = "gelu",
+        activation: Annotated[Activation, Doc("function before each convolution")] = "silu",
         checkpointed: Annotated[
             bool, Doc("compute activations again on the way back, to save memory")
         ] = False,
@@ -111,6 +111,7 @@ class TopDownPrior(Prior):
         return self.descend(p.context, lambda i, *_: values[i], z)
 
     def descend(self, context: Tensor | None, choose: Choose, like: Tensor) -> Tensor:
+        """The path: contexts ``(N, size)`` and choices to features ``(N, *feature_shape)``; ``like`` has N rows."""
         h = like.new_zeros(like.shape[0], self.width, 1, 1)
         for i, (channels, *size) in enumerate(self.maps.parts):
             if str(i) in self.starts:
