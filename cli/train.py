@@ -39,6 +39,10 @@ def train(
     ] = None,
     warmup: Annotated[int | None, _setting("N", "Steps in which the learning rate rises.", "0")] = None,
     clip: Annotated[float | None, _setting("X", "Largest norm of the gradient; 0 for no limit.", "0")] = None,
+    skip: Annotated[
+        float | None,
+        _setting("X", "Norm of the gradient above which a step moves nothing; 0 for no limit.", "0"),
+    ] = None,
     ema: Annotated[
         float | None, _setting("X", "Decay of a running mean of the weights, such as 0.999.", "0")
     ] = None,

@@ -257,7 +257,7 @@ def _line(panel: "Axes", curve: Curve, runs: Sequence[str], *, x: str, faint: bo
 
 
 def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[float]) -> None:
-    unit = "" if metric == "lr" or "." in metric else " (nats)"
+    unit = "" if metric in ("lr", "skipped") or "." in metric else " (nats)"
     panel.set_ylabel(drawable(metric) + unit)
     panel.set_xlabel(x)
     if log and values and min(values) > 0:

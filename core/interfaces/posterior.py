@@ -42,6 +42,12 @@ class Posterior(Part, ABC):
     That is ``joint: Joint | None = None``, and None while there is no such density yet, as while a model is checked.
     """
 
+    wants_prior: bool = False
+    """Whether it is made relative to ``p(z)``, or ``p(z|context)``, which :meth:`forward` then takes by name.
+
+    That is ``prior: Distribution | None = None``, and None where it is asked by itself.
+    """
+
     def __init__(self, feature_shape: tuple[int, ...], latent_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.feature_shape = feature_shape

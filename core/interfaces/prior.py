@@ -40,6 +40,23 @@ class Prior(Part, ABC):
         super().__init__()
         self.latent_shape = latent_shape
 
+    @property
+    def feature_shape(self) -> tuple[int, ...]:
+        """Shape of what :meth:`features` makes of one latent."""
+        return self.latent_shape
+
+    def features(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the network below the decoder is given in place of latents: these, unless the prior computes more on its way.
+
+        Args:
+            z: latents, ``(B, *latent_shape)``.
+            context: what a conditional model was given of each, ``(B, size)``.
+
+        Returns:
+            ``(B, *feature_shape)``; of an example it depends on its latents and its context alone.
+        """
+        return z
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Let a ``forward(self)`` without a context, as priors had it before, be called with one."""
         super().__init_subclass__(**kwargs)

@@ -193,7 +193,7 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
     decoder = make("decoder", data)
     if "network" not in spec.components:
         spec = _with_mirror(spec, encoder)
-    network = make("network", joined_shape(posterior.latent_shape, size), decoder.parameter_shape)
+    network = make("network", joined_shape(prior.feature_shape, size), decoder.parameter_shape)
     model = LatentVariableModel(
         spec,
         data,
@@ -245,6 +245,12 @@ def _check_shapes(model: LatentVariableModel) -> None:
         (*q.batch_shape, *q.event_shape),
         (2, *latent),
     )
+    z, context = torch.empty(2, *latent), _some_context(model)
+    _expect(
+        f"prior {names['prior']!r} makes features",
+        model.prior.features(z, context).shape,
+        (2, *model.prior.feature_shape),
+    )
     parameters = model.network(torch.empty(2, *model.network.in_shape))
     _expect(
         f"network {names['network']!r} makes parameters",
@@ -257,7 +263,7 @@ def _check_shapes(model: LatentVariableModel) -> None:
     if model.data.missing:
         Marginal(likelihood, 0.0)
     if model.prior.has_density:
-        p: Distribution = model.prior(_some_context(model))
+        p: Distribution = model.prior(context)
         _expect(f"prior {names['prior']!r} has event", p.event_shape, latent)
         model.divergence.check(q, p)
     model.train()

@@ -1,7 +1,7 @@
 """The latent-variable model that is composed of named components."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -139,11 +139,15 @@ class LatentVariableModel(WithSampler, GenerativeModel):
                 f"the model encodes examples of shape {self.data.shape}, was given a tensor of shape {tuple(x.shape)}",
                 hint=f"give a batch, (B, {', '.join(map(str, self.data.shape))})",
             )
-        features = self.features(x, context)
+        features, more = self.features(x, context), dict[str, Distribution]()
+        if self.posterior.wants_prior:
+            more["prior"] = self.prior(context)
         if not self.posterior.wants_joint:
-            return self.posterior(features)  # type: ignore[no-any-return]
+            return self.posterior(features, **more)  # type: ignore[no-any-return]
         seen, model = self.data.values(x, self.dtype), self.given(context)
-        return self.posterior(features, lambda z: model.decode(z).log_prob(seen) + model.prior().log_prob(z))  # type: ignore[no-any-return]
+        return self.posterior(
+            features, lambda z: model.decode(z).log_prob(seen) + model.prior().log_prob(z), **more
+        )  # type: ignore[no-any-return]
 
     def features(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """What the encoder makes of observations ``x (B, *data.shape)``, ``(B, *feature_shape)``, for the posterior."""
@@ -179,10 +183,11 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             raise UsageError(
                 f"the model decodes latents of shape {self.latent_shape}, was given a tensor of shape {tuple(z.shape)}"
             )
-        flat = z.reshape(-1, *self.latent_shape)
+        given = [z.reshape(-1, *self.latent_shape)]
         if self.conditions is not None:
-            flat = joined(flat, self._conditions_of(context, batch))
-        parameters = self._through(self.network, flat).reshape(*batch, *self.decoder.parameter_shape)
+            given.append(self._conditions_of(context, batch))
+        parameters = self._through(self.network, *given, compute=self._body)
+        parameters = parameters.reshape(*batch, *self.decoder.parameter_shape)
         likelihood: Distribution = self.decoder(parameters)
         return (Marginal(likelihood, self._stand_in) if self.data.missing else likelihood), parameters
 
@@ -307,14 +312,23 @@ class LatentVariableModel(WithSampler, GenerativeModel):
                 f"the model is conditioned on {names}, and was given no conditions",
                 hint="model.given(model.context(batch)) has been given them, model.sample(n, condition=...) asks for some",
             )
+        if len(batch) == 1 and context.shape[:-1] == batch:
+            return context
         return context.expand(*(batch or (1,)), -1).reshape(-1, context.shape[-1])
 
-    def _through(self, network: nn.Module, x: Tensor) -> Tensor:
-        """What a network makes of ``x``, in single precision at least."""
+    def _body(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """What the network makes of latents ``(N, *latent_shape)``, or of what the prior makes of them on its way."""
+        features = self.prior.features(z, context)
+        return self.network(features if context is None else joined(features, context))  # type: ignore[no-any-return]
+
+    def _through(
+        self, network: nn.Module, *given: Tensor, compute: Callable[..., Tensor] | None = None
+    ) -> Tensor:
+        """What a network makes of ``x``, or what is computed with it, in single precision at least."""
         # Only networks may run in low precision: densities and divergences lose whole nats there.
         if self.autocast_dtype is None:
-            found = in_pieces(network, x)
+            found = in_pieces(network, *given, compute=compute)
         else:
             with torch.autocast(self.device.type, self.autocast_dtype):
-                found = in_pieces(network, x)
+                found = in_pieces(network, *given, compute=compute)
         return found.float() if found.dtype.itemsize < 4 else found

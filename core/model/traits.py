@@ -57,10 +57,10 @@ def _check_supports(model: LatentVariableModel) -> None:
             f"has its density on {prior.support}",
             hint=f"choose a prior on {posterior.support}: genmod list prior",
         )
-    if posterior.wants_joint and type(prior).bind is not Part.bind:
+    if (posterior.wants_joint or posterior.wants_prior) and type(prior).bind is not Part.bind:
         raise UsageError(
-            f"posterior {names['posterior']!r} moves its draws along the density of prior {names['prior']!r}, which is itself "
-            "made of the model",
+            f"posterior {names['posterior']!r} follows the density of prior {names['prior']!r}, which is itself made of the "
+            "model",
             hint=f"choose another prior: --prior {USUAL['prior']}",
         )
     outside = _outside(decoder.support, decoder.observed)

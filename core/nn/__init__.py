@@ -2,9 +2,11 @@
 
 from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
 from genmod.nn.layers import activation, mlp
+from genmod.nn.maps import Maps
 from genmod.nn.weights import initial_weights
 
 __all__ = [
+    "Maps",
     "Norm",
     "activation",
     "default_channels",

@@ -15,12 +15,14 @@ from torch.distributions import Distribution
 
 __all__ = [
     "Drawn",
+    "beside",
     "changed",
     "drawn",
     "drawn_by_log",
     "drawn_by_logit",
     "drawn_on_simplex",
     "keeps_own",
+    "kept_beside",
     "kept_of",
     "log_of",
     "logit_of",
@@ -50,9 +52,10 @@ class Drawn(Tensor):
             if func in _MOVES and args and made is not args[0]:
                 z = args[0]
                 moved = {
-                    key: func(kept, *args[1:], **kwargs)
+                    key: kept if isinstance(key, _Beside) else func(kept, *args[1:], **kwargs)
                     for key, kept in _fresh(z).items()
-                    if isinstance(key, str) or _is_whole(func, args[1:])
+                    if isinstance(key, str)
+                    or (_stays if isinstance(key, _Beside) else _is_whole)(func, args[1:])
                 }
                 return _attach(made, moved, z) if isinstance(made, Tensor) else _each(made, moved, z)
             if func in _JOINS and args:
@@ -195,6 +198,32 @@ def own_of(z: Tensor, q: Distribution, name: str = "") -> Tensor | None:
     return kept if batch[len(batch) - len(q.batch_shape) :] == q.batch_shape else None
 
 
+class _Beside(tuple[Any]):
+    """The key of what is no value of the draw, so that nothing is done to it where those are put elsewhere."""
+
+
+def beside(q: Any) -> Any:
+    """The key under which :func:`drawn` keeps, for a distribution, a tensor that has a row for each draw, ``(N, *any)``.
+
+    It goes along as long as the draws stay as many and in their order; :func:`kept_beside` gives it back.
+    """
+    return _Beside((q,))
+
+
+def kept_beside(z: Tensor, q: Distribution) -> Tensor | None:
+    """What a draw ``(N, *event)`` keeps beside its values for a distribution; None as of :func:`own_of`.
+
+    Example:
+        >>> q = torch.distributions.Normal(torch.zeros(3), 1.0)
+        >>> z = drawn(torch.zeros(2, 5, 3, requires_grad=True), {beside(q): torch.ones(10, 4)})
+        >>> kept_beside(z.reshape(10, 3), q).shape, kept_beside(z[1], q)
+        (torch.Size([10, 4]), None)
+    """
+    kept = _fresh(z).get(beside(q))
+    unsuited = kept is None or len(kept) != len(z) or kept.dtype != z.dtype or kept.device != z.device
+    return None if unsuited or (torch.is_grad_enabled() and not z.requires_grad) else kept
+
+
 def keeps_own(z: Tensor) -> bool:
     """Whether a draw keeps something that the distribution that made it alone can read."""
     return any(not isinstance(key, str) for key in _fresh(z))
@@ -268,7 +297,7 @@ def _joined(values: Tensor, func: Any, args: tuple[Any, ...], kwargs: Mapping[st
     # Only side by side in one event can pieces be draws of several distributions.
     beside = func is torch.cat and dim in (-1, values.dim() - 1)
     kept, partly = {}, any(getattr(z, "partly", False) for z in args[0])
-    for key in dict.fromkeys(key for each in pieces for key in each):
+    for key in dict.fromkeys(key for each in pieces for key in each if not isinstance(key, _Beside)):
         lacking = [key not in each for each in pieces]
         if not isinstance(key, str) and ((any(lacking) and not beside) or (func is torch.stack and dim != 0)):
             continue
@@ -296,7 +325,13 @@ def _both(*names: str) -> frozenset[Any]:
     )
 
 
+def _stays(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether it leaves all draws in one tensor, as many and in their order."""
+    return func not in _PIECES and _is_whole(func, args)
+
+
 _JOINS = _both("cat", "stack", "concat", "concatenate")
+_PIECES = _both("split")
 _WHOLE = _both(
     "contiguous", "cpu", "cuda", "double", "flatten", "float", "reshape", "split", "squeeze", "to", "type_as",
     "unflatten", "unsqueeze", "view", "view_as",

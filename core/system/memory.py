@@ -65,32 +65,38 @@ def bytes_per_row(compute: Callable[[int], Any]) -> int:
 _known: WeakKeyDictionary[nn.Module, dict[Any, int]] = WeakKeyDictionary()
 
 
-def rows_that_fit(network: nn.Module, x: Tensor) -> int:
+def rows_that_fit(network: nn.Module, *given: Tensor, compute: Callable[..., Tensor] | None = None) -> int:
     """How many rows of ``x (B, *shape)`` a network that takes each by itself works on at a time.
 
     Measured once for a network and a shape: 128 MiB on the processor, whose caches like little, 1 GiB elsewhere.
     """
-    known = _known.setdefault(network, {})
-    kind = (tuple(x.shape[1:]), x.dtype, x.device.type)
+    known, run = _known.setdefault(network, {}), compute or network
+    kind = (tuple(given[0].shape[1:]), given[0].dtype, given[0].device.type)
     if kind not in known:
-        memory = _BYTES.get(x.device.type, _BYTES_ELSEWHERE)
-        known[kind] = max(1, memory // bytes_per_row(lambda rows: network(x[:rows])))
+        memory = _BYTES.get(kind[-1], _BYTES_ELSEWHERE)
+        known[kind] = max(1, memory // bytes_per_row(lambda rows: run(*(each[:rows] for each in given))))
     return known[kind]
 
 
-def in_pieces(network: nn.Module, x: Tensor) -> Tensor:
+def in_pieces(network: nn.Module, *given: Tensor, compute: Callable[..., Tensor] | None = None) -> Tensor:
     """What a network makes of ``x (B, *shape)``, on as many rows at a time as fit into memory.
 
     Networks draw nothing and look at each row by itself in evaluation mode, so that the pieces change no more than the
     last bits. In training, where gradients hold on to everything anyway, it is all at once.
 
+    Args:
+        network: in whose mode it is.
+        given: tensors of B rows each.
+        compute: what is done with these, where it is more than the network alone.
+
     Example:
         >>> in_pieces(nn.Linear(3, 2).eval(), torch.zeros(1000, 3)).shape
         torch.Size([1000, 2])
     """
-    few = len(x) <= 2 or network.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
-    rows = len(x) if few else rows_that_fit(network, x)
-    if rows >= len(x):
-        found: Tensor = network(x)
-        return found
-    return torch.cat([network(piece) for piece in x.split(rows)])
+    run, count = compute or network, len(given[0])
+    few = count <= 2 or network.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
+    rows = count if few else rows_that_fit(network, *given, compute=compute)
+    if rows >= count:
+        return run(*given)  # type: ignore[no-any-return]
+    pieces = zip(*(each.split(rows) for each in given), strict=True)
+    return torch.cat([run(*piece) for piece in pieces])

@@ -255,6 +255,9 @@ class _Conditioned(Prior):
         # Every entry differs from zero, so that every weight has a gradient.
         self.register_buffer("context", torch.linspace(0.5, 1.5, _CONTEXT), persistent=False)
 
+    def features(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.prior.features(z, self.context.expand(len(z), -1))
+
     def forward(self, context: Tensor | None = None) -> Distribution:
         return self.prior(self.context)  # type: ignore[no-any-return]
 
@@ -280,7 +283,7 @@ class Trial:
     ) -> tuple[Tensor, ...]:
         """Outputs of a part, differentiable, each ``(B, …)``; by default of this part for these inputs.
 
-        For a distribution: its mean and its log-density at fixed points, where it has them.
+        For a distribution: its mean and its log-density at fixed points, where it has them; what else a prior makes of these.
         """
         part, inputs = part or self.part, inputs or self.inputs
         with seeded(2):
@@ -291,7 +294,7 @@ class Trial:
                     q = part(inputs[0])
                     return mean_of(q) + tuple(q.log_prob(z) for z in inputs[1:])
                 case "prior":
-                    return (part().log_prob(inputs[0]),)
+                    return (part().log_prob(inputs[0]), part.features(inputs[0]))
                 case "decoder":
                     likelihood = part(inputs[0])
                     return (*mean_of(likelihood), likelihood.log_prob(inputs[1]))

@@ -43,6 +43,7 @@ class TrainSettings:
         schedule_options: its keyword arguments.
         warmup: steps in which the learning rate rises linearly from 0.
         clip: largest norm of the gradient; 0 for no limit.
+        skip: norm of the gradient above which a step moves nothing; such steps are counted. 0 for no limit.
         ema: decay of the running mean of the weights that is validated and kept; 0 for none.
         patience: stop after so many epochs without a better validation loss, counted once all schedules have
             come to their end; 0 for never.
@@ -82,6 +83,7 @@ class TrainSettings:
     schedule_options: Mapping[str, Any] = field(default_factory=dict)
     warmup: int = 0
     clip: float = 0.0
+    skip: float = 0.0
     ema: float = 0.0
     patience: int = 0
     seed: int = 0
@@ -109,8 +111,10 @@ class TrainSettings:
         ]
         if not (_is_number(self.lr) and 0 < self.lr < math.inf):
             wrong.append(f"lr is {self.lr!r}; it must be a number above 0")
-        if not (_is_number(self.clip) and 0 <= self.clip < math.inf):
-            wrong.append(f"clip is {self.clip!r}; it must be a number from 0")
+        for name in ("clip", "skip"):
+            value = getattr(self, name)
+            if not (_is_number(value) and 0 <= value < math.inf):
+                wrong.append(f"{name} is {value!r}; it must be a number from 0")
         if not (_is_number(self.ema) and 0 <= self.ema < 1):
             wrong.append(f"ema is {self.ema!r}; it must be a number from 0 to below 1, such as 0.999")
         for name, allowed in (("precision", ("32", "bf16")), ("strategy", ("ddp", "fsdp"))):

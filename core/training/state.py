@@ -36,6 +36,7 @@ class RunState:
         best_loss: that loss, nats.
         waited: epochs since then.
         seconds: wall time of all parts of the run.
+        skipped: how often a group of parameters was left as it is, since its gradient was too large.
     """
 
     model: nn.Module
@@ -49,6 +50,7 @@ class RunState:
     best_loss: float = math.inf
     waited: int = 0
     seconds: float = 0.0
+    skipped: int = 0
 
     def weights(self) -> dict[str, Tensor]:
         """The weights to validate and save: moving averages where there are any."""
@@ -66,6 +68,7 @@ class RunState:
             "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
             "waited": self.waited,
             "seconds": self.seconds,
+            "skipped": self.skipped,
             "means": self.means.state(),
             "lr": self.lr.state(),
             "optimizer": plain,
@@ -90,7 +93,7 @@ class RunState:
             )
             best_loss = math.inf if state["best_loss"] is None else float(state["best_loss"])
             counters = int(state["best_step"]), int(state["waited"]), float(state["seconds"])
-            means, lr = state["means"], state["lr"]
+            means, lr, skipped = state["means"], state["lr"], int(state.get("skipped", 0))
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(
                 f"the checkpoint of step {checkpoint.step} does not belong to this model: {error}"
@@ -105,7 +108,7 @@ class RunState:
         self.best = {name: t.to(own[name].device) for name, t in checkpoint.tensors.get("best", {}).items()}
         self.means.restore(means)
         self.lr.restore(lr)
-        self.step, self.best_loss = checkpoint.step, best_loss
+        self.step, self.best_loss, self.skipped = checkpoint.step, best_loss, skipped
         self.best_step, self.waited, self.seconds = counters
 
     def _names(self) -> dict[int, str]:

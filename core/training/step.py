@@ -88,11 +88,19 @@ class Stepper:
             )
             return result
 
-    def move(self, step: int, lr: float) -> None:
-        """Move the weights of the groups whose turn it is by their gradients, each clipped alone, and drop these."""
+    def move(self, step: int, lr: float) -> int:
+        """Move the weights of the groups whose turn it is by their gradients, each clipped alone, and drop these.
+
+        Returns:
+            How many groups were left as they are, since their gradient was too large.
+        """
+        skipped = 0
         for name, optimizer in self._optimizers.items():
             group = self._groups[name]
             if not group.moves(step):
+                continue
+            if self._settings.skip and self._norm(group) > self._settings.skip:
+                skipped += 1
                 continue
             if self._settings.clip:
                 nn.utils.clip_grad_norm_(group.parameters, self._settings.clip)
@@ -100,6 +108,13 @@ class Stepper:
                 each["lr"] = lr * group.lr
             optimizer.step()
         self.drop()
+        return skipped
+
+    def _norm(self, group: ParameterGroup) -> float:
+        """Norm of the gradient of a group; the same in all processes."""
+        gradients = [p.grad for p in group.parameters if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
 
     def drop(self) -> None:
         """Drop the gradients."""

@@ -179,7 +179,8 @@ class Run:
             if state.step % settings.log_every == 0 or epoch_ends:
                 means = self._means()
                 state.means.take()
-                self._row("train", means.take(), lr=lr)
+                more = {"skipped": state.skipped} if settings.skip else {}
+                self._row("train", means.take(), lr=lr, **more)
             if epoch_ends:
                 settled = all(float(schedule) == schedule.final for schedule in moving)
                 better = self._validate()
@@ -209,7 +210,7 @@ class Run:
             raise self._non_finite(x, context)
         for terms, examples in done:
             state.means.add(terms, examples)
-        self.stepper.move(state.step, lr)
+        state.skipped += self.stepper.move(state.step, lr)
         return lr
 
     def _is_due(self, step: int) -> bool:
@@ -285,16 +286,8 @@ class Run:
             name: float(s) for name, s in self.schedules.items() if not s.is_constant and split == "train"
         }
         step = self.state.step
-        self.tracking.write(
-            {
-                "step": step,
-                "epoch": round(step / self.per_epoch, 4),
-                "split": split,
-                **values,
-                **more,
-                **moving,
-            }
-        )
+        place = {"step": step, "epoch": round(step / self.per_epoch, 4), "split": split}
+        self.tracking.write({**place, **values, **more, **moving})
         self._tell(split, values, best)
 
     def _warn(self, text: str) -> None:

@@ -10,6 +10,7 @@ COMPONENTS = table(
     ("conv", "ConvEncoder", "strided convolutions, for images"),
     ("resnet", "ResnetEncoder", "residual convolutions, for images"),
     ("conv-map", "ConvMapEncoder", "residual convolutions that keep a map, for images"),
+    ("pyramid", "PyramidEncoder", "residual convolutions that hand on several resolutions, for images"),
     ("transformer", "TransformerEncoder", "attention between patches, for images"),
     ("gated-mlp", "GatedMlpEncoder", "gated linear layers, for data of any shape"),
     ("identity", "IdentityEncoder", "the data as they are: a linear encoder with most posteriors"),

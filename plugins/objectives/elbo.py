@@ -1,5 +1,6 @@
 """The evidence lower bound and its weighted forms."""
 
+import math
 from typing import Annotated, Literal, final
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod import Divergence, Doc, Draw, GivenModel, Objective, Schedule, Terms, UsageError
+from genmod.distributions import parts_of
 from genmod.system import batch_mean
 
 __all__ = ["ELBO"]
@@ -20,6 +22,9 @@ class ELBO(Objective):
     ``loss = mean_b[distortion_b] + penalty``, with ``distortion_b = -E_q[log p(x_b|z)]`` and the penalty one of
 
     - ``β mean_b[rate_b]``, the default (β-VAE; β = 1 gives the negative ELBO);
+    - ``β Σ_p γ_p mean_b[rate_bp]`` with ``balance``, as long as β is not at its end; p are the parts of latents of several
+      kinds or levels, γ_p what each of their latents holds, ``(mean_b[rate_bp] + 0.01) / size_p``, divided by the mean of
+      these over the parts, and a constant to the gradient: levels that hold little pay little;
     - ``β Σ_p |mean_b[rate_bp] - capacity|`` where ``capacity`` is given; p are all latents as one, or the parts of
       latents of several kinds, each with that capacity;
     - ``β Σ_g max(λ, mean_b[rate_bg])`` where ``free_bits`` is λ > 0, counted for the batch, or
@@ -35,10 +40,12 @@ class ELBO(Objective):
         Improved Variational Inference with Inverse Autoregressive Flow (Kingma et al., 2016),
         arXiv:1606.04934, for free bits;
         Learning Disentangled Joint Continuous and Discrete Representations (Dupont, 2018), arXiv:1804.00104, for
-        capacities of parts
+        capacities of parts;
+        NVAE: A Deep Hierarchical Variational Autoencoder (Vahdat and Kautz, 2020), arXiv:2007.03898, appendix A, for the
+        balance of parts
 
     Raises:
-        UsageError: capacity and free bits at once, or no divergence.
+        UsageError: two of capacity, free bits and balance at once, or no divergence.
 
     Example:
         >>> ELBO(beta=Schedule.parse("0->1 over 10 epochs")).samples
@@ -71,13 +78,22 @@ class ELBO(Objective):
                 "what free bits are given to: each latent, each channel of latents, each part of a product, or all"
             ),
         ] = "latent",
+        balance: Annotated[
+            bool,
+            Doc("weigh the rate of each part of latents by what it holds, until beta has come to its end"),
+        ] = False,
         samples: Annotated[int, Ge(1), Doc("draws of the latents for each example")] = 1,
     ) -> None:
         super().__init__()
-        if capacity is not None and free_bits > 0:
+        if (capacity is not None) + (free_bits > 0) + balance > 1:
+            both = " and ".join(
+                ["capacity"] * (capacity is not None)
+                + ["free_bits"] * (free_bits > 0)
+                + ["balance"] * balance
+            )
             raise UsageError(
-                "objective 'elbo' was given both capacity and free_bits, which are two ways to keep information in the latents",
-                hint="set one of them: -s objective.capacity=… or -s objective.free_bits=…",
+                f"objective 'elbo' was given {both}, which are several ways to keep information in the latents",
+                hint="set one of them: -s objective.capacity=… or -s objective.free_bits=… or -s objective.balance=true",
             )
         self.beta = Schedule.parse(beta)
         self.capacity = None if capacity is None else Schedule.parse(capacity)
@@ -85,6 +101,7 @@ class ELBO(Objective):
         self.free_bits = free_bits
         self.free_bits_by = free_bits_by
         self.free_bits_group = free_bits_group
+        self.balance = balance
         self.samples = samples
 
     def check(self, model: GivenModel) -> None:
@@ -119,6 +136,10 @@ class ELBO(Objective):
             parts = model.divergence.by_part(q, p, z)
             rate = parts.sum(1)
             penalty = (batch_mean(parts) - float(self.capacity)).abs().sum()
+        elif self.balance and float(self.beta) != self.beta.final:
+            parts = model.divergence.by_part(q, p, z)
+            rate = parts.sum(1)
+            penalty = (parts.mean(0) * _shares(parts, q, p, z)).sum()
         else:
             rate = model.divergence(q, p, z)
             penalty = rate.mean()
@@ -140,3 +161,10 @@ class ELBO(Objective):
         if self.free_bits_group == "channel" and parts.dim() > 2:
             return parts.flatten(2).sum(2)
         return parts.flatten(1)
+
+
+def _shares(parts: Tensor, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
+    """Weights of rates ``(B, parts)``, of mean 1, ``(parts,)``."""
+    sizes = [math.prod(own.event_shape) for own, _, _ in parts_of(q, p, z)]
+    each = (batch_mean(parts.detach()) + 0.01) / parts.new_tensor(sizes)
+    return each / each.mean()

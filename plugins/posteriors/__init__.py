@@ -21,6 +21,11 @@ COMPONENTS = table(
     ("wrapped-normal", "WrappedNormalPosterior", "normal wrapped around hyperbolic space"),
     ("flow", "FlowPosterior", "normal carried through invertible maps: iaf, nsf, planar and others"),
     ("hierarchical", "HierarchicalPosterior", "groups of normals, each given those above it; ladders too"),
+    (
+        "top-down",
+        "TopDownPosterior",
+        "groups of maps from coarse to fine, relative to the prior: VDVAE, NVAE",
+    ),
     ("vq", "VQPosterior", "the nearest vectors of a learned codebook: VQ-VAE"),
     ("residual-vq", "ResidualVQPosterior", "sums of vectors from several learned codebooks: RQ-VAE"),
     ("fsq", "FSQPosterior", "numbers rounded to a few levels: finite scalar quantisation"),

@@ -1,33 +1,123 @@
 """Groups of normal latents side by side in one vector, each given those above it."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, final
 
 import torch
 from annotated_types import Ge, Gt
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
+from torch.distributions.utils import _standard_normal
 
 from genmod import Activation, UsageError, bounded_log_scale, diagonal_normal
-from genmod.distributions import LogScaleNormal, drawn, own_of, plain, register_kl_by_part
+from genmod.distributions import drawn, own_of, plain, register_kl_by_part
 from genmod.nn import mlp
 
-__all__ = ["Conditional", "Groups", "Hierarchy", "Step", "sizes_of"]
+__all__ = ["Conditional", "Groups", "Hierarchy", "Levels", "Step", "Value", "Walked", "sizes_of"]
 
 Groups = Annotated[int, Ge(2)] | Sequence[Annotated[int, Gt(0)]]
+
+Value = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+Walked = tuple[Tensor, Tensor, Tensor, Mapping[Any, Tensor]]
 
 Step = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Values of the groups above ``(*sample, *batch, n)`` → mean and log-scale of the next group, ``(*sample, *batch, size)``."""
 
 
-@final
-class Hierarchy(Distribution):
-    """A chain of normals, drawn from the top down.
+class Levels(Distribution, ABC):
+    """A chain of normals side by side in one vector, drawn from the top down.
 
     ``log p(z) = Σ_g log N(z_g; loc_g(z_<g), scale_g(z_<g)²)``, the group at the top first
 
     A draw keeps the means and scales that it was made with: its density, and the KL from another hierarchy, cost no
     second pass.
+
+    Args:
+        batch_shape: of the distribution.
+        sizes: of the groups.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    has_rsample = True
+    support = constraints.real_vector
+
+    def __init__(self, batch_shape: torch.Size, sizes: Sequence[int]) -> None:
+        self.sizes = tuple(sizes)
+        super().__init__(batch_shape, torch.Size([sum(self.sizes)]), validate_args=False)
+
+    @abstractmethod
+    def walk(self, given: Sequence[Tensor], value: Value) -> Walked:
+        """Go down the groups.
+
+        Args:
+            given: something of each group, ``(*sample, *batch, size)``.
+            value: makes the values of a group of what is given, of its number, its means and its log-scales.
+
+        Returns:
+            Values, means and log-scales, ``(*sample, *batch, n)``, and what else a draw is to keep.
+        """
+
+    @property
+    @abstractmethod
+    def like(self) -> Tensor:
+        """A tensor of the device and the type of the draws."""
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        shape, like = (*sample_shape, *self.batch_shape), self.like
+        noise = [_standard_normal((*shape, size), like.dtype, like.device) for size in self.sizes]
+        z, loc, log_scale, more = self.walk(noise, lambda i, own, loc, log_scale: loc + own * log_scale.exp())
+        return drawn(z, {(self, "loc"): loc, (self, "log_scale"): log_scale, **more})
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        _, loc, log_scale = self.at(value)
+        return diagonal_normal(loc, log_scale, 1).log_prob(plain(value))
+
+    def at(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, and means and log-scales of each group given the values of those above, ``(*sample, *batch, n)``."""
+        values = plain(value)
+        values = values.expand(torch.broadcast_shapes(values.shape, self.batch_shape + self.event_shape))
+        loc, log_scale = (own_of(value, self, name) for name in ("loc", "log_scale"))
+        if loc is None or log_scale is None:
+            _, loc, log_scale, _ = self.walk(values.split(self.sizes, -1), lambda i, own, *_: own)
+        return values, loc, log_scale
+
+    def groups_at(self, value: Tensor) -> list[tuple[Independent, Tensor]]:
+        """Each group's distribution given the values of those above, and its own values.
+
+        Args:
+            value: ``(*sample, *batch, n)``.
+
+        Returns:
+            Each of ``batch_shape (*sample, *batch)``, the first of a :class:`Hierarchy` of ``batch``; values
+            ``(*sample, *batch, size)``.
+        """
+        values, *parameters = self.at(value)
+        loc, log_scale = (each.split(self.sizes, -1) for each in parameters)
+        normals = (diagonal_normal(*each, 1) for each in zip(loc, log_scale, strict=True))
+        return list(zip(normals, values.split(self.sizes, -1), strict=True))
+
+    def tempered(self, value: Tensor, temperature: float | Sequence[float]) -> Tensor:
+        """A draw as it would have been with the standard deviations of each group, given those above, times a number.
+
+        Args:
+            value: draws, ``(*sample, *batch, n)``.
+            temperature: of all groups, or of each from the top on.
+        """
+        each = temperature if isinstance(temperature, Sequence) else [temperature] * len(self.sizes)
+        if len(each) != len(self.sizes):
+            raise UsageError(f"{len(each)} temperatures were given for latents of {len(self.sizes)} groups")
+        values, loc, log_scale = self.at(plain(value))
+        noise = (values - loc) * (-log_scale).exp()
+        return self.walk(
+            noise.split(self.sizes, -1),
+            lambda i, own, loc, log_scale: loc + each[i] * own * log_scale.exp(),
+        )[0]
+
+
+@final
+class Hierarchy(Levels):
+    """A chain of normals, each group of which comes from those above by a function.
 
     Args:
         top: of the first group, ``batch_shape batch``, ``event_shape (n,)``.
@@ -43,80 +133,40 @@ class Hierarchy(Distribution):
         (torch.Size([5, 3, 4]), tensor([-3.6758, -3.6758, -3.6758]))
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-    has_rsample = True
-    support = constraints.real_vector
-
     def __init__(self, top: Independent, steps: Sequence[tuple[int, Step]]) -> None:
         self.top, self.steps = top, tuple(steps)
-        self.sizes = (top.event_shape[0], *(size for size, _ in steps))
-        super().__init__(top.batch_shape, torch.Size([sum(self.sizes)]), validate_args=False)
+        super().__init__(top.batch_shape, (top.event_shape[0], *(size for size, _ in steps)))
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "Hierarchy":
         return Hierarchy(self.top.expand(torch.Size(batch_shape)), self.steps)
 
-    def rsample(self, sample_shape: Any = ()) -> Tensor:
-        base: Any = self.top.base_dist
-        z = self.top.rsample(torch.Size(sample_shape))
-        locs, log_scales = [base.loc.expand(z.shape)], [base.log_scale.expand(z.shape)]
-        for _, step in self.steps:
-            loc, log_scale = step(z)
-            z = torch.cat([z, LogScaleNormal(loc, log_scale, validate_args=False).rsample()], -1)
-            locs.append(loc)
-            log_scales.append(log_scale)
-        return drawn(z, {(self, "loc"): torch.cat(locs, -1), (self, "log_scale"): torch.cat(log_scales, -1)})
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        densities = (part.log_prob(z) for part, z in self.groups_at(value))
-        return sum(densities, torch.zeros((), device=value.device, dtype=value.dtype))
+    @property
+    def like(self) -> Tensor:
+        return self.top.base_dist.loc  # type: ignore[no-any-return,attr-defined]
 
     def groups_at(self, value: Tensor) -> list[tuple[Independent, Tensor]]:
-        """Each group's distribution given the values of those above, and its own values.
+        (_, own), *lower = super().groups_at(value)
+        return [(self.top, own), *lower]
 
-        Args:
-            value: ``(*sample, *batch, n)``.
-
-        Returns:
-            Of the top group ``batch_shape batch``, of the others ``(*sample, *batch)``; values ``(*sample, *batch, size)``.
-        """
-        values = plain(value)
-        values = values.expand(torch.broadcast_shapes(values.shape, self.batch_shape + self.event_shape))
-        pieces = values.split(self.sizes, -1)
-        loc, log_scale = (own_of(value, self, name) for name in ("loc", "log_scale"))
-        if loc is not None and log_scale is not None:
-            given = zip(loc.split(self.sizes, -1)[1:], log_scale.split(self.sizes, -1)[1:], strict=True)
-        else:
-            ends = torch.tensor(self.sizes, device="cpu").cumsum(0).tolist()
-            given = (step(values[..., :end]) for end, (_, step) in zip(ends, self.steps, strict=False))  # type: ignore[assignment]
-        lower = [diagonal_normal(*each, 1) for each in given]
-        return list(zip([self.top, *lower], pieces, strict=True))
-
-    def tempered(self, value: Tensor, temperature: float | Sequence[float]) -> Tensor:
-        """A draw as it would have been with the standard deviations of each group, given those above, times a number.
-
-        Args:
-            value: draws, ``(*sample, *batch, n)``.
-            temperature: of all groups, or of each from the top on.
-        """
-        each = temperature if isinstance(temperature, Sequence) else [temperature] * len(self.sizes)
-        if len(each) != len(self.sizes):
-            raise UsageError(f"{len(each)} temperatures were given for latents of {len(self.sizes)} groups")
-        z = value[..., :0]
-        for i, (part, own) in enumerate(self.groups_at(plain(value))):
-            base: Any = part.base_dist
-            noise = (own - base.loc) * (-base.log_scale).exp()
-            loc, log_scale = self.steps[i - 1][1](z) if i else (base.loc, base.log_scale)
-            z = torch.cat([z, loc + each[i] * noise * log_scale.exp()], -1)
-        return z
+    def walk(self, given: Sequence[Tensor], value: Value) -> Walked:
+        base: Any = self.top.base_dist
+        found = [(base.loc.expand(given[0].shape), base.log_scale.expand(given[0].shape))]
+        z = value(0, given[0], *found[0])
+        for i, (_, step) in enumerate(self.steps, 1):
+            found.append(step(z))
+            z = torch.cat([z, value(i, given[i], *found[i])], -1)
+        loc, log_scale = (torch.cat(each, -1) for each in zip(*found, strict=True))
+        return z, loc, log_scale, {}
 
 
-@register_kl_by_part(Hierarchy, Hierarchy)
-def _groups(q: Hierarchy, p: Hierarchy, z: Tensor) -> list[tuple[Distribution, Distribution, Tensor]]:
+@register_kl_by_part(Levels, Levels)
+def _groups(q: Levels, p: Levels, z: Tensor) -> list[tuple[Distribution, Distribution, Tensor]]:
     """The KL of each group given draws of those above: of the whole it is an estimate with less noise than the ratio's."""
     if q.sizes != p.sizes:
         return [(q, p, z)]
     pairs = zip(q.groups_at(z), p.groups_at(z), strict=True)
-    return [(a, b, own if i == 0 else own[None]) for i, ((a, own), (b, _)) in enumerate(pairs)]
+    # Of a group that depends on none, all draws are of one distribution.
+    return [(a, b, own if len(a.batch_shape) < own.dim() - 1 else own[None]) for (a, own), (b, _) in pairs]
 
 
 def sizes_of(groups: int | Sequence[int], latent_shape: tuple[int, ...], kind: str) -> tuple[int, ...]:

@@ -175,9 +175,9 @@ def make_parts(
                 f"{kind} {name!r} has no density of its own, and cannot be a part of {kind} 'product'",
                 hint="name one that has, such as normal",
             )
-        if getattr(part, "wants_joint", False):
+        if getattr(part, "wants_joint", False) or getattr(part, "wants_prior", False):
             raise UsageError(
-                f"posterior {name!r} moves its draws along the density of all latents together, and cannot be a part of "
+                f"posterior {name!r} follows the density of all latents together, and cannot be a part of "
                 "posterior 'product'",
                 hint="name another, such as normal",
             )

@@ -7,9 +7,9 @@ from typing import Annotated, Any, final
 
 from annotated_types import Gt
 from torch import Tensor, nn
-from torch.distributions import constraints
+from torch.distributions import Distribution, constraints
 
-from genmod import Activation, Doc, GivenModel, Posterior, UsageError, diagonal_normal
+from genmod import Activation, Doc, GivenModel, Posterior, UsageError, bounded_log_scale, diagonal_normal
 from genmod.nn import mlp
 from genmod.plugins.posteriors._hierarchy import Conditional, Groups, Hierarchy, sizes_of
 
@@ -29,6 +29,8 @@ class HierarchicalPosterior(Posterior):
 
     ``scale_g⁻² = s⁻² + s_p⁻²``, ``loc_g = scale_g² (m s⁻² + m_p s_p⁻²)``
 
+    With ``relative``, means and logarithms of scales are those of the prior and what the networks add to them.
+
     The prior is ``hierarchical`` with the same groups. ``kl`` is the sum of those of the groups, each in closed form given
     draws of the groups above.
 
@@ -37,8 +39,7 @@ class HierarchicalPosterior(Posterior):
         VAE with a VampPrior (Tomczak and Welling, 2018), arXiv:1705.07120, for two levels that both reach the data
 
     Raises:
-        UsageError: the latents are no vector, the groups do not add up to it; or a ladder with another prior, or in a
-            conditional model.
+        UsageError: the latents are no vector, the groups do not add up to it; or a ladder with another prior.
 
     Example:
         >>> import torch
@@ -58,6 +59,7 @@ class HierarchicalPosterior(Posterior):
         ladder: Annotated[
             bool, Doc("combine estimates from below with those of the prior, by precision")
         ] = False,
+        relative: Annotated[bool, Doc("estimate the difference to the prior")] = False,
         hidden: Annotated[
             Sequence[Annotated[int, Gt(0)]],
             Doc("units of the hidden layers of each network, on the way up too"),
@@ -67,7 +69,12 @@ class HierarchicalPosterior(Posterior):
         super().__init__(feature_shape, latent_shape)
         self.sizes = sizes_of(groups, latent_shape, "posterior")
         self.support = constraints.real_vector
-        self.ladder = ladder
+        if ladder and relative:
+            raise UsageError(
+                "a ladder combines estimates with the prior's by precision, and relative ones are added to it",
+                hint="choose one: -s posterior.ladder=true or -s posterior.relative=true",
+            )
+        self.ladder, self.wants_prior = ladder, ladder or relative
         widths = [math.prod(feature_shape)]
         ups, heads = [], []
         for i in reversed(range(len(self.sizes))):
@@ -77,39 +84,35 @@ class HierarchicalPosterior(Posterior):
             between = hidden if above else ()
             heads.append(Conditional(widths[-1] + above, between, self.sizes[i], activation))
         self.ups, self.heads = nn.ModuleList(ups), nn.ModuleList(heads)
-        self._prior: tuple[Any, ...] = ()
 
     def bind(self, model: GivenModel) -> None:
-        if not self.ladder:
-            return
-        if getattr(model.prior, "sizes", None) != self.sizes:
+        if self.wants_prior and getattr(model.prior, "sizes", None) != self.sizes:
             raise UsageError(
-                "a ladder combines its estimates with those of prior 'hierarchical' with the same groups, "
+                "a ladder, and a posterior that is relative, follow prior 'hierarchical' with the same groups, "
                 f"{','.join(map(str, self.sizes))}",
                 hint=f"choose --prior hierarchical -s prior.groups={','.join(map(str, self.sizes))}",
             )
-        if model.conditions is not None:
-            raise UsageError(
-                "a ladder is made of features and prior, and this prior depends on a condition that features do not tell",
-                hint="leave -s posterior.ladder=true out",
-            )
-        # In a tuple, so that the prior is not a part of the posterior.
-        self._prior = (model.prior,)
 
-    def forward(self, features: Tensor) -> Hierarchy:
+    def forward(self, features: Tensor, prior: Distribution | None = None) -> Hierarchy:
         x, rising = features.flatten(1), []
         for up in self.ups:
             rising.append(x := up(x))
-        top, *lower = reversed(list(zip(rising, self.heads, strict=True)))
-        # By itself, as while it is checked, a ladder meets a standard normal.
-        steps = (
-            self._prior[0]().steps if self._prior else [(size, _standard(size)) for size in self.sizes[1:]]
-        )
-        own: list[Any] = [
-            partial(_combined, head(d), step) if self.ladder else partial(head, beside=d)
-            for (d, head), (_, step) in zip(lower, steps, strict=True)
+        estimates = [
+            partial(head, d) if self.ladder else partial(head, beside=d)
+            for d, head in reversed(list(zip(rising, self.heads, strict=True)))
         ]
-        loc, log_scale = top[1](top[0])
+        standard = [(size, _standard(size)) for size in self.sizes[1:]]
+        steps = prior.steps if isinstance(prior, Hierarchy) else standard
+        join = _combined if self.ladder else _added
+        own: list[Any] = [
+            partial(join, estimate, step) if self.wants_prior else estimate
+            for estimate, (_, step) in zip(estimates[1:], steps, strict=True)
+        ]
+        nothing = features.new_zeros(features.shape[0], 0)
+        loc, log_scale = estimates[0]() if self.ladder else estimates[0](nothing)
+        if self.wants_prior and not self.ladder and isinstance(prior, Hierarchy):
+            base: Any = prior.top.base_dist
+            loc, log_scale = base.loc + loc, bounded_log_scale(base.log_scale + log_scale)
         return Hierarchy(diagonal_normal(loc, log_scale, 1), list(zip(self.sizes[1:], own, strict=True)))
 
 
@@ -121,17 +124,23 @@ def _standard(size: int) -> Any:
     return step
 
 
-def _combined(estimate: tuple[Tensor, Tensor], step: Any, above: Tensor) -> tuple[Tensor, Tensor]:
+def _added(estimate: Any, step: Any, above: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and log-scale of the prior, moved by an estimate."""
+    (shift, stretch), (loc, log_scale) = estimate(above), step(above)
+    return loc + shift, bounded_log_scale(log_scale + stretch)
+
+
+def _combined(estimate: Any, step: Any, above: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and log-scale of the product of two normals, without squares that overflow.
 
     ``scale⁻² = s⁻² + s_p⁻²``, and the mean lies between the two by the share ``σ(2 (log s_p - log s))`` of the first.
 
     Args:
-        estimate: from below, ``(B, size)`` each.
+        estimate: makes those from below, ``(B, size)`` each.
         step: the prior's.
         above: values of the groups above, ``(*sample, B, n)``.
     """
-    (m, log_s), (m_p, log_p) = estimate, step(above)
+    (m, log_s), (m_p, log_p) = estimate(), step(above)
     share = 2 * (log_p - log_s)
     loc = m_p + share.sigmoid() * (m - m_p)
     log_scale = log_s - 0.5 * nn.functional.softplus(-share)

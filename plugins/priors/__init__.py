@@ -34,6 +34,7 @@ COMPONENTS = table(
         "a velocity that carries noise to latents, matched to those of the data",
     ),
     ("hierarchical", "HierarchicalPrior", "groups of normals, each given those above it"),
+    ("top-down", "TopDownPrior", "groups of maps from coarse to fine, on a path of residual blocks"),
     ("product", "ProductPrior", "several priors side by side"),
     ("none", "NoPrior", "no prior: the model cannot be sampled by itself"),
     requires={"flow": "zuko"},

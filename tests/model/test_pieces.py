@@ -37,7 +37,7 @@ def numbers(model):
 def test_the_same_seed_gives_the_same_numbers_in_pieces_of_any_size(recipe, rows, monkeypatch):
     model = build(recipe, encoder={"name": "mlp", "hidden": [16]}, latent=3).eval()
     whole, drawn = numbers(model)
-    monkeypatch.setattr(memory, "rows_that_fit", lambda network, x: rows)
+    monkeypatch.setattr(memory, "rows_that_fit", lambda *given, **how: rows)
     pieces, again = numbers(model)
     assert pieces == pytest.approx(whole, rel=1e-5, abs=1e-5)
     for name in drawn:
@@ -88,7 +88,7 @@ def test_how_many_rows_fit_is_a_matter_of_memory(monkeypatch):
 
 
 def test_training_is_all_at_once(monkeypatch):
-    monkeypatch.setattr(memory, "rows_that_fit", lambda network, x: 1)
+    monkeypatch.setattr(memory, "rows_that_fit", lambda *given, **how: 1)
     network, sizes = torch.nn.Linear(2, 2), []
     network.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
     in_pieces(network.train(), torch.zeros(5, 2))

@@ -131,13 +131,13 @@ def test_a_ladder_weighs_by_precision():
 
     estimate = torch.tensor([1.0]), torch.tensor([0.5]).log()
     loc, log_scale = _combined(
-        estimate, lambda above: (torch.tensor([-1.0]), torch.tensor([2.0]).log()), torch.zeros(0)
+        lambda: estimate, lambda above: (torch.tensor([-1.0]), torch.tensor([2.0]).log()), torch.zeros(0)
     )
     torch.testing.assert_close(loc, torch.tensor([3.75 / 4.25]))
     torch.testing.assert_close(log_scale.exp(), torch.tensor([4.25**-0.5]))
     far = torch.tensor([0.0]), torch.tensor([80.0])
     loc, log_scale = _combined(
-        far, lambda above: (torch.tensor([-1.0]), torch.tensor([-80.0])), torch.zeros(0)
+        lambda: far, lambda above: (torch.tensor([-1.0]), torch.tensor([-80.0])), torch.zeros(0)
     )
     torch.testing.assert_close((loc, log_scale), (torch.tensor([-1.0]), torch.tensor([-80.0])))
 
@@ -262,8 +262,6 @@ def test_what_does_not_fit_is_refused():
     parts = {"posterior": {"name": "hierarchical", "ladder": True}, "encoder": "mlp", "latent": 4}
     with pytest.raises(UsageError, match="prior 'hierarchical' with the same groups"):
         genmod.build(**parts)
-    with pytest.raises(UsageError, match="depends on a condition"):
-        genmod.build(**parts, prior="hierarchical", condition="label")
     with pytest.raises(UsageError, match="do not fill"):
         genmod.build(encoder="mlp", prior={"name": "hierarchical", "groups": [3, 3]}, latent=4)
     different = {"name": "hierarchical", "groups": [1, 3]}
@@ -271,9 +269,40 @@ def test_what_does_not_fit_is_refused():
         genmod.build(encoder="mlp", latent=4, posterior="hierarchical", prior=different)
 
 
-def test_conditional_models():
+@torch.no_grad()
+def test_a_relative_posterior_adds_to_the_prior():
+    groups = {"name": "hierarchical", "hidden": [8]}
     model = genmod.build(
-        encoder="mlp", latent=4, posterior="hierarchical", prior="hierarchical", condition="label"
+        encoder="mlp", latent=4, posterior={**groups, "relative": True}, prior=groups, condition="label"
+    ).double()
+    for _ in range(4):
+        jostle(model)
+    x, context = torch.rand(3, 1, 8, 8, dtype=DOUBLE), torch.eye(10, dtype=DOUBLE)[:3]
+    q, p = model.encode(x, context), model.prior(context)
+    z = q.sample()
+    shifts = []
+    for shift in (0.0, 0.25):
+        model.prior.lower[0].layers[-1].bias[:2] += shift
+        model.prior.top.layers[-1].bias[:2] += shift
+        shifts.append(model.encode(x, context).at(plain(z))[1] - model.prior(context).at(plain(z))[1])
+    torch.testing.assert_close(shifts[1], shifts[0])
+    for head in model.posterior.heads:
+        head.layers[-1].weight.zero_()
+        head.layers[-1].bias.zero_()
+    q, p = model.encode(x, context), model.prior(context)
+    torch.testing.assert_close(q.at(plain(z))[1], p.at(plain(z))[1])
+    torch.testing.assert_close(q.at(plain(z))[2], p.at(plain(z))[2], atol=0.02, rtol=0.02)
+    with pytest.raises(UsageError, match="by precision"):
+        genmod.build(
+            encoder="mlp", latent=4, posterior={**groups, "relative": True, "ladder": True}, prior=groups
+        )
+
+
+@pytest.mark.parametrize("ladder", [False, True])
+def test_conditional_models(ladder):
+    posterior = {"name": "hierarchical", "ladder": ladder}
+    model = genmod.build(
+        encoder="mlp", latent=4, posterior=posterior, prior="hierarchical", condition="label"
     )
     jostle(model)
     context = torch.eye(10)[:3]
@@ -286,6 +315,12 @@ def test_conditional_models():
     model.terms(torch.rand(3, 1, 8, 8), context).loss.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
     assert model.sample(5, seed=0, condition="7").shape == (5, 1, 8, 8)
+    if ladder:
+        with torch.no_grad():
+            model.posterior.heads[0].layers[-1].bias[2:] = 1e6
+        q = model.encode(torch.rand(3, 1, 8, 8), context)
+        (_, (of_q, _)), (_, (of_p, _)) = q.groups_at(z), p.groups_at(z)
+        torch.testing.assert_close(of_q.base_dist.loc, of_p.base_dist.loc, rtol=0, atol=1e-4)
 
 
 def test_free_bits_by_group():

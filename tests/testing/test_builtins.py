@@ -98,6 +98,8 @@ _LONG = {
     ("prior", "conditional"),
     ("divergence", "hsic"),
     ("prior", "hierarchical"),
+    ("posterior", "top-down"),
+    ("prior", "top-down"),
     ("sampler", "vae"),
     ("sampler", "riemannian"),
     ("network", "conv"),

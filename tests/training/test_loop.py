@@ -270,6 +270,29 @@ def test_gradient_is_clipped_to_its_norm(data):
     assert (after - before).norm().item() == pytest.approx(1e-3, rel=1e-3)
 
 
+def test_steps_of_a_large_gradient_move_nothing_and_are_counted(data):
+    """A step of plain gradient descent with rate 1 is as long as the gradient."""
+    lengths, start = [], model_of()
+    before = torch.cat([p.detach().flatten().clone() for p in start.parameters()])
+    for limit in (0.0, 1e-3, 1e6):
+        model = model_of()
+        _, result = run(data, model, steps=3, optimizer="sgd", lr=1e-3, skip=limit, log_every=1)
+        after = torch.cat([p.detach().flatten() for p in model.parameters()])
+        lengths.append(float((after - before).norm()))
+        counted = [row.get("skipped") for row in rows_of(result, "train")]
+        assert counted == {0.0: [None] * 3, 1e-3: [1, 2, 3], 1e6: [0, 0, 0]}[limit]
+    assert lengths[0] == lengths[2] > 0
+    assert lengths[1] == 0
+    first = model_of()
+    run(data, first, steps=1, optimizer="sgd", lr=1.0)
+    norm = float((torch.cat([p.detach().flatten() for p in first.parameters()]) - before).norm())
+    for factor, moved in ((0.999, 0.0), (1.001, norm)):
+        model = model_of()
+        run(data, model, steps=1, optimizer="sgd", lr=1.0, skip=factor * norm)
+        after = torch.cat([p.detach().flatten() for p in model.parameters()])
+        assert float((after - before).norm()) == pytest.approx(moved, rel=1e-5)
+
+
 def test_parts_of_a_batch_give_its_gradient(data):
     """Without noise: the autoencoder."""
     whole, parts = (run(data, model_of("autoencoder"), steps=5, accumulate=n, lr=1e-3)[0] for n in (1, 4))

@@ -189,6 +189,16 @@ OF_ONE = {
         "prior": {"name": "hierarchical", "groups": [N, N], "hidden": [N]},
         "latent": 2 * N,
     },
+    "groups of maps": {
+        "shape": [1, 8, 8],
+        "encoder": {"name": "pyramid", "width": N},
+        "posterior": {"name": "top-down", "width": N},
+        "prior": {"name": "top-down", "width": N},
+        "network": "conv-up",
+        "objective": {"name": "elbo", "balance": True, "beta": "0.1->1 over 100%"},
+        "train": {"skip": 1e4},
+        "latent": N,
+    },
     "parts of a batch": {"train": {"accumulate": 2}, "latent": 6},
 }
 
