@@ -131,9 +131,8 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
     )
     parts = tuple(_part(model, kind, spec) for kind in SPEC_KINDS if kind in spec.components)
     condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
-    given: tuple[str, ...] = (
-        ("encoder", "network", *(["prior"] if model.prior.wants_context else [])) if condition else ()
-    )
+    wants = ["prior"] if getattr(model.prior, "wants_context", False) else []
+    given = ("encoder", "network", *wants) if condition else ()
     return Summary(model.spec.recipe, parts, stages, _count(model.parameters()), condition, given)
 
 
