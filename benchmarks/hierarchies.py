@@ -29,8 +29,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "vae": LAYERS,
     "hvae-2": LAYERS,
     "vdvae-small": {
-        "encoder": {"name": "mlp", "hidden": [400]},
-        "network": {"name": "mlp", "hidden": [400]},
+        "encoder": {"name": "mlp", "hidden": [380, 300]},
+        "network": {"name": "mlp", "hidden": [300, 380]},
         "latent": 12,
         "settings": {"posterior.groups": [3], "posterior.width": 128, "prior.width": 128, "prior.blocks": 0},
     },

@@ -70,8 +70,14 @@ class TopDownPosterior(Posterior):
         self.support = constraints.real_vector
         self.features, self.width, self.relative = features, width, relative
         self.heads = nn.ModuleList(
+            # Near the prior at first: what the first groups are off by grows on the way down.
             Bottleneck(
-                levels[i][0] + width, 2 * latent_shape[0], levels[i][1:], activation, inner=max(width // 4, 1)
+                levels[i][0] + width,
+                2 * latent_shape[0],
+                levels[i][1:],
+                activation,
+                inner=max(width // 4, 1),
+                gain=0.1,
             )
             for i in self.places
         )

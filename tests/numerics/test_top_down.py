@@ -33,8 +33,9 @@ def vectors(activation, info, *, groups=2, latent=1, decoder, **settings):
     model = assemble(compose(components=components, latent=latent, settings=settings), info, seed=1).double()
     torch.manual_seed(3)
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
+        for name, parameter in model.named_parameters():
+            small = ".layers." in name and parameter.dim() == 4
+            parameter.mul_(0.4 if small else 1.0).add_(0.3 * torch.randn_like(parameter))
         # Near the prior, which covers the exact posterior.
         for head in model.posterior.heads:
             for parameter in head.layers[-1].parameters():
@@ -218,30 +219,27 @@ def test_free_bits_and_balance_by_group():
     """Against the KLs of the groups, computed from their normals one by one."""
     x = torch.rand(5, 1, 8, 8).round()
     for options in (
-        {"objective.free_bits": 2.0, "objective.free_bits_group": "part"},
+        {"objective.free_bits": 2.0, "objective.free_bits_group": "part", "objective.beta": 1.0},
         {"objective.balance": True, "objective.beta": "0.25->1 over 10 steps"},
     ):
         model = small(settings=options).double()
         model.objective.beta.advance(Clock(0, 5, 20))
-        torch.manual_seed(5)
-        for _ in range(3):
-            jostle(model)
-        torch.manual_seed(4)
-        terms = model.terms(x)
         torch.manual_seed(4)
         q, p = model.encode(model.observe(x)), model.prior()
         z = plain(q.rsample())
         pairs = zip(q.groups_at(z), p.groups_at(z), strict=True)
         rates = torch.stack([kl_divergence(a, b) for (a, _), (b, _) in pairs], 1)
-        penalty = terms.loss - terms.values["distortion"].mean()
-        mean = rates.mean(0)
+        mean = rates.mean(0).detach()
         if "objective.free_bits" in options:
-            assert ((mean > 2).any(), (mean < 2).any()) == (True, True)
-            wanted = mean.clamp(min=2.0).sum()
+            # Some groups have more than that, and some less.
+            model.objective.free_bits = mean.median().item() + 1e-6
+            wanted = mean.clamp(min=model.objective.free_bits).sum()
         else:
             share = (mean + 0.01) / torch.tensor(q.sizes)
             wanted = 0.25 * (mean * share / share.mean()).sum()
-        torch.testing.assert_close(penalty, wanted)
+        torch.manual_seed(4)
+        terms = model.terms(x)
+        torch.testing.assert_close(terms.loss - terms.values["distortion"].mean(), wanted)
         torch.testing.assert_close(terms.values["rate"], rates.sum(1))
 
 
