@@ -294,7 +294,7 @@ class Trial:
                     q = part(inputs[0])
                     return mean_of(q) + tuple(q.log_prob(z) for z in inputs[1:])
                 case "prior":
-                    return (part().log_prob(inputs[0]), part.features(inputs[0]))
+                    return (part().log_prob(inputs[0]), part.features(inputs[0]))  # type: ignore[operator]
                 case "decoder":
                     likelihood = part(inputs[0])
                     return (*mean_of(likelihood), likelihood.log_prob(inputs[1]))

@@ -179,8 +179,8 @@ class Run:
             if state.step % settings.log_every == 0 or epoch_ends:
                 means = self._means()
                 state.means.take()
-                more = {"skipped": state.skipped} if settings.skip else {}
-                self._row("train", means.take(), lr=lr, **more)
+                more = {"skipped": float(state.skipped)} if settings.skip else {}
+                self._row("train", {**means.take(), **more}, lr=lr)
             if epoch_ends:
                 settled = all(float(schedule) == schedule.final for schedule in moving)
                 better = self._validate()

@@ -100,6 +100,7 @@ class TopDown(Levels):
         if self.batch_shape and len(shape) > 1:
             rows = torch.arange(self.batch_shape[0], device=self._like.device).expand(shape).reshape(-1)
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            end: Tensor | None
             whole, end = self._down(flat, rows, value)
         else:
             every = max(1, _VALUES // self.path.values_of_a_row)

@@ -76,7 +76,9 @@ class TopDownPrior(Prior):
         # At the first group of each resolution.
         self.starts = nn.ParameterDict()
         self.given = nn.ModuleDict()
-        heads, values, after = [], [], []
+        heads: list[nn.Module] = []
+        values: list[nn.Module] = []
+        after: list[nn.Module] = []
         for i, (channels, *size) in enumerate(self.maps.parts):
             if not i or size != list(sizes[i - 1]):
                 self.starts[str(i)] = nn.Parameter(torch.zeros(width, *size))
@@ -85,7 +87,7 @@ class TopDownPrior(Prior):
             heads.append(block(2 * channels + width, size, 0.0, False))
             values.append(nn.Conv2d(channels, width, 1))
             after.append(nn.Sequential(*(block(width, size, gain, True) for _ in range(blocks))))
-        self.heads, self.values, self.after = map(nn.ModuleList, (heads, values, after))
+        self.heads, self.values, self.after = (nn.ModuleList(each) for each in (heads, values, after))
         self.register_buffer("zeros", torch.zeros(1, self.maps[0]), persistent=False)
 
     @property

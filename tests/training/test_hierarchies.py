@@ -46,7 +46,7 @@ def test_resumed_in_mid_epoch_to_the_same_bits(tmp_path, monkeypatch, levels):
         return genmod.build(**LEVELS[levels], data="digits")
 
     def go(model, **more):
-        data, how = Rows(tmp_path), {"ema": 0.9, "skip": 5.5} if levels == "deep" else {}
+        data, how = Rows(tmp_path), {"ema": 0.9, "skip": 10.2} if levels == "deep" else {}
         how |= {"steps": 9, "batch_size": 16, "device": "cpu", "seed": 5, "log_every": 1, **more}
         return genmod.train(model, data, **how)
 
