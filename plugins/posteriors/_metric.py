@@ -53,6 +53,7 @@ class Metric:
     floor: float
 
     def at(self, z: Tensor) -> At:
+        """What is needed of the metric at positions ``(*batch, D)``."""
         distances = (z[..., None, :] - self.centres).square().sum(-1)
         weights = torch.exp(-distances / self.temperature**2)
         inverse = (weights @ self.matrices.flatten(1)).unflatten(-1, self.matrices.shape[1:])

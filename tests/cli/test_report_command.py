@@ -48,7 +48,7 @@ def test_several_models(genmod, models):
         (["nothing"], "no model directory"),
         (["--metric", "nonesuch"], "nonesuch"),
         (["-s", "encoder.hidden=4"], "built already"),
-        (["--device", "nonesuch"], "no device"),
+        (["--device", "nonesuch"], "'nonesuch' is not a device"),
     ],
 )
 def test_refused(genmod, models, arguments, says):

@@ -76,6 +76,7 @@ def test_every_built_in_posterior_has_pieces():
             "normal", "delta", "normal-full", "normal-lowrank", "laplace", "gamma", "power-spherical", "vmf",
             "relaxed-categorical", "logistic-normal", "relaxed-bernoulli", "wrapped-normal", "flow", "product",
             "vq", "residual-vq", "fsq", "lfq", "normal-map", "hierarchical", "hmc", "semi-amortised",
+            "rhvae", "top-down",
         }, f"say above what the latents of {component.name} are made of"  # fmt: skip
 
 
