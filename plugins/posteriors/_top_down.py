@@ -92,6 +92,12 @@ class TopDown(Levels):
     def like(self) -> Tensor:
         return self._like
 
+    def expand(self, batch_shape: Any, _instance: object = None) -> "TopDown":
+        # What is different for each example belongs to it; only a prior of all examples is that of any number.
+        if len(batch_shape) != 1 or self.batch_shape or self.estimate is not None:
+            raise NotImplementedError
+        return TopDown(self.path, self._like, key=self.key, examples=batch_shape[0])
+
     def walk(self, given: Sequence[Tensor], value: Value) -> Walked:
         shape = given[0].shape[:-1]
         flat = [each.reshape(-1, each.shape[-1]) for each in given]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import torch
 from annotated_types import Gt
@@ -32,6 +32,12 @@ class Matched(Carried):
     ) -> None:
         super().__init__(partial(velocity, network), zeros, steps, context)
         self.network = network
+
+    def expand(self, batch_shape: Any, _instance: object = None) -> "Matched":
+        context = None if self.context is None else self.context.expand(*batch_shape, -1)
+        other = Matched(self.network, self.zeros, self.steps, context)
+        other._batch_shape = torch.Size(batch_shape)
+        return other
 
     def _along(self, value: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Rows of values, noise and a number between 0 and 1 for each, and its context."""

@@ -174,7 +174,7 @@ def test_quick_is_smaller_and_says_so(tmp_path):
         ("epochs = 4", "epoch = 4", "no such training setting: epoch"),
         ("latent = 2", "latents = 2", "has latents"),
         ("seeds = [0, 1]", "seeds = 0", "seeds is no list"),
-        ("[[run]]", "[[run", "no TOML"),
+        ("[[run]]", "[[run", "is not TOML"),
     ],
 )
 def test_files_that_are_no_experiment(old, new, message):

@@ -37,6 +37,7 @@ from genmod.plugins.decoders.zero_inflated_negative_binomial import ZeroInflated
 from genmod.plugins.posteriors._bits import Bit, RelaxedBit
 from genmod.plugins.posteriors._hierarchy import Hierarchy
 from genmod.plugins.posteriors._maps import Planar
+from genmod.plugins.posteriors._metric import Metric
 from genmod.plugins.posteriors._side_by_side import Product
 from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot
 from genmod.plugins.posteriors._transported import Transported
@@ -50,11 +51,14 @@ from genmod.plugins.posteriors.vmf import VonMisesFisher
 from genmod.plugins.posteriors.wrapped_normal import WrappedNormal
 from genmod.plugins.priors._raster import RasterCodes
 from genmod.plugins.priors.autoregressive import Chain
+from genmod.plugins.priors.flow_matching import Matched
 from genmod.plugins.priors.gamma import _Gamma
 from genmod.plugins.priors.uniform_sphere import UniformSphere
 from genmod.plugins.priors.vamp import DistributionMixture
 from genmod.plugins.samplers._carried import Carried
+from genmod.plugins.samplers._velocity import VectorNetwork
 from genmod.plugins.samplers.kde import KernelDensity
+from genmod.plugins.samplers.riemannian import Explored
 from genmod.plugins.samplers.vae import Generated
 
 B = (2, 3)
@@ -141,10 +145,13 @@ MADE = {
     "CodedPrior": lambda: CodedPrior(OneHot(torch.zeros(3, 12), 1.0, 2), BOOK, (3, 2)),
     "Hierarchy": lambda: Hierarchy(diagonal_normal(r(2), r(2), 1), [(3, below)]),
     "Carried": lambda: Carried(lambda y, t: 0.3 * y, torch.zeros(2), 4),
+    "Matched": lambda: Matched(VectorNetwork(2, (8,)), torch.zeros(2), 4),
+    "TopDown": lambda: genmod.build("vdvae-small", latent=2, settings={"posterior.groups": 1}).prior(),
+    "Explored": lambda: Explored(Metric(torch.zeros(1, 2), torch.eye(2)[None], 1.0, 0.01), 2, 0.1),
     "KernelDensity": lambda: KernelDensity(torch.randn(20, 3), torch.eye(3)),
     "Generated": lambda: Generated(genmod.build(encoder="mlp", latent=2)),
 }
-WITHOUT_DENSITY = {"Delta", "Generated"}
+WITHOUT_DENSITY = {"Delta", "Explored", "Generated"}
 WITHOUT_NOISE = {"Coded", "Delta", "LogCosh", "MsSsim", "Perceptual"}
 OF_THE_WHOLE_BATCH = {"_Calibrating"}
 """Its scale is that of all the values it is asked about."""
@@ -170,7 +177,15 @@ def test_every_distribution_of_ours_is_here():
         and vars(sys.modules[cls.__module__]).get(cls.__name__) is cls
     }
     # Bases of several are none themselves.
-    bases = {"LevelDistribution", "Directions", "_Classes", "Correlated", "IntegerCodes", "PointMass"}
+    bases = {
+        "LevelDistribution",
+        "Levels",
+        "Directions",
+        "_Classes",
+        "Correlated",
+        "IntegerCodes",
+        "PointMass",
+    }
     assert ours - bases == set(MADE) - {"LogScaleNormal of parts"}
 
 
