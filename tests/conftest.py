@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,8 +19,22 @@ for _name in [
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+SLOW = {
+    line
+    for line in Path(__file__).with_name("slow.txt").read_text(encoding="utf-8").splitlines()
+    if not line.startswith("#")
+}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Files that take minutes go first: one that is begun last would keep the other processes waiting."""
+    """Tests in the list are slow, before any are chosen by marks. Files that take minutes go first.
+
+    One that is begun last would keep the other processes waiting.
+    """
+    for item in items:
+        if item.nodeid in SLOW:
+            item.add_marker(pytest.mark.slow)
     slow = ("tests/project/test_readme", "tests/project", "tests/testing", "tests/training", "tests/grid")
     items.sort(
         key=lambda item: next((i for i, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow))

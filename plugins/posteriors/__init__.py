@@ -34,7 +34,7 @@ COMPONENTS = table(
     (
         "rhvae",
         "RHVAEPosterior",
-        "normal moved along log p(x, z) under a learned metric: Riemannian Hamiltonian VAE",
+        "normal moved along log p(x, z) under a learned metric: RHVAE",
     ),
     ("semi-amortised", "SemiAmortisedPosterior", "normal refined by gradient steps on each example: SA-VAE"),
     ("product", "ProductPosterior", "several posteriors side by side, as for continuous latents and classes"),
