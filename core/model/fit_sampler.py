@@ -13,7 +13,7 @@ from torch import Tensor
 from genmod.data.dataset import Dataset
 from genmod.defaults import CONDITIONAL_SAMPLER, REAL_LATENTS, SAMPLER
 from genmod.distributions.probing import lies_within
-from genmod.errors import GenmodError, UsageError
+from genmod.errors import FileError, GenmodError, UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
 from genmod.model.assembly import open_dataset
 from genmod.model.encode import Coded, encode_split
@@ -70,6 +70,7 @@ def fit_sampler(
     Raises:
         UsageError: an unknown name, wrong options, or a model whose latents no sampler of this kind can draw.
         DataError: data that do not suit the model.
+        FileError: the folder has files that are not of a fit.
         PluginError: a plugin is missing or broken.
 
     Example:
@@ -160,6 +161,13 @@ def _kept(folder: Path | None, what: Mapping[str, Any], *tensors: Tensor) -> Ite
     before = None
     with suppress(GenmodError):
         before = parse_json(read_text(path, "description of a fit", links=False), str(path))
+    ours = isinstance(before, dict) and "codes" in before
+    # What is not of a fit would be removed with its state.
+    if not ours and folder.is_dir() and any(each.name[0] != "." for each in folder.iterdir()):
+        raise FileError(
+            f"{folder} has files, but none that says what fit they are of",
+            hint="move them away, or name a folder that is empty",
+        )
     if before != json.loads(json.dumps(now)):
         remove_own(folder)
         folder.mkdir(parents=True, exist_ok=True)

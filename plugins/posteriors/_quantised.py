@@ -124,7 +124,7 @@ class QuantisedPosterior(Posterior, Codebook):
     def embed(self, codes: Tensor) -> Tensor:
         batch = codes.shape[: codes.dim() - len(self.shape)]
         own = next(self.places.parameters())
-        vectors = self.vectors(codes.reshape((-1, *self.per_place))).to(own.dtype)
+        vectors = self.vectors(codes.to(own.device).reshape((-1, *self.per_place))).to(own.dtype)
         return self.places.joined(vectors.reshape((*batch, self.places.count, self.places.length)))
 
     def encoded(self, features: Tensor) -> Tensor:

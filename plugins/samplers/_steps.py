@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from genmod import FileError
 from genmod.system import read_tensors, write_tensors
 
 __all__ = ["fit_network", "split_held"]
@@ -51,10 +53,9 @@ def fit_network(
         batch: codes in each.
         lr: learning rate.
         average: look at running means of the weights, over about a hundred steps, and keep those.
-        folder: where the state is kept, by which a fit that was stopped goes on bit for bit; None for nowhere.
+        folder: where the state is saved, so that a fit that was stopped resumes bit for bit; None for nowhere.
         on_step: called with the number of steps that are done, and of all.
     """
-
     looked_at = copy.deepcopy(network) if average else network
 
     @torch.no_grad()
@@ -66,10 +67,12 @@ def fit_network(
     best, least, looks, done = copy.deepcopy(looked_at), look(), 0, 0
     networks = {"now": network, "mean": looked_at, "best": best}
     file = None if folder is None else folder / "fit.safetensors"
-    if file is not None and file.exists():
-        done, looks, least, rate = _read(file, networks, optimizer)
-        optimizer.param_groups[0]["lr"] = rate
-        schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done, "_step_count": done + 1})
+    # A state that is damaged is none: the fit starts over.
+    with suppress(FileError):
+        if file is not None and file.exists():
+            done, looks, least, rate = _read(file, networks, optimizer)
+            optimizer.param_groups[0]["lr"] = rate
+            schedule.load_state_dict({**schedule.state_dict(), "last_epoch": done, "_step_count": done + 1})
     for step in range(done + 1, steps + 1):
         chosen = torch.randint(len(rest), (min(batch, len(rest)),)).to(rest.device)
         optimizer.zero_grad()

@@ -381,6 +381,33 @@ def test_a_fit_that_was_killed_goes_on_bit_for_bit(autoencoder, sampler, tmp_pat
     assert not folder.exists()
 
 
+@pytest.mark.parametrize("files", [["results.json"], ["fit.json", "weights.safetensors"]])
+def test_a_folder_with_files_of_others_is_left_as_it_is(autoencoder, files, tmp_path):
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(genmod.FileError, match="has files"):
+        genmod.fit_sampler(
+            autoencoder, sampler={"name": "flow-matching", "steps": 2, "hidden": [4]}, folder=tmp_path
+        )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_a_damaged_state_is_none(autoencoder, tmp_path):
+    sampler, folder = {"name": "flow-matching", "steps": 120, "hidden": [4]}, tmp_path / "fit"
+
+    def kill(what, done, of):
+        if what == "fit" and done == 110:
+            raise Killed
+
+    with pytest.raises(Killed):
+        genmod.fit_sampler(autoencoder, sampler=sampler, folder=folder, on_progress=kill)
+    (folder / "fit.safetensors").write_bytes(b"damaged")
+    again = genmod.fit_sampler(autoencoder, sampler=sampler, folder=folder).state_dict()
+    whole = genmod.fit_sampler(autoencoder, sampler=sampler).state_dict()
+    assert all(torch.equal(whole[name], tensor) for name, tensor in again.items())
+    assert not folder.exists()
+
+
 def test_another_fit_begins_anew(autoencoder, tmp_path):
     folder, sampler = tmp_path / "fit", STEPPED[1]
 
