@@ -185,10 +185,10 @@ class ChainPosterior(Posterior):
         feature_shape: tuple[int, ...],
         latent_shape: tuple[int, ...],
         *,
-        steps: int,
-        step: float,
-        cooling: str,
-        beta: float,
+        steps: Steps = 3,
+        step: Step = 0.05,
+        cooling: Cooling = "fixed",
+        beta: Beta = 0.3,
     ) -> None:
         super().__init__(feature_shape, latent_shape)
         self.support = constraints.independent(constraints.real, len(latent_shape))

@@ -5,7 +5,7 @@ from typing import final
 from torch import Tensor
 
 from genmod import Joint
-from genmod.plugins.posteriors._chain import Beta, Chain, ChainPosterior, Cooling, Step, Steps
+from genmod.plugins.posteriors._chain import Chain, ChainPosterior
 
 __all__ = ["HMCPosterior"]
 
@@ -33,18 +33,6 @@ class HMCPosterior(ChainPosterior):
         >>> z.shape, q.log_prob(z).shape
         (torch.Size([5, 2, 16]), torch.Size([5, 2]))
     """
-
-    def __init__(
-        self,
-        feature_shape: tuple[int, ...],
-        latent_shape: tuple[int, ...],
-        *,
-        steps: Steps = 3,
-        step: Step = 0.05,
-        cooling: Cooling = "fixed",
-        beta: Beta = 0.3,
-    ) -> None:
-        super().__init__(feature_shape, latent_shape, steps=steps, step=step, cooling=cooling, beta=beta)
 
     def forward(self, features: Tensor, joint: Joint | None = None) -> Chain:
         return self.chain(features, joint)

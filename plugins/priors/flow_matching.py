@@ -1,6 +1,6 @@
 """Prior that carries noise to latents along a velocity, matched to the posterior's draws as these change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, final
 
@@ -11,7 +11,7 @@ from torch.distributions import constraints
 
 from genmod import Doc, Draw, Loss, ParameterGroup, Prior, UndefinedError
 from genmod.plugins.samplers._carried import Carried
-from genmod.plugins.samplers._velocity import log_density_bound, mismatch, network_for, velocity
+from genmod.plugins.samplers._velocity import Hidden, log_density_bound, mismatch, network_for, velocity
 
 __all__ = ["FlowMatchingPrior", "Matched"]
 
@@ -92,12 +92,7 @@ class FlowMatchingPrior(Prior):
         latent_shape: tuple[int, ...],
         context_size: int = 0,
         *,
-        hidden: Annotated[
-            Sequence[Annotated[int, Gt(0)]] | None,
-            Doc(
-                "width of each hidden layer, 128,128,128 unless given; of maps channels of each convolution, 64,64,64"
-            ),
-        ] = None,
+        hidden: Hidden = None,
         lr: Annotated[float, Gt(0), Doc("factor of the learning rate, for the velocity alone")] = 1.0,
         solver_steps: Annotated[int, Gt(0), Doc("Runge-Kutta steps from noise to a latent")] = 10,
     ) -> None:

@@ -2,13 +2,31 @@
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import Gt
 from torch import Tensor, nn
 
+from genmod import Doc
 from genmod.nn import mlp, norm_layer
 
-__all__ = ["MapNetwork", "VectorNetwork", "log_density_bound", "mismatch", "network_for", "velocity"]
+__all__ = [
+    "Hidden",
+    "MapNetwork",
+    "VectorNetwork",
+    "log_density_bound",
+    "mismatch",
+    "network_for",
+    "velocity",
+]
+
+Hidden = Annotated[
+    Sequence[Annotated[int, Gt(0)]] | None,
+    Doc(
+        "width of each hidden layer, 128,128,128 unless given; of maps channels of each convolution, 64,64,64"
+    ),
+]
 
 _NOISE = 0.01
 """Standard deviation σ of what is added to the values: without it the velocity towards values on a plane is infinite."""

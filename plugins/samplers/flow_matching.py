@@ -1,6 +1,6 @@
 """Sampler that carries noise to codes along a velocity: flow matching."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated, final
@@ -14,7 +14,7 @@ from genmod import Doc, Sampler
 from genmod.plugins.samplers._carried import Carried
 from genmod.plugins.samplers._standard import Standard
 from genmod.plugins.samplers._steps import fit_network, split_held
-from genmod.plugins.samplers._velocity import mismatch, network_for, velocity
+from genmod.plugins.samplers._velocity import Hidden, mismatch, network_for, velocity
 from genmod.system import seed_for, seeded
 
 __all__ = ["FlowMatchingSampler"]
@@ -55,12 +55,7 @@ class FlowMatchingSampler(Sampler):
         latent_shape: tuple[int, ...],
         context_size: int = 0,
         *,
-        hidden: Annotated[
-            Sequence[Annotated[int, Gt(0)]] | None,
-            Doc(
-                "width of each hidden layer, 128,128,128 unless given; of maps channels of each convolution, 64,64,64"
-            ),
-        ] = None,
+        hidden: Hidden = None,
         steps: Annotated[int, Gt(0), Doc("most optimizer steps of the fit")] = 3000,
         batch: Annotated[int, Gt(0), Doc("codes in each step of the fit")] = 256,
         lr: Annotated[float, Gt(0), Doc("learning rate of the fit")] = 5e-3,
