@@ -158,10 +158,10 @@ def _kept(folder: Path | None, what: Mapping[str, Any], *tensors: Tensor) -> Ite
     digest = checksum({str(i): tensor for i, tensor in enumerate(tensors)})
     # The same sums of floating-point numbers need the same number of threads, too.
     now = {**what, "codes": digest, "versions": versions(), "threads": torch.get_num_threads()}
-    before = None
+    before, ours = None, path.is_file()
     with suppress(GenmodError):
         before = parse_json(read_text(path, "description of a fit", links=False), str(path))
-    ours = isinstance(before, dict) and "codes" in before
+        ours = isinstance(before, dict) and "codes" in before
     # What is not of a fit would be removed with its state.
     if not ours and folder.is_dir() and any(each.name[0] != "." for each in folder.iterdir()):
         raise FileError(
