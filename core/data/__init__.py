@@ -1,6 +1,9 @@
 """Datasets, the conditions of examples, and values that are missing."""
 
+from genmod.data.arrays import arranged, described, finite_values, stored_counts, stored_values
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
+from genmod.data.labels import class_numbers, classes_of, labels_alike
+from genmod.data.order import dealt, mixed, mixed_text, shuffled, split_of, tenths
 
 __all__ = [
     "Batch",
@@ -9,4 +12,18 @@ __all__ = [
     "Factor",
     "Split",
     "TensorSplit",
+    "arranged",
+    "class_numbers",
+    "classes_of",
+    "dealt",
+    "described",
+    "finite_values",
+    "labels_alike",
+    "mixed",
+    "mixed_text",
+    "shuffled",
+    "split_of",
+    "stored_counts",
+    "stored_values",
+    "tenths",
 ]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from genmod import Batch, DataInfo, Dataset, Doc, SplitName, TensorSplit
-from genmod.plugins.datasets._order import shuffled
+from genmod.data import shuffled
 
 __all__ = ["Digits"]
 

@@ -12,8 +12,8 @@ import torch
 from annotated_types import Gt, Interval
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
+from genmod.data import dealt, mixed_text, split_of
 from genmod.plugins.datasets._files import locate, split_folders
-from genmod.plugins.datasets._order import dealt, mixed_text, split_of
 from genmod.plugins.datasets._pictures import SUFFIXES, brightest, depth_of, read_picture, size_of
 
 __all__ = ["ImageFolder"]

@@ -1,6 +1,5 @@
 """Arrays in a NumPy file."""
 
-import math
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -14,16 +13,19 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from genmod import Batch, DataError, DataInfo, Dataset, DataWarning, Doc, Factor, SplitName, TensorSplit
-from genmod.plugins.datasets._array_files import (
+from genmod.data import (
     arranged,
-    array_names,
+    class_numbers,
+    classes_of,
+    described,
     finite_values,
-    read_arrays,
+    labels_alike,
     stored_counts,
     stored_values,
+    tenths,
 )
+from genmod.plugins.datasets._array_files import array_names, read_arrays
 from genmod.plugins.datasets._files import locate
-from genmod.plugins.datasets._order import shuffled
 
 __all__ = ["Npz"]
 
@@ -36,7 +38,6 @@ _SUFFIXES: dict[SplitName, tuple[str, ...]] = {
     "test": ("_test",),
 }
 _ALL_SUFFIXES = ("", *sum(_SUFFIXES.values(), ()))
-_MAX_CLASSES = 10_000
 
 
 @final
@@ -136,16 +137,16 @@ class Npz(Dataset):
             )
         try:
             labels = _labels(arrays, "y", given.values())
-            classes = _classes(labels)
+            classes = classes_of(labels)
             factors = {name: _labels(arrays, name, given.values()) for name in self.factors}
             absent = [name for name, found in factors.items() if len(found) < len(given)]
             if absent:
                 raise DataError(f"there is no array {', '.join(absent)} for every split that is given")
-            values = {name: _classes(found) for name, found in factors.items()}
+            values = {name: classes_of(found) for name, found in factors.items()}
             parts = {
                 split: Batch(
                     self._values(arrays, suffix),
-                    labels=_numbers("y", labels.get(suffix), classes, len(arrays[f"x{suffix}"])),
+                    labels=class_numbers("y", labels.get(suffix), classes, len(arrays[f"x{suffix}"])),
                     factors=_columns(
                         {name: found[suffix] for name, found in factors.items()},
                         values,
@@ -163,7 +164,12 @@ class Npz(Dataset):
         except DataError as error:
             raise DataError(f"{path}: {error.message}", hint=error.hint) from error
         levels = all(arrays[f"x{suffix}"].dtype.kind in "bu" for suffix in given.values())
-        info = _described(parts, levels, bool(self.standardize), self.counts)
+        info = described(
+            [part.x for part in parts.values()],
+            levels=levels,
+            counts=self.counts,
+            bounded=not self.standardize,
+        )
         if levels and self.missing and info.levels is not None:
             # Floats, unlike levels, can be NaN.
             parts = {split: replace(part, x=part.x / (info.levels - 1)) for split, part in parts.items()}
@@ -221,39 +227,16 @@ def _given(arrays: _Arrays) -> dict[SplitName, str]:
     }
 
 
-def _numbers(name: str, given: _Array | None, classes: _Array, n: int) -> torch.Tensor | None:
-    """Labels as the numbers of their classes, ``(N,)``."""
-    if given is None:
-        return None
-    if len(given) != n:
-        raise DataError(f"{name} has {len(given)} labels; x has {n} examples")
-    return torch.from_numpy(np.searchsorted(classes, given))
-
-
 def _columns(found: _Arrays, values: _Arrays, n: int) -> torch.Tensor | None:
     """Factors as the numbers of their values, ``(N, number of factors)``."""
-    columns = [_numbers(name, array, values[name], n) for name, array in found.items()]
+    columns = [class_numbers(name, array, values[name], n) for name, array in found.items()]
     return torch.stack([column for column in columns if column is not None], 1) if columns else None
 
 
 def _labels(arrays: _Arrays, name: str, suffixes: Collection[str]) -> _Arrays:
-    """Suffix → labels, all whole numbers or all texts."""
-    labels = {suffix: arrays[f"{name}{suffix}"].ravel() for suffix in suffixes if f"{name}{suffix}" in arrays}
-    types = {f"{name}{suffix}": str(y.dtype) for suffix, y in labels.items()}
-    if all(y.dtype.kind in "biu" for y in labels.values()):
-        return {suffix: y.astype(np.int64) for suffix, y in labels.items()}
-    if all(y.dtype.kind == "U" for y in labels.values()):
-        return labels
-    found = ", ".join(f"{name} of {kind}" for name, kind in types.items())
-    raise DataError(f"there are labels {found}; allowed are whole numbers, or texts, in all of them")
-
-
-def _classes(labels: _Arrays) -> _Array:
-    """The different labels, sorted."""
-    classes = np.unique(np.concatenate(list(labels.values()))) if labels else np.empty(0)
-    if len(classes) > _MAX_CLASSES:
-        raise DataError(f"there are {len(classes):,} different labels; at most {_MAX_CLASSES:,} are allowed")
-    return classes
+    """Suffix → labels."""
+    found = {f"{name}{end}": arrays[f"{name}{end}"] for end in suffixes if f"{name}{end}" in arrays}
+    return {full.removeprefix(name): labels for full, labels in labels_alike(found).items()}
 
 
 def _check_alike(parts: Mapping[SplitName, Batch]) -> None:
@@ -267,18 +250,8 @@ def _check_alike(parts: Mapping[SplitName, Batch]) -> None:
 def _complete(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
     """Missing splits taken from the training data, each a fixed pseudo-random tenth of it."""
     train = parts["train"]
-    tenth = max(1, len(train) // 10)
-    if len(train) < 3:
-        raise DataError(f"there are {len(train)} training examples; 3 or more are needed")
-    order = torch.from_numpy(shuffled(len(train)))
-    held_out: dict[SplitName, torch.Tensor] = {"validation": order[:tenth], "test": order[tenth : 2 * tenth]}
-    whole = dict(parts)
-    kept = torch.ones(len(train), dtype=torch.bool)
-    for split, places in held_out.items():
-        if split not in parts:
-            whole[split] = train[places]
-            kept[places] = False
-    return {**whole, "train": train[kept]}
+    places = tenths(len(train), [split for split in _SUFFIXES if split not in parts])
+    return {**parts, **{split: train[torch.from_numpy(chosen)] for split, chosen in places.items()}}
 
 
 def _standardized(
@@ -330,17 +303,3 @@ def _numbered(which: Sequence[int], columns: int) -> torch.Tensor:
     chosen = torch.zeros(columns, dtype=torch.bool)
     chosen[list(which)] = True
     return chosen
-
-
-def _described(parts: Mapping[SplitName, Batch], levels: bool, standardized: bool, counts: bool) -> DataInfo:
-    shape = tuple(parts["train"].x.shape[1:])
-    if counts:
-        return DataInfo(shape, 0.0, math.inf, counts=True)
-    seen = [part.x[~part.x.isnan()] for part in parts.values()]
-    low = min((float(values.min()) for values in seen if len(values)), default=0.0)
-    high = max((float(values.max()) for values in seen if len(values)), default=0.0)
-    if levels:
-        return DataInfo(shape, levels=256 if high > 1 else 2)
-    if low >= 0 and high <= 1 and not standardized:
-        return DataInfo(shape)
-    return DataInfo(shape, -math.inf, math.inf)

@@ -14,9 +14,8 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
-from genmod.plugins.datasets._array_files import stored_values
+from genmod.data import shuffled, stored_values
 from genmod.plugins.datasets._files import locate, split_folders
-from genmod.plugins.datasets._order import shuffled
 from genmod.plugins.datasets._rows import RowFile, npy_rows, safetensors_rows
 
 __all__ = ["Shards"]

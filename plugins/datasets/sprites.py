@@ -12,7 +12,7 @@ from annotated_types import Interval
 from torch import Tensor
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, Split, SplitName
-from genmod.plugins.datasets._order import dealt, mixed
+from genmod.data import dealt, mixed
 
 __all__ = ["Sprites"]
 

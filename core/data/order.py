@@ -2,15 +2,16 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genmod import SplitName
+from genmod.data.dataset import SplitName
+from genmod.errors import DataError
 
-__all__ = ["dealt", "mixed", "mixed_text", "shuffled", "split_of"]
+__all__ = ["dealt", "mixed", "mixed_text", "shuffled", "split_of", "tenths"]
 
 
 def mixed(keys: NDArray[Any]) -> NDArray[np.uint64]:
@@ -80,3 +81,33 @@ def split_of(h: int) -> SplitName:
         ['train', 'validation', 'test']
     """
     return "train" if h % 10 < 8 else "validation" if h % 10 == 8 else "test"
+
+
+def tenths(
+    n: int, held_out: Collection[SplitName] = ("validation", "test")
+) -> dict[SplitName, NDArray[np.int64]]:
+    """The places of ``n`` examples by split: a fixed pseudo-random tenth for each that is held out, the rest for training.
+
+    Args:
+        n: number of examples.
+        held_out: ``validation`` and ``test``, or one of them, or none.
+
+    Raises:
+        DataError: there are fewer than three examples.
+
+    Example:
+        >>> {split: places.tolist() for split, places in tenths(5).items()}
+        {'train': [0, 1, 3], 'validation': [2], 'test': [4]}
+    """
+    if n < 3:
+        raise DataError(f"there are {n} training examples; 3 or more are needed")
+    order, tenth = shuffled(n), max(1, n // 10)
+    every: dict[SplitName, NDArray[np.int64]] = {
+        "validation": order[:tenth],
+        "test": order[tenth : 2 * tenth],
+    }
+    chosen = {split: places for split, places in every.items() if split in held_out}
+    kept = np.ones(n, dtype=bool)
+    for places in chosen.values():
+        kept[places] = False
+    return {"train": np.flatnonzero(kept), **chosen}

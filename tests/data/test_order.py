@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from genmod.plugins.datasets._order import mixed, mixed_text, shuffled, split_of
+from genmod.data.order import mixed, mixed_text, shuffled, split_of
 
 
 def splitmix64(index):
