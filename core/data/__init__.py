@@ -2,6 +2,7 @@
 
 from genmod.data.arrays import arranged, described, finite_values, stored_counts, stored_values
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
+from genmod.data.everything import every_row, in_order, together
 from genmod.data.labels import class_numbers, classes_of, labels_alike
 from genmod.data.order import dealt, mixed, mixed_text, shuffled, split_of, tenths
 
@@ -17,7 +18,9 @@ __all__ = [
     "classes_of",
     "dealt",
     "described",
+    "every_row",
     "finite_values",
+    "in_order",
     "labels_alike",
     "mixed",
     "mixed_text",
@@ -26,4 +29,5 @@ __all__ = [
     "stored_counts",
     "stored_values",
     "tenths",
+    "together",
 ]

@@ -263,6 +263,9 @@ class Split(ABC):
     info: DataInfo | None = None
     """Description of its examples, with names of classes and factors; None where only the dataset has it."""
 
+    names: Sequence[str] | None = None
+    """Name of each example, such as the file of a picture; None where examples have numbers alone."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
@@ -287,6 +290,7 @@ class TensorSplit(Split):
 
     batch: Batch
     info: DataInfo | None = None
+    names: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -326,3 +330,14 @@ class Dataset(ABC):
     @abstractmethod
     def split(self, name: SplitName) -> Split:
         """One of the three splits."""
+
+    def everything(self) -> Split | None:
+        """All examples, in the order of the file; None if they have no order but that of the splits.
+
+        It has its own :attr:`Split.info`, and needs no splits: a file of one example will do.
+        """
+        return None
+
+    def places(self, name: SplitName) -> Tensor | None:
+        """Where the examples of a split are in :meth:`everything`, ``(len(split),)`` int64; None if that is None."""
+        return None

@@ -182,7 +182,7 @@ class _SuitedData(Dataset):
     def __init__(self, dataset: Dataset, wanted: DataInfo, condition: tuple[str, ...]) -> None:
         # A dataset without files may have no folder.
         super().__init__(getattr(dataset, "root", default_root()))
-        self.wanted, self.condition = wanted, condition
+        self._dataset, self.wanted, self.condition = dataset, wanted, condition
         match = _Match.of(dataset.info, wanted, condition)
         self._info = match.info
         # Each split is read and checked once.
@@ -195,12 +195,19 @@ class _SuitedData(Dataset):
     def split(self, name: SplitName) -> Split:
         return self._split(name)
 
+    def everything(self) -> Split | None:
+        found = self._dataset.everything()
+        return None if found is None else suited(found, self.wanted, self.condition)
+
+    def places(self, name: SplitName) -> Tensor | None:
+        return self._dataset.places(name)
+
 
 class _SuitedSplit(Split):
     """A split that is read batch by batch, in a model's terms."""
 
     def __init__(self, split: Split, match: _Match, wanted: DataInfo, condition: tuple[str, ...]) -> None:
-        self._inner, self._match, self.info = split, match, match.info
+        self._inner, self._match, self.info, self.names = split, match, match.info, split.names
         self.wanted, self.condition = wanted, condition
 
     def __len__(self) -> int:
@@ -231,7 +238,7 @@ def _split(split: Split, match: _Match, wanted: DataInfo, condition: tuple[str, 
                 f"labels go up to {most}, and the model knows the classes {_list(wanted.classes)}",
                 hint="give the dataset, which has names for its labels, in place of the split alone",
             )
-    return TensorSplit(batch, match.info)
+    return TensorSplit(batch, match.info, split.names)
 
 
 def _differences(given: DataInfo, wanted: DataInfo) -> list[str]:

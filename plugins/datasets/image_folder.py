@@ -140,7 +140,14 @@ class ImageFolder(Dataset):
                 f"{self._folder} has {total} pictures, none of which falls into the {name} split",
                 hint="add pictures, or sort them into folders train, validation and test",
             )
-        return _PictureSplit(files, self.info, self._white[0])
+        return _PictureSplit(files, self.info, self._white[0], self._folder)
+
+    def everything(self) -> "_PictureSplit":
+        return _PictureSplit(self._ordered, self.info, self._white[0], self._folder)
+
+    def places(self, name: SplitName) -> torch.Tensor:
+        rows = {file: row for row, (file, _) in enumerate(self._ordered)}
+        return torch.tensor([rows[file] for file, _ in self._files[name]], dtype=torch.int64)
 
     @cached_property
     def _folder(self) -> Path:
@@ -174,6 +181,12 @@ class ImageFolder(Dataset):
             )
         return parts
 
+    @cached_property
+    def _ordered(self) -> list[tuple[Path, str]]:
+        """All pictures in the order of their paths."""
+        every = [file for part in self._files.values() for file in part]
+        return sorted(every, key=lambda each: each[0].as_posix())
+
     def _common_size(self) -> tuple[int, int]:
         files = [file for part in self._files.values() for file, _ in part]
         sizes = _in_threads(size_of, files)
@@ -189,8 +202,11 @@ class ImageFolder(Dataset):
 
 @final
 class _PictureSplit(Split):
-    def __init__(self, files: Sequence[tuple[Path, str]], info: DataInfo, white: float | None) -> None:
+    def __init__(
+        self, files: Sequence[tuple[Path, str]], info: DataInfo, white: float | None, folder: Path
+    ) -> None:
         self.files = files
+        self.names = [file.relative_to(folder).as_posix() for file, _ in files]
         self.info: DataInfo = info
         self.white = white
         self.dtype = (

@@ -1,9 +1,10 @@
 """Arrays in a NumPy file."""
 
-import warnings
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
@@ -12,7 +13,7 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod import Batch, DataError, DataInfo, Dataset, DataWarning, Doc, Factor, SplitName, TensorSplit
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, SplitName, TensorSplit
 from genmod.data import (
     arranged,
     class_numbers,
@@ -23,9 +24,11 @@ from genmod.data import (
     stored_counts,
     stored_values,
     tenths,
+    together,
 )
 from genmod.plugins.datasets._array_files import array_names, read_arrays
 from genmod.plugins.datasets._files import locate
+from genmod.plugins.datasets._standardized import standardized, statistics_of
 
 __all__ = ["Npz"]
 
@@ -38,6 +41,23 @@ _SUFFIXES: dict[SplitName, tuple[str, ...]] = {
     "test": ("_test",),
 }
 _ALL_SUFFIXES = ("", *sum(_SUFFIXES.values(), ()))
+
+
+@dataclass(frozen=True)
+class _Arranged:
+    """What a file has.
+
+    Args:
+        parts: the splits that it has, training data first.
+        levels: whether its values are levels.
+        classes: names of the classes.
+        factors: further properties.
+    """
+
+    parts: dict[SplitName, Batch]
+    levels: bool
+    classes: tuple[str, ...]
+    factors: tuple[Factor, ...]
 
 
 @final
@@ -118,13 +138,61 @@ class Npz(Dataset):
     def split(self, name: SplitName) -> TensorSplit:
         return TensorSplit(self._loaded[1][name], self.info)
 
+    def everything(self) -> TensorSplit:
+        found = self._read(every_factor=False)
+        whole = together(list(found.parts.values()))
+        with self._naming_the_file():
+            shift, scale = self._statistics(found.parts)
+            # Another number of columns than the model's is said by whoever compares the two.
+            fits = whole.x.dim() == 2 and len(scale) == whole.x.shape[1]
+            whole = standardized(whole, shift, scale) if fits else whole
+        info, parts = self._described(found, {"train": whole}, shift, scale)
+        return TensorSplit(parts["train"], info)
+
+    def places(self, name: SplitName) -> torch.Tensor:
+        return self._loaded[2][name]
+
     @staticmethod
     def migrate(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:
         """Models of revision 1 do not know the statistics that they were trained with."""
         return {**options, "standardize": "file"} if options.get("standardize") else options
 
     @cached_property
-    def _loaded(self) -> tuple[DataInfo, dict[SplitName, Batch]]:
+    def _loaded(self) -> tuple[DataInfo, dict[SplitName, Batch], dict[SplitName, torch.Tensor]]:
+        """The description, the splits, and where their examples are in the file."""
+        found = self._read()
+        starts = accumulate(map(len, found.parts.values()), initial=0)
+        places = {
+            split: torch.arange(len(part)) + start
+            for (split, part), start in zip(found.parts.items(), starts, strict=False)
+        }
+        with self._naming_the_file():
+            dealt = _dealt(found.parts)
+            parts = {**found.parts, **{split: found.parts["train"][rows] for split, rows in dealt.items()}}
+            shift, scale = (), ()
+            if self.standardize:
+                shift, scale = statistics_of(parts["train"].x, self.standardize)
+                parts = {split: standardized(part, shift, scale) for split, part in parts.items()}
+        return *self._described(found, parts, shift, scale), {**places, **dealt}
+
+    def _statistics(self, parts: Mapping[SplitName, Batch]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """By what a whole file is standardised: as the model's data were, else as its own training split is."""
+        if not self.standardize:
+            return (), ()
+        if self.known is not None and self.known.scale:
+            return self.known.shift, self.known.scale
+        return statistics_of(parts["train"][_dealt(parts)["train"]].x, self.standardize)
+
+    @contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
+        """Inside, errors begin with the path."""
+        try:
+            yield
+        except DataError as error:
+            raise DataError(f"{locate(self.path, self.root)}: {error.message}", hint=error.hint) from error
+
+    def _read(self, *, every_factor: bool = True) -> "_Arranged":
+        """What the file has, as the splits that it has."""
         path = locate(self.path, self.root)
         names = ("x", "y", *(["mask"] if self.missing else []), *self.factors)
         arrays = read_arrays(path, [name + end for name in names for end in _ALL_SUFFIXES], self.max_bytes)
@@ -135,13 +203,14 @@ class Npz(Dataset):
                 f"{path} has {found}; either x or x_train is needed",
                 hint="save it again: numpy.savez(PATH, x=x)",
             )
-        try:
+        with self._naming_the_file():
             labels = _labels(arrays, "y", given.values())
             classes = classes_of(labels)
             factors = {name: _labels(arrays, name, given.values()) for name in self.factors}
             absent = [name for name, found in factors.items() if len(found) < len(given)]
-            if absent:
+            if absent and every_factor:
                 raise DataError(f"there is no array {', '.join(absent)} for every split that is given")
+            factors = {name: found for name, found in factors.items() if name not in absent}
             values = {name: classes_of(found) for name, found in factors.items()}
             parts = {
                 split: Batch(
@@ -156,34 +225,41 @@ class Npz(Dataset):
                 for split, suffix in given.items()
             }
             _check_alike(parts)
-            parts = _complete(parts)
-            shift: tuple[float, ...] = ()
-            scale: tuple[float, ...] = ()
-            if self.standardize:
-                parts, shift, scale = _standardized(parts, self.standardize)
-        except DataError as error:
-            raise DataError(f"{path}: {error.message}", hint=error.hint) from error
-        levels = all(arrays[f"x{suffix}"].dtype.kind in "bu" for suffix in given.values())
+        return _Arranged(
+            parts,
+            all(arrays[f"x{suffix}"].dtype.kind in "bu" for suffix in given.values()),
+            tuple(map(str, classes.tolist())),
+            tuple(
+                Factor(name, len(found), tuple(map(str, found.tolist()))) for name, found in values.items()
+            ),
+        )
+
+    def _described(
+        self,
+        found: "_Arranged",
+        parts: dict[SplitName, Batch],
+        shift: tuple[float, ...],
+        scale: tuple[float, ...],
+    ) -> tuple[DataInfo, dict[SplitName, Batch]]:
+        """The description of these examples, and they as it says."""
         info = described(
             [part.x for part in parts.values()],
-            levels=levels,
+            levels=found.levels,
             counts=self.counts,
             bounded=not self.standardize,
         )
-        if levels and self.missing and info.levels is not None:
+        if found.levels and self.missing and info.levels is not None:
             # Floats, unlike levels, can be NaN.
             parts = {split: replace(part, x=part.x / (info.levels - 1)) for split, part in parts.items()}
-        info = replace(
+        kept = self.standardize != "file"
+        return replace(
             info,
-            classes=tuple(map(str, classes.tolist())),
-            factors=tuple(
-                Factor(name, len(found), tuple(map(str, found.tolist()))) for name, found in values.items()
-            ),
+            classes=found.classes,
+            factors=found.factors,
             missing=self.missing,
-            shift=shift,
-            scale=scale,
-        )
-        return info, parts
+            shift=shift if kept else (),
+            scale=scale if kept else (),
+        ), parts
 
     def _values(self, arrays: _Arrays, suffix: str) -> torch.Tensor:
         """The examples of a split as they are stored; floats with NaN where values may be missing."""
@@ -247,59 +323,7 @@ def _check_alike(parts: Mapping[SplitName, Batch]) -> None:
         )
 
 
-def _complete(parts: Mapping[SplitName, Batch]) -> dict[SplitName, Batch]:
-    """Missing splits taken from the training data, each a fixed pseudo-random tenth of it."""
-    train = parts["train"]
-    places = tenths(len(train), [split for split in _SUFFIXES if split not in parts])
-    return {**parts, **{split: train[torch.from_numpy(chosen)] for split, chosen in places.items()}}
-
-
-def _standardized(
-    parts: Mapping[SplitName, Batch], which: bool | str | Sequence[int]
-) -> tuple[dict[SplitName, Batch], tuple[float, ...], tuple[float, ...]]:
-    """Tables with columns of mean 0 and deviation 1 in the training split, and what was subtracted and divided by.
-
-    Of ``file``, the latter are kept to the file.
-    """
-    train = parts["train"].x
-    if train.dim() != 2 or not train.is_floating_point():
-        raise DataError(
-            "only tables of floats, and not counts, can be standardised",
-            hint="leave -s dataset.standardize out",
-        )
-    train = train.double()
-    mean = train.nanmean(0)
-    deviation = (train - mean).square().nanmean(0).sqrt()
-    if which == "file":
-        warnings.warn(
-            "the means and deviations by which the data of this model were standardised are not known; those of this "
-            "file are taken, so that other files are on other scales: build and train it again to keep them",
-            DataWarning,
-            stacklevel=2,
-        )
-        shift, scale = mean, deviation.where(deviation > 0, 1.0)
-    else:
-        chosen = _continuous(train) if which is True else _numbered(which, train.shape[1])  # type: ignore[arg-type]
-        # A deviation that is all rounding error belongs to a column that does not vary.
-        varies = deviation > 1e-12 * mean.abs()
-        shift = torch.where(chosen, mean.nan_to_num(), 0.0)
-        scale = torch.where(chosen & varies, deviation, 1.0)
-    made = {split: replace(part, x=((part.x - shift) / scale).float()) for split, part in parts.items()}
-    return (made, (), ()) if which == "file" else (made, tuple(shift.tolist()), tuple(scale.tolist()))
-
-
-def _continuous(x: torch.Tensor) -> torch.Tensor:
-    """Which columns are not of several whole numbers from 0 to 255, ``(N, columns) → (columns,)``."""
-    seen = ~x.isnan()
-    varies = (seen & (x != x.nan_to_num(torch.inf).amin(0))).any(0)
-    return ~varies | (seen & ((x != x.round()) | (x < 0) | (x > 255))).any(0)
-
-
-def _numbered(which: Sequence[int], columns: int) -> torch.Tensor:
-    if not which or max(which) >= columns:
-        raise DataError(
-            f"columns {', '.join(map(str, which)) or 'none'} are to be standardised; there are 0 to {columns - 1}"
-        )
-    chosen = torch.zeros(columns, dtype=torch.bool)
-    chosen[list(which)] = True
-    return chosen
+def _dealt(parts: Mapping[SplitName, Batch]) -> dict[SplitName, torch.Tensor]:
+    """Rows of the training data: a tenth for each split that the file has not, and what is left for training."""
+    places = tenths(len(parts["train"]), [split for split in _SUFFIXES if split not in parts])
+    return {split: torch.from_numpy(chosen) for split, chosen in places.items()}

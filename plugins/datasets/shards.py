@@ -62,9 +62,14 @@ class Shards(Dataset):
         self.high = high
         self.in_memory = in_memory
 
-    @cached_property
+    @property
     def info(self) -> DataInfo:
-        first = next(iter(self._parts.values()))[0][0]
+        self._parts  # noqa: B018 - too few examples are refused before a model is built for them
+        return self._described
+
+    @cached_property
+    def _described(self) -> DataInfo:
+        first = self._files["train"][0]
         if first.dtype.kind != "f":
             return DataInfo(first.shape[1:], levels=2 if first.dtype == np.bool_ else 256)
         low, high = self.low, self.high
@@ -76,14 +81,26 @@ class Shards(Dataset):
         files, places = self._parts[name]
         return _Rows(files, places, self.in_memory, self.info)
 
+    def everything(self) -> "_Rows":
+        files = [file for part in self._files.values() for file in part]
+        return _Rows(files, None, self.in_memory, self._described)
+
+    def places(self, name: SplitName) -> torch.Tensor:
+        files, places = self._parts[name]
+        if places is not None:
+            return torch.from_numpy(places)
+        before = list(self._files)[: list(self._files).index(name)]
+        start = sum(len(file) for split in before for file in self._files[split])
+        return torch.arange(start, start + sum(map(len, files)))
+
     @cached_property
-    def _parts(self) -> dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]]:
-        """Split → its files, and which of their rows; None for all."""
+    def _files(self) -> dict[SplitName, list[RowFile]]:
+        """The files of each split that has a folder; of training, all of a place that has none."""
         place = locate(self.path, self.root)
         folders = split_folders(place)
         files = {split: _files(folder) for split, folder in folders.items() if folder is not None}
         if "train" not in files:
-            files["train"] = _files(place)
+            files = {"train": _files(place), **files}
         kinds = {(file.shape[1:], file.dtype) for part in files.values() for file in part}
         if len(kinds) > 1:
             shown = ", ".join(sorted(f"{shape} of {dtype}" for shape, dtype in kinds))
@@ -94,6 +111,13 @@ class Shards(Dataset):
                 f"{place} has examples of shape {shape} and type {dtype}",
                 hint="save (N, columns) or (N, channels, height, width), as uint8, bool or float32",
             )
+        return files
+
+    @cached_property
+    def _parts(self) -> dict[SplitName, tuple[list[RowFile], NDArray[np.int64] | None]]:
+        """Split → its files, and which of their rows; None for all."""
+        place, files = locate(self.path, self.root), self._files
+        folders = split_folders(place)
         total = sum(map(len, files["train"]))
         missing = [split for split in folders if split not in files]
         if total < len(missing) + 1:

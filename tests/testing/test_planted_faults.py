@@ -888,6 +888,15 @@ class SortsTheIndices(TemplateDataset):
         return _Sorted(super().split(name).batch)
 
 
+@caught_by("check_everything")
+class MisplacesItsSplits(TemplateDataset):
+    def everything(self):
+        return super().split("train")
+
+    def places(self, name):
+        return torch.arange(len(super().split(name)))
+
+
 @caught_by("check_description")
 class DescribesWithAList(TemplateDataset):
     @property

@@ -194,6 +194,34 @@ def check_indices(case: Case) -> None:
         expect(torch.equal(memory.x[places], batch.x), "in memory there are other examples than by index")
 
 
+@check_for(
+    "dataset",
+    remedy="let places say where everything() has each example of a split, or let both be None",
+)
+def check_everything(case: Case) -> None:
+    """All examples in the order of the file are those of the splits, where ``places`` says that they are."""
+    dataset = _open(case)
+    every = dataset.everything()
+    for name in _SPLITS:
+        places = dataset.places(name)
+        expect(
+            (places is None) == (every is None),
+            f"everything() is None, and places({name!r}) is not, or reversed",
+        )
+        if places is None:
+            continue
+        split = dataset.split(name)
+        expect(len(places) == len(split), f"{name} has {len(split)} examples and {len(places)} places")
+        some = torch.linspace(0, len(split) - 1, min(len(split), _CHUNK)).long()
+        here, there = split.__getitems__(some.tolist()), every.__getitems__(places[some].tolist())
+        for one, other in ((here.x, there.x), (here.labels, there.labels), (here.factors, there.factors)):
+            same = one is None or other is None or torch.equal(one, other)
+            expect(same, f"{name} differs from what is at its places")
+        if every.names is not None and split.names is not None:
+            names = [every.names[place] for place in places[some].tolist()]
+            expect(names == [split.names[i] for i in some.tolist()], f"{name} has other names there")
+
+
 @check_for("dataset", remedy="describe the data by numbers and names alone")
 def check_description(case: Case) -> None:
     """The data description survives JSON, and is the same each time."""
