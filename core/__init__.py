@@ -10,6 +10,7 @@ from genmod.system.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from genmod.bundle.model import load, save
+    from genmod.data.column import Column
     from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit
     from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
     from genmod.errors import (
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Activation",
     "Batch",
+    "Column",
     "Component",
     "ComponentSpec",
     "Critic",
@@ -126,6 +128,7 @@ _public_name, __dir__ = names_on_demand(
     __name__,
     {
         "bundle.model": "load save",
+        "data.column": "Column",
         "data.dataset": "Batch DataInfo Dataset Factor Split SplitName TensorSplit",
         "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
         "errors": "DataError DataWarning FileError GenmodError PluginError UndefinedError UsageError",

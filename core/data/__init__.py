@@ -1,6 +1,7 @@
 """Datasets, the conditions of examples, and values that are missing."""
 
 from genmod.data.arrays import arranged, described, finite_values, stored_counts, stored_values
+from genmod.data.column import Column
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
 from genmod.data.everything import every_row, in_order, together
 from genmod.data.labels import class_numbers, classes_of, labels_alike
@@ -8,6 +9,7 @@ from genmod.data.order import dealt, mixed, mixed_text, shuffled, split_of, tent
 
 __all__ = [
     "Batch",
+    "Column",
     "DataInfo",
     "Dataset",
     "Factor",

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit, default_root
+from genmod.data.frames import check_coded, column_differences
 from genmod.errors import DataError
 
 __all__ = ["Data", "check_values", "suited"]
@@ -80,13 +81,14 @@ def check_values(x: Tensor, info: DataInfo) -> None:
         finite = x.isfinite() | (x.isnan() if info.missing else False)
         if not finite.all():
             raise DataError(
-                f"{int((~finite).sum())} values are NaN or infinite",
+                f"{int((~finite).sum())} values are NaN or infinite{_where(~finite, info)}",
                 hint="leave these examples out, or build a model for missing values: -s dataset.missing=true",
             )
         if info.counts and not (x.isnan() | (x == x.round())).all():
             raise DataError("the model was built for counts, and some of these values are not whole")
         slack = _SLACK * (info.high - info.low) if math.isfinite(info.high - info.low) else 0.0
         low, high = info.low - slack, info.high + slack
+        check_coded(x, info)
         x = x[~x.isnan()] if info.missing else x
     if x.numel():
         least, most = (float(each) for each in x.aminmax())
@@ -95,6 +97,15 @@ def check_values(x: Tensor, info: DataInfo) -> None:
                 f"the model was built for {_values(info)}; these are stored as {x.dtype} from {least:g} to {most:g}",
                 hint=_remedy(info),
             )
+
+
+def _where(wrong: Tensor, info: DataInfo) -> str:
+    """In which columns of a table values are wrong, ``wrong (N, columns)``; nothing of other data."""
+    if len(info.shape) != 1:
+        return ""
+    places = wrong.any(0).nonzero().flatten().tolist()
+    names = [repr(info.modelled[i].name) if info.columns else str(i) for i in places]
+    return f", in column {_list(names)}" + ("" if info.columns else ", counted from 0")
 
 
 @dataclass(frozen=True)
@@ -243,7 +254,9 @@ def _split(split: Split, match: _Match, wanted: DataInfo, condition: tuple[str, 
 
 def _differences(given: DataInfo, wanted: DataInfo) -> list[str]:
     """Why the values of some data do not fit a model."""
-    found = []
+    found = column_differences(given, wanted)
+    if found:
+        return found
     if given.shape != wanted.shape:
         found.append(f"the model was built for examples of shape {wanted.shape}, these have {given.shape}")
     kinds = [(each.levels, each.counts) for each in (given, wanted)]

@@ -172,6 +172,7 @@ MAY_NAME_COMPONENTS = (
 )
 OTHER_MEANINGS = {
     "beta": ("core/explorer/graph.py",),  # an option of functions of torch
+    "columns": ("core/data/info.py",),  # those of a table
     "elbo": ("core/figures/curves.py", "core/testing/checks/"),  # a number of a run
     "identity": ("core/nn/", "core/options/"),  # an activation
     "kl": ("core/figures/",),  # a panel
@@ -346,7 +347,13 @@ def test_no_module_is_there_under_two_names():
 
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 """Of packages that are imported under another name."""
-OPTIONAL = {"core/testing/": "test", "plugins/trackers/": None}
+OPTIONAL = {
+    "core/data/cells.py": "tables",
+    "core/data/frames": "tables",
+    "core/data/table": "tables",
+    "core/testing/": "test",
+    "plugins/trackers/": None,
+}
 """Folders that may import what is in an extra, and its name; None for that of the package."""
 
 
