@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from genmod.bundle.model import load, save
     from genmod.data.column import Column
     from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit
+    from genmod.data.sources import as_dataset
     from genmod.distributions.normal import LogScaleNormal, bounded_log_scale, diagonal_normal
     from genmod.errors import (
         DataError,
@@ -107,6 +108,7 @@ __all__ = [
     "Undefined",
     "UndefinedError",
     "UsageError",
+    "as_dataset",
     "assemble",
     "bits_per_dim",
     "bounded_log_scale",
@@ -130,6 +132,7 @@ _public_name, __dir__ = names_on_demand(
         "bundle.model": "load save",
         "data.column": "Column",
         "data.dataset": "Batch DataInfo Dataset Factor Split SplitName TensorSplit",
+        "data.sources": "as_dataset",
         "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
         "errors": "DataError DataWarning FileError GenmodError PluginError UndefinedError UsageError",
         "evaluation": "Evaluation Metric Row Subject Undefined bits_per_dim evaluate mean_row",

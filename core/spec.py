@@ -18,6 +18,7 @@ MODEL_KINDS = ("encoder", "posterior", "prior", "decoder", "network", "divergenc
 SPEC_KINDS = (*MODEL_KINDS, "critic", "dataset")
 
 _PROVENANCE = ("provider", "version", "revision")
+_MAX_MODULE = 200
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,50 @@ class ComponentSpec:
     provider: str = ""
     version: str = ""
     revision: int = 0
+    module: str = ""
+    """The type of what was given in Python in place of a name: a description, which is never imported."""
+
+    @classmethod
+    def given(cls, thing: object) -> Self:
+        """The description of a part that is given in Python.
+
+        Example:
+            >>> ComponentSpec.given(1.0).module
+            'builtins.float'
+        """
+        kind = type(thing) if not hasattr(thing, "__qualname__") else thing
+        name = str(kind.__qualname__)  # type: ignore[attr-defined]
+        return cls(name.rpartition(".")[2], module=f"{kind.__module__}.{name}"[:_MAX_MODULE])
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        if self.module:
+            return {"module": self.module}
+        return {
+            "name": self.name,
+            **{key: getattr(self, key) for key in _PROVENANCE},
+            "options": dict(self.options),
+        }
+
+    @classmethod
+    def from_json(cls, plain: Any) -> Self:
+        """The reverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: something is missing, unknown or of the wrong type; also TypeError and AttributeError.
+        """
+        if set(plain) == {"module"}:
+            module = plain["module"]
+            if not isinstance(module, str) or not module.isprintable() or not 0 < len(module) <= _MAX_MODULE:
+                raise ValueError(f"module {module!r:.80}")
+            return cls(module.rpartition(".")[2], module=module)
+        if set(plain) != {"name", "options", *_PROVENANCE}:
+            raise ValueError("its entries")
+        if not isinstance(plain["options"], dict) or not isinstance(plain["revision"], int):
+            raise ValueError("its options")
+        if not all(isinstance(plain[key], str) for key in ("name", "provider", "version")):
+            raise ValueError("its name")
+        return cls(**plain)
 
     @classmethod
     def from_plain(cls, kind: str, plain: Any) -> Self:
@@ -203,7 +248,7 @@ class ModelSpec:
         wrong = []
         for path, value in settings.items():
             kind, _, option = path.partition(".")
-            if kind not in components or not option:
+            if kind not in components or not option or components[kind].module:
                 wrong.append(path)
             else:
                 old = components[kind]
@@ -227,14 +272,7 @@ class ModelSpec:
             "recipe": self.recipe,
             "latent": list(self.latent),
             "condition": list(self.condition),
-            "components": {
-                kind: {
-                    "name": part.name,
-                    **{key: getattr(part, key) for key in _PROVENANCE},
-                    "options": dict(part.options),
-                }
-                for kind, part in self.components.items()
-            },
+            "components": {kind: part.to_json() for kind, part in self.components.items()},
         }
 
     @classmethod
@@ -247,13 +285,12 @@ class ModelSpec:
         try:
             components = {}
             for kind, part in plain["components"].items():
-                if kind not in SPEC_KINDS or set(part) != {"name", "options", *_PROVENANCE}:
+                if kind not in SPEC_KINDS:
                     raise ValueError(f"component {kind!r}")
-                if not isinstance(part["options"], dict) or not isinstance(part["revision"], int):
-                    raise ValueError(f"component {kind!r}")
-                if not all(isinstance(part[key], str) for key in ("name", "provider", "version")):
-                    raise ValueError(f"component {kind!r}")
-                components[kind] = ComponentSpec(**part)
+                try:
+                    components[kind] = ComponentSpec.from_json(part)
+                except (AttributeError, TypeError, ValueError):
+                    raise ValueError(f"component {kind!r}") from None
             spec = cls(components, recipe=str(plain["recipe"])).with_condition(plain.get("condition", []))
             return spec.with_latent(plain["latent"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:

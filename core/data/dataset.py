@@ -75,12 +75,15 @@ class Split(ABC):
     names: Sequence[str] | None = None
     """Name of each example, such as the file of a picture; None where examples have numbers alone."""
 
+    exact: bool = True
+    """Whether the same index always gives the same example; not of a stream, or of items that are drawn anew."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """The examples at ``indices``, in that order; the same index always gives the same example."""
+        """The examples at ``indices``, in that order; where :attr:`exact`, the same index always gives the same example."""
 
     def in_memory(self) -> Batch | None:
         """All examples where they are in memory, else None: they are then fetched batch by batch."""

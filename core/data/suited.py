@@ -218,7 +218,8 @@ class _SuitedSplit(Split):
     """A split that is read batch by batch, in a model's terms."""
 
     def __init__(self, split: Split, match: _Match, wanted: DataInfo, condition: tuple[str, ...]) -> None:
-        self._inner, self._match, self.info, self.names = split, match, match.info, split.names
+        self._inner, self._match, self.info = split, match, match.info
+        self.names, self.exact = split.names, split.exact
         self.wanted, self.condition = wanted, condition
 
     def __len__(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from genmod.data.dataset import Dataset, Split, SplitName
+from genmod.data.dataset import Dataset, SplitName
 from genmod.defaults import METRIC, NEGATIVE_BOUND
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.impossible import Limits, impossible, limits_of
@@ -32,7 +32,7 @@ _NAMED = re.compile(r"(?P<name>[^\[\]]+)(?:\[(?P<value>[^\[\]]*)\])?")
 
 def evaluate(
     model: LatentVariableModel,
-    data: Split | Dataset,
+    data: Any,
     metrics: MetricName | Sequence[MetricName] = METRIC,
     *,
     split: SplitName = "test",
@@ -43,7 +43,9 @@ def evaluate(
 
     Args:
         model: put in evaluation mode meanwhile.
-        data: a dataset, whose training split is what metrics fit something to; or the examples alone, a split.
+        data: a dataset, whose training split is what metrics fit something to; or the examples alone, a split, a tensor or
+            whatever :func:`genmod.as_dataset` takes. All rows of an array are measured; ``genmod.as_dataset(x)`` has those
+            that :func:`genmod.train` held out.
         metrics: names, as ``genmod list metric`` has them, some with the value of their main option in brackets; or
             tables with options.
         split: of a dataset.
@@ -72,7 +74,7 @@ def evaluate(
 
 def subject_of(
     model: LatentVariableModel,
-    data: Split | Dataset,
+    data: Any,
     *,
     split: SplitName = "test",
     seed: int = 0,

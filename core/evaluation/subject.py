@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class Subject:
 
     Args:
         model: in evaluation mode.
-        split: the examples.
+        split: the examples, or what :func:`genmod.as_dataset` takes for them.
         train: gives the training split, for metrics that need it; None where there is none.
         seed: of everything that is drawn.
         on_progress: called with the task, the steps done and their total.
@@ -40,14 +40,14 @@ class Subject:
     def __init__(
         self,
         model: LatentVariableModel,
-        split: Split,
+        split: Any,
         *,
         train: Callable[[], Split] | None = None,
         seed: int = 0,
         on_progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
         self.model = model
-        self.split = model.suited(split)
+        self.split: Split = model.suited(split)
         self.data = self.split.info or model.data
         """Description of the examples, with classes and factors that the model does not know after its own."""
         self.size = examples_at_once(model)

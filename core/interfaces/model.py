@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
-from genmod.data.dataset import Batch, DataInfo
+from genmod.data.dataset import Batch, DataInfo, Dataset
+from genmod.data.sources import as_dataset, as_examples, is_splits
 from genmod.data.suited import Data, suited
 from genmod.interfaces.objective import Terms
 from genmod.interfaces.part import MAIN, ParameterGroup
@@ -63,12 +65,24 @@ class GenerativeModel(nn.Module, ABC):
                 if isinstance(value, Schedule):
                     yield f"{path}.{name}", value
 
-    def suited(self, data: Data) -> Data:
-        """A dataset or a split, converted for this model by :func:`genmod.data.suited.suited`.
+    @overload
+    def suited(self, data: Data) -> Data: ...
+    @overload
+    def suited(self, data: Any) -> Any: ...
+    def suited(self, data: Any) -> Any:
+        """Data of any kind in terms of this model, by :func:`genmod.data.suited.suited`.
+
+        Args:
+            data: a dataset or a split; or what :func:`genmod.as_dataset` takes: several splits become a dataset, an array and
+                the like become a split of all of their examples.
 
         Raises:
-            DataError: it does not suit the data that the model was built for.
+            DataError: they do not suit the data that the model was built for.
         """
+        if is_splits(data):
+            data = as_dataset(data, known=self.data)
+        elif not isinstance(data, Dataset):
+            data = as_examples(data, self.data)
         return suited(data, self.data, self.spec.condition)
 
     @property

@@ -51,7 +51,7 @@ class Origin:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return asdict(self)
+        return {**asdict(self), "component": self.component.to_json()}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
@@ -63,11 +63,8 @@ class Origin:
         # Written before samplers knew conditions, it has no context.
         values = {field.name: plain[field.name] for field in fields(cls) if field.name != "context"}
         values["context"] = plain.get("context", 0)
-        if set(values["component"]) != {field.name for field in fields(ComponentSpec)}:
-            raise ValueError("its component")
-        component = ComponentSpec(**values["component"])
-        texts = (component.name, component.provider, component.version, values["weights"])
-        if not all(isinstance(text, str) for text in texts) or not isinstance(component.options, dict):
+        component = ComponentSpec.from_json(values["component"])
+        if component.module or not isinstance(values["weights"], str):
             raise ValueError("its component or its weights")
         shape = tuple(values["latent_shape"])
         whole = (*shape, values["count"], values["seed"], values["context"], component.revision)

@@ -18,7 +18,7 @@ from genmod.data.dataset import DataInfo, Dataset, default_root
 from genmod.data.suited import suited
 from genmod.distributions.codes import Codebook
 from genmod.distributions.marginal import Marginal
-from genmod.errors import GenmodError, PluginError, UsageError
+from genmod.errors import DataError, GenmodError, PluginError, UsageError
 from genmod.model.coded import PriorOfCodes, shape_of_prior
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.resolve import resolve, resolve_kinds
@@ -49,6 +49,13 @@ def open_dataset(
         UsageError: an unknown name or wrong options.
         DataError: the data do not suit the model.
     """
+    module = spec.components["dataset"].module if "dataset" in spec.components else ""
+    if module:
+        raise DataError(
+            f"the model was built for data that were given in Python, a {module}",
+            hint="give them again: genmod.train(model, data), genmod.evaluate(model, data)\n"
+            "or train on others: genmod train DIR --data NAME",
+        )
     found = resolve_kinds(spec, ("dataset",), registry=registry).resolved["dataset"]
     dataset: Dataset = found.cls(default_root(root), **deepcopy(dict(found.options)))
     if info is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from genmod.defaults import RECIPE
 from genmod.errors import UsageError
 from genmod.registry.lookup import Registry, current_registry
-from genmod.spec import SPEC_KINDS, ModelSpec
+from genmod.spec import SPEC_KINDS, ComponentSpec, ModelSpec
 from genmod.system.files import read_text
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def build(
 
     Args:
         recipe: name of the recipe; other arguments replace its parts.
-        data: name of a dataset, or a table ``{"name": …, option: value}``.
+        data: name of a dataset, or a table ``{"name": …, option: value}``; or data themselves, a tensor, an array, a torch
+            dataset or loader, or splits by name, as :func:`genmod.as_dataset` takes them.
         latent: number of latent dimensions, or their shape.
         settings: options by dotted path, as on the command line.
         condition: what the model is conditioned on: ``label``, or names of factors.
@@ -103,9 +104,19 @@ def build(
         >>> model = build(encoder="mlp", prior="normal", latent=2, settings={"objective.beta": 4.0})
         >>> model.latent_shape
         (2,)
+        >>> import torch
+        >>> build(data=torch.rand(60, 8, 8), encoder="mlp").data.shape
+        (1, 8, 8)
     """
     from genmod.model.assembly import assemble, open_dataset
     from genmod.model.resolve import resolve
+
+    if isinstance(data, str | ComponentSpec) or (
+        isinstance(data, Mapping) and isinstance(data.get("name"), str)
+    ):
+        components["dataset"] = data
+    elif data is not None:
+        components["dataset"] = ComponentSpec.given(data)
 
     unknown = sorted(set(components) - set(SPEC_KINDS))
     if unknown:
@@ -113,9 +124,13 @@ def build(
             f"{', '.join(map(repr, unknown))}: not a part of a model",
             hint=f"the parts are: {', '.join(SPEC_KINDS)}",
         )
-    if data is not None:
-        components["dataset"] = data
     spec = resolve(
         compose(recipe, components=components, latent=latent, settings=settings, condition=condition)
     )
-    return assemble(spec, open_dataset(spec, root).info, seed=seed)
+    if spec.components["dataset"].module:
+        from genmod.data.sources import as_dataset
+
+        info = as_dataset(data).info
+    else:
+        info = open_dataset(spec, root).info
+    return assemble(spec, info, seed=seed)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from genmod.data.dataset import Dataset
+from genmod.data.sources import as_dataset
 from genmod.defaults import CONDITIONAL_SAMPLER, REAL_LATENTS, SAMPLER
 from genmod.distributions.probing import lies_within
 from genmod.errors import FileError, GenmodError, UsageError
@@ -37,7 +37,7 @@ Progress = Callable[[str, int, int], None]
 
 def fit_sampler(
     model: LatentVariableModel,
-    data: Dataset | None = None,
+    data: Any = None,
     sampler: str | Mapping[str, Any] | ComponentSpec = SAMPLER,
     *,
     codes: Codes = "draws",
@@ -55,7 +55,8 @@ def fit_sampler(
     Args:
         model: a trained model; put in evaluation mode meanwhile. The sampler is attached to it, and
             :func:`genmod.save` writes both.
-        data: where the splits come from; by default the dataset that the model was built for.
+        data: where the splits come from, a dataset or what :func:`genmod.as_dataset` takes; by default the dataset that the
+            model was built for.
         sampler: name of a sampler, or a table ``{"name": …, option: value}``.
         codes: ``draws`` of ``q(z|x)``, or its ``means``.
         seed: of everything that is drawn; the caller's random state is left as it was.
@@ -94,7 +95,7 @@ def fit_sampler(
     _check_support(made, model, part.name)
     if data is None:
         data = open_dataset(model.spec, root, info=model.data)
-    data = model.suited(data)
+    data = model.suited(as_dataset(data, known=model.data))
     tell = on_progress or (lambda what, done, of: None)
     coded = encode_split(model, data.split("train"), seed=seed, on_step=lambda n, of: tell("codes", n, of))
     train = _chosen(coded, codes, model)

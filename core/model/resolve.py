@@ -12,7 +12,13 @@ from genmod.registry.migration import find_recorded, migrated
 from genmod.registry.provided import Provided
 from genmod.spec import MODEL_KINDS, ComponentSpec, ModelSpec, Resolved
 
-__all__ = ["resolve", "resolve_kinds"]
+__all__ = ["GivenInPython", "resolve", "resolve_kinds"]
+
+
+class GivenInPython:
+    """Stands for the class of a part that was given in Python, which has no options."""
+
+    wants_context = False
 
 
 def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
@@ -53,6 +59,8 @@ def resolve_kinds(spec: ModelSpec, kinds: Sequence[str], *, registry: Registry |
         registry = current_registry()
     if not kinds:
         return spec
+    given = {kind: Resolved(GivenInPython, {}) for kind in kinds if spec.components[kind].module}
+    kinds = [kind for kind in kinds if kind not in given]
     found = {kind: find_recorded(registry, kind, spec.components[kind]) for kind in kinds}
     classes = {kind: provided.load() for kind, provided in found.items()}
     values = validate_many(
@@ -62,7 +70,7 @@ def resolve_kinds(spec: ModelSpec, kinds: Sequence[str], *, registry: Registry |
     components = {kind: _recorded(found[kind], to_json(classes[kind], values[kind])) for kind in kinds}
     resolved = {kind: Resolved(classes[kind], values[kind]) for kind in kinds}
     new = replace(spec, components={**spec.components, **components})
-    return new.with_resolved({**spec.resolved, **resolved})
+    return new.with_resolved({**spec.resolved, **given, **resolved})
 
 
 def _recorded(provided: Provided, options: Mapping[str, Any]) -> ComponentSpec:

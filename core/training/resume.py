@@ -33,7 +33,11 @@ def facts(model: GenerativeModel, settings: TrainSettings, train: Split, validat
     return {
         "settings": settings.to_json(),
         "model": model.spec.to_json(),
-        "data": {"train": len(train), "validation": len(validation), "examples": _digest(train)},
+        "data": {
+            "train": len(train),
+            "validation": len(validation),
+            "examples": _digest(train) if train.exact else None,
+        },
     }
 
 

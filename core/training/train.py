@@ -8,7 +8,7 @@ from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import save, start_over
-from genmod.data.dataset import Dataset
+from genmod.data.sources import as_dataset
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.assembly import open_dataset
@@ -26,7 +26,7 @@ __all__ = ["Event", "TrainResult", "train"]
 
 def train(
     model: GenerativeModel,
-    data: Dataset | None = None,
+    data: Any = None,
     *,
     directory: Path | str | ModelDirectory | None = None,
     resume: bool = False,
@@ -44,7 +44,8 @@ def train(
 
     Args:
         model: trained in place.
-        data: dataset with the splits; by default the one that the model was built for.
+        data: a dataset with its splits, or what :func:`genmod.as_dataset` makes one of: a tensor, an array, a torch dataset
+            or loader, or splits by name; by default the dataset that the model was built for.
         directory: model directory for weights, metrics, checkpoints and a record of the run.
         resume: resume from the newest checkpoint in the directory, with the settings of its run.
         overwrite: train although the directory holds a trained model. After all checks, that model is moved as a
@@ -68,6 +69,9 @@ def train(
         >>> result = train(model, steps=20, device="cpu")
         >>> result.status, result.steps
         ('finished', 20)
+        >>> import torch
+        >>> train(build(data=torch.rand(60, 8, 8), encoder="mlp"), torch.rand(60, 8, 8), steps=5, device="cpu").steps
+        5
     """
     unknown = sorted(set(overrides) - set(TrainSettings.names()))
     if unknown:
@@ -76,7 +80,7 @@ def train(
         )
     if data is None:
         data = open_dataset(model.spec, root, info=model.data)
-    data = model.suited(data)
+    data = model.suited(as_dataset(data, known=model.data))
     there = ModelDirectory.of(directory) if directory is not None else None
     place = there.path if there is not None else None
     found = None
