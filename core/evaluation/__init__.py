@@ -13,7 +13,16 @@ from genmod.evaluation.featured import (
 from genmod.evaluation.impossible import ImpossibleError, impossible_rate
 from genmod.evaluation.metric import Metric
 from genmod.evaluation.neighbours import distances_by_rows, nearest, squared_distances
-from genmod.evaluation.row import Evaluation, Row, Undefined, bits_per_dim, mean_row, no_bits, spread
+from genmod.evaluation.row import (
+    Evaluation,
+    Row,
+    Undefined,
+    bits_per_dim,
+    given_exposure,
+    mean_row,
+    no_bits,
+    spread,
+)
 from genmod.evaluation.runner import evaluate
 from genmod.evaluation.subject import Coded, Part, Subject
 
@@ -37,6 +46,7 @@ __all__ = [
     "distances_by_rows",
     "evaluate",
     "featured",
+    "given_exposure",
     "impossible_rate",
     "mean_row",
     "nearest",

@@ -11,7 +11,16 @@ from genmod.errors import UndefinedError
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.html import html_table
 
-__all__ = ["Evaluation", "Row", "Undefined", "bits_per_dim", "mean_row", "no_bits", "spread"]
+__all__ = [
+    "Evaluation",
+    "Row",
+    "Undefined",
+    "bits_per_dim",
+    "given_exposure",
+    "mean_row",
+    "no_bits",
+    "spread",
+]
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,18 @@ def no_bits(model: LatentVariableModel) -> str:
     if model.data.missing:
         return "values are missing, so that examples have different numbers of them"
     return ""
+
+
+def given_exposure(model: LatentVariableModel) -> tuple[str, dict[str, str]]:
+    """What numbers about the likelihood are given of each example: the end of a definition, and a detail; empty for nothing.
+
+    Example:
+        >>> import genmod
+        >>> given_exposure(genmod.build(encoder="mlp", latent=2))
+        ('', {})
+    """
+    name = model.decoder.exposure
+    return (f"; given the {name} l of each example: log p(x|l)", {"given": name}) if name else ("", {})
 
 
 def spread(model: LatentVariableModel, stored: Tensor, x: Tensor) -> Tensor:

@@ -123,7 +123,7 @@ class Subject:
     def generated(self, n: int, *, noise: bool = False, source: Source | None = None) -> Tensor:
         """New examples, ``(n, *data.shape)``; they are made once, and fewer are the first of more.
 
-        Of a conditional model they have the conditions of the examples of the split, in their order and over again.
+        Of a model with a context they have that of the examples of the split, in their order and over again.
 
         Args:
             n: how many.
@@ -146,7 +146,7 @@ class Subject:
         start = index * self.size
         with torch.no_grad(), self.drawing("generated", start):
             context = None
-            if self.model.conditions is not None:
+            if self.model.wants_context:
                 indices = [i % len(self.split) for i in range(start, start + self.size)]
                 context = self.model.context(self.split.__getitems__(indices))
             z = self.model.latents(self.size, context, source)

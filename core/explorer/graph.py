@@ -89,7 +89,7 @@ class _Decode(nn.Module):
         self.model = model
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        mean: Tensor = self.model.decode(z, context).mean
+        mean: Tensor = self.model.decode(z, self.model.with_exposure(context, len(z))).mean
         return mean
 
 

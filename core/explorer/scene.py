@@ -38,7 +38,7 @@ def packed(values: Tensor) -> str:
 
 
 def context_of(model: LatentVariableModel, given: Sequence[int]) -> Tensor | None:
-    """The context of conditions by their numbers, ``(1, size)``; None for a model without conditions.
+    """The context of conditions by their numbers, ``(1, size)``; None for a model without one.
 
     Example:
         >>> import genmod
@@ -46,10 +46,10 @@ def context_of(model: LatentVariableModel, given: Sequence[int]) -> Tensor | Non
         tensor(3)
     """
     if model.conditions is None:
-        return None
+        return model.with_exposure(None, 1)
     sizes = [len(values) for values in model.conditions.values.values()]
     parts = [torch.nn.functional.one_hot(torch.tensor([i]), n) for i, n in zip(given, sizes, strict=True)]
-    return torch.cat(parts, 1).to(model.device, model.dtype)
+    return model.with_exposure(torch.cat(parts, 1).to(model.device, model.dtype), 1)
 
 
 def draw(model: LatentVariableModel, n: int, given: Sequence[int], *, seed: int) -> Tensor:
@@ -249,5 +249,6 @@ def _name(d: int, shape: tuple[int, ...]) -> str:
 def _indices(model: LatentVariableModel, given: Tensor) -> list[list[int]]:
     """The number of each condition of each example."""
     assert model.conditions is not None
+    given = given[:, : model.conditions.size]
     sizes = [len(values) for values in model.conditions.values.values()]
     return torch.stack([part.argmax(1) for part in given.split(sizes, 1)], 1).tolist()  # type: ignore[no-any-return]

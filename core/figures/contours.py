@@ -41,7 +41,7 @@ def contours(scene: Scene, plane: Plane) -> Contours | None:
 
 def _density(scene: Scene, plane: Plane, points: Tensor) -> Tensor:
     model = scene.model
-    if plane.direct and model.prior.has_density and scene.context is None:
+    if plane.direct and model.prior.has_density and model.conditions is None:
         z = points.to(model.device, model.dtype).reshape(-1, *model.latent_shape)
         lies = model.space.contains(z)
         values = torch.zeros(len(z), dtype=torch.float64)

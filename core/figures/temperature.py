@@ -76,7 +76,8 @@ def tempered(
     if temperature == 1:
         return z
     sampler = model.sampler_for(source)
-    p = model.prior(context) if sampler is None else sampler.given(context)
+    conditions = model.conditions_in(context)
+    p = model.prior(conditions) if sampler is None else sampler.given(conditions)
     if hasattr(p, "tempered"):
         return p.tempered(z, temperature)  # type: ignore[no-any-return]
     base = p

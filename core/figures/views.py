@@ -203,8 +203,8 @@ def sample_grid(
     """
     if n < 1:
         raise UsageError(f"{n} samples were asked for; give a whole number from 1")
-    context = model.asked(condition, n)
     with evaluating(model, seed):
+        context = model.asked(condition, n, draw=True)
         z = tempered(model, model.latents(n, context, source), temperature, context=context, source=source)
         likelihoods = (given.decode(part) for given, part in _pieces(model, z, context))
         images = torch.cat([p.sample() if noise else p.mean for p in likelihoods])

@@ -155,7 +155,7 @@ def activity(
     space = model.space
     with evaluating(model, seed):
         with suppress(UndefinedError):
-            q, p = model.encode(seen, context), model.prior(context)
+            q, p = model.encode(seen, context), model.given(context).prior()
             z = q.rsample((1,))
             found = model.divergence.by_dimension(q, p, z).mean(0).flatten()
             # A direction beside numbers has one KL for all its coordinates.
@@ -190,7 +190,7 @@ def latent_scale(
     """
     try:
         with evaluating(model, 0):
-            prior = model.prior(context)
+            prior = model.given(context).prior()
             moments = prior.mean, prior.stddev
             return (moments[0][0], moments[1][0]) if prior.batch_shape else moments
     except (NotImplementedError, UndefinedError):

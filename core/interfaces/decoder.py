@@ -22,7 +22,7 @@ class Decoder(Part, ABC):
 
     The laws: the density is normalised over :attr:`support`, constants included; all finite parameters give finite
     log-densities and gradients; if values are independent, each column of a table is observed and scored as it would
-    be alone.
+    be alone, unless the columns share an exposure.
 
     Args:
         data: shape and range of the data.
@@ -39,6 +39,16 @@ class Decoder(Part, ABC):
 
     parameter_shape: tuple[int, ...]
     """Shape of the network's output for one example; set by the constructor."""
+
+    exposure: str = ""
+    """Name of a number above 0 that the likelihood is given of each example beside its latents, such as its ``depth``.
+
+    ``p(x|z, l)``, so that bounds are on ``log p(x|l)``. Empty for none. A decoder with an exposure has
+    :meth:`log_exposure` and :meth:`log_exposures`, and :meth:`forward` takes ``exposure (*batch)``, the logarithm.
+    """
+
+    wants_conditions: bool = False
+    """Whether :meth:`forward` takes ``conditions (*batch, size)`` of a conditional model; :meth:`bind` tells the size."""
 
     def __init__(self, data: DataInfo) -> None:
         super().__init__()
@@ -80,6 +90,17 @@ class Decoder(Part, ABC):
         """
         return x + (self.cell or 0.0) * (torch.rand_like(x) - 0.5)
 
+    def log_exposure(self, x: Tensor) -> Tensor:
+        """The logarithm of the exposure of examples, ``x (B, *data.shape)`` float ``→ (B,)``."""
+        raise NotImplementedError
+
+    def log_exposures(self, n: int, *, draw: bool) -> Tensor:
+        """Logarithms of the exposure of ``n`` new examples, ``(n,)``: draws as in the training data, or a typical one."""
+        raise NotImplementedError
+
     @abstractmethod
     def forward(self, parameters: Tensor) -> Distribution:
-        """``parameters (*batch, *parameter_shape)`` → ``p(x|z)``, ``batch_shape batch``."""
+        """``parameters (*batch, *parameter_shape)`` → ``p(x|z)``, ``batch_shape batch``.
+
+        What else a decoder wants, its ``exposure`` and ``conditions``, are keyword arguments with a default.
+        """

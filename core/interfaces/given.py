@@ -82,6 +82,9 @@ class GivenModel(Protocol):
     def dtype(self) -> torch.dtype:
         """The precision of the parameters."""
 
+    def conditions_in(self, context: Tensor | None, /) -> Tensor | None:
+        """The conditions in a context, ``(*batch, size of the conditions)``; None for a model that is not conditional."""
+
     def parameters(self) -> Iterator[nn.Parameter]:
         """The parameters of all parts."""
 

@@ -255,7 +255,7 @@ def _check_shapes(model: LatentVariableModel) -> None:
     z, context = torch.empty(2, *latent), _some_context(model)
     _expect(
         f"prior {names['prior']!r} makes features",
-        model.prior.features(z, context).shape,
+        model.prior.features(z, model.conditions_in(context)).shape,
         (2, *model.prior.feature_shape),
     )
     parameters = model.network(torch.empty(2, *model.network.in_shape))
@@ -264,20 +264,21 @@ def _check_shapes(model: LatentVariableModel) -> None:
         parameters.shape,
         (2, *model.decoder.parameter_shape),
     )
-    likelihood = model.decoder(parameters)
+    likelihood = model.decoder(parameters, **model.given_to_decoder(context, torch.Size((2,))))
     shape = (*likelihood.batch_shape, *likelihood.event_shape)
     _expect(f"decoder {names['decoder']!r} has batch and event", shape, (2, *model.data.shape))
     if model.data.missing:
         Marginal(likelihood, 0.0)
     if model.prior.has_density:
-        p: Distribution = model.prior(context)
+        p: Distribution = model.given(context).prior()
         _expect(f"prior {names['prior']!r} has event", p.event_shape, latent)
         model.divergence.check(q, p)
     model.train()
 
 
 def _some_context(model: LatentVariableModel) -> torch.Tensor | None:
-    return None if model.conditions is None else torch.empty(2, model.conditions.size)
+    conditions = None if model.conditions is None else torch.empty(2, model.conditions.size)
+    return model.with_exposure(conditions, 2)
 
 
 def _expect(what: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:

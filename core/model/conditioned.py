@@ -1,4 +1,4 @@
-"""A conditional model together with its context."""
+"""A model together with its context."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ __all__ = ["Given", "log_weights"]
 
 
 class Given:
-    """A conditional model with its context, used by objectives, metrics and figures like an unconditional one.
+    """A model with its context, used by objectives, metrics and figures like one that has none.
 
     Args:
-        model: the conditional model.
-        context: conditions of each example, ``(B, size)``; latents of shape ``(*samples, B, *latent_shape)`` are decoded.
+        model: the model.
+        context: of each example, ``(B, size)``; latents of shape ``(*samples, B, *latent_shape)`` are decoded.
     """
 
     def __init__(self, model: GivenModel, context: Tensor) -> None:
@@ -37,7 +37,7 @@ class Given:
         return self._model.features(x, self._context if context is None else context)
 
     def prior(self, context: Tensor | None = None) -> Distribution:
-        return self._model.prior(self._context if context is None else context)
+        return self._model.prior(self._model.conditions_in(self._context if context is None else context))
 
     def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
         return log_weights(self, x, samples)

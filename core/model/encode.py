@@ -27,7 +27,7 @@ class Coded:
         labels: their classes, ``(N,)`` int64, or None.
         factors: their ground-truth factors, ``(N, K)`` int64, or None.
         has_means: whether the mean is known.
-        context: of each, ``(N, size)``; None of a model that is not conditional.
+        context: conditions of each, ``(N, size)``; None of a model that is not conditional.
     """
 
     means: Tensor
@@ -111,7 +111,7 @@ def encode_split(
                 means.append(draws[-1])
             labels.append(batch.labels)
             factors.append(batch.factors)
-            contexts.append(model.context(batch))
+            contexts.append(model.conditions_in(model.context(batch)))
             on_step(sum(map(len, draws)), total)
     finally:
         model.train(was_training)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod.data.conditions import Conditions, joined
-from genmod.data.dataset import Batch, DataInfo
+from genmod.data.dataset import DataInfo
 from genmod.data.missing import marked, stand_in
 from genmod.defaults import NORMAL_LATENTS, USUAL
 from genmod.distributions.marginal import Marginal
@@ -27,6 +27,7 @@ from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.interfaces.sampler import Source
 from genmod.model.conditioned import Given, log_weights
+from genmod.model.context import WithContext
 from genmod.model.losses import adds_losses, grouped, with_losses
 from genmod.model.sampling import WithSampler
 from genmod.model.summary import summarize
@@ -41,7 +42,7 @@ _AT_ONCE = 2**27
 """Parameters of likelihoods that are drawn from at a time."""
 
 
-class LatentVariableModel(WithSampler, GenerativeModel):
+class LatentVariableModel(WithContext, WithSampler, GenerativeModel):
     """A latent-variable model composed of named components.
 
     ``log p(x) = log ∫ p(x|z) p(z) dz ≥ E_q(z|x)[log p(x|z)] - KL(q(z|x) ‖ p(z))``
@@ -107,18 +108,13 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         seen = ~values.isnan()
         return torch.where(seen, self.decoder.observe(torch.where(seen, values, self._stand_in)), torch.nan)
 
-    def context(self, batch: Batch) -> Tensor | None:
-        if self.conditions is None:
-            return None
-        return self.conditions.of(batch).to(self.device, self.dtype)
-
     @property
     def latents_need_context(self) -> bool:
         """Whether latents can be drawn only for given conditions: the model is conditional, and its prior depends on them."""
         return self.conditions is not None and self.prior.wants_context
 
     def given(self, context: Tensor | None) -> GivenModel:
-        """The model given ``context (B, size)``, as :meth:`context` or ``conditions.chosen`` make it."""
+        """The model given ``context (B, size)``, as :meth:`context` or :meth:`asked` make it."""
         return self if context is None else Given(self, context)
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
@@ -126,7 +122,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
 
         Args:
             x: observations.
-            context: conditions of each, ``(B, size)``, for a conditional model.
+            context: of each, ``(B, size)``, see :meth:`context`; a conditional model needs one.
 
         Returns:
             Distribution, ``batch_shape (B,)``, ``event_shape latent_shape``.
@@ -141,7 +137,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             )
         features, more = self.features(x, context), dict[str, Distribution]()
         if self.posterior.wants_prior:
-            more["prior"] = self.prior(context)
+            more["prior"] = self.given(context).prior()
         if not self.posterior.wants_joint:
             return self.posterior(features, **more)  # type: ignore[no-any-return]
         seen, model = self.data.values(x, self.dtype), self.given(context)
@@ -166,13 +162,13 @@ class LatentVariableModel(WithSampler, GenerativeModel):
 
         Args:
             z: latents.
-            context: conditions, ``(B, size)``, for a conditional model; B is the last dimension of the batch.
+            context: ``(B, size)``, see :meth:`context`, where the model has one; B is the last dimension of the batch.
 
         Returns:
             Distribution, ``batch_shape batch``, ``event_shape data.shape``.
 
         Raises:
-            UsageError: z has another shape, or a conditional model has been given no conditions.
+            UsageError: z has another shape, or a model with a context has been given none.
         """
         return self.decoded(z, context)[0]
 
@@ -188,7 +184,7 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             given.append(self._conditions_of(context, batch))
         parameters = self._through(self.network, *given, compute=self._body)
         parameters = parameters.reshape(*batch, *self.decoder.parameter_shape)
-        likelihood: Distribution = self.decoder(parameters)
+        likelihood: Distribution = self.decoder(parameters, **self.given_to_decoder(context, batch))
         return (Marginal(likelihood, self._stand_in) if self.data.missing else likelihood), parameters
 
     def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
@@ -221,27 +217,13 @@ class LatentVariableModel(WithSampler, GenerativeModel):
         if seed is not None:
             with seeded(seed), named_failures():
                 return self.sample(n, noise=noise, condition=condition, source=source)
-        context = self.asked(condition, n)
+        context = self.asked(condition, n, draw=True)
         z = self.latents(n, context, source)
         most = max(1, _AT_ONCE // math.prod(self.decoder.parameter_shape)) if n else 1
         given = [None] * max(1, -(-n // most)) if context is None else context.split(most)
         pictures = (self.decode(part, each) for part, each in zip(z.split(most), given, strict=False))
         made = [each.sample() if noise else each.mean for each in pictures]
         return torch.cat(made) if len(made) != 1 else made[0]
-
-    def asked(self, condition: str | None, n: int) -> Tensor | None:
-        """The context of ``n`` examples that are asked for, ``(n, size)``; nothing of a model that is not conditional.
-
-        Raises:
-            UsageError: the model is not conditional, or not on that.
-        """
-        if self.conditions is not None:
-            return self.conditions.chosen(condition, n).to(self.device, self.dtype)
-        if condition is not None:
-            raise UsageError(
-                "the model is not conditional", hint="build one that is: genmod build --condition label"
-            )
-        return None
 
     def latents(self, n: int, context: Tensor | None = None, source: Source | None = None) -> Tensor:
         """``n`` draws ``z ~ p(z)``, or one for each row of ``context (n, size)``; ``(n, *latent_shape)``.
@@ -253,7 +235,8 @@ class LatentVariableModel(WithSampler, GenerativeModel):
             UndefinedError: the model has no prior, no sampler; the hint says what to do.
         """
         sampler = self.sampler_for(source)
-        p: Distribution = self.prior(context) if sampler is None else sampler.given(context)
+        conditions = self.conditions_in(context)
+        p: Distribution = self.prior(conditions) if sampler is None else sampler.given(conditions)
         z = p.sample() if p.batch_shape else p.sample((n,))
         return z if sampler is None else z.to(self.device, self.dtype)
 
@@ -303,18 +286,6 @@ class LatentVariableModel(WithSampler, GenerativeModel):
 
     def _repr_html_(self) -> str:
         return summarize(self)._repr_html_()
-
-    def _conditions_of(self, context: Tensor | None, batch: torch.Size) -> Tensor:
-        """Conditions of every element of a batch, ``(prod(batch), size)``."""
-        if context is None:
-            names = ", ".join(self.conditions.values) if self.conditions else ""
-            raise UsageError(
-                f"the model is conditioned on {names}, and was given no conditions",
-                hint="model.given(model.context(batch)) has been given them, model.sample(n, condition=...) asks for some",
-            )
-        if len(batch) == 1 and context.shape[:-1] == batch:
-            return context
-        return context.expand(*(batch or (1,)), -1).reshape(-1, context.shape[-1])
 
     def _body(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """What the network makes of latents ``(N, *latent_shape)``, or of what the prior makes of them on its way."""

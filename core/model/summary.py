@@ -63,6 +63,7 @@ class Summary:
         parameters: number of trainable parameters; those that parts share count once.
         condition: number of values of each condition, by name.
         given: kinds of the parts that are given them.
+        exposure: what the likelihood is given of each example; may be empty.
     """
 
     recipe: str
@@ -71,6 +72,7 @@ class Summary:
     parameters: int
     condition: Mapping[str, int]
     given: tuple[str, ...] = ()
+    exposure: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The summary as plain data, as ``genmod build --json`` prints it."""
@@ -81,6 +83,10 @@ class Summary:
         conditions = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
         *first, last = self.given or ("",)
         given = [f"given {conditions}, to {', '.join(first)} and {last}"] if conditions else []
+        if self.exposure:
+            given.append(
+                f"given the {self.exposure} l of each example, to decoder, so that the ELBO bounds log p(x|l)"
+            )
         return "\n".join([*_aligned([_COLUMNS, *self._rows()]), "", stages, *given])
 
     def _repr_html_(self) -> str:
@@ -132,8 +138,10 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
     parts = tuple(_part(model, kind, spec) for kind in SPEC_KINDS if kind in spec.components)
     condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
     wants = ["prior"] if getattr(model.prior, "wants_context", False) else []
+    wants += ["decoder"] if model.decoder.wants_conditions else []
     given = ("encoder", "network", *wants) if condition else ()
-    return Summary(model.spec.recipe, parts, stages, _count(model.parameters()), condition, given)
+    count, exposure = _count(model.parameters()), model.decoder.exposure
+    return Summary(model.spec.recipe, parts, stages, count, condition, given, exposure)
 
 
 def _part(model: GivenModel, kind: str, spec: ModelSpec) -> Part:

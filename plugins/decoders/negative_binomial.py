@@ -6,16 +6,24 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
-from genmod import DataInfo, Decoder, Doc, bounded_log_scale
+from genmod import DataInfo, Doc, UsageError, bounded_log_scale
 from genmod.distributions import factorial_excess, precise
-from genmod.plugins.decoders._ranges import require_counts
-from genmod.plugins.decoders.poisson import bounded_log_rate
+from genmod.plugins.decoders._depth import CountsDecoder, SizeFactor
 
-__all__ = ["Dispersion", "LogInverseDispersion", "MeanNegativeBinomial", "NegativeBinomialDecoder"]
+__all__ = [
+    "DispersedDecoder",
+    "Dispersion",
+    "LogInverseDispersion",
+    "MeanNegativeBinomial",
+    "NegativeBinomialDecoder",
+]
 
 Dispersion = Annotated[
-    Literal["learned", "per-dimension", "per-value"],
-    Doc("where the inverse dispersion comes from: one trained number, one per column, or the network"),
+    Literal["learned", "per-dimension", "per-condition", "per-value"],
+    Doc(
+        "where the inverse dispersion comes from: one trained number, one per column, one per column and class of the "
+        "condition, or the network"
+    ),
 ]
 
 
@@ -86,6 +94,9 @@ class LogInverseDispersion(nn.Module):
 
     ``output of the network or None → broadcastable to the data``
 
+    ``per-condition``: a row for each class, the sum of rows where there are several conditions. There is one row until
+    :meth:`bind` is told of the conditions.
+
     Args:
         shape: of one example.
         dispersion: see the option of that name.
@@ -93,25 +104,67 @@ class LogInverseDispersion(nn.Module):
     Example:
         >>> LogInverseDispersion((3,), "per-dimension")(None).shape
         torch.Size([3])
+        >>> by_class = LogInverseDispersion((3,), "per-condition")
+        >>> by_class.bind(2)
+        >>> by_class(None, torch.eye(2)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(self, shape: tuple[int, ...], dispersion: str) -> None:
         super().__init__()
-        if dispersion != "per-value":
+        self.shape, self.dispersion = shape, dispersion
+        if dispersion == "per-condition":
+            self.bind(1)
+        elif dispersion != "per-value":
             self.value = nn.Parameter(torch.zeros(shape if dispersion == "per-dimension" else ()))
 
-    def forward(self, parameter: Tensor | None) -> Tensor:
+    def bind(self, classes: int) -> None:
+        """Make a row for each class."""
+        self.value = nn.Parameter(torch.zeros(classes, *self.shape))
+
+    def forward(self, parameter: Tensor | None, conditions: Tensor | None = None) -> Tensor:
+        if self.dispersion == "per-condition":
+            if conditions is None:
+                conditions = self.value.new_ones(len(self.value)) / len(self.value)
+            parameter = (conditions @ self.value.flatten(1)).unflatten(-1, self.shape)
         return bounded_log_scale(self.value if parameter is None else parameter)
 
 
+class DispersedDecoder(CountsDecoder):
+    """Counts with a mean and an inverse dispersion for each value.
+
+    Args:
+        name: of the decoder.
+        data: shape and range of the data.
+        dispersion: see the option of that name.
+        size_factor: see the option of that name.
+    """
+
+    def __init__(self, name: str, data: DataInfo, dispersion: str, size_factor: str) -> None:
+        super().__init__(name, data, size_factor)
+        self.dispersion = LogInverseDispersion(data.shape, dispersion)
+        self.wants_conditions = dispersion == "per-condition"
+
+    def bind(self, model: Any) -> None:
+        if not self.wants_conditions:
+            return
+        if model.conditions is None:
+            raise UsageError(
+                "decoder.dispersion=per-condition has a dispersion for each class, and the model is not conditional",
+                hint="name what it is conditioned on: --condition label; or: -s decoder.dispersion=per-dimension",
+            )
+        self.dispersion.bind(model.conditions.size)
+
+
 @final
-class NegativeBinomialDecoder(Decoder):
+class NegativeBinomialDecoder(DispersedDecoder):
     """Independent counts with log-means from the network and a dispersion, such as reads of genes in cells.
 
     ``log p(x|z) = Σ_i log Γ(x_i + r_i)/(Γ(r_i) x_i!) - r_i log(1 + μ_i/r_i) - x_i log(1 + r_i/μ_i)``, nats
 
     ``parameters (*batch, *parameter_shape) → batch_shape batch, event_shape data.shape``. The variance is
-    ``μ + μ²/r``.
+    ``μ + μ²/r``. With ``size_factor=observed`` the likelihood is ``p(x|z, l)`` given the depth ``l`` of each example, its
+    total count: the means are ``l softmax(outputs)``, and the ELBO bounds ``log p(x|l)``.
 
     Reference:
         Deep generative modeling for single-cell transcriptomics (Lopez et al., 2018),
@@ -126,16 +179,17 @@ class NegativeBinomialDecoder(Decoder):
         tensor([0.2500], grad_fn=<ExpBackward0>)
     """
 
-    def __init__(self, data: DataInfo, *, dispersion: Dispersion = "per-dimension") -> None:
-        require_counts("negative-binomial", data)
-        super().__init__(data)
-        self.support = constraints.independent(constraints.nonnegative_integer, len(data.shape))
-        self.dispersion = LogInverseDispersion(data.shape, dispersion)
+    def __init__(
+        self, data: DataInfo, *, dispersion: Dispersion = "per-dimension", size_factor: SizeFactor = "none"
+    ) -> None:
+        super().__init__("negative-binomial", data, dispersion, size_factor)
         self.parts = 2 if dispersion == "per-value" else 1
         self.parameter_shape = (2, *data.shape) if self.parts == 2 else data.shape
 
-    def forward(self, parameters: Tensor) -> Independent:
+    def forward(
+        self, parameters: Tensor, exposure: Tensor | None = None, conditions: Tensor | None = None
+    ) -> Independent:
         dims = len(self.data.shape)
-        log_mean, taken = parameters.unbind(-dims - 1) if self.parts == 2 else (parameters, None)
-        counts = MeanNegativeBinomial(bounded_log_rate(log_mean), self.dispersion(taken))
+        outputs, taken = parameters.unbind(-dims - 1) if self.parts == 2 else (parameters, None)
+        counts = MeanNegativeBinomial(self.log_mean(outputs, exposure), self.dispersion(taken, conditions))
         return Independent(counts, dims, validate_args=False)

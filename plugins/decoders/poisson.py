@@ -6,21 +6,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 
-from genmod import DataInfo, Decoder, bounded_log_scale
+from genmod import DataInfo
 from genmod.distributions import deviance, factorial_excess, precise, with_gradient_of
-from genmod.plugins.decoders._ranges import require_counts
+from genmod.plugins.decoders._depth import CountsDecoder, SizeFactor
 
-__all__ = ["LogRatePoisson", "PoissonDecoder", "bounded_log_rate"]
-
-
-def bounded_log_rate(x: Tensor) -> Tensor:
-    """An unbounded number to a log-rate in ``(-18, 18)``, the identity to first order at zero, any shape.
-
-    Example:
-        >>> bounded_log_rate(torch.tensor([0.0, 1.0]))
-        tensor([0.0000, 0.9985])
-    """
-    return 2 * bounded_log_scale(x / 2)
+__all__ = ["LogRatePoisson", "PoissonDecoder"]
 
 
 @final
@@ -70,12 +60,14 @@ class LogRatePoisson(Distribution):
 
 
 @final
-class PoissonDecoder(Decoder):
+class PoissonDecoder(CountsDecoder):
     """Independent counts with log-rates from the network.
 
     ``log p(x|z) = Σ_i x_i l_i - exp(l_i) - log x_i!``, nats
 
     ``parameters (*batch, *data.shape) → batch_shape batch, event_shape data.shape``. Rates lie below e¹⁸.
+    With ``size_factor=observed`` the likelihood is ``p(x|z, l)`` given the depth ``l`` of each example, its total count: the
+    rates are ``l softmax(outputs)``, and the ELBO bounds ``log p(x|l)``.
 
     Reference:
         Neural Variational Inference for Text Processing (Miao et al., 2016), arXiv:1511.06038, for counts of words
@@ -91,13 +83,10 @@ class PoissonDecoder(Decoder):
         tensor([-2.])
     """
 
-    def __init__(self, data: DataInfo) -> None:
-        require_counts("poisson", data)
-        super().__init__(data)
-        self.support = constraints.independent(constraints.nonnegative_integer, len(data.shape))
+    def __init__(self, data: DataInfo, *, size_factor: SizeFactor = "none") -> None:
+        super().__init__("poisson", data, size_factor)
         self.parameter_shape = data.shape
 
-    def forward(self, parameters: Tensor) -> Independent:
-        return Independent(
-            LogRatePoisson(bounded_log_rate(parameters)), len(self.data.shape), validate_args=False
-        )
+    def forward(self, parameters: Tensor, exposure: Tensor | None = None) -> Independent:
+        counts = LogRatePoisson(self.log_mean(parameters, exposure))
+        return Independent(counts, len(self.data.shape), validate_args=False)

@@ -7,14 +7,9 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import logsigmoid
 
-from genmod import DataInfo, Decoder
-from genmod.plugins.decoders._ranges import require_counts
-from genmod.plugins.decoders.negative_binomial import (
-    Dispersion,
-    LogInverseDispersion,
-    MeanNegativeBinomial,
-)
-from genmod.plugins.decoders.poisson import bounded_log_rate
+from genmod import DataInfo
+from genmod.plugins.decoders._depth import SizeFactor
+from genmod.plugins.decoders.negative_binomial import DispersedDecoder, Dispersion, MeanNegativeBinomial
 
 __all__ = ["ZeroInflated", "ZeroInflatedNegativeBinomialDecoder"]
 
@@ -72,13 +67,16 @@ class ZeroInflated(Distribution):
 
 
 @final
-class ZeroInflatedNegativeBinomialDecoder(Decoder):
+class ZeroInflatedNegativeBinomialDecoder(DispersedDecoder):
     """Independent counts that are negative-binomial, or zero for another reason, such as reads that were missed.
 
     ``log p(x|z) = Σ_i log(σ(g_i) [x_i = 0] + σ(-g_i) NB(x_i; μ_i, r_i))``, nats
 
     ``parameters (*batch, *parameter_shape) → batch_shape batch, event_shape data.shape``: log-means, logits ``g`` of
     the additional zeros and, with ``dispersion=per-value``, log inverse dispersions.
+
+    With ``size_factor=observed`` the likelihood is ``p(x|z, l)`` given the depth ``l`` of each example, its total count:
+    the means ``μ`` are ``l softmax(outputs)``, and the ELBO bounds ``log p(x|l)``.
 
     Reference:
         Deep generative modeling for single-cell transcriptomics (Lopez et al., 2018),
@@ -93,15 +91,17 @@ class ZeroInflatedNegativeBinomialDecoder(Decoder):
         tensor([[0.5000, 0.5000]])
     """
 
-    def __init__(self, data: DataInfo, *, dispersion: Dispersion = "per-dimension") -> None:
-        require_counts("zero-inflated-negative-binomial", data)
-        super().__init__(data)
-        self.support = constraints.independent(constraints.nonnegative_integer, len(data.shape))
-        self.dispersion = LogInverseDispersion(data.shape, dispersion)
+    def __init__(
+        self, data: DataInfo, *, dispersion: Dispersion = "per-dimension", size_factor: SizeFactor = "none"
+    ) -> None:
+        super().__init__("zero-inflated-negative-binomial", data, dispersion, size_factor)
         self.parameter_shape = (3 if dispersion == "per-value" else 2, *data.shape)
 
-    def forward(self, parameters: Tensor) -> Independent:
+    def forward(
+        self, parameters: Tensor, exposure: Tensor | None = None, conditions: Tensor | None = None
+    ) -> Independent:
         dims = len(self.data.shape)
-        log_mean, logits, *taken = parameters.unbind(-dims - 1)
-        counts = MeanNegativeBinomial(bounded_log_rate(log_mean), self.dispersion(*(taken or (None,))))
+        outputs, logits, *taken = parameters.unbind(-dims - 1)
+        log_r = self.dispersion(taken[0] if taken else None, conditions)
+        counts = MeanNegativeBinomial(self.log_mean(outputs, exposure), log_r)
         return Independent(ZeroInflated(logits, counts), dims, validate_args=False)

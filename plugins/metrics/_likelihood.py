@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genmod import LatentVariableModel, Row, Subject, Undefined, UndefinedError, bits_per_dim, mean_row
-from genmod.evaluation import no_bits, spread
+from genmod.evaluation import given_exposure, no_bits, spread
 from genmod.system import drawn_on_cpu
 
 __all__ = ["Estimate", "Estimator", "dequantisation", "likelihood_rows"]
@@ -111,8 +111,8 @@ def _rows(
     wrong = len(nll) - int(nll.isfinite().sum())
     if wrong:
         subject.warn(f"{name} is not finite for {wrong} of {len(nll)} examples")
-    how = dequantisation(model)
-    details = _details(of_data, how)
+    how, (given, given_detail) = dequantisation(model), given_exposure(model)
+    details, definition = {**_details(of_data, how), **given_detail}, definition + given
     if without_bits:
         yield mean_row(name, nll, "nats", definition, "lower", details)
         yield Undefined(f"bits_per_dim[{label}]", without_bits)
@@ -122,9 +122,9 @@ def _rows(
         f"bits_per_dim[{label}]",
         bits_per_dim(cells, model.data.size, model.decoder.cell or 1.0),
         "bits",
-        f"{name} in bits for each value of an example, a code length",
+        f"{name} in bits for each value of an example, a code length{given}",
         "lower",
-        _details(of_cells, _SPREAD if _spreads(model) else how),
+        {**_details(of_cells, _SPREAD if _spreads(model) else how), **given_detail},
     )
     yield mean_row(name, nll, "nats", definition, "lower", {**details, "bits_per_dim": bits.value})
     yield bits

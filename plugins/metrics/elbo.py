@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Doc, GivenModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
-from genmod.evaluation import no_bits, spread
+from genmod.evaluation import given_exposure, no_bits, spread
 
 __all__ = ["Elbo", "distortion_of", "rate_of"]
 
@@ -61,12 +61,14 @@ class Elbo(Metric):
                 values["bits_per_dim"] = bits_per_dim(bound, model.data.size, model.decoder.cell or 1.0)
             for name, value in values.items():
                 parts.setdefault(name, []).append(value.cpu().double())
+        given_too, given_detail = given_exposure(model)
         for name, (definition, better) in _DEFINITIONS.items():
             if name in parts:
                 unit = "bits" if name == "bits_per_dim" else "nats"
-                yield mean_row(
-                    name, torch.cat(parts[name]), unit, definition, better, {"samples": self.samples}
-                )
+                # The rate is a divergence of latents, and given nothing.
+                also, detail = ("", {}) if name == "rate" else (given_too, given_detail)
+                details = {"samples": self.samples, **detail}
+                yield mean_row(name, torch.cat(parts[name]), unit, definition + also, better, details)
             else:
                 yield Undefined(name, reason or without_bits)
 

@@ -122,7 +122,7 @@ class Exact(Metric):
         if model.missing_densities():
             raise UndefinedError(f"the model has no likelihood: {model.missing_densities()}")
         first = subject.split.__getitems__([0])
-        latents = _exact(model.prior(model.context(first)))
+        latents = _exact(model.given(model.context(first)).prior())
         if getattr(latents.support, "is_discrete", False):
             yield from self._enumerated(subject, states(latents.support, model.latent_shape))
         else:
@@ -141,7 +141,7 @@ class Exact(Metric):
             return {"exact": Estimate(known.log_prob(x), settings={"method": "linear and Gaussian"})}
 
         # Of a conditional model each example has a map of its own.
-        size = 500 if model.conditions is None else 25
+        size = 25 if model.wants_context else 500
         yield from likelihood_rows(subject, "exact", estimate, "-log p(x), a normal density", size=size)
 
     def _enumerated(self, subject: Subject, every: Tensor) -> Iterator[Row | Undefined]:
@@ -153,7 +153,7 @@ class Exact(Metric):
         def estimate(
             x: Tensor, context: Tensor | None, on_progress: Callable[[int], None]
         ) -> Mapping[str, Estimate]:
-            prior = _exact(model.prior(context))
+            prior = _exact(model.given(context).prior())
             found = log_marginal(model, prior, z, x, context, _MEMORY)
             return {"exact": Estimate(found, settings=settings)}
 

@@ -28,7 +28,9 @@ def check_columns(case: Case) -> None:
         if len(info.shape) == 1:
             tried = _tried(case, info) or tried
     if not tried:
-        raise NotApplicable("it refuses tables, or their columns depend on each other by declaration")
+        raise NotApplicable(
+            "it refuses tables, or their columns depend on each other or share an exposure by declaration"
+        )
 
 
 def _tried(case: Case, info: DataInfo) -> bool:
@@ -36,6 +38,8 @@ def _tried(case: Case, info: DataInfo) -> bool:
     try:
         table, alone = (case.build(each).double().eval() for each in (info, replace(info, shape=(1,))))
     except UsageError:
+        return False
+    if table.exposure:
         return False
     parameters = torch.randn(BATCH, *table.parameter_shape, dtype=torch.float64)
     likelihood = table(parameters)
