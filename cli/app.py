@@ -28,6 +28,7 @@ COMMANDS = {
     "reconstruct": ("reconstruct:reconstruct", "Show examples next to their reconstructions."),
     "interpolate": ("interpolate:interpolate", "Decode the points between two examples."),
     "traverse": ("traverse:traverse", "Decode what each latent dimension changes."),
+    "encode": ("encode:encode", "Write the codes of data, a row for each row of a file."),
     "latents": ("latents:latents", "Show the codes of a model and the gaps between them."),
     "explore": ("explore:explore", "Walk through the latent space in a browser."),
     "evaluate": ("evaluate:evaluate", "Measure a model on its test data."),

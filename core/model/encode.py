@@ -1,20 +1,30 @@
 """The examples of a split as a model sees them, and their codes."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from genmod.data.dataset import Batch, Split
-from genmod.errors import UsageError
+from genmod.distributions.codes import Coded as PointInCodebook
+from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.given import GivenModel
+from genmod.model.evaluating import evaluating
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
 from genmod.system.noise import drawn_on_cpu
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["Coded", "encode_split", "observed_batches"]
+__all__ = ["Coded", "More", "check_more", "code_blocks", "column_names", "encode_split", "observed_batches"]
+
+More = Literal["scales", "draws"]
+"""What there can be beside the codes."""
+
+_COLUMN = {"means": "z{}", "codes": "code{}", "scales": "z{}_scale", "draws": "z{}_draw{}"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,6 @@ def observed_batches(
             yield model.given(model.context(batch)), x, batch
 
 
-@torch.no_grad()
 def encode_split(
     model: LatentVariableModel,
     split: Split,
@@ -98,9 +107,8 @@ def encode_split(
     if not total:
         raise UsageError("there are no examples to encode", hint="choose data that have some")
     means, draws, labels, factors, contexts = [], [], [], [], []
-    has_means, was_training = True, model.training
-    model.eval()
-    try:
+    has_means = True
+    with evaluating(model):
         for conditioned, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit):
             q = conditioned.encode(x)
             draws.append(q.sample().cpu())
@@ -113,8 +121,6 @@ def encode_split(
             factors.append(batch.factors)
             contexts.append(model.conditions_in(model.context(batch)))
             on_step(sum(map(len, draws)), total)
-    finally:
-        model.train(was_training)
     return Coded(
         torch.cat(means),
         torch.cat(draws),
@@ -128,3 +134,107 @@ def encode_split(
 def _together(parts: list[Tensor | None]) -> Tensor | None:
     known = [part for part in parts if part is not None]
     return torch.cat(known).cpu() if known and len(known) == len(parts) else None
+
+
+def code_blocks(
+    model: LatentVariableModel, split: Split, *, more: Sequence[More] = (), draws: int = 1, seed: int = 0
+) -> Iterator[dict[str, Tensor]]:
+    """Codes of the examples of a split in their order, block by block, on the CPU.
+
+    The values are encoded as they are, as ``model.encode(x)`` does it, so that codes are the same each time: what a decoder
+    draws when it observes an example, such as a binary image, is not drawn. The mode of the model and the global random
+    state are left as they were.
+
+    Args:
+        model: any model.
+        split: the examples.
+        more: ``scales`` and ``draws`` beside the codes.
+        draws: of ``q(z|x)``, for each example.
+        seed: of the draws.
+
+    Yields:
+        First ``codes (B, *shape)`` int64 of a posterior with a codebook, else ``means (B, *latent_shape)``, else, where
+        the mean is unknown, ``draws``. Then ``scales``, the standard deviations of ``q(z|x)``, ``(B, *latent_shape)``, and
+        ``draws (B, *latent_shape)``, or ``(B, K, *latent_shape)`` of several.
+
+    Raises:
+        UsageError: there are no examples.
+        UndefinedError: the standard deviations are unknown.
+        DataError: the examples do not suit the model.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(encoder="mlp", latent=2)
+        >>> split = genmod.TensorSplit(genmod.Batch(torch.zeros(5, 1, 8, 8)))
+        >>> [block["means"].shape for block in code_blocks(model, split)]
+        [torch.Size([5, 2])]
+    """
+    check_more(more)
+    split, size = model.suited(split), examples_at_once(model)
+    if not len(split):
+        raise UsageError("there are no examples to encode", hint="choose data that have some")
+    for start in range(0, len(split), size):
+        batch = split.__getitems__(range(start, min(start + size, len(split))))
+        with evaluating(model), seeded(seed_for(seed, "encode", start)), drawn_on_cpu(model.device):
+            q = model.given(model.context(batch)).encode(batch.x.to(model.device))
+            block = {**_codes(q), **({"scales": _scales(q, model)} if "scales" in more else {})}
+            if "draws" in more or not block.keys() & {"codes", "means"}:
+                drawn = q.sample((draws,)) if draws > 1 else q.sample()
+                block["draws"] = drawn.transpose(0, 1) if draws > 1 else drawn
+        yield {name: tensor.cpu().contiguous() for name, tensor in block.items()}
+
+
+def check_more(more: Sequence[str]) -> None:
+    """Refuse what there is not beside codes.
+
+    Raises:
+        UsageError: an unknown name.
+    """
+    wrong = [name for name in more if name not in get_args(More)]
+    if wrong:
+        raise UsageError(
+            f"beside codes there are no {', '.join(map(repr, wrong))}",
+            hint=f"there are: {', '.join(get_args(More))}",
+        )
+
+
+def column_names(array: str, shape: Sequence[int], draws: int = 1) -> list[str]:
+    """Names of the columns of a row of an array, flattened.
+
+    Example:
+        >>> column_names("means", (2,)), column_names("codes", (1, 2)), column_names("draws", (2, 1), draws=2)
+        (['z0', 'z1'], ['code0_0', 'code0_1'], ['z0_draw0', 'z0_draw1'])
+    """
+    several = array == "draws" and draws > 1
+    places = shape[1:] if several else shape
+    indices = ["_".join(map(str, _place(i, places))) for i in range(math.prod(places))]
+    if several:
+        return [_COLUMN[array].format(index, k) for k in range(draws) for index in indices]
+    return [_COLUMN[array].format(index, 0) for index in indices]
+
+
+def _place(index: int, shape: Sequence[int]) -> list[int]:
+    found = []
+    for size in reversed(shape):
+        index, place = divmod(index, size)
+        found.append(place)
+    return found[::-1]
+
+
+def _codes(q: Distribution) -> dict[str, Tensor]:
+    if isinstance(q, PointInCodebook):
+        return {"codes": q.codes}
+    try:
+        return {"means": q.mean}
+    except NotImplementedError:
+        return {}
+
+
+def _scales(q: Distribution, model: LatentVariableModel) -> Tensor:
+    try:
+        return q.stddev
+    except NotImplementedError:
+        raise UndefinedError(
+            f"the standard deviations of posterior {model.spec.components['posterior'].name!r} are not known",
+            hint="leave scales out, and take draws: --with draws --draws 100",
+        ) from None

@@ -33,6 +33,7 @@ __all__ = [
     "remove_leftovers",
     "remove_own",
     "staged_directory",
+    "staged_file",
     "sync",
     "write_bytes",
     "write_json",
@@ -161,19 +162,19 @@ def move(source: Path, target: Path) -> None:
     source.replace(target)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write or replace a file atomically; a link of that name is replaced, not followed.
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """Context with the name of a file to be made, which replaces ``path`` at the end, and is removed after an error.
 
     Raises:
         FileError: it cannot be written; the message names the path and the reason. The old file is unharmed.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        # Mode "x" opens no existing file or link.
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
+        yield temporary
+        with temporary.open("r+b") as stream:
             os.fsync(stream.fileno())
+        # A link of that name is replaced, not followed.
         move(temporary, path)
         sync(path.parent)
     except BaseException as error:
@@ -182,6 +183,13 @@ def write_bytes(path: Path, content: bytes) -> None:
         if isinstance(error, OSError):
             raise _cannot_write(path, error) from error
         raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write or replace a file atomically, as :func:`staged_file` does."""
+    # Mode "x" opens no existing file or link.
+    with staged_file(path) as temporary, temporary.open("xb") as stream:
+        stream.write(content)
 
 
 def write_json(path: Path, plain: Any, *, limit: int = _MAX_BYTES) -> None:
