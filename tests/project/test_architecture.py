@@ -350,6 +350,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 OPTIONAL = {
     "core/data/cells.py": "tables",
     "core/data/frames": "tables",
+    "core/data/rows_out.py": "tables",
     "core/data/table": "tables",
     "core/testing/": "test",
     "plugins/trackers/": None,
