@@ -23,7 +23,7 @@ def _opened(event, arguments):
             reads.append(str(arguments[0]))
 
 
-# A hook cannot be taken away again, and needs not: it looks at nothing unless it is told to.
+# A hook cannot be taken away again, and needs not: it looks at nothing unless it is asked to.
 sys.addaudithook(_opened)
 
 

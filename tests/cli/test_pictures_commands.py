@@ -333,10 +333,10 @@ def test_latents(genmod, model, tmp_path):
     with Image.open(tmp_path / "here" / done.out.strip()) as image:
         assert min(image.size) > 300
     done = genmod("latents", "-n", 40, "--panel", "kl,gaps", "-o", "a.npz", "--json")
-    told = json.loads(done.out)
-    assert told["left_out"] == {}
+    printed = json.loads(done.out)
+    assert printed["left_out"] == {}
     assert {"codes", "kl", "gap", "labels", "path_images"} <= set(arrays("a.npz"))
-    torch.testing.assert_close(arrays("a.npz")["gap"][0], torch.tensor(told["gap"]["between"]))
+    torch.testing.assert_close(arrays("a.npz")["gap"][0], torch.tensor(printed["gap"]["between"]))
     for arguments, message in (
         (["--panel", "map"], "no such panel: 'map'"),
         (["--panel", "manifold"], "a manifold is drawn of two dimensions"),

@@ -1,4 +1,4 @@
-"""Conditional models: what they are told reaches every part, in training and after it."""
+"""Conditional models: what they are given reaches every part, in training and after it."""
 
 import shutil
 import subprocess
@@ -114,9 +114,9 @@ def test_it_reaches_every_part(part):
             parameter.add_(0.1 * torch.randn_like(parameter))
     x, z = torch.zeros(1, 1, 8, 8), torch.zeros(1, 2)
     answer = {
-        "encoder": lambda told: told.encode(x).mean,
-        "network": lambda told: told.decode(z).mean,
-        "prior": lambda told: told.prior().mean,
+        "encoder": lambda conditioned: conditioned.encode(x).mean,
+        "network": lambda conditioned: conditioned.decode(z).mean,
+        "prior": lambda conditioned: conditioned.prior().mean,
     }[part]
     left, right = (answer(model.given(model.asked(side, 1))) for side in ("left", "right"))
     assert not torch.allclose(left, right)
@@ -140,8 +140,8 @@ def test_a_model_that_was_not_told_says_so():
 
 def test_log_weights_know_the_condition():
     model = model_of(prior="conditional").eval()
-    told = model.given(model.asked("left", 3))
-    assert told.log_weights(model.observe(pictures(3).x), 7).shape == (7, 3)
+    conditioned = model.given(model.asked("left", 3))
+    assert conditioned.log_weights(model.observe(pictures(3).x), 7).shape == (7, 3)
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_it_learns_from_the_condition(prior, divergence, objective, tmp_path):
     x, context = model.observe(batch.x), model.context(batch)
 
     def distortion(context):
-        told = model.given(context)
-        return -told.decode(torch.zeros(64, 2)).log_prob(x).mean().item()
+        conditioned = model.given(context)
+        return -conditioned.decode(torch.zeros(64, 2)).log_prob(x).mean().item()
 
     assert distortion(context) < 10
     assert distortion(1 - context) > 44

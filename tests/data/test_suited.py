@@ -322,7 +322,7 @@ def test_the_command_line_refuses_with_two(file, tmp_path, capsys):
     for command in ("train", "evaluate", "fit-sampler", "report", "reconstruct", "latents"):
         with pytest.raises(SystemExit) as stopped:
             main([command, str(place), "-s", f"dataset.path={other}"])
-        told = capsys.readouterr().err
-        assert stopped.value.code == 2, told
-        assert "256 levels" in told
-        assert "genmod build" in told
+        printed = capsys.readouterr().err
+        assert stopped.value.code == 2, printed
+        assert "256 levels" in printed
+        assert "genmod build" in printed

@@ -16,7 +16,7 @@ INFO = DataInfo((5,), low=-1.0, high=1.0)
 
 
 def model_of(info=INFO, *, zero=True, recipe="vae", **components):
-    """A model whose posterior is the prior and whose decoder is N(0, ½²) unless told otherwise."""
+    """A model whose posterior is the prior and whose decoder is N(0, ½²) unless given others."""
     components = {
         "encoder": {"name": "mlp", "hidden": [6]},
         "decoder": {"name": "gaussian", "scale": 0.5},

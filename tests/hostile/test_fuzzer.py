@@ -128,9 +128,9 @@ def header(path, random):
         new = text_of(plain)
     else:
         new, words = scrambled(content[8 : 8 + length], random)
-    told = len(new) if random.random() < 0.9 else random.choice([0, 1, 2**31, 2**63, len(content) * 2])
-    path.write_bytes(struct.pack("<Q", told) + new + content[8 + length :])
-    return f"{path.name} {words} (said {told})"
+    stated = len(new) if random.random() < 0.9 else random.choice([0, 1, 2**31, 2**63, len(content) * 2])
+    path.write_bytes(struct.pack("<Q", stated) + new + content[8 + length :])
+    return f"{path.name} {words} (said {stated})"
 
 
 def signed(folder):
@@ -344,7 +344,7 @@ _KINDS = {
 
 
 def _fault(kind, done):
-    """Whoever asks for a large model on the command line is told that there is not enough memory."""
+    """Whoever asks for a large model on the command line learns that there is not enough memory."""
     fault = done.fault
     return "" if kind in ("toml", "options", "settings") and fault == "not enough memory" else fault
 

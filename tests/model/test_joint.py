@@ -64,8 +64,8 @@ def test_it_has_the_conditions_that_a_model_was_given():
     model = build(encoder=SMALL, latent=2, condition="label", **CHAIN)
     with pytest.raises(UsageError, match="was given no conditions"):
         model.encode(torch.zeros(2, 1, 8, 8))
-    told = model.given(torch.eye(10)[:2])
-    assert told.log_weights(torch.zeros(2, 1, 8, 8), 3).shape == (3, 2)
+    conditioned = model.given(torch.eye(10)[:2])
+    assert conditioned.log_weights(torch.zeros(2, 1, 8, 8), 3).shape == (3, 2)
 
 
 @pytest.mark.parametrize("posterior", ["hmc", "semi-amortised"])

@@ -54,7 +54,7 @@ def centre(q):
     return mean
 
 
-def told(model, n=6):
+def conditioned(model, n=6):
     """The model once it knows the classes of ``n`` examples, if it is conditional."""
     return model.given(model.asked(None, n))
 
@@ -76,10 +76,10 @@ def test_shapes(recipe, latent):
     assert math.prod(shape) % math.prod(model.spec.latent) == 0
     x = model.observe(stored(data=data))
     assert (x.shape, x.dtype) == ((6, 1, 8, 8), torch.float32)
-    q = told(model).encode(x)
+    q = conditioned(model).encode(x)
     assert (q.batch_shape, q.event_shape) == ((6,), shape)
     for batch in ((), (6,), (3, 6)):
-        p = told(model, batch[-1] if batch else 1).decode(torch.randn(*batch, *shape))
+        p = conditioned(model, batch[-1] if batch else 1).decode(torch.randn(*batch, *shape))
         assert (p.batch_shape, p.event_shape) == (batch, data.shape)
         assert p.mean.shape == (*batch, *data.shape)
     terms = model.terms(stored(data=data), model.asked(None, 6))
@@ -97,7 +97,7 @@ def test_double_precision_reaches_from_stored_data_to_samples(recipe):
     model = model_of_recipe(recipe).double()
     x = stored(data=model.data)
     assert model.terms(x, model.asked(None, 6)).total.dtype == torch.float64
-    assert told(model).encode(x).sample().dtype == torch.float64
+    assert conditioned(model).encode(x).sample().dtype == torch.float64
     if model.prior.has_density:
         assert model.sample(2, seed=0).dtype == torch.float64
 
@@ -168,11 +168,11 @@ def test_saved_and_loaded_bit_by_bit(recipe, dtype, tmp_path):
     assert list(other.state_dict()) == list(model.state_dict())
     x = torch.rand(6, 1, 8, 8)
     with seeded(1):
-        first = centre(told(model).encode(x))
+        first = centre(conditioned(model).encode(x))
     with seeded(1):
-        assert torch.equal(first, centre(told(other).encode(x)))
+        assert torch.equal(first, centre(conditioned(other).encode(x)))
     z = torch.randn(3, *model.latent_shape, dtype=dtype)
-    assert torch.equal(told(model, 3).decode(z).mean, told(other, 3).decode(z).mean)
+    assert torch.equal(conditioned(model, 3).decode(z).mean, conditioned(other, 3).decode(z).mean)
     if model.prior.has_density:
         assert torch.equal(model.sample(3, seed=0), other.sample(3, seed=0))
 

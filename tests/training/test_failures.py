@@ -82,9 +82,9 @@ def test_want_of_memory_on_the_command_line(monkeypatch, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["sample", str(place), "-n", "900000000000"])
     assert stopped.value.code == 1
-    told = capsys.readouterr().err
-    assert "not enough memory" in told
-    assert "--debug" not in told
+    printed = capsys.readouterr().err
+    assert "not enough memory" in printed
+    assert "--debug" not in printed
 
 
 def test_batch_normalisation_of_one_example(tmp_path):

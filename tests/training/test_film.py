@@ -76,12 +76,12 @@ def test_a_failure_to_draw_stops_nothing_and_is_told_once(tmp_path, monkeypatch)
         raise RuntimeError("no ink")
 
     monkeypatch.setattr(importlib.import_module("genmod.figures.grid"), "grid", fail)
-    told = []
+    texts = []
     _, result = run(
-        tmp_path / "model", film_every=1, on_event=lambda e: told.append(e.text) if e.text else None
+        tmp_path / "model", film_every=1, on_event=lambda e: texts.append(e.text) if e.text else None
     )
     assert result.status == "finished"
-    assert told == ["no more pictures of the progress: no ink"]
+    assert texts == ["no more pictures of the progress: no ink"]
 
 
 def test_by_default_there_are_about_a_dozen(tmp_path):

@@ -261,9 +261,9 @@ class TestDefinitions:
         x, y = ((part.codes - train.codes.mean(0)) / scale for part in (train, test))
         areas = []
         for k in range(factors.shape[1]):
-            told = LogisticRegression(max_iter=1000).fit(x, train.factors[:, k]).predict_proba(y)
-            hot = np.eye(told.shape[1])[test.factors[:, k]]
-            areas.append(roc_auc_score(hot, told))
+            probabilities = LogisticRegression(max_iter=1000).fit(x, train.factors[:, k]).predict_proba(y)
+            hot = np.eye(probabilities.shape[1])[test.factors[:, k]]
+            areas.append(roc_auc_score(hot, probabilities))
         assert explicitness(codes, factors, seed=0).value == pytest.approx(np.mean(areas), abs=1e-9)
 
     @pytest.mark.parametrize("name", ["rotated", "correlated"])

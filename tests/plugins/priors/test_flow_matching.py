@@ -153,8 +153,8 @@ def test_a_conditional_prior_knows_the_condition():
     result = genmod.train(model, steps=30, batch_size=64, device="cpu")
     assert result.status == "finished"
     assert model.sample(3, condition="7", seed=0).shape == (3, 1, 8, 8)
-    told = model.given(torch.eye(10)[:2])
-    assert told.log_weights(torch.zeros(2, 1, 8, 8), 3).shape == (3, 2)
+    conditioned = model.given(torch.eye(10)[:2])
+    assert conditioned.log_weights(torch.zeros(2, 1, 8, 8), 3).shape == (3, 2)
 
 
 def test_objectives_without_draws_are_refused():

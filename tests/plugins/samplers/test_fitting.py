@@ -363,7 +363,7 @@ STEPPED = [
 def test_a_fit_that_was_killed_goes_on_bit_for_bit(autoencoder, sampler, tmp_path):
     whole = genmod.fit_sampler(autoencoder, sampler=sampler, seed=4).state_dict()
     folder, stop = tmp_path / "fit", 450 if sampler["name"] == "vae" else 250
-    told = []
+    news = []
 
     def kill(what, done, of):
         if what == "fit" and done >= stop:
@@ -373,9 +373,9 @@ def test_a_fit_that_was_killed_goes_on_bit_for_bit(autoencoder, sampler, tmp_pat
         genmod.fit_sampler(autoencoder, sampler=sampler, seed=4, folder=folder, on_progress=kill)
     assert folder.is_dir()
     resumed = genmod.fit_sampler(
-        autoencoder, sampler=sampler, seed=4, folder=folder, on_progress=lambda *news: told.append(news)
+        autoencoder, sampler=sampler, seed=4, folder=folder, on_progress=lambda *what: news.append(what)
     )
-    first = next(done for what, done, _ in told if what == "fit" and done)
+    first = next(done for what, done, _ in news if what == "fit" and done)
     assert stop - 250 < first <= stop, "it began anew"
     assert all(torch.equal(whole[name], tensor) for name, tensor in resumed.state_dict().items())
     assert not folder.exists()
@@ -416,11 +416,11 @@ def test_another_fit_begins_anew(autoencoder, tmp_path):
             raise Killed
 
     def steps(**how):
-        told = []
+        news = []
         made = genmod.fit_sampler(
-            autoencoder, folder=folder, on_progress=lambda *news: told.append(news), **how
+            autoencoder, folder=folder, on_progress=lambda *what: news.append(what), **how
         )
-        return made, [done for what, done, _ in told if what == "fit"]
+        return made, [done for what, done, _ in news if what == "fit"]
 
     for change in (
         {"seed": 5},

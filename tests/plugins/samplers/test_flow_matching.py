@@ -178,8 +178,8 @@ def test_maps_are_learned():
 
 
 def test_steps_are_told_and_the_best_weights_kept():
-    told = []
+    progress = []
     sampler = FlowMatchingSampler((2,), hidden=[8], steps=30)
-    sampler.fit(torch.randn(100, 2), seed=1, on_step=lambda done, of: told.append((done, of)))
-    assert told[-1] == (30, 30)
-    assert [done for done, _ in told] == list(range(1, 31))
+    sampler.fit(torch.randn(100, 2), seed=1, on_step=lambda done, of: progress.append((done, of)))
+    assert progress[-1] == (30, 30)
+    assert [done for done, _ in progress] == list(range(1, 31))

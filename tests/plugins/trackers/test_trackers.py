@@ -166,17 +166,17 @@ def test_a_tracker_that_fails_ends_no_run(tmp_path, monkeypatch):
     from genmod.plugins.trackers import csv as module
 
     monkeypatch.setattr(module, "Csv", Failing)
-    told = []
+    events = []
     result = genmod.train(
         genmod.build(**MODEL),
         directory=tmp_path / "m",
         steps=12,
         trackers=("csv",),
         device="cpu",
-        on_event=told.append,
+        on_event=events.append,
     )
     assert result.status == "finished"
-    (warning,) = [event.text for event in told if event.kind == "warning"]
+    (warning,) = [event.text for event in events if event.kind == "warning"]
     assert warning == "tracker 'csv' failed and gets no more rows: ConnectionError('the server has gone')"
     assert len(in_jsonl(tmp_path / "m")) == len(result.rows)
 

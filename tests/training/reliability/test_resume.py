@@ -290,13 +290,13 @@ def test_other_data_are_refused(tmp_path, monkeypatch):
 
 def test_other_surroundings_are_told(tmp_path):
     go(tmp_path / "model", SMALL, {"steps": 5})
-    told = []
+    events = []
     torch.set_num_threads(2)
     try:
-        go(tmp_path / "model", SMALL, {"steps": 5}, resume=True, on_event=told.append)
+        go(tmp_path / "model", SMALL, {"steps": 5}, resume=True, on_event=events.append)
     finally:
         torch.set_num_threads(1)
-    assert [e.text for e in told if e.kind == "warning"] == [
+    assert [e.text for e in events if e.kind == "warning"] == [
         "the run is resumed, but not bit for bit, because of these differences: threads: 1 → 2"
     ]
 
@@ -306,9 +306,9 @@ def test_a_damaged_checkpoint_is_passed_over(references, tmp_path):
     with pytest.raises(Interrupted):
         go(directory, *RUNS["everything"], stop=(9, 0), checkpoint_every=2)
     (directory / "checkpoints/step-00000009/optimizer.safetensors").write_bytes(b"")
-    told = []
-    go(directory, *RUNS["everything"], resume=True, on_event=told.append)
-    warnings = [e.text for e in told if e.kind == "warning"]
+    events = []
+    go(directory, *RUNS["everything"], resume=True, on_event=events.append)
+    warnings = [e.text for e in events if e.kind == "warning"]
     assert "step-00000009/optimizer.safetensors is missing or damaged" in warnings[0]
     assert warnings[1] == "resuming from step 8 instead"
     assert_same(left(directory), references("everything")[0])

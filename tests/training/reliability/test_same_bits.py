@@ -50,8 +50,8 @@ def test_what_rounds_otherwise_is_told(fresh, what, monkeypatch):
     before = resume.surroundings("cpu")
     assert before[what]
     monkeypatch.setattr(resume, "surroundings", lambda device: {**before, what: "another"})
-    model, told = genmod.load(directory, weights="last"), []
-    genmod.train(model, directory=directory, resume=True, on_event=told.append)
-    assert [event.text for event in told if event.kind == "warning"] == [
+    model, events = genmod.load(directory, weights="last"), []
+    genmod.train(model, directory=directory, resume=True, on_event=events.append)
+    assert [event.text for event in events if event.kind == "warning"] == [
         f"the run is resumed, but not bit for bit, because of these differences: {what}: {before[what]} → another"
     ]

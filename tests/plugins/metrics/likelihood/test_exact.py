@@ -123,8 +123,8 @@ def brute(model, prior, every, x, context=None):
     """The sum, state by state and example by example."""
     found = []
     for i in range(len(x)):
-        told = None if context is None else context[i : i + 1]
-        joint = [(prior(z, i) + model.decode(z[None], told).log_prob(x[i : i + 1])[0]).item() for z in every]
+        given = None if context is None else context[i : i + 1]
+        joint = [(prior(z, i) + model.decode(z[None], given).log_prob(x[i : i + 1])[0]).item() for z in every]
         top = max(joint)
         found.append(top + math.log(sum(math.exp(value - top) for value in joint)))
     return torch.tensor(found, dtype=torch.float64)
