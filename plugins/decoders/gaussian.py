@@ -88,7 +88,7 @@ class GaussianDecoder(Decoder):
         """Take the mean squared error of a training batch, ``()``, into the running mean."""
         self.updates += 1
         # The first hundred count equally, so that the start does not linger; then a window of a hundred.
-        self.mean_square.lerp_(mean_square, 1 / self.updates.clamp(max=100))
+        self.mean_square.lerp_(mean_square, (1 / self.updates.clamp(max=100)).to(mean_square))
 
 
 @final

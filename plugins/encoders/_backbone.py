@@ -4,6 +4,7 @@ import difflib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Self, final
 
 import torch
@@ -37,8 +38,7 @@ def torchvision_model(name: str) -> nn.Module:
     Raises:
         UsageError: there is none of that name.
     """
-    from torchvision import models
-
+    models = _models()
     known = [each for each in models.list_models(module=models) if each not in _SEVERAL_OUTPUTS]
     if name not in known:
         close = difflib.get_close_matches(name, known, 1) or ["resnet18"]
@@ -50,10 +50,17 @@ def torchvision_model(name: str) -> nn.Module:
     return net
 
 
+def _models() -> ModuleType:
+    """torchvision's networks, imported when they are asked for."""
+    # It imports torch's compiler, which torch below 2.7 cannot do on the device without values.
+    with torch.device("cpu"):
+        from torchvision import models
+    return models
+
+
 def expected_size(name: str, net: nn.Module) -> int:
     """Height and width of the images that the network was made for."""
-    from torchvision import models
-
+    models = _models()
     own = getattr(net, "image_size", None)
     if isinstance(own, int):
         return own

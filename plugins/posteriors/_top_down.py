@@ -208,7 +208,8 @@ class Bottleneck(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         # Few channels side by side take half the time of few pixels.
         maps = maps.contiguous(memory_format=torch.channels_last)
-        again = self.checkpointed and torch.is_grad_enabled()
+        # Without values nothing is kept, and torch cannot import what computes it again.
+        again = self.checkpointed and torch.is_grad_enabled() and not maps.is_meta
         made: Tensor = (
             checkpoint(self.layers, maps, use_reentrant=False, preserve_rng_state=False)
             if again
