@@ -118,7 +118,8 @@ class Carried(Distribution):
         return torch.cat(found).reshape(batch)
 
     def _density(self, velocity: Velocity, y: Tensor) -> Tensor:
-        if torch.compiler.is_exporting():
+        # `is_exporting` says it in one word from torch 2.7 on.
+        if torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling():
             raise UndefinedError(
                 "torch.export takes no derivatives, of which this density is made",
                 hint="export the encoder or the network alone",
