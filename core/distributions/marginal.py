@@ -57,6 +57,10 @@ class Marginal(Distribution):
         return self.likelihood.mean
 
     @property
+    def mode(self) -> Tensor:
+        return self.likelihood.mode
+
+    @property
     def variance(self) -> Tensor:
         return self.likelihood.variance
 

@@ -24,6 +24,7 @@ from genmod.errors import DataError, GenmodError, PluginError, UsageError
 from genmod.model.coded import PriorOfCodes, shape_of_prior
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.resolve import resolve, resolve_kinds
+from genmod.model.table_input import TableInput
 from genmod.model.traits import check_classes, check_traits
 from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import ModelSpec
@@ -228,7 +229,9 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
 
     conditions = Conditions(spec.condition, data) if spec.condition else None
     size = conditions.size if conditions else 0
+    inputs = TableInput(data) if data.columns else None
     shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
+    shape = shape if inputs is None else (inputs.width,)
     encoder = make("encoder", joined_shape(shape, size))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
     wants_context = spec.resolved["prior"].cls.wants_context
@@ -253,6 +256,7 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
         objective=make("objective"),
         critic=make("critic", data, posterior.latent_shape) if "critic" in spec.components else None,
         conditions=conditions,
+        inputs=inputs,
     )
     for part in (
         encoder,

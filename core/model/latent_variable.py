@@ -73,9 +73,11 @@ class LatentVariableModel(WithContext, WithSampler, GenerativeModel):
         objective: Objective,
         critic: Critic | None = None,
         conditions: Conditions | None = None,
+        inputs: nn.Module | None = None,
     ) -> None:
         super().__init__(spec, data)
         self.conditions = conditions
+        self.inputs = inputs
         self._stand_in = stand_in(data)
         self.encoder = encoder
         self.posterior = posterior
@@ -148,7 +150,9 @@ class LatentVariableModel(WithContext, WithSampler, GenerativeModel):
     def features(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """What the encoder makes of observations ``x (B, *data.shape)``, ``(B, *feature_shape)``, for the posterior."""
         values = self.data.values(x, self.dtype)
-        if self.data.missing:
+        if self.inputs is not None:
+            values = self.inputs(values)
+        elif self.data.missing:
             values = marked(values, self._stand_in)
         if self.conditions is not None:
             values = joined(values, self._conditions_of(context, values.shape[:1]))

@@ -8,6 +8,7 @@ COMPONENTS = table(
     "decoder",
     ("bernoulli", "BernoulliDecoder", "values 0 or 1, as binary images"),
     ("gaussian", "GaussianDecoder", "real values with normal noise"),
+    ("gaussian-mixture", "GaussianMixtureDecoder", "real values of several modes"),
     ("continuous-bernoulli", "ContinuousBernoulliDecoder", "values between 0 and 1, as grey images"),
     ("laplace", "LaplaceDecoder", "real values with an absolute error"),
     ("student-t", "StudentTDecoder", "real values with heavy tails"),

@@ -46,6 +46,10 @@ class LevelCategorical(LevelDistribution):
         return self.values(self.logits.exp() @ self.numbers())
 
     @property
+    def mode(self) -> Tensor:
+        return self.values(self.logits.argmax(-1).to(self.logits.dtype))
+
+    @property
     def variance(self) -> Tensor:
         values = self.values(self.numbers())
         return (self.logits.exp() * (values - self.mean[..., None]).square()).sum(-1)

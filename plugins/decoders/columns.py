@@ -1,22 +1,20 @@
 """A likelihood of its own for each column of a table."""
 
 import math
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, constraints
+from torch.distributions import Bernoulli, Distribution, Independent, constraints
 from torch.distributions.constraints import Constraint
 
 from genmod import DataError, DataInfo, Decoder, Doc, UsageError
+from genmod.plugins.decoders._column_entries import Entry, entries_of, infos_of, suitable
 from genmod.registry import current_registry
 
 __all__ = ["Columns", "ColumnsDecoder"]
-
-_ENTRY = re.compile(r"(?P<name>[^:*\s]+)(?::(?P<levels>\d{1,6}))?(?P<star>\*(?P<count>\d{1,9})?)?")
 
 
 class _Mixed(Constraint):
@@ -86,68 +84,31 @@ class Columns(Distribution):
     def variance(self) -> Tensor:
         return torch.cat([part.variance for part in self.parts], -1)
 
+    @property
+    def mode(self) -> Tensor:
+        """The most probable value of columns that know theirs, the mean of others."""
+        return torch.cat([_typical(part) for part in self.parts], -1)
+
     def sample(self, sample_shape: Any = ()) -> Tensor:
         return torch.cat([part.sample(torch.Size(sample_shape)) for part in self.parts], -1)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """Neighbouring columns with one likelihood."""
-
-    text: str
-    name: str
-    levels: int | None
-    count: int
-
-
-def _entries(text: str, size: int) -> list[_Entry]:
-    """The entries of the option, for a table of so many columns.
-
-    Raises:
-        UsageError: it cannot be read, or describes another number of columns.
-    """
-    found = []
-    for part in text.split(","):
-        match = _ENTRY.fullmatch(part.strip())
-        if match is None or match["levels"] in ("0", "1") or match["count"] == "0":
-            raise UsageError(
-                f"{part.strip()!r} is no entry of decoder.columns",
-                hint="write a likelihood, :LEVELS if it has any, *COUNT for several columns: gaussian*3,categorical:5",
-            )
-        # 0 stands for all the columns that the other entries leave over.
-        count = int(match["count"] or 0) if match["star"] else 1
-        levels = int(match["levels"]) if match["levels"] else None
-        found.append(_Entry(part.strip(), match["name"], levels, count))
-    left, takers = size - sum(entry.count for entry in found), [e for e in found if e.count == 0]
-    if len(takers) > 1 or (left < 1 if takers else left != 0):
-        said = sum(entry.count for entry in found)
-        raise UsageError(
-            f"decoder.columns={text!r} describes {f'{said} and more' if takers else said} columns; the data have {size}",
-            hint="let one entry end in * to take all columns that are left: gaussian*",
-        )
-    return [replace(entry, count=entry.count or left) for entry in found]
+def _typical(part: Distribution) -> Tensor:
+    if isinstance(part, Bernoulli):
+        # Torch has no mode where both values are as probable.
+        return (part.logits > 0).to(part.logits.dtype)
+    try:
+        return part.mode
+    except NotImplementedError:
+        return part.mean
 
 
-def _infos(entry: _Entry, data: DataInfo) -> Iterator[DataInfo]:
-    """Ranges that the columns of an entry may have; the first that the likelihood accepts is taken."""
-    shape = (entry.count,)
-    if entry.levels is not None:
-        if entry.levels == data.levels:
-            yield replace(data, shape=shape)
-        yield DataInfo(shape, low=0.0, high=entry.levels - 1.0, levels=entry.levels)
-        return
-    yield replace(data, shape=shape)
-    yield DataInfo(shape)
-    yield DataInfo(shape, levels=2)
-    yield DataInfo(shape, high=float("inf"), counts=True)
-
-
-def _part(entry: _Entry, data: DataInfo) -> Decoder:
+def _part(entry: Entry, data: DataInfo) -> Decoder:
     cls = current_registry().find("decoder", entry.name).load()
     refusal: UsageError | None = None
-    for info in _infos(entry, data):
+    for info in infos_of(entry, data):
         try:
-            part: Decoder = cls(info)
+            part: Decoder = cls(info, **dict(entry.options))
         except UsageError as error:
             refusal = refusal or error
         else:
@@ -172,6 +133,10 @@ class ColumnsDecoder(Decoder):
     star takes all that are left. Options of the decoders are at their defaults, and their trained parameters, such as
     a scale, are shared by the columns of an entry. Each value is observed, spread and scored as by its decoder alone; bits per
     dimension are those of probabilities and of densities together.
+
+    ``auto`` takes, of a table with named columns, ``bernoulli`` for binary ones, ``categorical`` for categories,
+    ``negative-binomial`` for counts, and ``gaussian`` for other numbers and dates, or ``gaussian-mixture`` where the training
+    values have several modes or long tails; of other data ``gaussian*``.
 
     Columns have the range of the data where their likelihood accepts it. In a table of real numbers, others then hold
     values from 0 to 1, 0 or 1, or counts, whichever their likelihood accepts first. A value that a column cannot hold
@@ -201,9 +166,10 @@ class ColumnsDecoder(Decoder):
         columns: Annotated[
             str,
             Doc(
-                "for each column, NAME, NAME:LEVELS, NAME*COUNT or NAME* for all that are left, separated by commas"
+                "auto, by the kinds of the columns; or for each column, NAME, NAME:LEVELS, NAME*COUNT or NAME* for all that "
+                "are left, separated by commas"
             ),
-        ] = "gaussian*",
+        ] = "auto",
     ) -> None:
         if len(data.shape) != 1:
             raise UsageError(
@@ -211,7 +177,8 @@ class ColumnsDecoder(Decoder):
                 hint="choose one likelihood for all values: --decoder gaussian",
             )
         super().__init__(data)
-        self.entries = _entries(columns, data.shape[0])
+        found = suitable(data) if data.columns else entries_of("gaussian*", data.shape[0])
+        self.entries = found if columns == "auto" else entries_of(columns, data.shape[0])
         self.parts = nn.ModuleList(_part(entry, data) for entry in self.entries)
         self.is_density = all(part.is_density for part in self._decoders)
         spreading = [part.dequantize for part in self._decoders if not part.support.is_discrete]
@@ -281,8 +248,10 @@ class ColumnsDecoder(Decoder):
                 value = float(
                     piece.reshape(-1, entry.count)[:, column][~right.reshape(-1, entry.count)[:, column]][0]
                 )
+                place = first + column
+                name = repr(self.data.modelled[place].name) if self.data.columns else str(place)
                 raise DataError(
-                    f"column {first + column} has the value {value:g}, and {entry.text!r} has its probability on {support}",
+                    f"column {name} has the value {value:g}, and {entry.text!r} has its probability on {support}",
                     hint="columns count from 0; name another likelihood for it with -s decoder.columns=…",
                 )
             first += entry.count
