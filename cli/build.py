@@ -46,7 +46,7 @@ def build(
     critic: Annotated[
         str | None, _part("critic", "What learns to judge latents or pictures; by default nothing.")
     ] = None,
-    data: Annotated[str | None, _part("dataset", "The dataset.")] = None,
+    data: Annotated[str | None, _part("dataset", "The dataset, or the path of a file or folder.")] = None,
     latent: Annotated[
         str | None, typer.Option(metavar="N[xM]", help="Number of latent dimensions, or their shape.")
     ] = None,
@@ -76,6 +76,7 @@ def build(
       genmod build --encoder conv --prior normal
       genmod build beta-vae --latent 10 -s objective.beta=8 -o beta8
       genmod build --decoder gaussian -s encoder.channels=32,64 --dry-run
+      genmod build --data people.csv
     """
     from genmod.bundle.directory import ModelDirectory
 
@@ -99,12 +100,11 @@ def build(
     spec = _compose(recipe, chosen, latent, condition, set_ or [])
 
     from genmod.bundle.model import save
-    from genmod.model.assembly import assemble, blueprint, open_dataset
-    from genmod.model.resolve import resolve
-    from genmod.model.summary import summarize
+    from genmod.model.assembly import assemble, blueprint
+    from genmod.model.suggest import with_data
+    from genmod.model.summary import columns_table, summarize
 
-    spec = resolve(spec)
-    info = open_dataset(spec, data_root).info
+    spec, info = with_data(spec, data_root)
     model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
     summary = summarize(model)
     was_trained = place.is_trained
@@ -113,6 +113,8 @@ def build(
     if json:
         console.print_json({"directory": None if dry_run else str(out), **summary.to_json()})
     else:
+        if info.columns:
+            console.print_text(f"{columns_table(model)}\n")
         console.print_text(str(summary))
     if dry_run:
         console.note("nothing was written; leave out --dry-run to build it")

@@ -31,6 +31,7 @@ __all__ = [
     "REPRODUCTION",
     "SAMPLER",
     "SMALL",
+    "SUITED",
     "TRACKER",
     "USUAL",
     "VECTORS",
@@ -55,6 +56,9 @@ SMALL = {"name": ENCODER, "hidden": [8]}
 """An encoder or network of few weights, for trials."""
 DECODER = {"name": "bernoulli", "binarize": "dynamic"}
 """A decoder for trials, of any grey pixels."""
+
+SUITED = {"vectors": "mlp", "named": "columns", "counts": "negative-binomial", "reals": "gaussian"}
+"""Encoder of data that are no pictures; decoders of tables with named columns, of counts, of numbers without bounds."""
 
 FEATURES = {"8×8": "digits-cnn", "classes": "classifier", "any": "pca", "unfitted": "pixel"}
 """What generated examples are compared by: 8×8 pixels, images with classes, other data, data without a training split."""

@@ -136,6 +136,10 @@ class ModelSpec:
     latent: tuple[int, ...] = (16,)
     recipe: str = ""
     condition: tuple[str, ...] = ()
+    named: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    """Kinds of the parts that the user has chosen, by name or in a file; the others are those of the recipe."""
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """Options that the user has set by path."""
     resolved: Mapping[str, Resolved] = field(default_factory=dict, init=False, repr=False, compare=False)
     """The result of :func:`genmod.model.resolve.resolve` for each kind; empty before that, and in copies with something
     replaced."""

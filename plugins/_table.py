@@ -14,6 +14,7 @@ def table(
     aliases: Mapping[str, str] = {},
     requires: Mapping[str, str] = {},
     revisions: Mapping[str, int] = {},
+    opens: Mapping[str, tuple[str, ...]] = {},
 ) -> tuple[Component, ...]:
     """The components of one folder: that of ``gated-mlp`` is in ``gated_mlp.py``.
 
@@ -23,6 +24,7 @@ def table(
         aliases: another name for some.
         requires: a distribution that some need.
         revisions: of the options of some that have changed their meaning.
+        opens: endings of the files that some datasets open.
 
     Example:
         >>> table("encoder", ("gated-mlp", "GatedMlpEncoder", "gated linear layers"))[0].target
@@ -38,6 +40,7 @@ def table(
             aliases=(aliases[name],) if name in aliases else (),
             requires=(requires[name],) if name in requires else (),
             revision=revisions.get(name, 1),
+            opens=opens.get(name, ()),
         )
         for name, cls, summary in rows
     )

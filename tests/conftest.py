@@ -66,3 +66,14 @@ def _pinned_seed():
 
     with seeded(0):
         yield
+
+
+@pytest.fixture(scope="session")
+def known():
+    """The module of the table whose joint distribution is known."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("known_table", Path(__file__).with_name("known_table.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,11 +1,13 @@
 """Datasets, the conditions of examples, and values that are missing."""
 
 from genmod.data.arrays import arranged, described, finite_values, stored_counts, stored_values
-from genmod.data.column import Column
+from genmod.data.column import Column, Kind
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
 from genmod.data.everything import every_row, in_order, together
 from genmod.data.labels import class_numbers, classes_of, labels_alike
 from genmod.data.order import dealt, mixed, mixed_text, shuffled, split_of, tenths
+from genmod.data.table import FrameDataset
+from genmod.data.table_files import read_table
 
 __all__ = [
     "Batch",
@@ -13,6 +15,8 @@ __all__ = [
     "DataInfo",
     "Dataset",
     "Factor",
+    "FrameDataset",
+    "Kind",
     "Split",
     "TensorSplit",
     "arranged",
@@ -26,6 +30,7 @@ __all__ = [
     "labels_alike",
     "mixed",
     "mixed_text",
+    "read_table",
     "shuffled",
     "split_of",
     "stored_counts",

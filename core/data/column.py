@@ -145,6 +145,22 @@ class Column:
         """The reverse of :meth:`mapped`."""
         return np.exp(values) - self.offset if self.kind == "positive" else values
 
+    def shown(self, value: float | None) -> str:
+        """A value in the user's units, as people write it: a date as one."""
+        if value is None:
+            return "-"
+        if self.dtype == "Date" or self.dtype.startswith("Datetime"):
+            import datetime
+
+            try:
+                time = datetime.datetime(1970, 1, 1) + datetime.timedelta(
+                    seconds=value * (86_400 if self.dtype == "Date" else 1)
+                )
+            except OverflowError:
+                return f"{value:g}"
+            return str(time.date() if self.dtype == "Date" else time.replace(microsecond=0))
+        return f"{value:.10g}" if self.step else f"{value:.4g}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return {**asdict(self), "values": list(self.values)}

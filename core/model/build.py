@@ -1,12 +1,14 @@
 """Composing specifications, and building models from them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genmod.defaults import RECIPE
 from genmod.errors import UsageError
 from genmod.registry.lookup import Registry, current_registry
+from genmod.registry.paths import dataset_at
 from genmod.spec import SPEC_KINDS, ComponentSpec, ModelSpec
 from genmod.system.files import read_text
 
@@ -58,9 +60,13 @@ def compose(
         own = ModelSpec.from_toml(text, where=str(file or "the standard input"))
         for kind, part in own.components.items():
             spec = spec.with_component(kind, part)
-        spec = ModelSpec(spec.components, own.latent, condition=own.condition)
+        spec = ModelSpec(
+            spec.components, own.latent, condition=own.condition, named=frozenset(own.components)
+        )
     for kind, component in (components or {}).items():
-        spec = spec.with_component(kind, component)
+        path = isinstance(component, str | Path) and kind == "dataset"
+        spec = spec.with_component(kind, (path and dataset_at(component, registry)) or component)
+    spec = replace(spec, named=spec.named | set(components or {}), settings=dict(settings or {}))
     if latent is not None:
         spec = spec.with_latent(latent)
     if condition is not None:
@@ -82,9 +88,11 @@ def build(
     """Assemble a model from named components.
 
     Args:
-        recipe: name of the recipe; other arguments replace its parts.
-        data: name of a dataset, or a table ``{"name": …, option: value}``; or data themselves, a tensor, an array, a torch
-            dataset or loader, or splits by name, as :func:`genmod.as_dataset` takes them.
+        recipe: name of the recipe; other arguments replace its parts. An encoder and a decoder that are not named are
+            replaced where they do not suit data of your own: tables get an encoder of vectors and a likelihood of columns.
+        data: name of a dataset, or a table ``{"name": …, option: value}``; the path of a file or folder; or data themselves,
+            a tensor, an array, a DataFrame, a torch dataset or loader, or splits by name, as :func:`genmod.as_dataset` takes
+            them.
         latent: number of latent dimensions, or their shape.
         settings: options by dotted path, as on the command line.
         condition: what the model is conditioned on: ``label``, or names of factors.
@@ -108,10 +116,10 @@ def build(
         >>> build(data=torch.rand(60, 8, 8), encoder="mlp").data.shape
         (1, 8, 8)
     """
-    from genmod.model.assembly import assemble, open_dataset
-    from genmod.model.resolve import resolve
+    from genmod.model.assembly import assemble
+    from genmod.model.suggest import suggested, with_data
 
-    if isinstance(data, str | ComponentSpec) or (
+    if isinstance(data, str | Path | ComponentSpec) or (
         isinstance(data, Mapping) and isinstance(data.get("name"), str)
     ):
         components["dataset"] = data
@@ -124,13 +132,10 @@ def build(
             f"{', '.join(map(repr, unknown))}: not a part of a model",
             hint=f"the parts are: {', '.join(SPEC_KINDS)}",
         )
-    spec = resolve(
-        compose(recipe, components=components, latent=latent, settings=settings, condition=condition)
-    )
+    spec = compose(recipe, components=components, latent=latent, settings=settings, condition=condition)
     if spec.components["dataset"].module:
         from genmod.data.sources import as_dataset
 
         info = as_dataset(data).info
-    else:
-        info = open_dataset(spec, root).info
-    return assemble(spec, info, seed=seed)
+        return assemble(suggested(spec, info), info, seed=seed)
+    return assemble(*with_data(spec, root), seed=seed)

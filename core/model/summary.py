@@ -14,7 +14,7 @@ from genmod.registry.lookup import Registry
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.html import html_table
 
-__all__ = ["Part", "Stage", "Summary", "summarize"]
+__all__ = ["Part", "Stage", "Summary", "columns_table", "summarize"]
 
 
 _COLUMNS = ("part", "component", "from", "parameters", "options that are not the default")
@@ -156,11 +156,42 @@ def _count(parameters: Iterable[nn.Parameter]) -> int:
     return sum(p.numel() for p in parameters if p.requires_grad)
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns_table(model: GivenModel) -> str:
+    """What was decided for each column of a table: its kind, type, values, and how it is modelled; a line for each."""
+    from genmod.data.column import Column
+
+    likelihoods = iter(getattr(model.decoder, "by_column", ()))
+
+    def values(column: Column) -> str:
+        if column.values:
+            shown = ", ".join(map(str, column.values[:4]))
+            return shown if len(column.values) <= 4 else f"{len(column.values):,}: {shown}, …"
+        return "" if column.low is None else f"{column.shown(column.low)} to {column.shown(column.high)}"
+
+    def how(column: Column) -> str:
+        if column.given:
+            return "given to the model where it is conditioned on it"
+        if not column.modelled:
+            return "filled in" if column.kind == "constant" else "left out"
+        likelihood = next(likelihoods, model.spec.components["decoder"].name)
+        return (
+            f"{likelihood} of log(x + {column.offset:g})"
+            if column.offset
+            else (f"{likelihood} of log x" if column.kind == "positive" else likelihood)
+        )
+
+    head = ("column", "kind", "type", "missing", "values", "modelled as")
+    rows = [
+        (c.name, c.kind, c.dtype, "some" if c.missing else "", values(c), how(c)) for c in model.data.columns
+    ]
+    return "\n".join(_aligned([head, *rows], right=()))
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], right: Sequence[int] = (3,)) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if i == 3 else cell.ljust(width)
+            cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

@@ -237,8 +237,11 @@ def _container(form: Form, word: str) -> Any:
             word = word[1:-1] if word[-1:] in ("]", "}") else word
     items = [item.strip() for item in word.removesuffix(",").split(",")] if word else []
     if form.kind == "mapping":
-        pairs = [re.split(r"\s*=\s*", item, maxsplit=1) for item in items]
-        return {name: Text(item) for name, item in pairs}
+        # name=value, or name:value, which needs no quotes after the = of an option.
+        pairs = [item.partition("=") if "=" in item else item.rpartition(":") for item in items]
+        if not all(sign for _, sign, _ in pairs):
+            raise ValueError("no value")
+        return {name.strip(): Text(item.strip()) for name, _, item in pairs}
     if any(member.kind in _CONTAINERS for part in form.parts for member in part.members):
         raise ValueError("only JSON says which elements go together")
     return [Text(item) for item in items]

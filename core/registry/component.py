@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import pluggy
 
-__all__ = ["GROUP", "KINDS", "Component", "genmod_components", "hookimpl", "hookspec"]
+__all__ = ["FOLDER", "GROUP", "KINDS", "Component", "genmod_components", "hookimpl", "hookspec"]
 
 GROUP = "genmod.v1"
 """Entry-point group; the number is the version of this contract."""
@@ -44,6 +44,9 @@ KINDS: dict[str, str] = {
 }
 """Kind of component → the abstract class it implements; recipes and reproductions are TOML files instead."""
 
+FOLDER = "/"
+"""What a dataset opens that opens folders."""
+
 hookspec = pluggy.HookspecMarker("genmod")
 hookimpl = pluggy.HookimplMarker("genmod")
 
@@ -62,6 +65,8 @@ class Component:
         aliases: other names for it.
         requires: distributions that it needs beyond its own package's dependencies.
         revision: raised when the meaning of its options changes.
+        opens: of a dataset with an option ``path``, endings of the files that it opens, such as ``.csv``, or ``/`` for folders:
+            users can then type the path in place of its name.
 
     Raises:
         ValueError: a field is not of the form above.
@@ -78,9 +83,10 @@ class Component:
     aliases: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     revision: int = 1
+    opens: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for field in ("aliases", "requires"):
+        for field in ("aliases", "requires", "opens"):
             value = getattr(self, field)
             if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
                 raise ValueError(f"{field} of {self.kind} {self.name!r} is {value!r}, not a tuple of names")

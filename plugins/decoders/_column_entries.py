@@ -66,7 +66,13 @@ def _likelihood(column: Column) -> Entry:
     if column.kind == "count":
         return Entry("negative-binomial", "negative-binomial", None, 1)
     if column.modes > 1:
-        return Entry("gaussian-mixture", "gaussian-mixture", None, 1, (("components", column.modes),))
+        return Entry(
+            f"gaussian-mixture of {column.modes}",
+            "gaussian-mixture",
+            None,
+            1,
+            (("components", column.modes),),
+        )
     return Entry("gaussian", "gaussian", None, 1, (("scale", "per-dimension"),))
 
 

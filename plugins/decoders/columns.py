@@ -195,6 +195,11 @@ class ColumnsDecoder(Decoder):
         return [part for part in self.parts if isinstance(part, Decoder)]
 
     @property
+    def by_column(self) -> tuple[str, ...]:
+        """The likelihood of each column, in words."""
+        return tuple(entry.text for entry in self.entries for _ in range(entry.count))
+
+    @property
     def cell(self) -> float | None:
         """The geometric mean over the columns: bits per dimension then count the cell of each."""
         cells = {part.cell for part in self._decoders}

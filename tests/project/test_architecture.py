@@ -180,6 +180,7 @@ OTHER_MEANINGS = {
     "mlp": ("core/nn/",),  # a function
     "none": ("core/",),  # an option without a value
     "pca": ("core/figures/plane.py",),  # a projection
+    "table": ("core/",),  # of names and options, and in words
     "reconstruction": ("core/figures/",),  # a row of pictures
 }
 """Names of components that are also words for something else, and where they are."""
