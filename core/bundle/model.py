@@ -1,8 +1,9 @@
 """A model on disk: a directory with ``model.json`` and ``model.safetensors``, without code."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.errors import UndefinedError
@@ -33,6 +34,7 @@ def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = F
         The directory.
 
     Raises:
+        UsageError: the model is not what its specification says, so that :func:`load` could not read it.
         FileError: there is a trained model, or a foreign file; another process uses the directory; or it cannot be
             written.
 
@@ -43,8 +45,11 @@ def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = F
         >>> genmod.load(directory).latent_shape
         (2,)
     """
+    from genmod.model.loadable import check_loadable
+
     place = ModelDirectory(Path(directory))
     place.check_free(overwrite=overwrite)
+    check_loadable(model)
     if place.is_model:
         with place.alone():
             place.check_free(overwrite=overwrite)
@@ -110,6 +115,7 @@ def load(
     *,
     weights: Literal["best", "last"] = "best",
     device: str = "cpu",
+    modules: Mapping[str, Any] | None = None,
 ) -> "LatentVariableModel":
     """The model in a directory, in evaluation mode.
 
@@ -120,13 +126,17 @@ def load(
         directory: what ``genmod build`` or :func:`save` wrote.
         weights: those with the best validation loss, or those of the last step.
         device: of the model.
+        modules: the parts that were given in Python when the model was built, by kind. They become part of the model, and
+            are given its weights.
 
     Raises:
+        UsageError: such a part is missing; says which, and what to type.
         FileError: a file is missing or damaged; says what is wrong with which file.
         PluginError: a component's plugin is not installed; the hint is the line that installs it.
     """
     from genmod.bundle.sampler import has_sampler, read_sampler
     from genmod.model.assembly import assemble
+    from genmod.model.foreign import check_modules
     from genmod.nn.weights import weights_follow
     from genmod.registry.lookup import current_registry
 
@@ -135,7 +145,11 @@ def load(
     if weights == "last" and not path.exists():
         path = place.weights("best")
     with weights_follow():
-        model = assemble(*place.read_spec(), check=lambda planned: check_header(path, planned.state_dict()))
+        spec, data = place.read_spec()
+        check_modules(spec, modules or {}, str(place.path))
+        model = assemble(
+            spec, data, check=lambda planned: check_header(path, planned.state_dict()), modules=modules
+        )
     model = model.to(precision_of(path))
     tensors = read_tensors(path, model.state_dict())
     model.load_state_dict(tensors)

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 
+from genmod.data.cells import is_frame
 from genmod.data.dataset import DataInfo, Dataset, Split, SplitName, TensorSplit
 from genmod.data.held import Held, collated, describe, held
 from genmod.data.items import ItemsSplit, StreamSplit, part_of, read_items
 from genmod.data.order import tenths
+from genmod.data.table import FrameDataset
 from genmod.errors import DataError, DataWarning
 
 __all__ = ["Source", "Stream", "describe_sources", "source_of"]
@@ -30,7 +32,7 @@ _AT_ONCE = 64
 _MAX_BYTES = 2**30
 _MAX_FIRST = 2**28
 _ALLOWED = (
-    "a tensor or array (N, …), a torch TensorDataset, Dataset or DataLoader, or a mapping "
+    "a tensor or array (N, …), a DataFrame, a torch TensorDataset, Dataset or DataLoader, or a mapping "
     '{"train": …, "validation": …, "test": …} of these'
 )
 
@@ -131,6 +133,10 @@ def source_of(data: Any, known: DataInfo | None, *, ends: bool) -> Source:
             places = np.asarray(data.indices, dtype=np.int64)
             chosen = Held(whole.some.x[torch.from_numpy(places)], None if labels is None else labels[places])
             return Memory(chosen, whole.names)
+    if is_frame(data):
+        table = FrameDataset(data)
+        table.known = known
+        data = table.everything()
     if isinstance(data, Split):
         batch = data.in_memory()
         some = batch if batch is not None else data.__getitems__(range(min(len(data), _LOOKED_AT)))

@@ -124,6 +124,12 @@ def describe(parts: Sequence[Held], known: DataInfo | None, names: Sequence[str]
         known: what the model was built for; its description holds, in the data's own units.
         names: of the classes, where the data have them.
     """
+    if known is not None and known.columns:
+        names = ", ".join(column.name for column in known.columns[:10])
+        raise DataError(
+            f"the model was built for a table with the columns {names}; these are numbers without names",
+            hint="give a DataFrame with these columns",
+        )
     labels = labels_alike({f"labels {i}": p.labels for i, p in enumerate(parts) if p.labels is not None})
     classes = tuple(names) or tuple(map(str, classes_of(labels).tolist()))
     kinds = dict.fromkeys(f"{tuple(part.x.shape[1:])} of {part.x.dtype}" for part in parts)

@@ -4,8 +4,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, final
 
+from genmod.data.cells import is_frame
 from genmod.data.dataset import DataInfo, Dataset, Split, SplitName, default_root
 from genmod.data.given import Stream, describe_sources, source_of
+from genmod.data.table import FrameDataset
 from genmod.errors import DataError, DataWarning
 
 __all__ = ["as_dataset", "as_examples", "is_splits"]
@@ -18,6 +20,7 @@ def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
 
     - A tensor or array ``(N, …)``, a ``TensorDataset``, a map-style torch ``Dataset``: fixed pseudo-random tenths are for
       validation and testing. Items are ``x``, ``(x, label)``, or a mapping with ``x`` and perhaps ``labels``.
+    - A DataFrame of pandas, polars or pyarrow: as dataset ``table``, with kinds of columns that are found.
     - A mapping ``{"train": …, "validation": …, "test": …}`` of these, or a tuple of two or three in this order; what is
       missing is such a tenth of the training data.
     - An ``IterableDataset``, or a ``DataLoader`` that does more than to collect items: a stream in its own order. Its first
@@ -56,6 +59,13 @@ def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
             "is needed",
             hint='give {"train": x, "test": y}, or TensorDataset(x, labels) for examples with labels',
         )
+    if is_frame(named["train"]):
+        found = FrameDataset(named["train"])
+        found.known = known
+        if len(named) == 1:
+            return found
+        # Other tables have the columns of the training data.
+        known = found.info
     sources = {name: source_of(each, known, ends=name != "train") for name, each in named.items()}
     info = describe_sources(list(sources.values()), known)
     splits = {name: source.split(info) for name, source in sources.items()}

@@ -23,7 +23,8 @@ __all__ = [
 __getattr__, __dir__ = names_on_demand(
     __name__,
     {
-        "latent_variable": "GenerativeModel LatentVariableModel",
+        "latent_variable": "LatentVariableModel",
+        "own_loop": "GenerativeModel",
         "assembly": "open_dataset",
         "build": "build compose",
         "fit_sampler": "fit_sampler",

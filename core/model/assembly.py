@@ -1,7 +1,7 @@
 """From a specification to a model: every fit is checked before anything is allocated."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
@@ -19,13 +19,14 @@ from genmod.data.dataset import DataInfo, Dataset, Split, default_root
 from genmod.data.everything import every_row
 from genmod.data.suited import suited
 from genmod.distributions.codes import Codebook
-from genmod.distributions.marginal import Marginal
 from genmod.errors import DataError, GenmodError, PluginError, UsageError
 from genmod.model.coded import PriorOfCodes, shape_of_prior
+from genmod.model.fits import check_fits
+from genmod.model.foreign import check_modules, foreign_kinds, given_shape, is_double, made_part
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.resolve import resolve, resolve_kinds
 from genmod.model.table_input import TableInput
-from genmod.model.traits import check_classes, check_traits
+from genmod.model.traits import check_classes
 from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import ModelSpec
 from genmod.system.memory import physical_memory
@@ -112,6 +113,7 @@ def assemble(
     seed: int = 0,
     registry: Registry | None = None,
     check: Callable[[LatentVariableModel], None] | None = None,
+    modules: Mapping[str, Any] | None = None,
 ) -> LatentVariableModel:
     """The model that a specification describes, with freshly drawn weights.
 
@@ -121,18 +123,44 @@ def assemble(
         seed: of the initial weights.
         registry: where names are looked up; the current one by default.
         check: is given the model without memory, and may refuse it.
+        modules: the parts that were given in Python, by kind; they are made part of the model, not copied.
 
     Raises:
         UsageError: parts that do not fit each other or the data, or take more memory than there is; nothing
             has been allocated then.
         PluginError: a plugin is missing or broken.
     """
+    if modules or foreign_kinds(spec):
+        return _with_modules(spec, data, modules or {}, seed, registry, check)
     planned = blueprint(spec, data, registry=registry)
     if check is not None:
         check(planned)
     _check_memory(planned)
     with seeded(seed_for(seed, "weights")), use_registry(registry or current_registry()):
         return _construct(planned.spec, data)
+
+
+def _with_modules(
+    spec: ModelSpec,
+    data: DataInfo,
+    modules: Mapping[str, Any],
+    seed: int,
+    registry: Registry | None,
+    check: Callable[[LatentVariableModel], None] | None,
+) -> LatentVariableModel:
+    """A model with parts that have memory already, so that it is tried as it is."""
+    check_modules(spec, modules, "DIR")
+    spec = resolve(spec, registry=registry)
+    with use_registry(registry or current_registry()):
+        with seeded(seed_for(seed, "weights")):
+            model = _construct(spec, data, modules)
+        if is_double(modules.values()):
+            model.double()
+        with seeded(0), unvalidated(), torch.no_grad():
+            check_fits(model)
+    if check is not None:
+        check(model)
+    return model
 
 
 def _check_memory(planned: LatentVariableModel) -> None:
@@ -153,17 +181,14 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
     spec = resolve(spec, registry=registry)
     with torch.device("meta"), unvalidated(), _few_parts(), use_registry(registry or current_registry()):
         model = _construct(spec, data)
-        check_traits(model)
         try:
-            _check_shapes(model)
+            check_fits(model)
         except (RuntimeError, TypeError) as error:
             if "overflow" in str(error).lower():
                 raise UsageError(
                     "the model would be too large for any memory", hint="choose smaller numbers"
                 ) from error
             raise
-        context = _some_context(model)
-    model.objective.check(model.given(context))
     count = sum(p.numel() for p in model.parameters())
     if count > _MAX_PARAMETERS:
         raise UsageError(
@@ -206,9 +231,11 @@ def unvalidated() -> Iterator[None]:
         Distribution.set_default_validate_args(before)
 
 
-def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
-    def make(kind: str, *wiring: Any) -> Any:
+def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {}) -> LatentVariableModel:
+    def make(kind: str, *wiring: Any, **more: Any) -> Any:
         part, found = spec.components[kind], spec.resolved[kind]
+        if part.module:
+            return made_part(kind, modules[kind], *wiring, **more)
         try:
             return found.cls(*wiring, **deepcopy(dict(found.options)))
         except GenmodError:
@@ -229,8 +256,8 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
 
     conditions = Conditions(spec.condition, data) if spec.condition else None
     size = conditions.size if conditions else 0
-    inputs = TableInput(data) if data.columns else None
     shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
+    inputs = TableInput(data) if data.columns else None
     shape = shape if inputs is None else (inputs.width,)
     encoder = make("encoder", joined_shape(shape, size))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
@@ -240,7 +267,8 @@ def _construct(spec: ModelSpec, data: DataInfo) -> LatentVariableModel:
     if isinstance(posterior, Codebook):
         check_classes(spec, prior, posterior)
         prior = PriorOfCodes(prior, posterior, latent_shape)
-    decoder = make("decoder", data)
+    given = modules.get("network") if spec.components["decoder"].module else None
+    decoder = make("decoder", data, **given_shape(given, joined_shape(prior.feature_shape, size)))
     if "network" not in spec.components:
         spec = _with_mirror(spec, encoder)
     network = make("network", joined_shape(prior.feature_shape, size), decoder.parameter_shape)
@@ -281,50 +309,3 @@ def _with_mirror(spec: ModelSpec, encoder: Any) -> ModelSpec:
             hint=f"name one with --network: {', '.join(current_registry().names('network'))}",
         )
     return resolve_kinds(spec.with_component("network", mirror).with_resolved(spec.resolved), ("network",))
-
-
-def _check_shapes(model: LatentVariableModel) -> None:
-    """Run a batch of two through the model without values."""
-    model.eval()
-    names = {kind: part.name for kind, part in model.spec.components.items()}
-    latent = model.posterior.latent_shape
-    features = model.encoder(torch.empty(2, *model.encoder.data_shape))
-    _expect(f"encoder {names['encoder']!r} makes features", features.shape, (2, *model.encoder.feature_shape))
-    q = model.posterior(features)
-    _expect(
-        f"posterior {names['posterior']!r} has batch and event",
-        (*q.batch_shape, *q.event_shape),
-        (2, *latent),
-    )
-    z, context = torch.empty(2, *latent), _some_context(model)
-    _expect(
-        f"prior {names['prior']!r} makes features",
-        model.prior.features(z, model.conditions_in(context)).shape,
-        (2, *model.prior.feature_shape),
-    )
-    parameters = model.network(torch.empty(2, *model.network.in_shape))
-    _expect(
-        f"network {names['network']!r} makes parameters",
-        parameters.shape,
-        (2, *model.decoder.parameter_shape),
-    )
-    likelihood = model.decoder(parameters, **model.given_to_decoder(context, torch.Size((2,))))
-    shape = (*likelihood.batch_shape, *likelihood.event_shape)
-    _expect(f"decoder {names['decoder']!r} has batch and event", shape, (2, *model.data.shape))
-    if model.data.missing:
-        Marginal(likelihood, 0.0)
-    if model.prior.has_density:
-        p: Distribution = model.given(context).prior()
-        _expect(f"prior {names['prior']!r} has event", p.event_shape, latent)
-        model.divergence.check(q, p)
-    model.train()
-
-
-def _some_context(model: LatentVariableModel) -> torch.Tensor | None:
-    conditions = None if model.conditions is None else torch.empty(2, model.conditions.size)
-    return model.with_exposure(conditions, 2)
-
-
-def _expect(what: str, given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
-    if tuple(given) != tuple(wanted):
-        raise PluginError(f"{what} of shape {tuple(given)}, where {tuple(wanted)} was declared")

@@ -85,7 +85,12 @@ def build(
     root: Path | str | None = None,
     **components: Any,
 ) -> "LatentVariableModel":
-    """Assemble a model from named components.
+    """Assemble a model from named components, and from modules, distributions and functions of your own.
+
+    In place of a name, ``encoder`` and ``network`` may be a torch module, ``prior`` a torch distribution, ``decoder`` a
+    function or module from parameters to one; or any part an instance of genmod's own class for it. Shapes are found by
+    running them on two examples, and become part of the model as they are, with the weights that they have. In evaluation
+    mode the result of an example must not depend on the others in its batch. ``genmod.load`` takes them as ``modules``.
 
     Args:
         recipe: name of the recipe; other arguments replace its parts. An encoder and a decoder that are not named are
@@ -99,7 +104,7 @@ def build(
         seed: of the initial weights.
         root: folder with data files.
         **components: by kind (encoder, posterior, prior, decoder, network, divergence, objective, critic, dataset), a
-            name or a table.
+            name or a table, or what was said above.
 
     Returns:
         The model, with fresh weights, on the CPU.
@@ -115,8 +120,20 @@ def build(
         >>> import torch
         >>> build(data=torch.rand(60, 8, 8), encoder="mlp").data.shape
         (1, 8, 8)
+        >>> from torch import nn
+        >>> from torch.distributions import Laplace
+        >>> model = build(
+        ...     data=torch.randn(60, 5),
+        ...     encoder=nn.Sequential(nn.Linear(5, 16), nn.ReLU()),
+        ...     network=nn.Linear(2, 5),
+        ...     decoder=lambda parameters: Laplace(parameters, 1.0),
+        ...     latent=2,
+        ... )
+        >>> model.decode(torch.zeros(3, 2)).log_prob(torch.zeros(3, 5)).shape
+        torch.Size([3])
     """
     from genmod.model.assembly import assemble
+    from genmod.model.foreign import is_named
     from genmod.model.suggest import suggested, with_data
 
     if isinstance(data, str | Path | ComponentSpec) or (
@@ -126,6 +143,8 @@ def build(
     elif data is not None:
         components["dataset"] = ComponentSpec.given(data)
 
+    modules = {kind: each for kind, each in components.items() if not is_named(each)}
+    components |= {kind: ComponentSpec.given(each) for kind, each in modules.items()}
     unknown = sorted(set(components) - set(SPEC_KINDS))
     if unknown:
         raise UsageError(
@@ -137,5 +156,7 @@ def build(
         from genmod.data.sources import as_dataset
 
         info = as_dataset(data).info
-        return assemble(suggested(spec, info), info, seed=seed)
-    return assemble(*with_data(spec, root), seed=seed)
+        spec = suggested(spec, info)
+    else:
+        spec, info = with_data(spec, root)
+    return assemble(spec, info, seed=seed, modules=modules)

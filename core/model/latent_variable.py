@@ -19,7 +19,6 @@ from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.given import GivenModel
-from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
 from genmod.interfaces.part import ParameterGroup
@@ -29,6 +28,7 @@ from genmod.interfaces.sampler import Source
 from genmod.model.conditioned import Given, log_weights
 from genmod.model.context import WithContext
 from genmod.model.losses import adds_losses, grouped, with_losses
+from genmod.model.own_loop import InOwnLoop
 from genmod.model.sampling import WithSampler
 from genmod.model.summary import summarize
 from genmod.spec import ModelSpec
@@ -42,7 +42,7 @@ _AT_ONCE = 2**27
 """Parameters of likelihoods that are drawn from at a time."""
 
 
-class LatentVariableModel(WithContext, WithSampler, GenerativeModel):
+class LatentVariableModel(WithContext, WithSampler, InOwnLoop):
     """A latent-variable model composed of named components.
 
     ``log p(x) = log ∫ p(x|z) p(z) dz ≥ E_q(z|x)[log p(x|z)] - KL(q(z|x) ‖ p(z))``

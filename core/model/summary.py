@@ -97,7 +97,7 @@ class Summary:
             (
                 part.kind,
                 part.name.rpartition("/")[2],
-                f"{part.provider} {part.version}",
+                f"{part.provider} {part.version}".strip() or "your program",
                 f"{part.parameters:,}" if part.parameters else "-",
                 " ".join(f"{name}={option_text(value)}" for name, value in part.changed.items()),
             )

@@ -17,6 +17,7 @@ from genmod.evaluation.impossible import ImpossibleError, limits_of
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Terms
 from genmod.interfaces.part import Part
+from genmod.model.prepare import prepare_parts
 from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
@@ -31,7 +32,6 @@ from genmod.training.film import Film
 from genmod.training.groups import trained
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
-from genmod.training.prepare import prepare_parts
 from genmod.training.record import Record
 from genmod.training.replay import trace
 from genmod.training.settings import TrainSettings

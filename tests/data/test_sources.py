@@ -241,6 +241,25 @@ def test_the_same_numbers_give_the_same_weights_whatever_holds_them(x):
     assert torch.equal(weights[0], weights[2])
 
 
+def test_a_dataframe_is_a_table(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame({"a": rng.normal(5, 2, 60), "b": rng.normal(0, 9, 60)})
+    model = small(frame, decoder="gaussian")
+    assert [column.name for column in model.data.columns] == ["a", "b"]
+    assert genmod.train(model, frame, **QUICK).status == "finished"
+    turned = genmod.evaluate(model, frame[["b", "a"]])["elbo"].value
+    assert turned == genmod.evaluate(model, frame)["elbo"].value
+    named = as_dataset({"train": frame, "test": frame[:9] * 100})
+    assert [len(named.split(name)) for name in SPLITS] == [54, 6, 9]
+    # The statistics are those of the training data.
+    assert float(named.split("test").__getitems__([0]).x.abs().max()) > 20
+    with pytest.raises(DataError, match="'b'"):
+        genmod.evaluate(model, frame[["a"]])
+    with pytest.raises(DataError, match="columns a, b"):
+        genmod.evaluate(model, torch.zeros(3, 2))
+
+
 def test_values_are_in_their_own_units_for_a_standardised_model(tmp_path):
     x = np.random.default_rng(0).normal([1e3, 0], [5, 2], size=(200, 2))
     np.savez(tmp_path / "x.npz", x=x)

@@ -8,7 +8,7 @@ import torch
 
 from genmod import Batch, DataInfo, Dataset, TensorSplit, UsageError, build, compose, load, save, train
 from genmod.model.assembly import assemble
-from genmod.training.prepare import prepare_parts
+from genmod.model.prepare import prepare_parts
 from genmod.training.signals import Interrupted
 
 INFO = DataInfo((1, 4, 4), levels=17)

@@ -168,7 +168,8 @@ def test_a_loss_of_the_main_group_is_added_to_the_objective():
 
 def test_a_run_with_a_critic_is_resumed_bit_for_bit(tmp_path):
     def model():
-        return build(Judge, weight=0.3, every=2, optimizer={"betas": (0.5, 0.9)})
+        critic = build(Judge, weight=0.3, every=2, optimizer={"betas": (0.5, 0.9)}).critic
+        return genmod.build(encoder={"name": "mlp", "hidden": [16]}, latent=3, critic=critic)
 
     whole, first = model(), model()
     genmod.train(whole, directory=tmp_path / "whole", **HOW)

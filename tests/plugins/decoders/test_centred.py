@@ -60,7 +60,7 @@ def test_the_mean_is_saved_and_not_taken_anew(tmp_path):
         def split(self, name):
             return TensorSplit(Batch(1 - super().split(name).batch.x))
 
-    from genmod.training.prepare import prepare_parts
+    from genmod.model.prepare import prepare_parts
 
     prepare_parts(again, Others(tmp_path).split("train"), 0, resumed=True)
     assert torch.equal(again.decoder.offset, kept)
