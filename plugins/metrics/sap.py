@@ -119,7 +119,7 @@ def _recognised(train: Coding, test: Coding, seed: int) -> Array:
     right = np.empty((len(test), train.codes.shape[1], train.factors.shape[1]))
     for i in range(right.shape[1]):
         for k in range(right.shape[2]):
-            machine = LinearSVC(C=0.01, class_weight="balanced", random_state=seed)
+            machine = LinearSVC(C=0.01, class_weight="balanced", dual="auto", random_state=seed)
             quietly_fitted(machine, train.codes[:, i : i + 1], train.factors[:, k])
             right[:, i, k] = machine.predict(test.codes[:, i : i + 1]) == test.factors[:, k]
     return right

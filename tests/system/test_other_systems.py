@@ -94,7 +94,11 @@ def of_one_encoding(tree):
         (of_one_system, {"files.py": ["fcntl"]}, "import os, fcntl\nos.fork()"),
         (
             of_one_encoding,
-            {"app.py": ["open(os.devnull, 'w', encoding='utf-8')"]},
+            {
+                "app.py": ["open(os.devnull, 'w', encoding='utf-8')"],
+                # A member of an archive is written in bytes.
+                "rows_out.py": ["archive.open(member, 'w', force_zip64=True)"],
+            },
             "open('x', 'a', encoding='utf-8')",
         ),
     ],

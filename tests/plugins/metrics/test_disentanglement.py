@@ -245,7 +245,7 @@ class TestDefinitions:
         assert len(train) + len(test) == len(codes)
         table = np.zeros((codes.shape[1], factors.shape[1]))
         for i, k in np.ndindex(*table.shape):
-            machine = LinearSVC(C=0.01, class_weight="balanced", random_state=3)
+            machine = LinearSVC(C=0.01, class_weight="balanced", dual="auto", random_state=3)
             machine.fit(train.codes[:, [i]], train.factors[:, k])
             table[i, k] = machine.score(test.codes[:, [i]], test.factors[:, k])
         ordered = np.sort(table, 0)
