@@ -39,12 +39,13 @@ def encode(
     The codes are the means of q(z|x), draws where there is no mean, or the integers of a codebook. FILE is anything
     that the model's data could be; without it they are the data that the model was built for, all splits in the order of
     the file. Beside the codes stand the number of each row, or the name of its file; not in .npy, which holds one array.
-    Memory does not grow with the number of rows.
+    Memory does not grow with the number of rows. An .h5ad is a copy of FILE with the codes in obsm, as X_genmod.
 
     Examples:
       genmod encode model new.npz -o codes.npy
       genmod encode --split test --with scales -o codes.csv
       genmod encode vq photos -o codes.parquet
+      genmod encode cells-vae cells.h5ad -o coded.h5ad
       genmod encode --with draws --draws 10 -o codes.npz
     """
     more = [word.strip() for word in with_.split(",")] if with_ else []

@@ -29,7 +29,9 @@ RowsOf = Annotated[
 ]
 RowsOut = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="FILE", help="A .npy, .npz, .csv or .parquet.", show_default=False),
+    typer.Option(
+        "--out", "-o", metavar="FILE", help="A .npy, .npz, .csv, .parquet or .h5ad.", show_default=False
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Files with a row for each example, written block by block: ``.npy``, ``.npz``, ``.csv`` and ``.parquet``."""
+"""Files with a row for each example, written block by block: ``.npy``, ``.npz``, ``.csv``, ``.parquet``, ``.h5ad``."""
 
 import csv
 import shutil
@@ -248,6 +248,44 @@ class _Parquet(RowWriter):
         self._stack.close()
 
 
+class _H5ad(RowWriter):
+    """A copy of the ``.h5ad`` file that the rows were made from, with the arrays in ``obsm``."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        super().__init__(path, layout)
+        if layout.source is None or layout.source.suffix.lower() != ".h5ad":
+            raise UsageError(
+                "an .h5ad holds codes beside the cells that they are of, and these are of "
+                + str(layout.source or "the data of the model"),
+                hint="give the .h5ad file: genmod encode DIR cells.h5ad -o coded.h5ad; or end the name in .csv",
+            )
+        try:
+            import h5py
+        except ImportError:
+            raise UsageError(
+                ".h5ad needs the package h5py, which is not installed",
+                hint="pip install 'genmod-torch[anndata]', or end the name in .csv",
+            ) from None
+        shutil.copyfile(layout.source, path)
+        self._file = h5py.File(path, "r+")
+
+    def add(self, labels: _Array, block: Mapping[str, _Array]) -> None:
+        obsm = self._file.require_group("obsm")
+        for name, array in block.items():
+            flat, key = _flat(array), "X_genmod" if name == "means" else f"X_genmod_{name}"
+            if not self.done:
+                obsm.attrs.setdefault("encoding-type", "dict")
+                obsm.attrs.setdefault("encoding-version", "0.1.0")
+                if key in obsm:
+                    del obsm[key]
+                made = obsm.create_dataset(key, (len(self.layout), flat.shape[1]), flat.dtype)
+                made.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+            obsm[key][self.done : self.done + len(flat)] = flat
+
+    def close(self) -> None:
+        self._file.close()
+
+
 def _flat(array: _Array) -> _Array:
     """One row for each, ``(n, …) → (n, values of one)``."""
     return array.reshape(len(array), -1)
@@ -260,5 +298,11 @@ def _texts(column: _Array) -> Sequence[Any]:
     return [f"{value:.{digits}g}" for value in column.tolist()]
 
 
-WRITERS: dict[str, type[RowWriter]] = {".npy": _Npy, ".npz": _Npz, ".csv": _Csv, ".parquet": _Parquet}
+WRITERS: dict[str, type[RowWriter]] = {
+    ".npy": _Npy,
+    ".npz": _Npz,
+    ".csv": _Csv,
+    ".parquet": _Parquet,
+    ".h5ad": _H5ad,
+}
 """Suffix → what writes such files."""
