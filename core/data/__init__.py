@@ -5,7 +5,15 @@ from genmod.data.column import Column, Kind
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
 from genmod.data.everything import every_row, in_order, together
 from genmod.data.labels import class_numbers, classes_of, labels_alike
-from genmod.data.matrix import CsrRows, Matrix, MatrixDataset, check_pointers, dense_rows, numbered
+from genmod.data.matrix import (
+    CsrRows,
+    Matrix,
+    MatrixDataset,
+    check_pointers,
+    dense_rows,
+    numbered,
+    of_categories,
+)
 from genmod.data.order import dealt, mixed, mixed_text, shuffled, split_of, tenths
 from genmod.data.table import FrameDataset
 from genmod.data.table_files import read_table
@@ -38,6 +46,7 @@ __all__ = [
     "mixed_text",
     "numbered",
     "read_table",
+    "of_categories",
     "shuffled",
     "split_of",
     "stored_counts",

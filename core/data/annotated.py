@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genmod.data.dataset import DataInfo
-from genmod.data.matrix import CsrRows, Labels, Matrix, MatrixDataset, Rows, numbered
+from genmod.data.matrix import CsrRows, Labels, Matrix, MatrixDataset, Rows, numbered, of_categories
 from genmod.errors import DataError
 
-__all__ = ["array_rows", "matrix_dataset"]
+__all__ = ["MOST_VALUES", "array_rows", "matrix_dataset"]
 
-_MOST_VALUES = 1000
-"""Different values of a column of ``obs`` that is taken for a factor."""
+MOST_VALUES = 1000
+"""Different values of a column of ``obs`` that is taken for a factor without being named."""
 
 
 def matrix_dataset(data: Any, *, known: DataInfo | None = None) -> MatrixDataset | None:
     """A dataset of a scipy sparse matrix ``(N, columns)`` or of an ``AnnData`` object; None for anything else.
 
     Neither is dense as a whole. Values are counts if all of them are whole numbers from 0 on. Factors of an ``AnnData``
-    are the columns of ``obs`` that are texts, categories or true and false, with at most 1,000 values.
+    are the columns of ``obs`` that are texts, categories or true and false, with at most 1,000 values and none missing.
 
     Args:
         data: any object.
@@ -89,15 +89,18 @@ class _ArrayRows:
 
 
 def _factors(obs: Any) -> dict[str, Labels]:
+    """Columns that are categories, texts, or true and false, as a file of them has."""
     found = {}
     for name in obs.columns:
         column = obs[name]
-        kind = str(column.dtype)
-        if kind in ("category", "object", "bool", "boolean", "str") or kind.startswith("string"):
-            values = column.to_numpy()
-            texts = all(isinstance(value, str | bool | np.bool_) for value in values)
-            if texts and column.nunique() <= _MOST_VALUES:
-                found[str(name)] = numbered(str(name), values.astype(str))
+        if str(column.dtype) in ("object", "str", "string") and all(isinstance(v, str) for v in column):
+            column = column.astype("category")
+        if str(column.dtype) == "bool":
+            found[str(name)] = numbered(str(name), column.to_numpy())
+        elif str(column.dtype) == "category":
+            kinds, codes = column.cat.categories.to_numpy(), column.cat.codes.to_numpy()
+            if kinds.dtype.kind in "OUiu" and len(kinds) <= MOST_VALUES and (codes >= 0).all():
+                found[str(name)] = of_categories(str(name), kinds, codes)
     return found
 
 

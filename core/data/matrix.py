@@ -15,7 +15,17 @@ from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitNa
 from genmod.data.order import dealt, mixed, mixed_text
 from genmod.errors import DataError
 
-__all__ = ["CsrRows", "Labels", "Matrix", "MatrixDataset", "Rows", "check_pointers", "dense_rows", "numbered"]
+__all__ = [
+    "CsrRows",
+    "Labels",
+    "Matrix",
+    "MatrixDataset",
+    "Rows",
+    "check_pointers",
+    "dense_rows",
+    "numbered",
+    "of_categories",
+]
 
 Labels = tuple[tuple[str, ...], torch.Tensor]
 """Names of classes in order, and the number of each row's, ``(N,)`` int64."""
@@ -82,6 +92,7 @@ class CsrRows:
         check_pointers(self.indptr, self.shape, len(self.data), len(self.indices))
 
     def read(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows at ``indices``, dense, ``(n, columns)``."""
         counts = self.indptr[indices + 1] - self.indptr[indices]
         inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         places = np.repeat(self.indptr[indices], counts) + inside
@@ -280,6 +291,21 @@ class _Chosen(Sequence[str]):
 
 def _real(name: str, x: NDArray[Any]) -> NDArray[Any]:
     return finite_values(name, x if x.dtype.kind == "f" else x.astype(np.float32), np.float32)
+
+
+def of_categories(name: str, kinds: NDArray[Any], codes: NDArray[Any]) -> Labels:
+    """Labels by the number of each row's category; categories of no row are left out.
+
+    Raises:
+        DataError: as :func:`numbered`.
+
+    Example:
+        >>> of_categories("batch", np.array(["b", "unused", "a"], dtype=object), np.array([0, 2, 0]))
+        (('a', 'b'), tensor([1, 0, 1]))
+    """
+    used, places = np.unique(codes, return_inverse=True)
+    classes, numbers = numbered(name, kinds[used])
+    return classes, numbers[places]
 
 
 def numbered(name: str, values: NDArray[Any]) -> Labels:

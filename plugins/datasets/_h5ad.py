@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genmod import DataError
-from genmod.data import CsrRows, check_pointers, dense_rows, numbered
+from genmod.data import CsrRows, check_pointers, dense_rows, of_categories
 
-__all__ = ["labels_of", "names_of", "opened", "rows_of"]
+__all__ = ["categories_in", "labels_of", "names_of", "opened", "rows_of"]
 
 _PIECE = 256
 """Texts that are read at a time: each may be as long as the file."""
 
 _MOST_IN_CHUNK = 2**30
+_MOST_VALUES = 1000
 _SAVE = "save it again with a present anndata: anndata.read_h5ad(PATH).write_h5ad(PATH)"
 
 
@@ -112,7 +113,7 @@ def names_of(file: Any, table: str, most: int) -> list[str]:
 
 
 def labels_of(file: Any, name: str, n: int, most: int) -> Any:
-    """A column of ``obs`` as classes, see :func:`genmod.data.numbered`.
+    """A column of ``obs`` as classes, see :func:`genmod.data.of_categories`.
 
     Raises:
         DataError: there is no such column, values are missing, of another type, or too many.
@@ -145,9 +146,25 @@ def labels_of(file: Any, name: str, n: int, most: int) -> Any:
             f"{label} is missing for {int(missing.sum()):,} cells",
             hint="give them a class of their own, such as 'unknown'",
         )
-    used, places = np.unique(codes, return_inverse=True)
-    classes, numbers = numbered(label, kinds[used])
-    return classes, numbers[places]
+    return of_categories(label, kinds, codes)
+
+
+def categories_in(file: Any, most: int) -> list[str]:
+    """The columns of ``obs`` that are categories, of at most 1,000 and none missing, or true and false."""
+    frame, found = _node(file, "obs"), []
+    for name in map(str, frame.attrs.get("column-order", ())):
+        node = _node(frame, name)
+        if hasattr(node, "keys"):
+            few = "codes" in node and len(_node(node, "categories")) <= _MOST_VALUES
+            if (
+                few
+                and node["categories"].dtype.kind in "Oiu"
+                and (_whole(_node(node, "codes"), most) >= 0).all()
+            ):
+                found.append(name)
+        elif node.dtype == bool:
+            found.append(name)
+    return found
 
 
 def _values(node: Any, most: int) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from annotated_types import Ge
 from genmod import DataError, DataInfo, Dataset, Doc, Split, SplitName
 from genmod.data import Matrix, MatrixDataset
 from genmod.plugins.datasets._files import locate
-from genmod.plugins.datasets._h5ad import labels_of, names_of, opened, rows_of
+from genmod.plugins.datasets._h5ad import categories_in, labels_of, names_of, opened, rows_of
 
 __all__ = ["H5ad"]
 
@@ -23,7 +23,8 @@ class H5ad(Dataset):
     The matrix is ``X`` or a layer; ``layer=raw`` is ``raw/X``. It is sparse by rows (CSR) or dense, and read by batches; a
     sparse one that takes no more than ``in_memory`` bytes is held in memory as it is. It is never dense as a whole.
     Columns of ``obs``, of texts, categories or whole numbers, are the label and the factors, on which a model can be
-    conditioned: ``--condition batch``.
+    conditioned: ``--condition batch``. Without names, factors are the columns of at most 1,000 categories of which none is
+    missing, and those of true and false.
 
     A fixed pseudo-random tenth of the cells is for validation, another for testing; which ones, depends on their names in
     ``obs_names`` and the seed. The names of the genes are kept with the model: from other files it takes its genes, by name.
@@ -51,7 +52,12 @@ class H5ad(Dataset):
         path: Annotated[Path, Doc("the file, seen from the current or else the data folder")],
         layer: Annotated[str, Doc("name of a layer, or raw; X unless given")] = "",
         label: Annotated[str, Doc("column of obs with the class of each cell; none unless given")] = "",
-        factors: Annotated[Sequence[str], Doc("columns of obs with further properties, such as batch")] = (),
+        factors: Annotated[
+            Sequence[str] | None,
+            Doc(
+                "columns of obs with further properties, such as batch; all categories of few values unless given"
+            ),
+        ] = None,
         counts: Annotated[
             bool, Doc("values are counts, whole numbers from 0 on; otherwise any real numbers")
         ] = True,
@@ -65,7 +71,7 @@ class H5ad(Dataset):
         self.path = path
         self.layer = layer
         self.label = label
-        self.factors = tuple(factors)
+        self.factors = None if factors is None else tuple(factors)
         self.counts = counts
         self.seed = seed
         self.in_memory = in_memory
@@ -98,13 +104,14 @@ class H5ad(Dataset):
                     f"the matrix is {rows.shape}, of {len(cells):,} cells and {len(genes):,} genes"
                 )
             n = len(cells)
+            factors = categories_in(file, most) if self.factors is None else self.factors
             matrix = Matrix(
                 rows,
                 str(path),
                 tuple(genes),
                 cells,
                 labels_of(file, self.label, n, most) if self.label else None,
-                {name: labels_of(file, name, n, most) for name in self.factors},
+                {name: labels_of(file, name, n, most) for name in factors},
             )
             made = MatrixDataset(matrix, counts=self.counts, seed=self.seed)
             made.known = self.known

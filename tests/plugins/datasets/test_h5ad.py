@@ -104,6 +104,19 @@ def test_layers_and_raw(tmp_path):
         _ = H5ad(tmp_path, path=path, layer="other").info
 
 
+def test_factors_that_are_not_named_are_the_categories(tmp_path):
+    found, _ = cells()
+    found.obs["late"] = found.obs["weight"] > 0
+    found.obs["gone"] = found.obs["kind"].where(found.obs["weight"] > 0)
+    found.obs["many"] = pd.Categorical(np.arange(N) // 2)
+    held, objects = H5ad(tmp_path, path=written(tmp_path, found)), genmod.as_dataset(found)
+    assert [f.name for f in held.info.factors] == ["kind", "donor", "late", "many"]
+    assert held.info == objects.info
+    assert torch.equal(every(held).factors, every(objects).factors)
+    assert held.info.factors[0].values == ("B", "T")
+    assert held.info.factors[3].values[:3] == ("0", "1", "2")
+
+
 def test_splits_depend_on_names_and_seed_alone(tmp_path):
     found, _ = cells()
     shuffled = found[np.random.default_rng(1).permutation(N)].copy()
