@@ -31,6 +31,7 @@ COMPONENTS = table(
             ".ndjson",
         ),
         "npz": (".npz", ".npy"),
+        "h5ad": (".h5ad",),
         "image-folder": ("/",),
     },
 )

@@ -273,3 +273,12 @@ def test_damaged_sparse_files(tmp_path, wrong):
     np.savez(tmp_path / "x.npz", **parts)
     with pytest.raises(DataError):
         every(Npz(tmp_path, path=tmp_path / "x.npz", counts=True, **options))
+
+
+def test_a_recipe_for_counts_keeps_its_likelihood(tmp_path):
+    path = str(written(tmp_path, cells()[0]))
+    scvi = genmod.build("scvi", data=path, condition="kind")
+    assert scvi.decoder.exposure == "depth"
+    assert scvi.spec.components["decoder"].name == "zero-inflated-negative-binomial"
+    for recipe in ("vae", "sigma-vae"):
+        assert genmod.build(recipe, data=path).spec.components["decoder"].name == "negative-binomial"
