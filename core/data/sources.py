@@ -4,8 +4,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, final
 
-from genmod.data.cells import is_frame
 from genmod.data.annotated import matrix_dataset
+from genmod.data.cells import is_frame
 from genmod.data.dataset import DataInfo, Dataset, Split, SplitName, default_root
 from genmod.data.given import Stream, describe_sources, source_of
 from genmod.data.table import FrameDataset
