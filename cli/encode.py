@@ -49,17 +49,18 @@ def encode(
       genmod encode --with draws --draws 10 -o codes.npz
     """
     more = [word.strip() for word in with_.split(",")] if with_ else []
-    check_rows_out(out, overwrite=overwrite)
+    check_rows_out(out, overwrite=overwrite, arrays=1 + len(more))
     model = open_model(directory, device)
     examples, labels = open_rows(model, file, split, set_ or [], data_root)
 
-    from genmod.model.encode import code_blocks, column_names
+    from genmod.data.rows_out import column_names
+    from genmod.model.encode import COLUMNS, code_blocks
 
     blocks = code_blocks(model, examples, more=more, draws=draws, seed=seed)  # type: ignore[arg-type]
     written = write_rows(
         out,
         blocks,
-        lambda name, array: column_names(name, array.shape[1:], draws),
+        lambda name, array: column_names(COLUMNS[name], array.shape[1:], draws if name == "draws" else 1),
         labels,
         source=file,
         task="encoding",

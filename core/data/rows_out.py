@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from genmod.errors import UsageError
 from genmod.system.files import staged_file
 
-__all__ = ["WRITERS", "Layout", "RowWriter", "rows_out"]
+__all__ = ["WRITERS", "Layout", "RowWriter", "check_room", "column_names", "rows_out"]
 
 _Array = NDArray[Any]
 _GROUP = 2**16
@@ -96,17 +96,7 @@ def rows_out(path: Path, layout: Layout) -> Iterator[RowWriter]:
         >>> path.read_text()
         'index,z0,z1\\n0,0.5,1\\n1,2,-1\\n'
     """
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None:
-        raise UsageError(
-            f"{path} says no known format by its suffix {path.suffix!r}",
-            hint=f"end the name in {', '.join(WRITERS)}",
-        )
-    if writer.single and len(layout.columns) > 1:
-        raise UsageError(
-            f"{path.suffix} holds one array, and there are {', '.join(layout.columns)}",
-            hint="end the name in .npz, .csv or .parquet",
-        )
+    writer = check_room(path, len(layout.columns))
     with staged_file(path) as temporary:
         made = writer(temporary, layout)
         try:
@@ -114,6 +104,43 @@ def rows_out(path: Path, layout: Layout) -> Iterator[RowWriter]:
             made.finish()
         finally:
             made.close()
+
+
+def column_names(name: str, shape: Sequence[int], draws: int = 1) -> list[str]:
+    """Names of the columns that values ``(*shape,)`` have when they are flattened.
+
+    Args:
+        name: with a place for their indices.
+        shape: of the values; its first dimension is that of several draws.
+        draws: how many.
+
+    Example:
+        >>> column_names("z{}", (2,)), column_names("code{}", (1, 2)), column_names("z{}", (2, 1), draws=2)
+        (['z0', 'z1'], ['code0_0', 'code0_1'], ['z0_draw0', 'z0_draw1'])
+    """
+    places = np.ndindex(*(shape[1:] if draws > 1 else shape))
+    names = [name.format("_".join(map(str, place))) for place in places]
+    return names if draws == 1 else [f"{each}_draw{k}" for k in range(draws) for each in names]
+
+
+def check_room(path: Path, arrays: int) -> type[RowWriter]:
+    """What writes a file of that name.
+
+    Raises:
+        UsageError: no known suffix, or more arrays than such a file holds.
+    """
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise UsageError(
+            f"{path} says no known format by its suffix {path.suffix!r}",
+            hint=f"end the name in {', '.join(WRITERS)}",
+        )
+    if writer.single and arrays > 1:
+        raise UsageError(
+            f"{path.suffix} holds one array, and these are {arrays}",
+            hint=f"end the name in {', '.join(end for end, each in WRITERS.items() if not each.single)}",
+        )
+    return writer
 
 
 class _Growing:
