@@ -57,7 +57,6 @@ def reconstruct(
       genmod reconstruct
       genmod reconstruct beta8 -n 20 --split train --seed 3
       genmod reconstruct -n 500 -o reconstructions.npz
-      genmod reconstruct people -o reconstructed.csv
     """
     rows = check_out_or_rows(out, overwrite=overwrite)
     model = open_model(directory, device)

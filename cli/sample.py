@@ -62,7 +62,6 @@ def sample(
       genmod sample --condition 7
       genmod sample --from prior --temperature 0.8
       genmod sample -n 10000 --noise -o samples.npz
-      genmod sample people -n 500 -o more-people.csv
     """
     rows = check_out_or_rows(out, overwrite=overwrite)
     factor = _factors(temperature)
