@@ -13,13 +13,14 @@ from torch.utils import data as torch_data
 
 from genmod.data.cells import is_frame
 from genmod.data.dataset import DataInfo, Dataset, Split, SplitName, TensorSplit
+from genmod.data.everything import every_row
 from genmod.data.held import Held, collated, describe, held
 from genmod.data.items import ItemsSplit, StreamSplit, part_of, read_items
 from genmod.data.order import tenths
 from genmod.data.table import FrameDataset
 from genmod.errors import DataError, DataWarning
 
-__all__ = ["Source", "Stream", "describe_sources", "source_of"]
+__all__ = ["Source", "Stream", "describe_sources", "own_dataset", "source_of"]
 
 _LOOKED_AT = 1000
 """Items of a torch dataset that are read to find out what it holds."""
@@ -120,6 +121,11 @@ def describe_sources(sources: Sequence[Source], known: DataInfo | None) -> DataI
     return describe([source.some for source in sources], known, sources[0].names)
 
 
+def own_dataset(data: Any) -> Dataset | None:
+    """The dataset of data that have one of their own, such as DataFrames; None of others."""
+    return FrameDataset(data) if is_frame(data) else None
+
+
 def source_of(data: Any, known: DataInfo | None, *, ends: bool) -> Source:
     """What kind of data these are; those that must end are read to their end."""
     if isinstance(data, Dataset):
@@ -133,10 +139,10 @@ def source_of(data: Any, known: DataInfo | None, *, ends: bool) -> Source:
             places = np.asarray(data.indices, dtype=np.int64)
             chosen = Held(whole.some.x[torch.from_numpy(places)], None if labels is None else labels[places])
             return Memory(chosen, whole.names)
-    if is_frame(data):
-        table = FrameDataset(data)
-        table.known = known
-        data = table.everything()
+    dataset = own_dataset(data)
+    if dataset is not None:
+        dataset.known = known
+        data = every_row(dataset)
     if isinstance(data, Split):
         batch = data.in_memory()
         some = batch if batch is not None else data.__getitems__(range(min(len(data), _LOOKED_AT)))

@@ -4,11 +4,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, final
 
-from genmod.data.annotated import matrix_dataset
-from genmod.data.cells import is_frame
 from genmod.data.dataset import DataInfo, Dataset, Split, SplitName, default_root
-from genmod.data.given import Stream, describe_sources, source_of
-from genmod.data.table import FrameDataset
+from genmod.data.given import Stream, describe_sources, own_dataset, source_of
 from genmod.errors import DataError, DataWarning
 
 __all__ = ["as_dataset", "as_examples", "is_splits"]
@@ -24,7 +21,6 @@ def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
     - A DataFrame of pandas, polars or pyarrow: as dataset ``table``, with kinds of columns that are found.
     - A mapping ``{"train": …, "validation": …, "test": …}`` of these, or a tuple of two or three in this order; what is
       missing is such a tenth of the training data.
-    - A scipy sparse matrix or an ``AnnData`` object, whose rows are dense one batch at a time.
     - An ``IterableDataset``, or a ``DataLoader`` that does more than to collect items: a stream in its own order. Its first
       examples are held out. A run that is resumed begins it anew, and so is not the same to the last bit.
 
@@ -47,9 +43,6 @@ def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
     """
     if isinstance(data, Dataset):
         return data
-    matrix = matrix_dataset(data, known=known)
-    if matrix is not None:
-        return matrix
     named: dict[Any, Any] = {"train": data}
     if is_splits(data):
         named = dict(data) if isinstance(data, Mapping) else dict(zip(_SPLITS, data, strict=False))
@@ -64,8 +57,8 @@ def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
             "is needed",
             hint='give {"train": x, "test": y}, or TensorDataset(x, labels) for examples with labels',
         )
-    if is_frame(named["train"]):
-        found = FrameDataset(named["train"])
+    found = own_dataset(named["train"])
+    if found is not None:
         found.known = known
         if len(named) == 1:
             return found
@@ -111,9 +104,6 @@ def as_examples(data: Any, info: DataInfo) -> Split:
         raise DataError(
             "these are several splits, and one is needed", hint='give one of them, such as data.split("test")'
         )
-    matrix = matrix_dataset(data, known=info)
-    if matrix is not None:
-        return matrix.everything()
     source = source_of(data, info, ends=True)
     return source.split(describe_sources([source], info))
 

@@ -45,8 +45,7 @@ class Reshaped(Distribution):
 
     @property
     def support(self) -> Constraint:  # type: ignore[override]
-        support: Constraint = self.base.support
-        return support
+        return self.base.support  # type: ignore[return-value]
 
     @property
     def mean(self) -> Tensor:

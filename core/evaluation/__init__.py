@@ -25,7 +25,6 @@ from genmod.evaluation.row import (
 )
 from genmod.evaluation.runner import evaluate
 from genmod.evaluation.subject import Coded, Part, Subject
-from genmod.model.importance import LogMeanExp, importance_bounds, latents_that_fit
 
 __all__ = [
     "Coded",
@@ -34,7 +33,6 @@ __all__ = [
     "FeaturesName",
     "FromSource",
     "ImpossibleError",
-    "LogMeanExp",
     "Metric",
     "Part",
     "Row",
@@ -49,9 +47,7 @@ __all__ = [
     "evaluate",
     "featured",
     "given_exposure",
-    "importance_bounds",
     "impossible_rate",
-    "latents_that_fit",
     "mean_row",
     "nearest",
     "no_bits",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from genmod.evaluation.metric import Metric
 from genmod.evaluation.row import Evaluation, Row, Undefined
 from genmod.evaluation.subject import Subject
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.opening import rows_at
 from genmod.options.schema import Text, validate
 from genmod.options.text import split_texts
 from genmod.registry.lookup import current_registry
@@ -43,9 +45,9 @@ def evaluate(
 
     Args:
         model: put in evaluation mode meanwhile.
-        data: a dataset, whose training split is what metrics fit something to; or the examples alone, a split, a tensor or
-            whatever :func:`genmod.as_dataset` takes. All rows of an array are measured; ``genmod.as_dataset(x)`` has those
-            that :func:`genmod.train` held out.
+        data: a dataset, whose training split is what metrics fit something to; or the examples alone: a split, a tensor or
+            whatever :func:`genmod.as_dataset` takes, or a path. All rows of an array or a file are measured;
+            ``genmod.as_dataset(x)`` has those that :func:`genmod.train` held out.
         metrics: names, as ``genmod list metric`` has them, some with the value of their main option in brackets; or
             tables with options.
         split: of a dataset.
@@ -85,7 +87,7 @@ def subject_of(
     Raises:
         DataError: data that do not suit the model.
     """
-    data = model.suited(data)
+    data = rows_at(model.spec, model.data, data) if isinstance(data, str | Path) else model.suited(data)
     if not isinstance(data, Dataset):
         return Subject(model, data, seed=seed, on_progress=on_progress)
     train = partial(data.split, "train")

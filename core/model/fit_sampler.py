@@ -10,14 +10,13 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from genmod.data.sources import as_dataset
 from genmod.defaults import CONDITIONAL_SAMPLER, REAL_LATENTS, SAMPLER
 from genmod.distributions.probing import lies_within
 from genmod.errors import FileError, GenmodError, UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
-from genmod.model.assembly import open_dataset
 from genmod.model.encode import Coded, encode_split
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.opening import data_for
 from genmod.model.pieces import MOST
 from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
@@ -55,8 +54,8 @@ def fit_sampler(
     Args:
         model: a trained model; put in evaluation mode meanwhile. The sampler is attached to it, and
             :func:`genmod.save` writes both.
-        data: where the splits come from, a dataset or what :func:`genmod.as_dataset` takes; by default the dataset that the
-            model was built for.
+        data: where the splits come from, a dataset or what :func:`genmod.as_dataset` takes, or a path; by default the
+            dataset that the model was built for.
         sampler: name of a sampler, or a table ``{"name": …, option: value}``.
         codes: ``draws`` of ``q(z|x)``, or its ``means``.
         seed: of everything that is drawn; the caller's random state is left as it was.
@@ -93,9 +92,7 @@ def fit_sampler(
     made.to(model.device, model.dtype)
     made.bind(model)
     _check_support(made, model, part.name)
-    if data is None:
-        data = open_dataset(model.spec, root, info=model.data)
-    data = model.suited(as_dataset(data, known=model.data))
+    data = model.suited(data_for(model.spec, model.data, data, root))
     tell = on_progress or (lambda what, done, of: None)
     coded = encode_split(model, data.split("train"), seed=seed, on_step=lambda n, of: tell("codes", n, of))
     train = _chosen(coded, codes, model)

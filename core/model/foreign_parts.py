@@ -186,7 +186,7 @@ class ForeignDecoder(Decoder):
             except UsageError as error:
                 problems.append(error.message)
                 continue
-            self.parameter_shape, self.support = shape, made.support
+            self.parameter_shape, self.support = shape, made.support  # type: ignore[assignment]
             break
         else:
             raise UsageError(

@@ -106,7 +106,7 @@ class InOwnLoop(GenerativeModel):
         """Give parts the training examples that they begin with, such as the components of prior ``vamp``.
 
         Args:
-            data: of which the training split is taken; what :func:`genmod.train` takes.
+            data: of which the training split is taken; what :func:`genmod.as_dataset` takes.
             seed: of the choice of examples.
 
         Raises:

@@ -8,10 +8,9 @@ from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import save, start_over
-from genmod.data.sources import as_dataset
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.model import GenerativeModel
-from genmod.model.assembly import open_dataset
+from genmod.model.opening import data_for
 from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
@@ -44,8 +43,8 @@ def train(
 
     Args:
         model: trained in place.
-        data: a dataset with its splits, or what :func:`genmod.as_dataset` makes one of: a tensor, an array, a torch dataset
-            or loader, or splits by name; by default the dataset that the model was built for.
+        data: a dataset with its splits, or what :func:`genmod.as_dataset` makes one of: a tensor, an array, a DataFrame, a
+            torch dataset or loader, or splits by name; or a path; by default the dataset that the model was built for.
         directory: model directory for weights, metrics, checkpoints and a record of the run.
         resume: resume from the newest checkpoint in the directory, with the settings of its run.
         overwrite: train although the directory holds a trained model. After all checks, that model is moved as a
@@ -78,9 +77,7 @@ def train(
         raise UsageError(
             f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(TrainSettings.names())}"
         )
-    if data is None:
-        data = open_dataset(model.spec, root, info=model.data)
-    data = model.suited(as_dataset(data, known=model.data))
+    data = model.suited(data_for(model.spec, model.data, data, root))
     there = ModelDirectory.of(directory) if directory is not None else None
     place = there.path if there is not None else None
     found = None

@@ -15,5 +15,6 @@ COMPONENTS = tables_in(
         "pvae": "poincare-vae",
         "s-vae": "svae",
         "vamp-vae": "vampprior-vae",
+        "zinb-vae": "scvi",
     },
 )

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 import genmod
-from genmod import DataError, DataWarning
+from genmod import DataError, DataWarning, UsageError
 from genmod.data.sources import as_dataset, as_examples
 
 QUICK = {"steps": 3, "device": "cpu", "batch_size": 16}
@@ -258,6 +258,18 @@ def test_a_dataframe_is_a_table(tmp_path):
         genmod.evaluate(model, frame[["a"]])
     with pytest.raises(DataError, match="columns a, b"):
         genmod.evaluate(model, torch.zeros(3, 2))
+
+
+def test_a_path_is_data_too(x, tmp_path):
+    np.savez(tmp_path / "x.npz", x=x.numpy())
+    np.savez(tmp_path / "y.npz", x=x.numpy()[:7])
+    model = small(tmp_path / "x.npz")
+    by_path = genmod.train(model, str(tmp_path / "x.npz"), **QUICK)
+    again = small(x)
+    assert genmod.train(again, x, **QUICK).rows[-1]["loss"] == by_path.rows[-1]["loss"]
+    assert genmod.evaluate(again, tmp_path / "y.npz")["elbo"].n == 7
+    with pytest.raises(UsageError, match="no dataset opens"):
+        genmod.train(model, tmp_path / "x.doc", **QUICK)
 
 
 def test_values_are_in_their_own_units_for_a_standardised_model(tmp_path):

@@ -68,7 +68,7 @@ def test_commands_with_mnist(walk):
 
 
 def test_python(tmp_path, monkeypatch):
-    (code,) = blocks("python")
+    code = "\n".join(blocks("python"))
     quick = code.replace("epochs=20", "epochs=1")
     assert quick != code
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,7 @@
-"""Trainers of other packages train a model as it is; each is installed beside genmod, and skipped where it is not."""
+"""Trainers of other packages train a model as it is, by the lines of the README; each is skipped where it is not installed."""
+
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,11 +9,23 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import genmod
 
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:::(?!genmod)"),
-    pytest.mark.filterwarnings("error:.*stand still:UserWarning"),
+    # Of other packages; what stands still would be told here.
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.filterwarnings("error:nothing says how far:UserWarning"),
 ]
+
+
+def run(words, **names):
+    """Execute the block of the README with these words, and return the names that it leaves."""
+    (block,) = [
+        each for each in re.findall(r"^```py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if words in each
+    ]
+    exec(compile(block, "README.md", "exec"), names)
+    return names
 
 
 @pytest.fixture
@@ -19,99 +34,83 @@ def x():
 
 
 @pytest.fixture
+def loader(x):
+    return DataLoader(TensorDataset(x, torch.arange(32) % 10), batch_size=16)
+
+
+@pytest.fixture
 def model():
-    return genmod.build(
-        "cvae", encoder="mlp", settings={"encoder.hidden": [8], "objective.beta": "0->4 over 2 steps"}
-    )
+    beta = {"objective.beta": "0->4 over 2 steps"}
+    return genmod.build("cvae", encoder="mlp", settings={"encoder.hidden": [8], **beta})
 
 
-def weights(model):
-    return torch.cat([p.detach().cpu().flatten().clone() for p in model.parameters()])
+@pytest.fixture
+def steps(monkeypatch):
+    """The steps that the model was told."""
+    told, advance = [], genmod.LatentVariableModel.advance
+
+    def recorded(self, step, total):
+        told.append((step, total))
+        advance(self, step, total)
+
+    monkeypatch.setattr(genmod.LatentVariableModel, "advance", recorded)
+    return told
 
 
-def check(model, before):
-    """Two steps were made, and what they left is a model as any other."""
-    after = weights(model)
-    assert after.isfinite().all()
-    assert not torch.equal(before, after)
-    assert float(model.cpu().eval().objective.beta) == 4
-    assert model.sample(2, seed=0).shape == (2, 1, 8, 8)
+@pytest.fixture
+def check(model, steps):
+    """A check that two steps were made, and that they left a model as any other."""
+
+    def weights():
+        return torch.cat([p.detach().cpu().flatten().clone() for p in model.parameters()])
+
+    before = weights()
+
+    def check():
+        assert steps == [(0, 2), (1, 2)]
+        assert weights().isfinite().all()
+        assert not torch.equal(before, weights())
+        assert float(model.cpu().eval().objective.beta) == 4
+        assert model.sample(2, seed=0).shape == (2, 1, 8, 8)
+
+    return check
 
 
-def test_lightning(model, x, tmp_path):
+def test_lightning(model, check, loader, tmp_path):
     lightning = pytest.importorskip("lightning")
-    betas = []
-
-    class Module(lightning.LightningModule):
-        def __init__(self, model):
-            super().__init__()
-            self.model = model
-
-        def training_step(self, batch, index):
-            self.model.advance(self.global_step, self.trainer.max_steps)
-            betas.append(float(self.model.objective.beta))
-            return self.model(*batch)["loss"]
-
-        def configure_optimizers(self):
-            return torch.optim.Adam(self.parameters(), 1e-2)
-
-    before = weights(model)
-    loader = DataLoader(TensorDataset(x, torch.arange(32) % 10), batch_size=16)
-    trainer = lightning.Trainer(
-        max_steps=2,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=tmp_path,
+    module = run("LightningModule", lightning=lightning, torch=torch)["Module"]
+    off = dict.fromkeys(
+        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
     )
-    trainer.fit(Module(model), loader)
-    assert betas == [0.0, 2.0]
-    check(model, before)
+    trainer = lightning.Trainer(max_steps=2, accelerator="cpu", default_root_dir=tmp_path, **off)
+    trainer.fit(module(model), loader)
+    assert trainer.global_step == 2
+    check()
 
 
-def test_accelerate(model, x):
-    accelerate = pytest.importorskip("accelerate")
-    accelerator = accelerate.Accelerator(cpu=True)
-    loader = DataLoader(TensorDataset(x, torch.arange(32) % 10), batch_size=16)
-    before = weights(model)
-    ready, optimizer, loader = accelerator.prepare(model, torch.optim.Adam(model.parameters(), 1e-2), loader)
-    for step, batch in enumerate(loader):
-        model.advance(step, 2)
-        accelerator.backward(ready(*batch)["loss"])
-        optimizer.step()
-        optimizer.zero_grad()
-    assert step == 1
-    check(model, before)
+def test_accelerate(model, check, loader):
+    accelerator = pytest.importorskip("accelerate").Accelerator(cpu=True)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    run("accelerator", accelerator=accelerator, model=model, optimizer=optimizer, loader=loader)
+    check()
 
 
-def test_transformers(model, x, tmp_path):
+def test_transformers(model, check, x, tmp_path):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
-    betas = []
-
-    class Schedules(transformers.TrainerCallback):
-        def on_step_begin(self, args, state, control, model=None, **more):
-            model.advance(state.global_step, state.max_steps)
-            betas.append(float(model.objective.beta))
-
-    before = weights(model)
     examples = [{"x": each, "labels": i % 10} for i, each in enumerate(x)]
-    arguments = transformers.TrainingArguments(
-        str(tmp_path / "out"),
-        max_steps=2,
-        per_device_train_batch_size=16,
-        learning_rate=1e-2,
-        use_cpu=True,
-        report_to=[],
-        save_strategy="no",
-        disable_tqdm=True,
-    )
+    how = {
+        "max_steps": 2,
+        "per_device_train_batch_size": 16,
+        "use_cpu": True,
+        "report_to": [],
+        "save_strategy": "no",
+    }
+    arguments = transformers.TrainingArguments(str(tmp_path / "out"), disable_tqdm=True, **how)
+    schedules = run("TrainerCallback", transformers=transformers)["Schedules"]
     trainer = transformers.Trainer(
-        model, arguments, train_dataset=examples, eval_dataset=examples, callbacks=[Schedules()]
+        model, arguments, train_dataset=examples, eval_dataset=examples, callbacks=[schedules()]
     )
-    result = trainer.train()
-    assert (result.global_step, betas) == (2, [0.0, 2.0])
+    assert trainer.train().global_step == 2
     assert trainer.evaluate()["eval_loss"] > 0
-    check(model, before)
+    check()

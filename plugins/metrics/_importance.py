@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod.interfaces.given import WholeModel
-from genmod.system.memory import bytes_per_row
-from genmod.system.noise import drawn_on_cpu
+from genmod import LatentVariableModel
+from genmod.system import bytes_per_row, drawn_on_cpu
 
-__all__ = ["Bounds", "LogMeanExp", "importance_bounds", "latents_that_fit"]
+__all__ = ["Bounds", "LogMeanExp", "importance_bounds", "rows_that_fit"]
 
 _VALUES = 2**18
 """Values of latents drawn at a time."""
@@ -81,7 +80,7 @@ class Bounds:
 
 
 def importance_bounds(
-    model: WholeModel,
+    model: LatentVariableModel,
     x: Tensor,
     context: Tensor | None,
     counts: Sequence[int],
@@ -131,7 +130,7 @@ def importance_bounds(
     return Bounds(*torch.cat(parts, 2).unbind(0))
 
 
-def latents_that_fit(model: WholeModel, x: Tensor, context: Tensor | None, memory: int) -> int:
+def rows_that_fit(model: LatentVariableModel, x: Tensor, context: Tensor | None, memory: int) -> int:
     """How many latents can be decoded and scored in so many bytes.
 
     Args:
@@ -147,7 +146,7 @@ def latents_that_fit(model: WholeModel, x: Tensor, context: Tensor | None, memor
 class _Examples:
     """Examples with their conditions, posterior and prior."""
 
-    def __init__(self, model: WholeModel, x: Tensor, context: Tensor | None, start: int) -> None:
+    def __init__(self, model: LatentVariableModel, x: Tensor, context: Tensor | None, start: int) -> None:
         self.model, self.x = model, x
         self.context = None if context is None else context[start : start + len(x)]
         given = model.given(self.context)
