@@ -29,6 +29,8 @@ COMMANDS = {
     "interpolate": ("interpolate:interpolate", "Decode the points between two examples."),
     "traverse": ("traverse:traverse", "Decode what each latent dimension changes."),
     "encode": ("encode:encode", "Write the codes of data, a row for each row of a file."),
+    "score": ("score:score", "Write the log-likelihood of data, a row for each row of a file."),
+    "impute": ("impute:impute", "Fill in the missing values of a file."),
     "latents": ("latents:latents", "Show the codes of a model and the gaps between them."),
     "explore": ("explore:explore", "Walk through the latent space in a browser."),
     "evaluate": ("evaluate:evaluate", "Measure a model on its test data."),

@@ -70,13 +70,13 @@ def build(
 ) -> None:
     """Assemble a model from named components.
 
-    Names come from `genmod list`, options from `genmod show`. What is not named comes from the recipe.
+    Names come from `genmod list`, options from `genmod show`. What is not named comes from the recipe. Of
+    a path in place of a dataset, `--data people.csv` or `--data photos/`, encoder and decoder suit what is there.
 
     Examples:
       genmod build --encoder conv --prior normal
       genmod build beta-vae --latent 10 -s objective.beta=8 -o beta8
       genmod build --decoder gaussian -s encoder.channels=32,64 --dry-run
-      genmod build --data people.csv
     """
     from genmod.bundle.directory import ModelDirectory
 

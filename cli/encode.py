@@ -39,26 +39,28 @@ def encode(
     The codes are the means of q(z|x), draws where there is no mean, or the integers of a codebook. FILE is anything
     that the model's data could be; without it they are the data that the model was built for, all splits in the order of
     the file. Beside the codes stand the number of each row, or the name of its file; not in .npy, which holds one array.
-    Memory does not grow with the number of rows.
+    Memory does not grow with the number of rows. An .h5ad is a copy of FILE with the codes in obsm, as X_genmod.
 
     Examples:
       genmod encode model new.npz -o codes.npy
       genmod encode --split test --with scales -o codes.csv
       genmod encode vq photos -o codes.parquet
+      genmod encode cells-vae cells.h5ad -o coded.h5ad
       genmod encode --with draws --draws 10 -o codes.npz
     """
     more = [word.strip() for word in with_.split(",")] if with_ else []
-    check_rows_out(out, overwrite=overwrite)
+    check_rows_out(out, overwrite=overwrite, arrays=1 + len(more))
     model = open_model(directory, device)
     examples, labels = open_rows(model, file, split, set_ or [], data_root)
 
-    from genmod.model.encode import code_blocks, column_names
+    from genmod.data.rows_out import column_names
+    from genmod.model.encode import COLUMNS, code_blocks
 
     blocks = code_blocks(model, examples, more=more, draws=draws, seed=seed)  # type: ignore[arg-type]
     written = write_rows(
         out,
         blocks,
-        lambda name, array: column_names(name, array.shape[1:], draws),
+        lambda name, array: column_names(COLUMNS[name], array.shape[1:], draws if name == "draws" else 1),
         labels,
         source=file,
         task="encoding",

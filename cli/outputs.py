@@ -24,22 +24,26 @@ __all__ = [
     "Directory",
     "MovingOut",
     "Out",
+    "OutOrRows",
     "Overwrite",
     "Seed",
     "Set",
     "SplitOption",
     "check_file",
     "check_out",
+    "check_out_or_rows",
     "dataset_options",
     "file_option",
     "open_data",
     "open_model",
     "open_split",
     "picture_path",
+    "require_columns",
     "set_option",
     "settings_by_owner",
     "warn_untrained",
     "write",
+    "write_frame",
 ]
 
 Directory = Annotated[
@@ -68,6 +72,12 @@ def set_option(metavar: str, text: str) -> Any:
 
 
 Out = Annotated[Path | None, file_option("A .png, or the arrays as .npz or .safetensors.")]
+OutOrRows = Annotated[
+    Path | None,
+    file_option(
+        "A .png; the arrays as .npz or .safetensors; of a table its rows as .csv, .parquet, .feather or .jsonl."
+    ),
+]
 MovingOut = Annotated[
     Path | None, file_option("A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.")
 ]
@@ -105,6 +115,37 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
         from genmod.figures.picture import FORMATS
 
         check_file(out, formats or FORMATS, overwrite=overwrite)
+
+
+def check_out_or_rows(out: Path | None, *, overwrite: bool) -> bool:
+    """:func:`check_out` of a picture or the rows of a table; whether it is rows."""
+    from genmod.data.table_files import WRITTEN_FORMATS
+    from genmod.figures.picture import FORMATS
+
+    check_out(out, overwrite=overwrite, formats=(*FORMATS, *WRITTEN_FORMATS))
+    return out is not None and out.suffix.lower() in WRITTEN_FORMATS
+
+
+def write_frame(frame: Any, out: Path, *, seed: int) -> None:
+    """Write the rows of a table, and print where they are."""
+    from genmod.data.table_files import write_table
+
+    write_table(frame, out)
+    console.note(f"seed {seed}")
+    console.print_text(str(out))
+
+
+def require_columns(model: "LatentVariableModel", out: Path) -> None:
+    """Refuse rows with names of columns where the model knows none.
+
+    Raises:
+        UsageError: it was built for data without columns.
+    """
+    if not model.data.columns:
+        raise UsageError(
+            f"{out} is for the rows of a table with named columns, and the model was built for other data",
+            hint="write the arrays: -o FILE.npz; or build a model of a table: genmod build --data FILE.csv",
+        )
 
 
 def check_file(path: Path, formats: Sequence[str], *, overwrite: bool, flag: str = "-o FILE") -> None:

@@ -9,15 +9,17 @@ from genmod.cli.outputs import (
     DataRoot,
     Device,
     Directory,
-    Out,
+    OutOrRows,
     Overwrite,
     Seed,
     Set,
     SplitOption,
-    check_out,
+    check_out_or_rows,
     open_model,
     open_split,
+    require_columns,
     write,
+    write_frame,
 )
 
 __all__ = ["reconstruct"]
@@ -26,10 +28,18 @@ __all__ = ["reconstruct"]
 def reconstruct(
     directory: Directory = Path("model"),
     number: Annotated[
-        int, typer.Option("--number", "-n", metavar="N", min=1, help="How many examples.")
-    ] = 10,
+        int | None,
+        typer.Option(
+            "--number",
+            "-n",
+            metavar="N",
+            min=1,
+            help="How many examples.",
+            show_default="10; as .csv and the like all",
+        ),
+    ] = None,
     split: SplitOption = "test",
-    out: Out = None,
+    out: OutOrRows = None,
     seed: Seed = 0,
     device: Device = "cpu",
     set_: Set = None,
@@ -39,19 +49,28 @@ def reconstruct(
     """Show examples next to their reconstructions.
 
     Rows: the data; the binary images that the model was given, where its decoder makes the data binary; and the mean
-    of p(x|z) at the code. Arrays: images (rows, N, ...), latents (N, ...), and labels (N) where there are any.
+    of p(x|z) at the code. Arrays: images (rows, N, ...), latents (N, ...), and labels (N) where there are any. As .csv or
+    .parquet the reconstructed rows of a table, in the order of the split and in its own units; of categories the most
+    probable one.
 
     Examples:
       genmod reconstruct
       genmod reconstruct beta8 -n 20 --split train --seed 3
       genmod reconstruct -n 500 -o reconstructions.npz
     """
-    check_out(out, overwrite=overwrite)
+    rows = check_out_or_rows(out, overwrite=overwrite)
     model = open_model(directory, device)
 
-    from genmod.figures import choose_examples, reconstruction_grid
+    from genmod.figures import choose_examples, reconstructed_frame, reconstruction_grid
 
-    batch = choose_examples(open_split(model, split, set_ or [], data_root), number, seed=seed)
+    if rows and out is not None:
+        require_columns(model, out)
+        part = open_split(model, split, set_ or [], data_root)
+        names = None if part.names is None else list(part.names)[:number]
+        batch = part.__getitems__(range(min(len(part), number or len(part))))
+        frame = reconstructed_frame(model, batch, names=names, seed=seed, like="pyarrow")
+        return write_frame(frame, out, seed=seed)
+    batch = choose_examples(open_split(model, split, set_ or [], data_root), number or 10, seed=seed)
     context = model.context(batch)
     picture = reconstruction_grid(model, batch.x, labels=batch.labels, context=context, seed=seed)
-    write(picture, out, directory, "reconstructions", seed=seed)
+    return write(picture, out, directory, "reconstructions", seed=seed)

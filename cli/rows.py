@@ -29,15 +29,18 @@ RowsOf = Annotated[
 ]
 RowsOut = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="FILE", help="A .npy, .npz, .csv or .parquet.", show_default=False),
+    typer.Option(
+        "--out", "-o", metavar="FILE", help="A .npy, .npz, .csv, .parquet or .h5ad.", show_default=False
+    ),
 ]
 
 
-def check_rows_out(out: Path, *, overwrite: bool) -> None:
-    """Refuse a file of rows that could not be written, before any work is done for it."""
-    from genmod.data.rows_out import WRITERS
+def check_rows_out(out: Path, *, overwrite: bool, arrays: int = 1) -> None:
+    """Refuse a file of rows that could not be written, or has no room for so many arrays, before any work is done."""
+    from genmod.data.rows_out import WRITERS, check_room
 
     check_file(out, tuple(WRITERS), overwrite=overwrite)
+    check_room(out, arrays)
 
 
 def open_rows(
@@ -46,15 +49,26 @@ def open_rows(
     name: Literal["train", "validation", "test", "all"],
     settings: Sequence[str],
     root: Path | None,
+    *,
+    gaps: bool = False,
 ) -> "tuple[Split, Sequence[int] | Sequence[str]]":
     """Rows of a file, or of the model's own data, in their order; and their names, else their numbers.
+
+    Args:
+        model: in whose terms they are.
+        file: a file or folder.
+        name: of a split of the model's own data, or ``all``.
+        settings: options of the dataset, as typed.
+        root: folder with data files.
+        gaps: whether values of the file may be missing, whatever the model was built for.
 
     Raises:
         UsageError: a split of a file is asked for, or an option is not one of the dataset.
         DataError: these data are not of the model's kind.
     """
     from genmod.data.everything import in_order
-    from genmod.model.assembly import open_rows as open_file
+    from genmod.model.impute import with_gaps
+    from genmod.model.open_rows import open_rows as open_file
 
     options = dataset_options(settings)
     if file is None:
@@ -65,7 +79,8 @@ def open_rows(
             f"{file} has no splits here: all of its rows are taken, in their order",
             hint=f"leave out --split {name}; or leave out {file}",
         )
-    split = open_file(model.spec.with_options(options), file, root, info=model.data)
+    info = with_gaps(model.data) if gaps else model.data
+    split = open_file(model.spec.with_options(options), file, root, info=info)
     return split, split.names or range(len(split))
 
 

@@ -10,12 +10,14 @@ from genmod.cli.outputs import (
     Condition,
     Device,
     Directory,
-    Out,
+    OutOrRows,
     Overwrite,
     Seed,
-    check_out,
+    check_out_or_rows,
     open_model,
+    require_columns,
     write,
+    write_frame,
 )
 from genmod.errors import UsageError
 
@@ -43,7 +45,7 @@ def sample(
             "Of groups of latents also one for each, X,X,…",
         ),
     ] = "1",
-    out: Out = None,
+    out: OutOrRows = None,
     seed: Seed = 0,
     device: Device = "cpu",
     overwrite: Overwrite = False,
@@ -51,7 +53,8 @@ def sample(
     """Draw new examples from a model.
 
     Latents are drawn from the prior, or from the sampler of `genmod fit-sampler`, and decoded. Arrays: images
-    (N, ...) and latents (N, ...).
+    (N, ...) and latents (N, ...). Rows of a table are drawn from the likelihood too; as .csv or .parquet they have the names,
+    units, categories and types of its columns.
 
     Examples:
       genmod sample
@@ -60,18 +63,27 @@ def sample(
       genmod sample --from prior --temperature 0.8
       genmod sample -n 10000 --noise -o samples.npz
     """
-    check_out(out, overwrite=overwrite)
+    rows = check_out_or_rows(out, overwrite=overwrite)
     factor = _factors(temperature)
     model = open_model(directory, device)
 
-    from genmod.figures import origin_of_latents, sample_grid, shown
+    from genmod.figures import origin_of_latents, sample_grid, sampled_frame, shown
 
+    at = f", temperature {shown(factor)}" if factor != 1 else ""
+    if rows and out is not None:
+        require_columns(model, out)
+        frame = sampled_frame(
+            model, number, seed=seed, condition=condition, source=source, temperature=factor, like="pyarrow"
+        )
+        console.note(f"latents from the {origin_of_latents(model, source)}{at}")
+        return write_frame(frame, out, seed=seed)
+    # The mean of a category is none.
+    noise = noise or bool(model.data.columns)
     picture = sample_grid(
         model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=factor
     )
-    at = f", temperature {shown(factor)}" if factor != 1 else ""
     console.note(f"latents from the {origin_of_latents(model, source)}{at}")
-    write(picture, out, directory, "samples", seed=seed)
+    return write(picture, out, directory, "samples", seed=seed)
 
 
 def _factors(text: str) -> float | list[float]:

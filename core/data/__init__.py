@@ -5,6 +5,15 @@ from genmod.data.column import Column, Kind
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
 from genmod.data.everything import every_row, in_order, together
 from genmod.data.labels import class_numbers, classes_of, labels_alike
+from genmod.data.matrix import (
+    CsrRows,
+    Matrix,
+    MatrixDataset,
+    check_pointers,
+    dense_rows,
+    numbered,
+    of_categories,
+)
 from genmod.data.order import dealt, mixed, mixed_text, shuffled, split_of, tenths
 from genmod.data.table import FrameDataset
 from genmod.data.table_files import read_table
@@ -12,17 +21,22 @@ from genmod.data.table_files import read_table
 __all__ = [
     "Batch",
     "Column",
+    "CsrRows",
     "DataInfo",
     "Dataset",
     "Factor",
     "FrameDataset",
     "Kind",
+    "Matrix",
+    "MatrixDataset",
     "Split",
     "TensorSplit",
     "arranged",
+    "check_pointers",
     "class_numbers",
     "classes_of",
     "dealt",
+    "dense_rows",
     "described",
     "every_row",
     "finite_values",
@@ -30,6 +44,8 @@ __all__ = [
     "labels_alike",
     "mixed",
     "mixed_text",
+    "numbered",
+    "of_categories",
     "read_table",
     "shuffled",
     "split_of",

@@ -113,7 +113,7 @@ def finite_values(name: str, x: NDArray[Any], dtype: Any) -> NDArray[Any]:
         first = _first_outside(finite)
         raise DataError(
             f"{name} has {int((~finite).sum())} values that are NaN, infinite or beyond {np.dtype(dtype).name}; "
-            f"the first is example {first[0]}, at {first[1:]}",
+            f"the first is example {first[0]}, {_place(first[1:])}",
             hint="remove these examples, or declare NaN a missing value: -s dataset.missing=true",
         )
     return values
@@ -151,3 +151,8 @@ def described(
     if low >= 0 and high <= 1 and bounded:
         return DataInfo(shape)
     return DataInfo(shape, -math.inf, math.inf)
+
+
+def _place(first: tuple[int, ...]) -> str:
+    """Where a value of an example lies, in words."""
+    return f"column {first[0]}, both counted from 0" if len(first) == 1 else f"at {first}"

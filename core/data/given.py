@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import data as torch_data
 
+from genmod.data.annotated import matrix_dataset
 from genmod.data.cells import is_frame
 from genmod.data.dataset import DataInfo, Dataset, Split, SplitName, TensorSplit
 from genmod.data.everything import every_row
@@ -33,8 +34,8 @@ _AT_ONCE = 64
 _MAX_BYTES = 2**30
 _MAX_FIRST = 2**28
 _ALLOWED = (
-    "a tensor or array (N, …), a DataFrame, a torch TensorDataset, Dataset or DataLoader, or a mapping "
-    '{"train": …, "validation": …, "test": …} of these'
+    "a tensor or array (N, …), a DataFrame, a sparse matrix, an AnnData, a torch TensorDataset, Dataset or DataLoader, "
+    'or a mapping {"train": …, "validation": …, "test": …} of these'
 )
 
 
@@ -121,9 +122,13 @@ def describe_sources(sources: Sequence[Source], known: DataInfo | None) -> DataI
     return describe([source.some for source in sources], known, sources[0].names)
 
 
-def own_dataset(data: Any) -> Dataset | None:
-    """The dataset of data that have one of their own, such as DataFrames; None of others."""
-    return FrameDataset(data) if is_frame(data) else None
+def own_dataset(data: Any, known: DataInfo | None) -> Dataset | None:
+    """The dataset of data that have one of their own: DataFrames, sparse matrices, ``AnnData``; None of others."""
+    if not is_frame(data):
+        return matrix_dataset(data, known=known)
+    found = FrameDataset(data)
+    found.known = known
+    return found
 
 
 def source_of(data: Any, known: DataInfo | None, *, ends: bool) -> Source:
@@ -139,9 +144,8 @@ def source_of(data: Any, known: DataInfo | None, *, ends: bool) -> Source:
             places = np.asarray(data.indices, dtype=np.int64)
             chosen = Held(whole.some.x[torch.from_numpy(places)], None if labels is None else labels[places])
             return Memory(chosen, whole.names)
-    dataset = own_dataset(data)
+    dataset = own_dataset(data, known)
     if dataset is not None:
-        dataset.known = known
         data = every_row(dataset)
     if isinstance(data, Split):
         batch = data.in_memory()

@@ -58,6 +58,7 @@ class DataInfo:
         scale: divisor of each column after that.
         columns: of a table with names, all of the user's columns in their order; an example has a value for each that is
             modelled.
+        variables: names of the values of an example, such as genes, where they have names alone; empty for none.
 
     Raises:
         DataError: an empty shape, one of more than 8 dimensions, factors of too many values,
@@ -83,6 +84,7 @@ class DataInfo:
     shift: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
     columns: tuple[Column, ...] = ()
+    variables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.shape) > _MAX_DIMENSIONS:
@@ -118,6 +120,11 @@ class DataInfo:
                 )
             if not all(map(math.isfinite, (*self.shift, *self.scale))) or min(self.scale) <= 0:
                 raise DataError("shifts and scales must be finite, and scales above 0")
+        if self.variables and (self.shape != (len(self.variables),) or len(set(self.variables)) < self.size):
+            raise DataError(
+                f"{len(set(self.variables)):,} different names of variables of examples of shape {self.shape}; each value has "
+                "one name of its own"
+            )
         if self.columns:
             check_columns(self.columns, self.shape)
             if not self.scale or self.levels is not None or self.counts:
@@ -193,6 +200,8 @@ class DataInfo:
                 plain[bound] = str(plain[bound])
         # What has no columns is written as it was before there were any.
         del plain["columns"]
+        if not self.variables:
+            del plain["variables"]
         return {**plain, "columns": [c.to_json() for c in self.columns]} if self.columns else plain
 
     @classmethod
@@ -218,6 +227,7 @@ class DataInfo:
                 shift=tuple(map(float, plain.get("shift", ()))),
                 scale=tuple(map(float, plain.get("scale", ()))),
                 columns=tuple(map(Column.from_json, plain.get("columns", ()))),
+                variables=tuple(map(str, plain.get("variables", ()))),
             )
         except DataError as error:
             raise DataError(f"the description of the data is damaged: {error.message}") from error

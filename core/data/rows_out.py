@@ -1,4 +1,4 @@
-"""Files with a row for each example, written block by block: ``.npy``, ``.npz``, ``.csv`` and ``.parquet``."""
+"""Files with a row for each example, written block by block: ``.npy``, ``.npz``, ``.csv``, ``.parquet``, ``.h5ad``."""
 
 import csv
 import shutil
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from genmod.errors import UsageError
 from genmod.system.files import staged_file
 
-__all__ = ["WRITERS", "Layout", "RowWriter", "rows_out"]
+__all__ = ["WRITERS", "Layout", "RowWriter", "check_room", "column_names", "rows_out"]
 
 _Array = NDArray[Any]
 _GROUP = 2**16
@@ -96,17 +96,7 @@ def rows_out(path: Path, layout: Layout) -> Iterator[RowWriter]:
         >>> path.read_text()
         'index,z0,z1\\n0,0.5,1\\n1,2,-1\\n'
     """
-    writer = WRITERS.get(path.suffix.lower())
-    if writer is None:
-        raise UsageError(
-            f"{path} says no known format by its suffix {path.suffix!r}",
-            hint=f"end the name in {', '.join(WRITERS)}",
-        )
-    if writer.single and len(layout.columns) > 1:
-        raise UsageError(
-            f"{path.suffix} holds one array, and there are {', '.join(layout.columns)}",
-            hint="end the name in .npz, .csv or .parquet",
-        )
+    writer = check_room(path, len(layout.columns))
     with staged_file(path) as temporary:
         made = writer(temporary, layout)
         try:
@@ -114,6 +104,43 @@ def rows_out(path: Path, layout: Layout) -> Iterator[RowWriter]:
             made.finish()
         finally:
             made.close()
+
+
+def column_names(name: str, shape: Sequence[int], draws: int = 1) -> list[str]:
+    """Names of the columns that values ``(*shape,)`` have when they are flattened.
+
+    Args:
+        name: with a place for their indices.
+        shape: of the values; its first dimension is that of several draws.
+        draws: how many.
+
+    Example:
+        >>> column_names("z{}", (2,)), column_names("code{}", (1, 2)), column_names("z{}", (2, 1), draws=2)
+        (['z0', 'z1'], ['code0_0', 'code0_1'], ['z0_draw0', 'z0_draw1'])
+    """
+    places = np.ndindex(*(shape[1:] if draws > 1 else shape))
+    names = [name.format("_".join(map(str, place))) for place in places]
+    return names if draws == 1 else [f"{each}_draw{k}" for k in range(draws) for each in names]
+
+
+def check_room(path: Path, arrays: int) -> type[RowWriter]:
+    """What writes a file of that name.
+
+    Raises:
+        UsageError: no known suffix, or more arrays than such a file holds.
+    """
+    writer = WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise UsageError(
+            f"{path} says no known format by its suffix {path.suffix!r}",
+            hint=f"end the name in {', '.join(WRITERS)}",
+        )
+    if writer.single and arrays > 1:
+        raise UsageError(
+            f"{path.suffix} holds one array, and these are {arrays}",
+            hint=f"end the name in {', '.join(end for end, each in WRITERS.items() if not each.single)}",
+        )
+    return writer
 
 
 class _Growing:
@@ -248,6 +275,44 @@ class _Parquet(RowWriter):
         self._stack.close()
 
 
+class _H5ad(RowWriter):
+    """A copy of the ``.h5ad`` file that the rows were made from, with the arrays in ``obsm``."""
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        super().__init__(path, layout)
+        if layout.source is None or layout.source.suffix.lower() != ".h5ad":
+            raise UsageError(
+                "an .h5ad holds codes beside the cells that they are of, and these are of "
+                + str(layout.source or "the data of the model"),
+                hint="give the .h5ad file: genmod encode DIR cells.h5ad -o coded.h5ad; or end the name in .csv",
+            )
+        try:
+            import h5py
+        except ImportError:
+            raise UsageError(
+                ".h5ad needs the package h5py, which is not installed",
+                hint="pip install 'genmod-torch[anndata]', or end the name in .csv",
+            ) from None
+        shutil.copyfile(layout.source, path)
+        self._file = h5py.File(path, "r+")
+
+    def add(self, labels: _Array, block: Mapping[str, _Array]) -> None:
+        obsm = self._file.require_group("obsm")
+        for name, array in block.items():
+            flat, key = _flat(array), "X_genmod" if name == "means" else f"X_genmod_{name}"
+            if not self.done:
+                obsm.attrs.setdefault("encoding-type", "dict")
+                obsm.attrs.setdefault("encoding-version", "0.1.0")
+                if key in obsm:
+                    del obsm[key]
+                made = obsm.create_dataset(key, (len(self.layout), flat.shape[1]), flat.dtype)
+                made.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+            obsm[key][self.done : self.done + len(flat)] = flat
+
+    def close(self) -> None:
+        self._file.close()
+
+
 def _flat(array: _Array) -> _Array:
     """One row for each, ``(n, …) → (n, values of one)``."""
     return array.reshape(len(array), -1)
@@ -260,5 +325,11 @@ def _texts(column: _Array) -> Sequence[Any]:
     return [f"{value:.{digits}g}" for value in column.tolist()]
 
 
-WRITERS: dict[str, type[RowWriter]] = {".npy": _Npy, ".npz": _Npz, ".csv": _Csv, ".parquet": _Parquet}
+WRITERS: dict[str, type[RowWriter]] = {
+    ".npy": _Npy,
+    ".npz": _Npz,
+    ".csv": _Csv,
+    ".parquet": _Parquet,
+    ".h5ad": _H5ad,
+}
 """Suffix → what writes such files."""

@@ -21,6 +21,7 @@ def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
     - A DataFrame of pandas, polars or pyarrow: as dataset ``table``, with kinds of columns that are found.
     - A mapping ``{"train": …, "validation": …, "test": …}`` of these, or a tuple of two or three in this order; what is
       missing is such a tenth of the training data.
+    - A scipy sparse matrix or an ``AnnData`` object, whose rows are dense one batch at a time.
     - An ``IterableDataset``, or a ``DataLoader`` that does more than to collect items: a stream in its own order. Its first
       examples are held out. A run that is resumed begins it anew, and so is not the same to the last bit.
 
@@ -57,9 +58,8 @@ def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
             "is needed",
             hint='give {"train": x, "test": y}, or TensorDataset(x, labels) for examples with labels',
         )
-    found = own_dataset(named["train"])
+    found = own_dataset(named["train"], known)
     if found is not None:
-        found.known = known
         if len(named) == 1:
             return found
         # Other tables have the columns of the training data.

@@ -76,11 +76,13 @@ class FrameDataset(Dataset):
         return self._all[0]
 
     def split(self, name: SplitName) -> TensorSplit:
-        return TensorSplit(self._all[1].take(self.places(name)), self.info)
+        places = self.places(name)
+        names = None if self._names is None else [self._names[i] for i in places.tolist()]
+        return TensorSplit(self._all[1].take(places), self.info, names)
 
     def everything(self) -> TensorSplit:
         """All rows, in their order."""
-        return TensorSplit(self._all[1], self.info)
+        return TensorSplit(self._all[1], self.info, self._names)
 
     def places(self, name: SplitName) -> torch.Tensor:
         """The rows of a split, ``(n,)`` int64, ascending."""
@@ -99,6 +101,18 @@ class FrameDataset(Dataset):
         if not len(table):
             raise DataError("the table has no rows")
         return table
+
+    @cached_property
+    def _names(self) -> list[str] | None:
+        """Names of the rows: the values of the one column of identifiers, where there is one and they differ."""
+        found = [
+            column.name for column in self.info.columns if column.kind == "identifier" and not column.given
+        ]
+        if len(found) != 1 or found[0] not in self._table.columns:
+            return None
+        cells = cells_of(self._table, found[0])
+        names = list(map(str, cells.values.tolist()))
+        return names if cells.seen.all() and len(set(names)) == len(names) else None
 
     @cached_property
     def _rows(self) -> dict[SplitName, NDArray[np.int64]]:

@@ -9,9 +9,9 @@ from torch.distributions.constraints import Constraint
 from torch.distributions.utils import _sum_rightmost
 
 from genmod.defaults import INDEPENDENT_VALUES
-from genmod.errors import UsageError
+from genmod.errors import UndefinedError, UsageError
 
-__all__ = ["Marginal"]
+__all__ = ["Marginal", "log_prob_by_value"]
 
 
 class Marginal(Distribution):
@@ -77,3 +77,33 @@ class Marginal(Distribution):
             torch.where(seen, each, 0.0), self.likelihood.reinterpreted_batch_ndims
         )
         return total
+
+
+def log_prob_by_value(likelihood: Distribution, x: Tensor) -> Tensor:
+    """``log p(x_i)`` of each value, in nats, NaN where it is missing.
+
+    ``x (*batch, *event_shape) → (*batch, *event_shape)``, broadcast against the batch of the likelihood
+
+    Args:
+        likelihood: of independent values, or the :class:`Marginal` of one.
+        x: observations.
+
+    Raises:
+        UndefinedError: the values of the likelihood depend on each other.
+
+    Example:
+        >>> from torch.distributions import Normal
+        >>> likelihood = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
+        >>> log_prob_by_value(likelihood, torch.tensor([0.0, 1.0]))
+        tensor([-0.9189, -1.4189])
+    """
+    inner, value = (
+        (likelihood.likelihood, likelihood._value) if isinstance(likelihood, Marginal) else (likelihood, 0.0)
+    )
+    if not isinstance(inner, Independent) or inner.base_dist.event_shape:
+        raise UndefinedError(
+            f"the values of a {type(inner).__name__} depend on each other, so that none has a likelihood of its own",
+            hint=f"build a model with independent values: --decoder {INDEPENDENT_VALUES.split(', ')[0]}",
+        )
+    seen = ~x.isnan()
+    return torch.where(seen, inner.base_dist.log_prob(torch.where(seen, x, value)), torch.nan)

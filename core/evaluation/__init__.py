@@ -25,6 +25,7 @@ from genmod.evaluation.row import (
 )
 from genmod.evaluation.runner import evaluate
 from genmod.evaluation.subject import Coded, Part, Subject
+from genmod.model.importance import LogMeanExp, importance_bounds, latents_that_fit
 
 __all__ = [
     "Coded",
@@ -33,6 +34,7 @@ __all__ = [
     "FeaturesName",
     "FromSource",
     "ImpossibleError",
+    "LogMeanExp",
     "Metric",
     "Part",
     "Row",
@@ -47,7 +49,9 @@ __all__ = [
     "evaluate",
     "featured",
     "given_exposure",
+    "importance_bounds",
     "impossible_rate",
+    "latents_that_fit",
     "mean_row",
     "nearest",
     "no_bits",

@@ -1,6 +1,7 @@
 """What a model makes, as pictures and as the tensors behind them."""
 
 from genmod.figures.comparison import side_by_side
+from genmod.figures.frames import reconstructed_frame, sampled_frame
 from genmod.figures.gaps import Gap, emptiest_path, gap
 from genmod.figures.grid import grid
 from genmod.figures.latents import Latents, latents_figure
@@ -35,8 +36,10 @@ __all__ = [
     "origin_of_latents",
     "prior_draws",
     "random_decodings",
+    "reconstructed_frame",
     "reconstruction_grid",
     "sample_grid",
+    "sampled_frame",
     "shown",
     "side_by_side",
     "slerp",

@@ -1,14 +1,15 @@
 """The model interface for objectives, priors and metrics: a model with its context, or one that needs none."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod.data.conditions import Conditions
-from genmod.data.dataset import DataInfo
+from genmod.data.dataset import Batch, DataInfo
+from genmod.data.suited import Data
 from genmod.distributions.support import Space
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
@@ -17,7 +18,7 @@ from genmod.interfaces.network import Network
 from genmod.interfaces.posterior import Posterior
 from genmod.spec import ModelSpec
 
-__all__ = ["GivenModel"]
+__all__ = ["GivenModel", "WholeModel"]
 
 
 class GivenModel(Protocol):
@@ -112,3 +113,25 @@ class GivenModel(Protocol):
         Raises:
             UndefinedError: a part of the model has no density; the message names it.
         """
+
+
+class WholeModel(GivenModel, Protocol):
+    """A latent-variable model with what it makes of data: what :class:`genmod.LatentVariableModel` is, without its class."""
+
+    def given(self, context: Tensor | None) -> GivenModel:
+        """The model given the context of a batch."""
+
+    def context(self, batch: Batch) -> Tensor | None:
+        """What parts of the model are given of examples beside their values, ``(B, size)``, or None."""
+
+    def observe(self, x: Tensor) -> Tensor:
+        """Stored examples as they are encoded and scored, ``(B, *data.shape)``."""
+
+    def suited(self, data: Data) -> Data:
+        """Data in the terms of the model."""
+
+    def modules(self) -> Iterator[nn.Module]:
+        """The model and all of its parts."""
+
+    def eval(self) -> Any:
+        """Put it in evaluation mode."""

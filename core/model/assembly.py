@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +14,7 @@ from torch.nn.modules.module import (
 )
 
 from genmod.data.conditions import Conditions, joined_shape
-from genmod.data.dataset import DataInfo, Dataset, Split, default_root
-from genmod.data.everything import every_row
+from genmod.data.dataset import DataInfo, Dataset, default_root
 from genmod.data.suited import suited
 from genmod.distributions.codes import Codebook
 from genmod.errors import DataError, GenmodError, PluginError, UsageError
@@ -32,7 +30,7 @@ from genmod.spec import ModelSpec
 from genmod.system.memory import physical_memory
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["assemble", "blueprint", "open_dataset", "open_rows", "unvalidated"]
+__all__ = ["assemble", "blueprint", "open_dataset", "unvalidated"]
 
 _MAX_PARTS = 5000
 _MAX_PARAMETERS = 20_000_000_000
@@ -53,45 +51,6 @@ def open_dataset(
         UsageError: an unknown name or wrong options.
         DataError: the data do not suit the model.
     """
-    dataset = _opened(spec, root, info, registry)
-    return dataset if info is None else suited(dataset, info, spec.condition)
-
-
-def open_rows(
-    spec: ModelSpec,
-    path: Path,
-    root: Any = None,
-    *,
-    info: DataInfo,
-    registry: Registry | None = None,
-) -> Split:
-    """All rows of a file of a model's kind of data, in its order, in the terms of the model.
-
-    Args:
-        spec: of the model, with the options by which its own data are read.
-        path: the file or folder.
-        root: folder with data files.
-        info: what the model was built for.
-        registry: where names are looked up; the current one by default.
-
-    Raises:
-        UsageError: its kind of data come from no file.
-        DataError: the file cannot be read, or does not suit the model.
-    """
-    named = resolve_kinds(spec, ("dataset",), registry=registry)
-    if "path" not in named.resolved["dataset"].options:
-        raise UsageError(
-            f"the data of this model, {named.components['dataset'].name!r}, come from no file, so {path} is none of them",
-            hint="leave the file out",
-        )
-    dataset = _opened(spec.with_options({"dataset.path": str(path)}), root, info, registry)
-    every = dataset.everything()
-    if every is not None:
-        return suited(every, info, spec.condition)
-    return every_row(suited(dataset, info, spec.condition))
-
-
-def _opened(spec: ModelSpec, root: Any, info: DataInfo | None, registry: Registry | None) -> Dataset:
     module = spec.components["dataset"].module if "dataset" in spec.components else ""
     if module:
         raise DataError(
@@ -101,9 +60,10 @@ def _opened(spec: ModelSpec, root: Any, info: DataInfo | None, registry: Registr
         )
     found = resolve_kinds(spec, ("dataset",), registry=registry).resolved["dataset"]
     dataset: Dataset = found.cls(default_root(root), **deepcopy(dict(found.options)))
-    if info is not None:
-        dataset.known = info
-    return dataset
+    if info is None:
+        return dataset
+    dataset.known = info
+    return suited(dataset, info, spec.condition)
 
 
 def assemble(

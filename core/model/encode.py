@@ -1,6 +1,5 @@
 """The examples of a split as a model sees them, and their codes."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -12,19 +11,19 @@ from torch.distributions import Distribution
 from genmod.data.dataset import Batch, Split
 from genmod.distributions.codes import Coded as PointInCodebook
 from genmod.errors import UndefinedError, UsageError
-from genmod.interfaces.given import GivenModel
+from genmod.interfaces.given import GivenModel, WholeModel
 from genmod.model.evaluating import evaluating
-from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
 from genmod.system.noise import drawn_on_cpu
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["Coded", "More", "check_more", "code_blocks", "column_names", "encode_split", "observed_batches"]
+__all__ = ["COLUMNS", "Coded", "More", "check_more", "code_blocks", "encode_split", "observed_batches"]
 
 More = Literal["scales", "draws"]
 """What there can be beside the codes."""
 
-_COLUMN = {"means": "z{}", "codes": "code{}", "scales": "z{}_scale", "draws": "z{}_draw{}"}
+COLUMNS = {"means": "z{}", "codes": "code{}", "scales": "z{}_scale", "draws": "z{}"}
+"""Array → what its columns are called."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Coded:
 
 
 def observed_batches(
-    model: LatentVariableModel,
+    model: WholeModel,
     split: Split,
     stream: str,
     *,
@@ -82,7 +81,7 @@ def observed_batches(
 
 
 def encode_split(
-    model: LatentVariableModel,
+    model: WholeModel,
     split: Split,
     *,
     stream: str = "codes",
@@ -137,7 +136,7 @@ def _together(parts: list[Tensor | None]) -> Tensor | None:
 
 
 def code_blocks(
-    model: LatentVariableModel, split: Split, *, more: Sequence[More] = (), draws: int = 1, seed: int = 0
+    model: WholeModel, split: Split, *, more: Sequence[More] = (), draws: int = 1, seed: int = 0
 ) -> Iterator[dict[str, Tensor]]:
     """Codes of the examples of a split in their order, block by block, on the CPU.
 
@@ -198,29 +197,6 @@ def check_more(more: Sequence[str]) -> None:
         )
 
 
-def column_names(array: str, shape: Sequence[int], draws: int = 1) -> list[str]:
-    """Names of the columns of a row of an array, flattened.
-
-    Example:
-        >>> column_names("means", (2,)), column_names("codes", (1, 2)), column_names("draws", (2, 1), draws=2)
-        (['z0', 'z1'], ['code0_0', 'code0_1'], ['z0_draw0', 'z0_draw1'])
-    """
-    several = array == "draws" and draws > 1
-    places = shape[1:] if several else shape
-    indices = ["_".join(map(str, _place(i, places))) for i in range(math.prod(places))]
-    if several:
-        return [_COLUMN[array].format(index, k) for k in range(draws) for index in indices]
-    return [_COLUMN[array].format(index, 0) for index in indices]
-
-
-def _place(index: int, shape: Sequence[int]) -> list[int]:
-    found = []
-    for size in reversed(shape):
-        index, place = divmod(index, size)
-        found.append(place)
-    return found[::-1]
-
-
 def _codes(q: Distribution) -> dict[str, Tensor]:
     if isinstance(q, PointInCodebook):
         return {"codes": q.codes}
@@ -230,7 +206,7 @@ def _codes(q: Distribution) -> dict[str, Tensor]:
         return {}
 
 
-def _scales(q: Distribution, model: LatentVariableModel) -> Tensor:
+def _scales(q: Distribution, model: WholeModel) -> Tensor:
     try:
         return q.stddev
     except NotImplementedError:

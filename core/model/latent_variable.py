@@ -28,6 +28,7 @@ from genmod.interfaces.sampler import Source
 from genmod.model.conditioned import Given, log_weights
 from genmod.model.context import WithContext
 from genmod.model.losses import adds_losses, grouped, with_losses
+from genmod.model.on_data import OnData
 from genmod.model.own_loop import InOwnLoop
 from genmod.model.sampling import WithSampler
 from genmod.model.summary import summarize
@@ -42,7 +43,7 @@ _AT_ONCE = 2**27
 """Parameters of likelihoods that are drawn from at a time."""
 
 
-class LatentVariableModel(WithContext, WithSampler, InOwnLoop):
+class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
     """A latent-variable model composed of named components.
 
     ``log p(x) = log ∫ p(x|z) p(z) dz ≥ E_q(z|x)[log p(x|z)] - KL(q(z|x) ‖ p(z))``

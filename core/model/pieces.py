@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from genmod.data.dataset import DataInfo
 
 if TYPE_CHECKING:
+    from genmod.interfaces.given import WholeModel
     from genmod.interfaces.model import GenerativeModel
 
 __all__ = ["MOST", "examples_at_once", "held"]
@@ -16,7 +17,7 @@ _PARAMETERS = 2**27
 _HELD = 2**26
 
 
-def examples_at_once(model: "GenerativeModel") -> int:
+def examples_at_once(model: "GenerativeModel | WholeModel") -> int:
     """The number of examples that share a seed: at most 500, 4 million values, and 134 million likelihood parameters.
 
     It depends on shapes alone, never on the machine, because the random numbers depend on it. Where memory is short,

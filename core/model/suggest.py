@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from genmod.data.info import DataInfo
 from genmod.defaults import SUITED
+from genmod.errors import UsageError
 from genmod.model.assembly import open_dataset
-from genmod.model.resolve import resolve
+from genmod.model.resolve import resolve, resolve_kinds
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded
 from genmod.spec import ModelSpec
@@ -39,7 +42,8 @@ def with_data(
 def suggested(spec: ModelSpec, info: DataInfo) -> ModelSpec:
     """A specification with an encoder and a decoder that suit the data, in place of those of its recipe.
 
-    Parts that the user named stay. Options that were set stay with their kind.
+    Parts that the user named stay, and those of a recipe for counts if the data are counts. Options that were set stay with
+    their kind.
 
     Example:
         >>> from genmod import compose
@@ -56,7 +60,7 @@ def suggested(spec: ModelSpec, info: DataInfo) -> ModelSpec:
     if info.columns:
         wanted["decoder"] = SUITED["named"]
     elif info.counts:
-        wanted["decoder"] = SUITED["counts"]
+        wanted |= {} if _counts(spec, info) else {"decoder": SUITED["counts"]}
     elif info.levels is None and (info.low, info.high) != (0.0, 1.0):
         wanted["decoder"] = SUITED["reals"]
     for kind, name in wanted.items():
@@ -67,3 +71,16 @@ def suggested(spec: ModelSpec, info: DataInfo) -> ModelSpec:
         own = {path: value for path, value in spec.settings.items() if path.partition(".")[0] == kind}
         spec = spec.with_options(own)
     return spec
+
+
+def _counts(spec: ModelSpec, info: DataInfo) -> bool:
+    """Whether the decoder of the recipe gives probabilities to counts."""
+    if "decoder" not in spec.components:
+        return False
+    found = resolve_kinds(spec, ("decoder",)).resolved["decoder"]
+    try:
+        with torch.device("meta"):
+            decoder = found.cls(info, **found.options)
+    except UsageError:
+        return False
+    return bool(decoder.support.is_discrete)

@@ -35,8 +35,10 @@ class TableInput(nn.Module):
         many = {
             i: len(column.values) for i, column in enumerate(self.columns) if len(column.values) > _ONE_HOT
         }
+        # Torch's own start of an embedding takes seconds without memory: it imports the compiler.
+        starts = {i: torch.randn(count, round(count**0.5)) for i, count in many.items()}
         self.embeddings = nn.ModuleDict(
-            {str(i): nn.Embedding(count, round(count**0.5)) for i, count in many.items()}
+            {str(i): nn.Embedding(*start.shape, _weight=start) for i, start in starts.items()}
         )
         sizes = [self._size(i) for i in range(len(self.columns))]
         self.width = sum(sizes) + (len(sizes) if self.missing else 0)

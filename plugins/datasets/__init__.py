@@ -14,6 +14,7 @@ COMPONENTS = table(
     ("shards", "Shards", "your own arrays, too large for memory"),
     ("table", "Table", "the rows of your own CSV, parquet, feather or JSON-lines file"),
     ("npz", "Npz", "the arrays of your own .npz file"),
+    ("h5ad", "H5ad", "counts of genes in the cells of your own .h5ad file"),
     ("sprites", "Sprites", "drawn shapes with known factors of variation"),
     aliases={"shards": "npy"},
     revisions={"image-folder": 2, "npz": 2},
@@ -30,6 +31,7 @@ COMPONENTS = table(
             ".ndjson",
         ),
         "npz": (".npz", ".npy"),
+        "h5ad": (".h5ad",),
         "image-folder": ("/",),
     },
 )

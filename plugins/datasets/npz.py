@@ -13,8 +13,9 @@ import torch
 from annotated_types import Ge
 from numpy.typing import NDArray
 
-from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, SplitName, TensorSplit
+from genmod import Batch, DataError, DataInfo, Dataset, Doc, Factor, Split, SplitName, TensorSplit
 from genmod.data import (
+    MatrixDataset,
     arranged,
     class_numbers,
     classes_of,
@@ -28,6 +29,7 @@ from genmod.data import (
 )
 from genmod.plugins.datasets._array_files import array_names, read_arrays
 from genmod.plugins.datasets._files import locate
+from genmod.plugins.datasets._sparse_files import sparse_file
 from genmod.plugins.datasets._standardized import standardized, statistics_of
 
 __all__ = ["Npz"]
@@ -76,6 +78,8 @@ class Npz(Dataset):
     Values: ``uint8`` are 256 levels in [0, 1], or 2 where none is above 1; ``bool`` are 2 levels; floats are
     continuous, in [0, 1] where all of them are there, else unbounded; with ``counts``, whole numbers from 0 on, of
     any type, are kept as they are. With ``missing``, NaN is a value that was not observed. Everything is held in memory.
+
+    A sparse matrix that ``scipy.sparse.save_npz`` wrote is read by rows (CSR), and is never dense as a whole.
 
     Standardising is done in double precision. The mean and the deviation of each column are saved with the model, which
     standardises other files by them; ``genmod.DataInfo.original`` gives values back in their own units. Columns of whole
@@ -133,12 +137,16 @@ class Npz(Dataset):
 
     @property
     def info(self) -> DataInfo:
-        return self._loaded[0]
+        return self._loaded[0] if self._sparse is None else self._sparse.info
 
-    def split(self, name: SplitName) -> TensorSplit:
+    def split(self, name: SplitName) -> Split:
+        if self._sparse is not None:
+            return self._sparse.split(name)
         return TensorSplit(self._loaded[1][name], self.info)
 
-    def everything(self) -> TensorSplit:
+    def everything(self) -> Split:
+        if self._sparse is not None:
+            return self._sparse.everything()
         found = self._read(every_factor=False)
         whole = together(list(found.parts.values()))
         with self._naming_the_file():
@@ -150,7 +158,20 @@ class Npz(Dataset):
         return TensorSplit(parts["train"], info)
 
     def places(self, name: SplitName) -> torch.Tensor:
-        return self._loaded[2][name]
+        return self._loaded[2][name] if self._sparse is None else self._sparse.places(name)
+
+    @cached_property
+    def _sparse(self) -> MatrixDataset | None:
+        """The rows of a sparse matrix, where the file holds one."""
+        path = locate(self.path, self.root)
+        found = sparse_file(path, self.counts, self.max_bytes)
+        if found is not None and (self.standardize or self.missing or self.factors):
+            raise DataError(
+                f"{path} is a sparse matrix, whose values are neither standardised nor missing, and which has no factors",
+                hint="leave out -s dataset.standardize, dataset.missing and dataset.factors; "
+                "a file with properties of its rows: --data h5ad",
+            )
+        return found
 
     @staticmethod
     def migrate(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """A mixture of Gaussians for real data of several modes."""
 
+import math
 from typing import Annotated, final
 
 import torch
@@ -44,10 +45,10 @@ class GaussianMixtureDecoder(Decoder):
         self.parameter_shape = (3, components, *data.shape)
         low, high = (data.low, data.high) if data.high - data.low < float("inf") else (-2.0, 2.0)
         step = (high - low) / components
-        column = low + step * (torch.arange(components) + 0.5)
+        column = torch.tensor([low + step * (k + 0.5) for k in range(components)])
         shape = (components, *data.shape)
         self.means = nn.Parameter(column.reshape(-1, *[1] * len(data.shape)).expand(shape).clone())
-        self.log_scales = nn.Parameter(torch.full(shape, step / 2).log())
+        self.log_scales = nn.Parameter(torch.full(shape, math.log(step / 2)))
 
     @torch.no_grad()
     def prepare(self, examples: Tensor) -> None:

@@ -7,8 +7,8 @@ from annotated_types import Ge
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined
+from genmod.evaluation import LogMeanExp
 from genmod.plugins.metrics._annealing import Path, Start, anneal, schedule
-from genmod.plugins.metrics._importance import LogMeanExp
 from genmod.plugins.metrics._likelihood import Estimate, likelihood_rows
 
 __all__ = ["Ais", "Chains", "Examples", "Leapfrogs", "Steps", "size_for"]

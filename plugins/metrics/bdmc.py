@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError, mean_row
+from genmod.evaluation import LogMeanExp
 from genmod.plugins.metrics._annealing import Path, anneal, anneal_back, schedule
-from genmod.plugins.metrics._importance import LogMeanExp
 from genmod.plugins.metrics.ais import Chains, Examples, Leapfrogs, Steps, size_for
 from genmod.system import drawn_on_cpu
 

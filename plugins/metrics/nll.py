@@ -7,7 +7,7 @@ from annotated_types import Ge, MinLen
 from torch import Tensor
 
 from genmod import Doc, Metric, Row, Subject, Undefined
-from genmod.plugins.metrics._importance import importance_bounds, rows_that_fit
+from genmod.evaluation import importance_bounds, latents_that_fit
 from genmod.plugins.metrics._likelihood import Estimate, likelihood_rows
 
 __all__ = ["Nll"]
@@ -72,7 +72,7 @@ class Nll(Metric):
             nonlocal rows
             if not rows:
                 with subject.drawing("nll/memory"):
-                    rows = rows_that_fit(model, x, context, memory)
+                    rows = latents_that_fit(model, x, context, memory)
             found = importance_bounds(model, x, context, self.samples, rows=rows, on_progress=on_progress)
             return {
                 str(count): Estimate(

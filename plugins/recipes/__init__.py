@@ -15,6 +15,5 @@ COMPONENTS = tables_in(
         "pvae": "poincare-vae",
         "s-vae": "svae",
         "vamp-vae": "vampprior-vae",
-        "zinb-vae": "scvi",
     },
 )

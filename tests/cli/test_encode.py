@@ -167,7 +167,7 @@ def test_what_is_refused(genmod, table):
         assert (done.code, text in done.err) == (2, True), done.err
     library.save(library.build(encoder="mlp"), "digits")
     done = genmod("encode", "digits", "x.npz", "-o", "z.npy")
-    assert (done.code, "come from no file" in done.err) == (2, True)
+    assert (done.code, "these have (4,)" in done.err) == (2, True)
     assert sorted(os.listdir()) == ["digits", "model", "wide.npz", "x.npz"]
 
 

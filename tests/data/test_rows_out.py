@@ -3,6 +3,7 @@
 import csv
 import zipfile
 
+import h5py
 import numpy as np
 import pandas
 import pyarrow.parquet
@@ -17,20 +18,29 @@ COLUMNS = {"means": ["a", "b"], "codes": ["k"]}
 ODD = ["plain", 'a "quoted", one', "ein\nUmbruch", "ümläut", "=1+1", "", "last"]
 
 
-def written(path, labels=range(7), step=3, arrays=None):
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A file of cells, which one of the formats needs."""
+    path = tmp_path_factory.mktemp("source") / "cells.h5ad"
+    with h5py.File(path, "w") as file:
+        file["obs/_index"] = [f"cell{i}" for i in range(7)]
+    return path
+
+
+def written(path, labels=range(7), step=3, arrays=None, source=None):
     arrays = arrays or {"means": VALUES, "codes": NUMBERS}
-    with rows_out(path, Layout({name: COLUMNS[name] for name in arrays}, labels)) as writer:
+    with rows_out(path, Layout({name: COLUMNS[name] for name in arrays}, labels, source)) as writer:
         for start in range(0, 7, step):
             writer.write({name: array[start : start + step] for name, array in arrays.items()})
     return path
 
 
 @pytest.mark.parametrize("step", [1, 3, 7])
-def test_whatever_the_blocks_it_is_the_same_file(tmp_path, step):
+def test_whatever_the_blocks_it_is_the_same_file(tmp_path, step, source):
     for suffix in WRITERS:
         arrays = {"means": VALUES} if suffix == ".npy" else None
-        one = written(tmp_path / f"one{suffix}", step=7, arrays=arrays)
-        other = written(tmp_path / f"other{suffix}", step=step, arrays=arrays)
+        one = written(tmp_path / f"one{suffix}", step=7, arrays=arrays, source=source)
+        other = written(tmp_path / f"other{suffix}", step=step, arrays=arrays, source=source)
         assert one.read_bytes() == other.read_bytes(), suffix
     assert len(list(tmp_path.iterdir())) == 2 * len(WRITERS)
 
@@ -73,12 +83,12 @@ def test_rows_of_parquet_come_in_large_groups(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_after_an_error_nothing_is_left_and_the_old_file_is_there(tmp_path, suffix):
+def test_after_an_error_nothing_is_left_and_the_old_file_is_there(tmp_path, suffix, source):
     path = tmp_path / f"x{suffix}"
     path.write_text("old")
 
     def fail():
-        with rows_out(path, Layout({"means": ["a", "b"]}, range(7))) as writer:
+        with rows_out(path, Layout({"means": ["a", "b"]}, range(7), source)) as writer:
             writer.write({"means": VALUES[:3]})
             raise ZeroDivisionError
 

@@ -351,12 +351,13 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 OPTIONAL = {
     "core/data/cells.py": "tables",
     "core/data/frames": "tables",
-    "core/data/rows_out.py": "tables",
+    "core/data/rows_out.py": "tables anndata",
     "core/data/table": "tables",
     "core/testing/": "test",
+    "plugins/datasets/_h5ad.py": "anndata",
     "plugins/trackers/": None,
 }
-"""Folders that may import what is in an extra, and its name; None for that of the package."""
+"""Folders that may import what is in some extras, and their names; None for that of the package."""
 
 
 def undeclared(root):
@@ -377,8 +378,8 @@ def undeclared(root):
         }:
             package = DISTRIBUTIONS.get(top, top.replace("_", "-"))
             folder = next((folder for folder in OPTIONAL if name.startswith(folder)), None)
-            extra = folder and extras.get(OPTIONAL[folder] or package, set())
-            if package not in needed | (extra or set()):
+            allowed = (OPTIONAL[folder] or package).split() if folder else ()
+            if package not in needed.union(*(extras.get(each, set()) for each in allowed)):
                 found.setdefault(name, set()).add(package)
     return found
 

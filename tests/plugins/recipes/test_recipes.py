@@ -38,7 +38,6 @@ def test_learns_from_its_own_data(name):
         ("vampprior-vae", "vamp-vae"),
         ("svae", "s-vae"),
         ("cat-vae", "categorical-vae"),
-        ("scvi", "zinb-vae"),
         ("vade", "gm-vae"),
     ],
 )

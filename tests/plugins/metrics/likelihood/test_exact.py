@@ -62,7 +62,7 @@ def test_missing_values_and_conditions_against_scipy():
 
 def test_each_example_has_its_own_conditions(monkeypatch):
     """Also in importance sampling, which takes a few examples at a time."""
-    monkeypatch.setattr("genmod.plugins.metrics._importance._VALUES", 8000)
+    monkeypatch.setattr("genmod.model.importance._VALUES", 8000)
     info = DataInfo((3,), classes=("a", "b", "c"), **REAL)
     components = {"network": "linear", "decoder": {"name": "gaussian", "scale": 1.0}, "prior": "conditional"}
     model = model_of(info, 2, ("label",), **components)

@@ -7,8 +7,8 @@ import torch
 
 from genmod import Batch, DataInfo, TensorSplit, build, compose, evaluate
 from genmod.model.assembly import assemble
+from genmod.model.importance import LogMeanExp, importance_bounds
 from genmod.plugins.decoders.bernoulli import BinaryValues
-from genmod.plugins.metrics._importance import LogMeanExp, importance_bounds
 from genmod.system.memory import bytes_per_row
 
 
@@ -102,10 +102,10 @@ def case(name, n=30):
 @pytest.mark.parametrize("name", CASES)
 def test_any_model_and_any_memory_give_the_same_numbers(name, monkeypatch):
     """In double precision, to 1e-9: draws are made in blocks of fixed size, whatever is decoded at a time."""
-    monkeypatch.setattr("genmod.plugins.metrics._importance._VALUES", 300)
+    monkeypatch.setattr("genmod.model.importance._VALUES", 300)
     model, split = case(name)
     once = evaluate(model, split, "nll[1,40]")
-    monkeypatch.setattr("genmod.plugins.metrics.nll.rows_that_fit", lambda *arguments: 7)
+    monkeypatch.setattr("genmod.plugins.metrics.nll.latents_that_fit", lambda *arguments: 7)
     again = evaluate(model, split, "nll[1,40]")
     assert [row.name for row in again.rows] == [row.name for row in once.rows]
     for row, other in zip(once.rows, again.rows, strict=True):

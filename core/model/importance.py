@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from genmod import LatentVariableModel
-from genmod.system import bytes_per_row, drawn_on_cpu
+from genmod.interfaces.given import WholeModel
+from genmod.system.memory import bytes_per_row
+from genmod.system.noise import drawn_on_cpu
 
-__all__ = ["Bounds", "LogMeanExp", "importance_bounds", "rows_that_fit"]
+__all__ = ["Bounds", "LogMeanExp", "importance_bounds", "latents_that_fit"]
 
 _VALUES = 2**18
 """Values of latents drawn at a time."""
@@ -80,7 +81,7 @@ class Bounds:
 
 
 def importance_bounds(
-    model: LatentVariableModel,
+    model: WholeModel,
     x: Tensor,
     context: Tensor | None,
     counts: Sequence[int],
@@ -130,7 +131,7 @@ def importance_bounds(
     return Bounds(*torch.cat(parts, 2).unbind(0))
 
 
-def rows_that_fit(model: LatentVariableModel, x: Tensor, context: Tensor | None, memory: int) -> int:
+def latents_that_fit(model: WholeModel, x: Tensor, context: Tensor | None, memory: int) -> int:
     """How many latents can be decoded and scored in so many bytes.
 
     Args:
@@ -146,7 +147,7 @@ def rows_that_fit(model: LatentVariableModel, x: Tensor, context: Tensor | None,
 class _Examples:
     """Examples with their conditions, posterior and prior."""
 
-    def __init__(self, model: LatentVariableModel, x: Tensor, context: Tensor | None, start: int) -> None:
+    def __init__(self, model: WholeModel, x: Tensor, context: Tensor | None, start: int) -> None:
         self.model, self.x = model, x
         self.context = None if context is None else context[start : start + len(x)]
         given = model.given(self.context)
