@@ -7,7 +7,6 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from torch.distributions import Distribution
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
@@ -17,6 +16,7 @@ from genmod.data.conditions import Conditions, joined_shape
 from genmod.data.dataset import DataInfo, Dataset, default_root
 from genmod.data.suited import suited
 from genmod.distributions.codes import Codebook
+from genmod.distributions.unvalidated import unvalidated
 from genmod.errors import DataError, GenmodError, PluginError, UsageError
 from genmod.model.coded import PriorOfCodes, shape_of_prior
 from genmod.model.fits import check_fits
@@ -30,7 +30,7 @@ from genmod.spec import ModelSpec
 from genmod.system.memory import physical_memory
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["assemble", "blueprint", "open_dataset", "unvalidated"]
+__all__ = ["assemble", "blueprint", "open_dataset"]
 
 _MAX_PARTS = 5000
 _MAX_PARAMETERS = 20_000_000_000
@@ -178,17 +178,6 @@ def _few_parts() -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def unvalidated() -> Iterator[None]:
-    """Distributions without values cannot check them, so their default to do so is off inside."""
-    before = Distribution._validate_args
-    Distribution.set_default_validate_args(False)
-    try:
-        yield
-    finally:
-        Distribution.set_default_validate_args(before)
 
 
 def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {}) -> LatentVariableModel:

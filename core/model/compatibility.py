@@ -11,8 +11,9 @@ import torch
 
 from genmod.data.dataset import DataInfo
 from genmod.defaults import BARE, DATASET, DECODER, RECIPE, SMALL, USUAL
+from genmod.distributions.unvalidated import unvalidated
 from genmod.errors import GenmodError
-from genmod.model.assembly import blueprint, unvalidated
+from genmod.model.assembly import blueprint
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.traits import check_losses

@@ -84,7 +84,9 @@ class WithContext(nn.Module):
         """The conditions in a context, ``(*batch, size of the conditions)``; None for a model that is not conditional."""
         if self.conditions is None or context is None:
             return None
-        return context[..., : self.conditions.size]
+        # The same tensor where it is all of it: by that, distributions are known to be of the same conditions.
+        size = self.conditions.size
+        return context if context.shape[-1] == size else context[..., :size]
 
     def _exposure_of(self, condition: str | None) -> tuple[str | None, float | None]:
         """What is asked for: conditions, and the exposure."""

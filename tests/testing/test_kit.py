@@ -193,6 +193,8 @@ def test_mistaken(check):
 class Reports(list):
     """The reports of a run of pytest."""
 
+    __hash__ = object.__hash__  # pytest keeps its plugins in a set
+
     def pytest_runtest_logreport(self, report):
         if report.when == "call" or report.outcome != "passed":
             self.append(report)
