@@ -21,7 +21,7 @@ def dataset_at(text: str | Path, registry: Registry) -> ComponentSpec | None:
 
     Example:
         >>> dataset_at("people.csv", Registry(third_party=False))
-        ComponentSpec(name='table', options={'path': 'people.csv'}, provider='', version='', revision=0)
+        ComponentSpec(name='table', options={'path': 'people.csv'}, provider='', version='', revision=0, module='')
         >>> dataset_at("digits", Registry(third_party=False)) is None
         True
     """
