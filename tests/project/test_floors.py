@@ -20,7 +20,7 @@ FLOORS = (
     "figures",
     "training explorer",
     "experiments",
-    "plugins testing report scaffold features",
+    "plugins testing report scaffold features sklearn",
     "cli __main__",
 )
 """The rooms, the lowest first. A room imports those on floors below it, never one above or beside it."""
