@@ -83,15 +83,18 @@ def test_the_bound_is_that_of_the_parts(x):
     "changed",
     [
         {},
-        {"encoder": "mlp", "network": "mlp", "decoder": "gaussian"},
-        {"encoder": lambda x: x * 2.0, "prior": "normal"},
-        {"network": None},
-        {"decoder": "laplace", "network": nn.Linear(2, COLUMNS)},
+        pytest.param({"encoder": "mlp", "network": "mlp", "decoder": "gaussian"}, marks=pytest.mark.slow),
+        pytest.param({"encoder": lambda x: x * 2.0, "prior": "normal"}, marks=pytest.mark.slow),
+        pytest.param({"network": None}, marks=pytest.mark.slow),
+        pytest.param({"decoder": "laplace", "network": nn.Linear(2, COLUMNS)}, marks=pytest.mark.slow),
         {
             "encoder": nn.Sequential(nn.LazyLinear(8), nn.BatchNorm1d(8)),
             "network": nn.Sequential(nn.LazyLinear(10)),
         },
-        {"prior": MultivariateNormal(torch.zeros(2), torch.eye(2) * 3), "divergence": "kl-mc"},
+        pytest.param(
+            {"prior": MultivariateNormal(torch.zeros(2), torch.eye(2) * 3), "divergence": "kl-mc"},
+            marks=pytest.mark.slow,
+        ),
         {"encoder": encoder().double(), "network": None, "decoder": "gaussian", "prior": "normal"},
     ],
     ids=["all", "prior", "function", "mirror", "native-decoder", "lazy", "multivariate", "double"],
