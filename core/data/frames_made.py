@@ -13,6 +13,7 @@ from genmod.errors import UsageError
 
 __all__ = ["arrow_column", "frame_like"]
 
+_PLAIN = {"String": "string", "Boolean": "bool_", "Float32": "float32", "Float64": "float64"}
 _NULLABLE = {
     "bool": "boolean",
     **{f"{u}int{bits}": f"{u.upper()}Int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)},
@@ -30,57 +31,53 @@ def arrow_column(column: Column, values: NDArray[np.float64] | Sequence[Any]) ->
     import pyarrow as pa
 
     base, _, inner = column.dtype.partition("(")
-    unit, _, zone = inner.rstrip(")").partition(", ")
-    number = isinstance(values, np.ndarray) and values.dtype.kind == "f"
-    missing = np.isnan(values) if number else None  # type: ignore[arg-type]
+    if not isinstance(values, np.ndarray):
+        return _plain_column(column, base, list(values))
+    missing = np.isnan(values)
+    filled = np.where(missing, 0, values)
+    if base in ("Datetime", "Duration", "Time", "Date"):
+        unit, _, zone = inner.rstrip(")").partition(", ")
+        per = 1 if base == "Date" else PER_SECOND[unit]
+        return _times(pa.array(np.rint(filled * per).astype(np.int64), mask=missing), base, unit, zone)
+    kind = _PLAIN.get(base)
+    if kind is not None:
+        return pa.array(values, getattr(pa, kind)(), mask=missing)
+    whole = _integer(base)
+    limits = np.iinfo(whole.to_pandas_dtype())
+    # Python's own numbers: the largest of 64 bits are no floats.
+    numbers = [min(max(int(v), limits.min), limits.max) for v in np.rint(filled)]
+    return pa.array([None if m else v for v, m in zip(numbers, missing, strict=True)], whole)
+
+
+def _plain_column(column: Column, base: str, values: list[Any]) -> Any:
+    """Values as they are, None where one is missing."""
+    import pyarrow as pa
+
     if base in ("Categorical", "Enum"):
         known = [str(value) for value in column.values]
         place = {value: i for i, value in enumerate(known)}
-        codes = [place.get(value) for value in values]
-        return (
-            pa.DictionaryArray.from_arrays(
-                pa.array(codes, pa.int32()), pa.array(known, pa.string()), ordered=base == "Enum"
-            )
-            if set(values) <= {*known, None}
-            else pa.array(values, pa.string())
-        )
+        if not set(values) <= {*known, None}:
+            return pa.array(values, pa.string())
+        codes = pa.array([place.get(value) for value in values], pa.int32())
+        return pa.DictionaryArray.from_arrays(codes, pa.array(known, pa.string()), ordered=base == "Enum")
     if base in ("Datetime", "Duration", "Time", "Date"):
-        if not number:
-            return pa.array(values)
-        per = 1 if base == "Date" else PER_SECOND[unit]
-        ticks = pa.array(np.rint(np.where(missing, 0, values) * per).astype(np.int64), mask=missing)
-        if base == "Date":
-            return ticks.cast(pa.int32()).cast(pa.date32())
-        if base == "Duration":
-            return ticks.cast(pa.duration(unit))
-        if base == "Time":
-            return (
-                ticks.cast(pa.int32()).cast(pa.time32(unit))
-                if unit in ("s", "ms")
-                else ticks.cast(pa.time64(unit))
-            )
-        return ticks.cast(pa.timestamp(unit, zone or None))
-    kind = {
-        "String": pa.string(),
-        "Boolean": pa.bool_(),
-        "Float32": pa.float32(),
-        "Float64": pa.float64(),
-    }.get(base)
-    if not number:
-        return pa.array(list(values), _integer(base) if kind is None else kind)
-    if kind is not None:
-        return pa.array(values, kind, mask=missing)
-    whole = _integer(base)
-    limits = np.iinfo(whole.to_pandas_dtype())
-    # The largest 64-bit integers are no floats.
-    rounded = np.clip(np.rint(np.where(missing, 0, values)), float(limits.min), float(limits.max))
-    return (
-        pa.array(rounded.astype(object) if limits.bits == 64 else rounded, mask=missing).cast(whole)
-        if (limits.bits < 64)
-        else pa.array(
-            [None if m else min(int(v), limits.max) for v, m in zip(rounded, missing, strict=True)], whole
-        )
-    )
+        return pa.array(values)
+    kind = _PLAIN.get(base)
+    return pa.array(values, _integer(base) if kind is None else getattr(pa, kind)())
+
+
+def _times(ticks: Any, base: str, unit: str, zone: str) -> Any:
+    """Whole numbers of a unit, or of days, as dates or times."""
+    import pyarrow as pa
+
+    if base == "Date":
+        return ticks.cast(pa.int32()).cast(pa.date32())
+    if base == "Duration":
+        return ticks.cast(pa.duration(unit))
+    if base == "Time":
+        short = unit in ("s", "ms")
+        return ticks.cast(pa.int32()).cast(pa.time32(unit)) if short else ticks.cast(pa.time64(unit))
+    return ticks.cast(pa.timestamp(unit, zone or None))
 
 
 def _integer(base: str) -> Any:
@@ -124,7 +121,7 @@ def frame_like(columns: Mapping[str, Any], like: Any) -> Any:
     import narwhals
 
     try:
-        made = narwhals.from_arrow(table, backend=backend)
+        made = narwhals.from_arrow(table, backend=backend)  # type: ignore[arg-type]
     except (ImportError, ValueError, AttributeError) as error:
         raise UsageError(
             f"there is no DataFrame of {backend!r}: {error}", hint="choose pandas, polars or pyarrow"

@@ -158,7 +158,8 @@ class FrameDataset(Dataset):
                 f"cells are missing in column {', '.join(map(repr, names[:_SHOWN]))}",
                 hint="fill them, or let them be missing: -s dataset.missing=auto",
             )
-        classes, factors = (), []
+        classes: tuple[str, ...] = ()
+        factors: list[Factor] = []
         for column in columns:
             if column.name == self.label:
                 classes = tuple(map(str, column.values))

@@ -38,7 +38,7 @@ class TableInput(nn.Module):
         # Torch's own start of an embedding takes seconds without memory: it imports the compiler.
         starts = {i: torch.randn(count, round(count**0.5)) for i, count in many.items()}
         self.embeddings = nn.ModuleDict(
-            {str(i): nn.Embedding(*start.shape, _weight=start) for i, start in starts.items()}
+            {str(i): nn.Embedding(len(start), start.shape[1], _weight=start) for i, start in starts.items()}
         )
         sizes = [self._size(i) for i in range(len(self.columns))]
         self.width = sum(sizes) + (len(sizes) if self.missing else 0)
