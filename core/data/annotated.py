@@ -61,10 +61,11 @@ def array_rows(values: Any) -> Rows:
     Raises:
         DataError: it is no matrix of numbers.
     """
-    shape, dtype = getattr(values, "shape", ()), getattr(values, "dtype", np.dtype(object))
+    shape: tuple[int, ...] = tuple(getattr(values, "shape", ()))
+    dtype = getattr(values, "dtype", np.dtype(object))
     if len(shape) != 2 or dtype.kind not in "biuf":
         raise DataError(
-            f"the matrix has the shape {tuple(shape)} and type {dtype}; numbers in rows are needed",
+            f"the matrix has the shape {shape} and type {dtype}; numbers in rows are needed",
             hint="read a file into memory first: adata.to_memory()",
         )
     if not hasattr(values, "tocsr"):
