@@ -157,9 +157,7 @@ def source_of(data: Any, known: DataInfo | None, *, ends: bool) -> Source:
         return _stream(partial(_collected, data, known), None, known, ends=ends)
     if isinstance(data, Tensor | np.ndarray | Mapping):
         return Memory(held(data, known))
-    if not isinstance(data, list | str | bytes) and all(
-        hasattr(data, name) for name in ("__getitem__", "__len__")
-    ):
+    if not isinstance(data, str | bytes) and all(hasattr(data, name) for name in ("__getitem__", "__len__")):
         return _items(data, known)
     raise DataError(
         f"the data are a {type(data).__module__}.{type(data).__qualname__}; allowed are {_ALLOWED}"

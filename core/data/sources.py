@@ -16,8 +16,8 @@ _SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 def as_dataset(data: Any, *, known: DataInfo | None = None) -> Dataset:
     """Any data as a dataset of three splits; a dataset is returned unchanged.
 
-    - A tensor or array ``(N, …)``, a ``TensorDataset``, a map-style torch ``Dataset``: fixed pseudo-random tenths are for
-      validation and testing. Items are ``x``, ``(x, label)``, or a mapping with ``x`` and perhaps ``labels``.
+    - A tensor or array ``(N, …)``, a ``TensorDataset``, a map-style torch ``Dataset``, or a list of items: fixed pseudo-random
+      tenths are for validation and testing. Items are ``x``, ``(x, label)``, or a mapping with ``x`` and perhaps ``labels``.
     - A DataFrame of pandas, polars or pyarrow: as dataset ``table``, with kinds of columns that are found.
     - A mapping ``{"train": …, "validation": …, "test": …}`` of these, or a tuple of two or three in this order; what is
       missing is such a tenth of the training data.

@@ -60,7 +60,7 @@ def rows(split):
 
 
 @pytest.mark.parametrize(
-    "kind", ["tensor", "array", "file", "tensors", "items", "loader", "subset", "splits", "tuple"]
+    "kind", ["tensor", "array", "file", "tensors", "items", "list", "loader", "subset", "splits", "tuple"]
 )
 def test_the_same_numbers_are_the_same_splits_as_of_a_file(kind, x, labels, tmp_path):
     np.savez(tmp_path / "x.npz", x=x.numpy())
@@ -74,6 +74,7 @@ def test_the_same_numbers_are_the_same_splits_as_of_a_file(kind, x, labels, tmp_
         "file": lambda: npz,
         "tensors": lambda: TensorDataset(x, labels),
         "items": lambda: Items(x),
+        "list": lambda: [{"x": each[None], "labels": 3} for each in x],
         "loader": lambda: DataLoader(TensorDataset(x), batch_size=7, shuffle=True),
         "subset": lambda: Subset(TensorDataset(torch.cat([x, x])), range(60)),
         "splits": lambda: {name: each for name, each in whole.items() if each is not None},
@@ -127,7 +128,7 @@ def test_values_are_described(values, expected):
         (torch.zeros(5, 3).to_sparse(), "sparse"),
         (torch.zeros(5, 3, dtype=torch.complex64), "complex"),
         (np.array([[2.0**24 + 1], [2.0**24 + 2], [2.0**24 + 3]]), "single precision cannot distinguish"),
-        ([[1.0], [2.0], [3.0]], "allowed are a tensor"),
+        (iter([[1.0]]), "allowed are a tensor"),
         ({"trian": torch.zeros(5, 2)}, "train is needed"),
         ((torch.zeros(5, 2), torch.zeros(5)), "one number for each example"),
         ({"train": torch.zeros(5, 2), "test": torch.zeros(5, 3)}, "differ from split to split"),
