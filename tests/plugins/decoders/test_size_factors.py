@@ -108,7 +108,7 @@ def test_what_is_evaluated_is_the_bound_given_the_depth():
     model = built("poisson").double().eval()
     split = TensorSplit(cells(40), INFO)
     result = genmod.evaluate(model, split, ["elbo[400]", "nll[400]"])
-    x, draws = split.batch.x.double(), 4000
+    x, draws = split.batch.x.double(), 1000
     with torch.no_grad():
         q = model.encode(x)
         z = q.sample((draws,))
@@ -204,7 +204,7 @@ def test_twice_the_depth_moves_a_code_less_than_without_size_factors():
     moved = {}
     for kind in ("none", "observed"):
         model = built(own={"size_factor": kind})
-        genmod.train(model, Cells(None), steps=80, batch_size=64, lr=1e-2, device="cpu", seed=1)
+        genmod.train(model, Cells(None), steps=60, batch_size=64, lr=1e-2, device="cpu", seed=1)
         x = Cells(None).split("test").batch.x
         with torch.no_grad():
             once, twice = model.encode(x).mean, model.encode(2 * x).mean
