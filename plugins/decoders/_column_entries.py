@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 from genmod import Column, DataInfo, UsageError
@@ -52,10 +51,13 @@ def entries_of(text: str, size: int) -> list[Entry]:
     return [replace(entry, count=entry.count or left) for entry in found]
 
 
-def suitable(data: DataInfo) -> list[Entry]:
-    """An entry for each column by its kind; neighbours of one kind share one, and have scales of their own."""
-    alike = groupby(map(_likelihood, data.modelled))
-    return [replace(entry, count=len(list(same))) for entry, same in alike]
+def suitable(data: DataInfo) -> tuple[list[Entry], list[int]]:
+    """An entry for all columns of one kind, which have scales of their own, and the columns in the order of the entries."""
+    alike: dict[Entry, list[int]] = {}
+    for place, column in enumerate(data.modelled):
+        alike.setdefault(_likelihood(column), []).append(place)
+    entries = [replace(entry, count=len(places)) for entry, places in alike.items()]
+    return entries, [place for places in alike.values() for place in places]
 
 
 def _likelihood(column: Column) -> Entry:

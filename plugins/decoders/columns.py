@@ -46,6 +46,7 @@ class Columns(Distribution):
     Args:
         parts: distributions, ``batch_shape (*batch, columns of it)``, ``event_shape ()``.
         supports: of each.
+        order: of the columns, of which the parts have those that come first here; in their own order without one.
 
     Example:
         >>> from torch.distributions import Bernoulli, Normal
@@ -56,8 +57,10 @@ class Columns(Distribution):
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, parts: Sequence[Distribution], supports: Sequence[Constraint]) -> None:
-        self.parts, self.supports = tuple(parts), tuple(supports)
+    def __init__(
+        self, parts: Sequence[Distribution], supports: Sequence[Constraint], order: Tensor | None = None
+    ) -> None:
+        self.parts, self.supports, self._order = tuple(parts), tuple(supports), order
         self._sizes = [part.batch_shape[-1] for part in self.parts]
         shape = (*self.parts[0].batch_shape[:-1], sum(self._sizes))
         super().__init__(torch.Size(shape), validate_args=False)
@@ -68,29 +71,40 @@ class Columns(Distribution):
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "Columns":
         sizes = zip(self.parts, self._sizes, strict=True)
-        return Columns([part.expand((*batch_shape[:-1], size)) for part, size in sizes], self.supports)
+        parts = [part.expand((*batch_shape[:-1], size)) for part, size in sizes]
+        return Columns(parts, self.supports, self._order)
+
+    def _joined(self, pieces: Sequence[Tensor]) -> Tensor:
+        """What the parts give, in the order of the columns."""
+        return _in_place(torch.cat(list(pieces), -1), self._order)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if value.shape[-1:] != self.batch_shape[-1:]:
             value = value.expand(torch.broadcast_shapes(value.shape, self.batch_shape))
+        value = value if self._order is None else value[..., self._order]
         pieces = zip(self.parts, self.supports, value.split(self._sizes, -1), strict=True)
-        return torch.cat([torch.where(s.check(x), part.log_prob(x), -torch.inf) for part, s, x in pieces], -1)
+        return self._joined([torch.where(s.check(x), part.log_prob(x), -torch.inf) for part, s, x in pieces])
 
     @property
     def mean(self) -> Tensor:
-        return torch.cat([part.mean for part in self.parts], -1)
+        return self._joined([part.mean for part in self.parts])
 
     @property
     def variance(self) -> Tensor:
-        return torch.cat([part.variance for part in self.parts], -1)
+        return self._joined([part.variance for part in self.parts])
 
     @property
     def mode(self) -> Tensor:
         """The most probable value of columns that know theirs, the mean of others."""
-        return torch.cat([_typical(part) for part in self.parts], -1)
+        return self._joined([_typical(part) for part in self.parts])
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
-        return torch.cat([part.sample(torch.Size(sample_shape)) for part in self.parts], -1)
+        return self._joined([part.sample(torch.Size(sample_shape)) for part in self.parts])
+
+
+def _in_place(values: Tensor, order: Tensor | None) -> Tensor:
+    """Values in the order of parts ``(*batch, columns)`` put where their columns are."""
+    return values if order is None else values[..., order.argsort()]
 
 
 def _typical(part: Distribution) -> Tensor:
@@ -159,6 +173,8 @@ class ColumnsDecoder(Decoder):
         tensor([[0.5000, 0.5000, 2.0000, 1.0000]])
     """
 
+    order: Tensor | None
+
     def __init__(
         self,
         data: DataInfo,
@@ -177,8 +193,14 @@ class ColumnsDecoder(Decoder):
                 hint="choose one likelihood for all values: --decoder gaussian",
             )
         super().__init__(data)
-        found = suitable(data) if data.columns else entries_of("gaussian*", data.shape[0])
-        self.entries = found if columns == "auto" else entries_of(columns, data.shape[0])
+        if columns == "auto" and data.columns:
+            self.entries, order = suitable(data)
+        else:
+            self.entries = entries_of("gaussian*" if columns == "auto" else columns, data.shape[0])
+            order = list(range(data.shape[0]))
+        self._places = order
+        moved = torch.tensor(order) if order != sorted(order) else None
+        self.register_buffer("order", moved, persistent=False)
         self.parts = nn.ModuleList(_part(entry, data) for entry in self.entries)
         self.is_density = all(part.is_density for part in self._decoders)
         spreading = [part.dequantize for part in self._decoders if not part.support.is_discrete]
@@ -197,7 +219,8 @@ class ColumnsDecoder(Decoder):
     @property
     def by_column(self) -> tuple[str, ...]:
         """The likelihood of each column, in words."""
-        return tuple(entry.text for entry in self.entries for _ in range(entry.count))
+        texts = [entry.text for entry in self.entries for _ in range(entry.count)]
+        return tuple(text for _, text in sorted(zip(self._places, texts, strict=True)))
 
     @property
     def cell(self) -> float | None:
@@ -222,6 +245,7 @@ class ColumnsDecoder(Decoder):
 
     def _split(self, x: Tensor) -> tuple[Tensor, ...]:
         """The columns of each entry."""
+        x = x if self.order is None else x[..., self.order]
         return x.split([entry.count for entry in self.entries], -1)
 
     def prepare(self, examples: Tensor) -> None:
@@ -233,7 +257,7 @@ class ColumnsDecoder(Decoder):
         pairs = zip(self._decoders, self._split(x), strict=True)
         # A probability has no cells to spread its values over.
         spread = [p.observe(piece) if p.support.is_discrete else p.dequantized(piece) for p, piece in pairs]
-        return torch.cat(spread, -1)
+        return _in_place(torch.cat(spread, -1), self.order)
 
     def observe(self, x: Tensor) -> Tensor:
         pieces = self._split(x)
@@ -243,7 +267,7 @@ class ColumnsDecoder(Decoder):
             inside = [support.check(piece) for support, piece in zip(self._supports, seen, strict=True)]
             if not torch.cat(inside, -1).all():
                 self._refuse(pieces, inside)
-        return torch.cat(seen, -1)
+        return _in_place(torch.cat(seen, -1), self.order)
 
     def _refuse(self, pieces: Sequence[Tensor], inside: Sequence[Tensor]) -> None:
         first = 0
@@ -253,7 +277,7 @@ class ColumnsDecoder(Decoder):
                 value = float(
                     piece.reshape(-1, entry.count)[:, column][~right.reshape(-1, entry.count)[:, column]][0]
                 )
-                place = first + column
+                place = self._places[first + column]
                 name = repr(self.data.modelled[place].name) if self.data.columns else str(place)
                 raise DataError(
                     f"column {name} has the value {value:g}, and {entry.text!r} has its probability on {support}",
@@ -275,7 +299,7 @@ class ColumnsDecoder(Decoder):
             made.append(likelihood)
         if len(made) == 1:
             return made[0]
-        columns = Columns([each.base_dist for each in made], self._supports)
+        columns = Columns([each.base_dist for each in made], self._supports, self.order)
         return Independent(columns, 1, validate_args=False)
 
 

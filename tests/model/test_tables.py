@@ -1,6 +1,7 @@
 """Models of tables: what the encoder sees, how each column is scored, and which parts are chosen for which data."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow
@@ -9,11 +10,12 @@ import torch
 from scipy import stats
 
 import genmod
-from genmod import Batch, DataInfo, TensorSplit, compose
+from genmod import Batch, DataError, DataInfo, TensorSplit, compose
 from genmod.data.column import Column
 from genmod.data.frames import log_jacobian, to_values
 from genmod.model.suggest import suggested
 from genmod.model.table_input import TableInput
+from genmod.plugins.decoders.columns import ColumnsDecoder
 
 COLUMNS = (
     Column("id", "identifier", "Int64"),
@@ -127,6 +129,40 @@ def test_each_column_is_scored_by_its_kind_and_alone():
     ]
     np.testing.assert_allclose(each, np.stack(expected, 1), rtol=2e-4, atol=2e-5)
     np.testing.assert_allclose(p.log_prob(x).detach().numpy(), each.sum(1), rtol=1e-4)
+
+
+def test_columns_of_one_kind_share_an_entry_wherever_they_stand():
+    """Scored, drawn and observed where they stand: as by a model of the columns in another order."""
+    mixed = (
+        COLUMNS[6],
+        COLUMNS[1],
+        replace(COLUMNS[5], name="p2"),
+        COLUMNS[4],
+        COLUMNS[5],
+        replace(COLUMNS[1], name="f2"),
+    )
+    numbers = {"shift": (0.0,) * 6, "scale": (1.0,) * 6}
+    data = DataInfo((6,), -math.inf, math.inf, columns=mixed, **numbers)
+    part = ColumnsDecoder(data).eval()
+    assert [(entry.text, entry.count) for entry in part.entries] == [
+        ("gaussian-mixture of 2", 1),
+        ("bernoulli", 2),
+        ("gaussian", 2),
+        ("negative-binomial", 1),
+    ]
+    assert part.by_column[4:] == ("gaussian", "bernoulli")
+    order = [0, 1, 5, 2, 4, 3]
+    grouped = ColumnsDecoder(replace(data, columns=tuple(mixed[i] for i in order))).eval()
+    grouped.load_state_dict(part.state_dict())
+    parameters, x = torch.randn(30, *part.parameter_shape), rows(30)[:, [5, 0, 4, 3, 4, 0]]
+    p, q = part(parameters), grouped(parameters)
+    assert torch.equal(p.base_dist.log_prob(x)[:, order], q.base_dist.log_prob(x[:, order]))
+    assert torch.equal(p.mean[:, order], q.mean)
+    assert torch.equal(p.mode[:, order], q.mode)
+    assert torch.equal(part.observe(x), x)
+    assert set(p.sample()[:, [1, 5]].unique().tolist()) <= {0.0, 1.0}
+    with pytest.raises(DataError, match="column 'f2' has the value 7"):
+        part.observe(torch.where(torch.arange(6) == 5, 7.0, x))
 
 
 def test_missing_cells_are_left_out_of_the_likelihood():
