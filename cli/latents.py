@@ -20,6 +20,7 @@ from genmod.cli.outputs import (
     open_split,
     picture_path,
 )
+from genmod.errors import quoted
 
 __all__ = ["latents"]
 
@@ -99,6 +100,11 @@ def latents(
     )
     path = out or picture_path(directory, "latents")
     drawn.save(path)
+    if path.suffix.lower() in (".npz", ".safetensors"):
+        console.note(
+            f"{len(drawn.arrays['codes'])} codes, of examples drawn from {len(examples)}; all of them in their order: "
+            f"genmod encode {quoted(directory)} --split {split} -o FILE"
+        )
     for name, reason in drawn.left_out.items():
         console.note(f"no {name}: {reason}")
     if drawn.gap is not None:

@@ -73,7 +73,7 @@ def open_rows(
     options = dataset_options(settings)
     if file is None:
         split, rows = in_order(open_data(model, options, root), name)
-        return split, split.names or rows.numpy()
+        return split, split.names or rows.tolist()
     if name != "all":
         raise UsageError(
             f"{file} has no splits here: all of its rows are taken, in their order",

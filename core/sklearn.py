@@ -155,7 +155,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         units = (
             log_jacobian(info, x) if info.columns else -torch.tensor(info.scale, dtype=torch.float64).log()
         )
-        return cast(_Array, (scores + units.expand(x.shape).nansum(1)).numpy())
+        return (scores + units.expand(x.shape).nansum(1)).numpy()
 
     def score(self, X: Any, y: Any = None) -> float:
         """The mean of :meth:`score_samples`."""
@@ -200,7 +200,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
     def _train(self, x: torch.Tensor, steps: int | None, passes: int | None = None) -> Self:
         epochs = (self.epochs or passes) if steps is None else None
-        run = {"batch_size": self.batch_size, "lr": self.lr, "seed": self._seed(), "device": "cpu"}
+        run: dict[str, Any] = {
+            "batch_size": self.batch_size,
+            "lr": self.lr,
+            "seed": self._seed(),
+            "device": "cpu",
+        }
         self.model_.float()
         rows = _Rows(x.float(), self.model_.data, hold_out=self.validate)
         train(self.model_, rows, steps=steps, epochs=epochs, **run)
@@ -262,7 +267,7 @@ class _Rows(Dataset):
         super().__init__(default_root())
         self._x, self._info = x, info
         every = np.arange(len(x))
-        parts = {"train": every, "validation": every, "test": every}
+        parts: dict[SplitName, _Array] = {"train": every, "validation": every, "test": every}
         if hold_out and len(x) >= 10:
             parts |= tenths(len(x), ["validation"])
         self._parts = parts

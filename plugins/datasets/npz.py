@@ -190,7 +190,8 @@ class Npz(Dataset):
         with self._naming_the_file():
             dealt = _dealt(found.parts)
             parts = {**found.parts, **{split: found.parts["train"][rows] for split, rows in dealt.items()}}
-            shift, scale = (), ()
+            shift: tuple[float, ...] = ()
+            scale: tuple[float, ...] = ()
             if self.standardize:
                 shift, scale = statistics_of(parts["train"].x, self.standardize)
                 parts = {split: standardized(part, shift, scale) for split, part in parts.items()}

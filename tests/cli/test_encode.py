@@ -194,3 +194,10 @@ def test_a_million_rows_take_less_than_a_gibibyte(genmod, tmp_path):
     assert z.shape == (1_000_000, 16)
     model = library.load("model")
     assert np.allclose(z[some], one_by_one(model, np.load("big.npy", mmap_mode="r")[some]), atol=1e-6)
+
+
+def test_the_picture_of_some_codes_says_where_all_of_them_are(genmod, table):
+    done = genmod("latents", "-n", "20", "--split", "train", "--panel", "scatter", "-o", "some.npz")
+    assert "codes, of examples drawn from 24; all of them in their order: " in done.err
+    assert "genmod encode model --split train -o FILE\n" in done.err
+    assert "genmod encode" not in genmod("latents", "--split", "train", "--panel", "scatter", "-n", "16").err
