@@ -28,7 +28,9 @@ KINDS = {
 }
 
 
-@pytest.fixture(params=[0.0, 0.3], ids=["complete", "with gaps"])
+@pytest.fixture(
+    params=[pytest.param(0.0, marks=pytest.mark.slow, id="complete"), pytest.param(0.3, id="with gaps")]
+)
 def people(request, known, tmp_path):
     known.write_known_table(tmp_path / "people.csv", 1500, seed=4, missing=request.param)
     return tmp_path / "people.csv"
@@ -63,11 +65,10 @@ def test_numbers_are_standardised_by_the_training_rows_and_codes_never(people):
 
 
 def test_the_kit_accepts_it(people):
-    for split in ("row", "group:zip"):
-        options = {"dataset.path": str(people), "dataset.split": split}
-        report = run_checks("dataset/table", options=options, root=people.parent)
-        assert not report.skipped
-        assert not report.failed, report.failed
+    options = {"dataset.path": str(people), "dataset.split": "group:zip"}
+    report = run_checks("dataset/table", options=options, root=people.parent)
+    assert not report.skipped
+    assert not report.failed, report.failed
 
 
 def write(path, **columns):
