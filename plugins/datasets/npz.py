@@ -190,10 +190,8 @@ class Npz(Dataset):
         with self._naming_the_file():
             dealt = _dealt(found.parts)
             parts = {**found.parts, **{split: found.parts["train"][rows] for split, rows in dealt.items()}}
-            shift: tuple[float, ...] = ()
-            scale: tuple[float, ...] = ()
-            if self.standardize:
-                shift, scale = statistics_of(parts["train"].x, self.standardize)
+            shift, scale = statistics_of(parts["train"].x, self.standardize) if self.standardize else ((), ())
+            if scale:
                 parts = {split: standardized(part, shift, scale) for split, part in parts.items()}
         return *self._described(found, parts, shift, scale), {**places, **dealt}
 

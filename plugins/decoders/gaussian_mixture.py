@@ -23,7 +23,8 @@ class GaussianMixtureDecoder(Decoder):
     trained mean and log-scale of each component, which begin at quantiles of the training values.
 
     Reference:
-        Mixture Density Networks (Bishop, 1994), Aston University, NCRG/94/004
+        Mixture Density Networks (Bishop, 1994), Aston University, NCRG/94/004; for columns of a table, Modeling Tabular
+        Data using Conditional GAN (Xu et al., 2019), arXiv:1907.00503
 
     Example:
         >>> decoder = GaussianMixtureDecoder(DataInfo((2,), low=float("-inf"), high=float("inf")), components=3)

@@ -2,11 +2,13 @@
 
 import gzip
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import sparse
 
 from genmod.options.schema import options_of
 from genmod.plugins.datasets import cifar10
@@ -23,6 +25,8 @@ _OPTIONS = {
     ("dataset", "fashion-mnist"): {"validation": 20},
     ("dataset", "cifar10"): {"validation": 20},
     ("dataset", "npz"): {"path": Path("table.npz")},
+    ("dataset", "table"): {"path": Path("people.csv")},
+    ("dataset", "h5ad"): {"path": Path("cells.h5ad")},
     ("dataset", "image-folder"): {"path": Path("pictures")},
     ("dataset", "shards"): {"path": Path("rows.npy")},
     ("dataset", "sprites"): {"scales": 2, "rotations": 5, "positions": 4},
@@ -62,6 +66,16 @@ def root(tmp_path_factory):
         (batches / name).write_bytes(records.tobytes())
     np.save(folder / "rows.npy", rng.normal(size=(90, 4)).astype(np.float32))
     np.savez(folder / "table.npz", x=rng.normal(size=(90, 4)).astype(np.float32), y=rng.integers(0, 3, 90))
+    rows = zip(rng.normal(size=90), rng.choice(["a", "b", "c"], 90), rng.poisson(3, 90), strict=True)
+    lines = ["height,kind,visits", *(",".join(map(str, row)) for row in rows)]
+    (folder / "people.csv").write_text("\n".join(lines), encoding="utf-8", newline="\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import anndata
+
+        cells = anndata.AnnData(sparse.csr_matrix(rng.poisson(2.0, (90, 20)).astype(np.float32)))
+        cells.obs_names = [f"cell{i}" for i in range(90)]
+        cells.write_h5ad(folder / "cells.h5ad")
     for i in range(60):
         place = folder / "pictures" / ("cat", "dog")[i % 2]
         place.mkdir(parents=True, exist_ok=True)
