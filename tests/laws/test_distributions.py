@@ -19,6 +19,7 @@ from genmod.distributions import (
     StandardNormal,
 )
 from genmod.distributions.marginal import Marginal
+from genmod.distributions.reshaped import Reshaped
 from genmod.plugins.decoders._coupled_logistics import CoupledLogisticMixture
 from genmod.plugins.decoders.bernoulli import BinaryValues
 from genmod.plugins.decoders.categorical import LevelCategorical
@@ -138,6 +139,9 @@ MADE = {
     "UniformSphere": lambda: UniformSphere(torch.zeros(*B, 4)),
     "DistributionMixture": lambda: DistributionMixture(
         torch.randn(3), diagonal_normal(torch.randn(3, 4), torch.randn(3, 4), 1)
+    ),
+    "Reshaped": lambda: Reshaped(
+        diagonal_normal(torch.randn(6, 4), torch.randn(6, 4), 1), torch.Size((2, 3))
     ),
     "Chain": lambda: Chain(torch.zeros_like, (4, 3), torch.zeros(1)),
     "RasterCodes": lambda: RasterCodes(lambda k, given: given[:, None, :] + torch.zeros(4, 3), (4,), 3, r(3)),
