@@ -69,7 +69,7 @@ class InOwnLoop(GenerativeModel):
         """Finish the step before, and move all schedules to a step: to be called before each, and after the last one.
 
         What changes with the steps, such as the codebook of posterior ``vq``, is updated where a loss was computed since the
-        last call. In evaluation mode schedules are at their final values.
+        last call. ``advance(total, total)`` leaves schedules at their final values, for evaluation.
 
         Args:
             step: optimizer steps done.
@@ -115,13 +115,6 @@ class InOwnLoop(GenerativeModel):
         split = self.suited(as_dataset(data, known=self.data)).split("train")
         prepare_parts(self, split, seed, resumed=False)
         self._prepared = True
-
-    def train(self, mode: bool = True) -> Any:
-        """Training or evaluation mode; in the latter schedules are at their final values."""
-        if not mode:
-            for _, schedule in self.schedules():
-                schedule.settle()
-        return super().train(mode)
 
     def _tell_what_stands_still(self) -> None:
         if not self._advanced:
