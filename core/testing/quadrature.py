@@ -39,13 +39,16 @@ def nodes(support: Constraint, draws: Tensor, count: int) -> tuple[Tensor, Tenso
     return own(tuple(draws.shape[1:]), count) if own is not None else None
 
 
-def grid(support: Constraint, draws: Tensor, *, values: Tensor | None = None) -> tuple[Tensor, Tensor] | None:
+def grid(
+    support: Constraint, draws: Tensor, *, values: Tensor | None = None, times: int = 1
+) -> tuple[Tensor, Tensor] | None:
     """Points and weights of a whole event of at most two dimensions.
 
     Args:
         support: event dimensions included.
         draws: ``(n, *event_shape)``, double precision.
         values: all values, ``(N,)``, of a discrete support that torch does not enumerate.
+        times: as many points along each dimension as usual, for densities with narrow peaks.
 
     Returns:
         Points ``(N, *event_shape)`` and weights ``(N,)``; None for an unknown support.
@@ -65,7 +68,7 @@ def grid(support: Constraint, draws: Tensor, *, values: Tensor | None = None) ->
         return None
     sides = []
     for column in draws.reshape(-1, size).unbind(1):
-        side = nodes(base, column, _POINTS[size])
+        side = nodes(base, column, times * (_POINTS[size] - 1) + 1)
         if side is None and values is not None and support.is_discrete:
             inside = values[base.check(values)].double()
             side = inside, torch.ones_like(inside)

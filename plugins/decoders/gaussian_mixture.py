@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, constraints
 
 from genmod import DataInfo, Decoder, Doc, LogScaleNormal, bounded_log_scale
+from genmod.plugins.decoders._ranges import Dequantize, require_dequantizable
 
 __all__ = ["GaussianMixtureDecoder"]
 
@@ -26,6 +27,9 @@ class GaussianMixtureDecoder(Decoder):
         Mixture Density Networks (Bishop, 1994), Aston University, NCRG/94/004; for columns of a table, Modeling Tabular
         Data using Conditional GAN (Xu et al., 2019), arXiv:1907.00503
 
+    Raises:
+        UsageError: there are no levels to dequantize.
+
     Example:
         >>> decoder = GaussianMixtureDecoder(DataInfo((2,), low=float("-inf"), high=float("inf")), components=3)
         >>> decoder(torch.zeros(5, 3, 3, 2)).log_prob(torch.zeros(5, 2)).shape
@@ -39,8 +43,10 @@ class GaussianMixtureDecoder(Decoder):
         data: DataInfo,
         *,
         components: Annotated[int, Doc("normals of each value"), Ge(1), Le(100)] = 3,
+        dequantize: Dequantize = False,
     ) -> None:
         super().__init__(data)
+        self.dequantize = require_dequantizable("gaussian-mixture", data, dequantize)
         self.components = components
         self.support = constraints.independent(constraints.real, len(data.shape))
         self.parameter_shape = (3, components, *data.shape)

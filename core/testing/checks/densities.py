@@ -75,13 +75,19 @@ def _computed(case: Case) -> Iterator[Density]:
             values = None
             if info is not None and info.levels is not None:
                 values = info.values(torch.arange(info.levels)).double()
-            made = grid(support, draws, values=values)
+            for times in (1, 2):
+                made = grid(support, draws, values=values, times=times)
+                if made is None:
+                    supports.add(str(support))
+                    break
+                points, weights = made
+                shaped = points.unsqueeze(1) if distribution.batch_shape else points
+                mass = (distribution.log_prob(shaped).reshape(-1).exp() * weights).nan_to_num(torch.nan)
+                # Narrow peaks may lie between the points of a coarse grid; a wrong constant stays wrong on a finer one.
+                if dims == 1 or abs(float(mass.sum()) - 1) < _TOLERANCE[dims]:
+                    break
             if made is None:
-                supports.add(str(support))
                 continue
-            points, weights = made
-            shaped = points.unsqueeze(1) if distribution.batch_shape else points
-            mass = (distribution.log_prob(shaped).reshape(-1).exp() * weights).nan_to_num(torch.nan)
             found = True
             yield Density(distribution, dims, draws, points, mass, where)
     if not found:
