@@ -41,7 +41,9 @@ def _of_sklearn(name: str, target: str) -> Any:
     def made(seed: int) -> Data:
         from sklearn import datasets
 
-        bunch = getattr(datasets, f"load_{name}")(as_frame=True, **({"scaled": False} if name == "diabetes" else {}))
+        bunch = getattr(datasets, f"load_{name}")(
+            as_frame=True, **({"scaled": False} if name == "diabetes" else {})
+        )
         frame = bunch.frame.rename(columns={"target": target})
         discrete = []
         if name == "diabetes":
@@ -58,7 +60,9 @@ def _of_sklearn(name: str, target: str) -> Any:
     return made
 
 
-CITIES = np.array([[37.8, -122.3, 0.9], [34.0, -118.2, 0.7], [32.7, -117.2, 0.5], [38.6, -121.5, 0.2], [36.7, -119.8, 0.0]])
+CITIES = np.array(
+    [[37.8, -122.3, 0.9], [34.0, -118.2, 0.7], [32.7, -117.2, 0.5], [38.6, -121.5, 0.2], [36.7, -119.8, 0.0]]
+)
 """Latitude, longitude, and what they add to the logarithm of the price."""
 SHARES = np.array([0.25, 0.4, 0.15, 0.12, 0.08])
 

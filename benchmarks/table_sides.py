@@ -44,7 +44,9 @@ def warm_up(model: str) -> None:
     elif model in ("tvae", "ctgan"):
         import ctgan
 
-        getattr(ctgan, model.upper())(epochs=1, enable_gpu=False).fit(pd.DataFrame({"a": np.arange(40.0) ** 1.5}))
+        getattr(ctgan, model.upper())(epochs=1, enable_gpu=False).fit(
+            pd.DataFrame({"a": np.arange(40.0) ** 1.5})
+        )
     elif model == "copula":
         import sdv.single_table  # noqa: F401
 
@@ -74,21 +76,15 @@ class Ours:
         self.model.eval()
 
     def sample(self, n: int, seed: int) -> pd.DataFrame:
-        from genmod.data.frames import to_frame
-        from genmod.figures import sample_grid
+        from genmod.figures import sampled_frame
 
-        drawn = sample_grid(self.model, n, seed=seed, noise=True)
-        made: pd.DataFrame = to_frame(self.model.data, drawn.images, "pandas", clip=True)
+        made: pd.DataFrame = sampled_frame(self.model, n, seed=seed, like="pandas")
         return made
 
-    def log_likelihood(self, rows: pd.DataFrame, draws: int = 512) -> np.ndarray:
+    def log_likelihood(self, rows: pd.DataFrame) -> np.ndarray:
         """Of each row, in the units of the table: the bound of many draws from the posterior."""
-        from genmod.data.frames import log_jacobian, to_values
-
-        x = to_values(self.model.data, rows[self.data.train.columns])
-        split = genmod.TensorSplit(genmod.Batch(x))
-        found = genmod.evaluate(self.model, split, f"nll[{draws}]", seed=0).rows[0]
-        return -found.examples.numpy() + log_jacobian(self.model.data, x).sum(1).numpy()
+        found: np.ndarray = self.model.score_samples(rows, draws=512)
+        return found
 
 
 class OfCtgan:

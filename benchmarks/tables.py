@@ -39,7 +39,14 @@ def quality(real: pd.DataFrame, made: pd.DataFrame, data: Data) -> list[float]:
     report = QualityReport()
     report.generate(real, made, {"columns": columns}, verbose=False)
     parts = report.get_properties().set_index("Property")["Score"]
-    return [round(float(v), 4) for v in (report.get_score(), parts["Column Shapes"], parts["Column Pair Trends"])]
+    return [
+        round(float(v), 4) for v in (report.get_score(), parts["Column Shapes"], parts["Column Pair Trends"])
+    ]
+
+
+def plain(column: pd.Series, *, dates: bool) -> np.ndarray:
+    """Numbers, or dates in seconds."""
+    return (column.astype("datetime64[s]").astype("int64") if dates else column).to_numpy().astype(float)
 
 
 def numbers(frame: pd.DataFrame, data: Data, like: pd.DataFrame, *, scaled: bool = False) -> np.ndarray:
@@ -50,8 +57,7 @@ def numbers(frame: pd.DataFrame, data: Data, like: pd.DataFrame, *, scaled: bool
             values = sorted(set(like[name]))
             found.append((frame[name].to_numpy()[:, None] == np.array(values)) / (2**0.5 if scaled else 1))
         else:
-            as_numbers = lambda each: each.astype("datetime64[s]").astype("int64").astype(float) if name in data.dates else each.astype(float)  # noqa: E731
-            column, reference = as_numbers(frame[name]).to_numpy(), as_numbers(like[name]).to_numpy()
+            column, reference = (plain(each[name], dates=name in data.dates) for each in (frame, like))
             if scaled:
                 column = (column - reference.mean()) / (reference.std() or 1)
             found.append(column[:, None])
@@ -71,8 +77,12 @@ def efficacy(rows: pd.DataFrame, data: Data) -> dict[str, float]:
     y, truth = rows[data.target], data.held_out[data.target]
     classes = data.target in data.discrete
     models = {
-        "trees": HistGradientBoostingClassifier(random_state=0) if classes else HistGradientBoostingRegressor(random_state=0),
-        "linear": make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000) if classes else RidgeCV()),
+        "trees": HistGradientBoostingClassifier(random_state=0)
+        if classes
+        else HistGradientBoostingRegressor(random_state=0),
+        "linear": make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=2000) if classes else RidgeCV()
+        ),
     }
     found = {}
     for name, model in models.items():
@@ -92,7 +102,8 @@ def efficacy(rows: pd.DataFrame, data: Data) -> dict[str, float]:
 def nearness(made: pd.DataFrame, data: Data) -> float:
     """The probability that a made row is nearer to a training row than a held-out row is."""
     train, new, real = (
-        torch.from_numpy(numbers(each, data, data.train, scaled=True)) for each in (data.train, made[:2000], data.held_out[:2000])
+        torch.from_numpy(numbers(each, data, data.train, scaled=True))
+        for each in (data.train, made[:2000], data.held_out[:2000])
     )
     new, real = (torch.cdist(each, train).min(1).values for each in (new, real))
     less = (new[:, None] < real).double() + 0.5 * (new[:, None] == real)
@@ -134,7 +145,9 @@ def mean_and_error(values: np.ndarray) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("tables", help=f"with commas between them: {', '.join(TABLES)}")
     parser.add_argument("models", help=f"with commas between them: {', '.join(SIDES)}")
     parser.add_argument("seconds", type=float)

@@ -3,6 +3,8 @@
 No other file of the core names a component.
 """
 
+from typing import Any
+
 __all__ = [
     "AUTOENCODER",
     "BARE",
@@ -57,8 +59,15 @@ SMALL = {"name": ENCODER, "hidden": [8]}
 DECODER = {"name": "bernoulli", "binarize": "dynamic"}
 """A decoder for trials, of any grey pixels."""
 
-SUITED = {"vectors": "mlp", "named": "columns", "counts": "negative-binomial", "reals": "gaussian"}
-"""Encoder of data that are no pictures; decoders of tables with named columns, of counts, of numbers without bounds."""
+SUITED: dict[str, Any] = {
+    "vectors": {"name": "mlp"},
+    "tables": {"name": "mlp", "hidden": [128, 128]},
+    "named": {"name": "columns"},
+    "counts": {"name": "negative-binomial"},
+    "reals": {"name": "gaussian"},
+}
+"""Encoders of data that are no pictures, and of tables with named columns, to whose few rows wider layers adapt too closely;
+decoders of such tables, of counts, of numbers without bounds."""
 
 FEATURES = {"8×8": "digits-cnn", "classes": "classifier", "any": "pca", "unfitted": "pixel"}
 """What generated examples are compared by: 8×8 pixels, images with classes, other data, data without a training split."""

@@ -54,20 +54,20 @@ def suggested(spec: ModelSpec, info: DataInfo) -> ModelSpec:
         >>> suggested(compose(components={"encoder": "identity"}), table).components["encoder"].name
         'identity'
     """
-    wanted: dict[str, Any] = {}
+    wanted: dict[str, dict[str, Any]] = {}
     if not info.is_image:
-        wanted["encoder"] = SUITED["vectors"]
+        wanted["encoder"] = SUITED["tables" if info.columns else "vectors"]
     if info.columns:
         wanted["decoder"] = SUITED["named"]
     elif info.counts:
         wanted |= {} if _counts(spec, info) else {"decoder": SUITED["counts"]}
     elif info.levels is None and (info.low, info.high) != (0.0, 1.0):
         wanted["decoder"] = SUITED["reals"]
-    for kind, name in wanted.items():
+    for kind, part in wanted.items():
         there = spec.components.get(kind)
-        if kind in spec.named or (there is not None and there.name == name):
+        if kind in spec.named or (there is not None and there.name == part["name"]):
             continue
-        spec = spec.with_component(kind, name)
+        spec = spec.with_component(kind, part)
         own = {path: value for path, value in spec.settings.items() if path.partition(".")[0] == kind}
         spec = spec.with_options(own)
     return spec

@@ -221,6 +221,12 @@ def test_parts_that_suit_the_data(data, encoder, decoder):
     genmod.assemble(suggested(compose(settings={"objective.beta": 2.0}), data), data)
 
 
+def test_the_encoder_of_a_table_is_narrow_unless_it_is_named_or_set():
+    assert suggested(compose(), info()).components["encoder"].options == {"hidden": [128, 128]}
+    assert suggested(compose(components={"encoder": "mlp"}), info()).components["encoder"].options == {}
+    assert suggested(compose(), DataInfo((3,), -math.inf, math.inf)).components["encoder"].options == {}
+
+
 def test_named_parts_and_their_options_stay():
     spec = compose(
         components={"decoder": "gaussian"}, settings={"encoder.hidden": [7], "decoder.scale": "per-dimension"}
