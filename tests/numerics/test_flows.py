@@ -187,10 +187,11 @@ def test_they_start_near_the_normal():
         ).abs().mean() < 1.5
 
 
-def test_torch_goes_on_validating():
-    """zuko turns the validation of all distributions off when it is imported."""
+def test_torch_goes_on_validating(monkeypatch):
+    """zuko turns the validation of all distributions off when it is imported, and so does the compiler of torch 2.6."""
+    monkeypatch.setattr(Distribution, "_validate_args", True)
     NeuralMaps("iaf", 2, 0, 1, [4])
-    assert Distribution._validate_args is __debug__
+    assert Distribution._validate_args is True
 
 
 @pytest.mark.parametrize("objective", ["elbo", "iwae", "dreg", "stl"])
