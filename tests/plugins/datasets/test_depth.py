@@ -190,6 +190,9 @@ def test_deep_pictures_are_scaled_and_turned(tmp_path):
 def test_other_colours_are_refused_by_name(tmp_path, mode):
     stream = io.BytesIO()
     Image.new(mode, (5, 5)).save(stream, "TIFF")
+    with Image.open(io.BytesIO(stream.getvalue())) as image:
+        if image.mode != mode:
+            pytest.skip(f"this version of Pillow reads it as {image.mode}")
     with pytest.raises(DataError, match=mode):
         _ = folder(tmp_path, [stream.getvalue()] * 3, "tif").info
 
