@@ -270,7 +270,8 @@ def _places(column: Column) -> dict[Any, int]:
         if isinstance(value, float) and value.is_integer():
             places.setdefault(str(int(value)), i)
         places.setdefault(str(value), i)
-        places.setdefault(str(value).lower() if isinstance(value, bool) else str(value), i)
+        if isinstance(value, bool):
+            places.setdefault(str(value).lower(), i)
     for i, value in enumerate(column.values):
         if isinstance(value, str):
             if value.lower() in ("true", "false"):

@@ -1,6 +1,7 @@
 """A DataFrame as a dataset: the kinds of its columns, its splits, its values as a model sees them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -181,8 +182,6 @@ class FrameDataset(Dataset):
         return info, stored(info, [numbers[column.name] for column in modelled], len(table))
 
     def _column(self, cells: Cells, given: Sequence[str], group: str) -> Column:
-        from dataclasses import replace
-
         kind = self.kinds.get(cells.name)
         if kind is not None and kind not in KINDS:
             raise DataError(f"column {cells.name!r} cannot be {kind!r}; there are {', '.join(KINDS)}")

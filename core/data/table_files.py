@@ -1,7 +1,9 @@
 """Tables in files: CSV, parquet, feather and JSON lines, read and written through pyarrow."""
 
 import csv
+import gzip
 import io
+import zlib
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -50,7 +52,7 @@ def read_table(
         path: of the file; its ending says the format.
         delimiter: of CSV; found unless given.
         texts: names of columns of CSV whose cells are texts, whatever they look like.
-        max_bytes: how large the file may be.
+        max_bytes: how large the file may be, also when it is decompressed, with 8 bytes for a cell of parquet.
 
     Raises:
         DataError: the file is missing, too large, damaged, not in UTF-8, or without names of columns.
@@ -71,44 +73,69 @@ def read_table(
             hint="allow more: -s dataset.max_bytes=N",
         )
     try:
-        return _read(path, suffix, delimiter, texts)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
+        return _read(path, suffix, delimiter, texts, max_bytes)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}", hint="save it again, CSV as UTF-8") from error
 
 
-def _read(path: Path, suffix: str, delimiter: str | None, texts: Collection[str]) -> Any:
+def _read(path: Path, suffix: str, delimiter: str | None, texts: Collection[str], most: int) -> Any:
     import pyarrow as pa
 
     if suffix == ".parquet":
         from pyarrow import parquet
 
+        about = parquet.read_metadata(path)
+        _check_size(path, 8 * about.num_rows * about.num_columns, most)
         return parquet.read_table(path)
     if suffix in (".feather", ".arrow"):
-        from pyarrow import feather
-
-        return feather.read_table(path)
+        with pa.OSFile(str(path)) as source:
+            reader, batches, size = pa.ipc.open_file(source), [], 0
+            for i in range(reader.num_record_batches):
+                batches.append(reader.get_batch(i))
+                size += batches[-1].nbytes
+                _check_size(path, size, most)
+            return pa.Table.from_batches(batches, reader.schema)
     if suffix in (".jsonl", ".ndjson"):
         from pyarrow import json
 
         return json.read_json(path)
     from pyarrow import csv as arrow_csv
 
-    with pa.input_stream(str(path), compression="detect") as stream:
-        start = stream.read(_SNIFFED).decode("utf-8-sig", "ignore")
+    content = _content(path, most)
+    start = content[:_SNIFFED].decode("utf-8-sig", "ignore")
     delimiter = delimiter or ("\t" if suffix.startswith(".tsv") else _delimiter(start))
     names = next(csv.reader(io.StringIO(start), delimiter=delimiter), [])
     _check_names(path, names)
-    with pa.input_stream(str(path), compression="detect") as stream:
-        read = arrow_csv.read_csv(
-            stream,
-            parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-        )
+    read = arrow_csv.read_csv(
+        pa.BufferReader(content),
+        parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+    )
     columns = [
         _typed(column.combine_chunks(), name in texts)
         for name, column in zip(names, read.columns, strict=True)
     ]
     return pa.table(columns, names=names)
+
+
+def _content(path: Path, most: int) -> bytes:
+    """The bytes of a text, decompressed."""
+    pieces, size = [], 0
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
+        while size <= most and (piece := stream.read(2**20)):
+            pieces.append(piece)
+            size += len(piece)
+    _check_size(path, size, most)
+    return b"".join(pieces)
+
+
+def _check_size(path: Path, size: int, most: int) -> None:
+    """Refuse a small file that is large when it is opened."""
+    if size > most:
+        raise DataError(
+            f"what is in {path} takes more than {most:,} bytes in memory",
+            hint="if you trust the file: -s dataset.max_bytes=N",
+        )
 
 
 def _check_names(path: Path, names: list[str]) -> None:

@@ -4,6 +4,8 @@ import datetime as dt
 import gzip
 
 import pyarrow
+import pyarrow.feather
+import pyarrow.parquet
 import pytest
 
 from genmod import DataError, UsageError
@@ -140,3 +142,15 @@ def test_later_rows_are_for_testing_and_equal_times_stay_together():
         splits("time:day", day=[1] * 30 + [2] * 30)
     with pytest.raises(UsageError, match="it is row, column:NAME, group:NAME or time:NAME"):
         splits("week:day")
+
+
+def test_small_files_that_are_large_inside_are_refused(tmp_path):
+    table = pyarrow.table({"a": pyarrow.array([7] * 100_000, pyarrow.int64())})
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a\n" + b"7\n" * 100_000))
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    pyarrow.feather.write_feather(table, tmp_path / "t.feather", compression="zstd")
+    for path in sorted(tmp_path.iterdir()):
+        assert path.stat().st_size < 50_000
+        with pytest.raises(DataError, match="takes more than 100,000 bytes"):
+            read_table(path, max_bytes=100_000)
+        assert len(read_table(path, max_bytes=10**6)) == 100_000
