@@ -11,12 +11,17 @@ TINY = {
     "models.py": (["--out", "MODELS.md"], ["MODELS.md"]),
     "readme_figure.py": (["--steps", "2", "--out", "figure.png"], ["figure.png"]),
     "quickstart.py": (["--steps", "2"], ["quickstart/samples.png", "quickstart/model/model.safetensors"]),
+    "tokenizer/make_photos.py": (
+        ["photos", "--count", "12"],
+        ["photos/00000.jpg", "photos/00003.png", "photos/00011.png"],
+    ),
 }
 """Script → arguments that make it fast, and some of the files that it must leave."""
 
 
 def test_every_script_is_run_here():
-    assert sorted(TINY) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+    scripts = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("tokenizer/*.py")]
+    assert sorted(TINY) == sorted(path.relative_to(EXAMPLES).as_posix() for path in scripts)
 
 
 @pytest.mark.parametrize("name", TINY)
