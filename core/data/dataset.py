@@ -78,12 +78,28 @@ class Split(ABC):
     exact: bool = True
     """Whether the same index always gives the same example; not of a stream, or of items that are drawn anew."""
 
+    varies: bool = False
+    """Whether training is given examples that are drawn anew each time, see :meth:`varied`."""
+
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """The examples at ``indices``, in that order; where :attr:`exact`, the same index always gives the same example."""
+
+    def varied(self, indices: Sequence[int], *, seed: int, step: int) -> Batch:
+        """The examples at ``indices`` as a step of training is given them, such as random crops of pictures.
+
+        What one of them is depends on (seed, step, index) alone: on no other example, no worker, no process. Everything
+        else than training, and a split that does not :attr:`varies`, takes those of :meth:`__getitems__`.
+
+        Args:
+            indices: of the examples.
+            seed: of the run.
+            step: optimizer step, counted from 0.
+        """
+        return self.__getitems__(indices)
 
     def in_memory(self) -> Batch | None:
         """All examples where they are in memory, else None: they are then fetched batch by batch."""

@@ -52,13 +52,16 @@ class PartSplit(Split):
 
     def __init__(self, whole: Split, places: Sequence[int]) -> None:
         self._whole, self._places = whole, places
-        self.info, self.exact = whole.info, whole.exact
+        self.info, self.exact, self.varies = whole.info, whole.exact, whole.varies
 
     def __len__(self) -> int:
         return len(self._places)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         return self._whole.__getitems__([int(self._places[i]) for i in indices])
+
+    def varied(self, indices: Sequence[int], *, seed: int, step: int) -> Batch:
+        return self._whole.varied([int(self._places[i]) for i in indices], seed=seed, step=step)
 
 
 def part_of(split: Split, places: Any) -> Split:
@@ -68,7 +71,7 @@ def part_of(split: Split, places: Any) -> Split:
         split: the whole.
         places: of the examples in it, an array of whole numbers.
     """
-    batch = split.in_memory()
+    batch = None if split.varies else split.in_memory()
     if batch is None:
         return PartSplit(split, places)
     return TensorSplit(batch.take(torch.as_tensor(places, dtype=torch.int64)), split.info)

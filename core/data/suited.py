@@ -219,7 +219,7 @@ class _SuitedSplit(Split):
 
     def __init__(self, split: Split, match: _Match, wanted: DataInfo, condition: tuple[str, ...]) -> None:
         self._inner, self._match, self.info = split, match, match.info
-        self.names, self.exact = split.names, split.exact
+        self.names, self.exact, self.varies = split.names, split.exact, split.varies
         self.wanted, self.condition = wanted, condition
 
     def __len__(self) -> int:
@@ -227,6 +227,9 @@ class _SuitedSplit(Split):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         return self._checked(self._inner.__getitems__(indices))
+
+    def varied(self, indices: Sequence[int], *, seed: int, step: int) -> Batch:
+        return self._checked(self._inner.varied(indices, seed=seed, step=step))
 
     def in_memory(self) -> Batch | None:
         held = self._inner.in_memory()

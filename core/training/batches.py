@@ -37,14 +37,15 @@ def batches_of(split: Split, info: DataInfo, settings: TrainSettings, device: to
 class Batches:
     """Shuffled batches of a split, each a function of (seed, step) alone.
 
-    Each epoch has a new permutation. All batches are full; the remaining examples of a permutation are left out,
-    different ones in each epoch. Data that fit in memory are kept on the device as they are stored. Other data, and
-    data that workers augment, are read batch by batch, ahead of time if there are workers.
+    Each epoch has a new permutation, and new examples where the split has some that vary. All batches are full; the
+    remaining examples of a permutation are left out, different ones in each epoch. Data that fit in memory are kept on the
+    device as they are stored. Other data, and data that vary or that workers augment, are read batch by batch, ahead of
+    time if there are workers.
 
     Args:
         split: the examples.
         batch_size: examples in a batch; at most the size of the split.
-        seed: of the order.
+        seed: of the order, and of examples that vary.
         device: device of the batches.
         workers: processes that read ahead.
         augmentation: transforms of each example; without workers they change the global random state.
@@ -70,12 +71,12 @@ class Batches:
         self.batch_size = min(batch_size, len(split))
         self.per_epoch = len(split) // self.batch_size
         self.device = device
-        self._source = _Source(split, augmentation)
+        self._source = _Source(split, augmentation, seed)
         self._order = _Order(len(split), self.batch_size, self.per_epoch, seed)
         self._workers = workers
         self._stream: Iterator[Any] = iter(())
         self._next = -1
-        held = None if augmentation and workers else split.in_memory()
+        held = None if split.varies or (augmentation and workers) else split.in_memory()
         self._held: Batch | None = None
         if held is not None and augmentation:
             self._source.split = TensorSplit(held)
@@ -135,13 +136,13 @@ class Batches:
 class _Source(Dataset[Any]):
     """Map-style dataset that workers read: step and indices → a batch."""
 
-    def __init__(self, split: Split, augmentation: Augmentation | None) -> None:
-        self.split, self._augmentation = split, augmentation
+    def __init__(self, split: Split, augmentation: Augmentation | None, seed: int) -> None:
+        self.split, self._augmentation, self._seed = split, augmentation, seed
 
     def __getitems__(self, asked: Sequence[int]) -> tuple[Tensor | None, ...] | GenmodError:
         step, *indices = asked
         try:
-            batch = self.split.__getitems__(indices)
+            batch = self.split.varied(indices, seed=self._seed, step=step)
             x = batch.x if self._augmentation is None else self._augmentation(batch.x, indices, step)
         except GenmodError as error:
             # An error raised in a worker would arrive as the text of a traceback.

@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from genmod import Batch, DataError, DataInfo, Split, TensorSplit
+from genmod.data.items import part_of
+from genmod.data.suited import suited
 from genmod.training.augment import Augmentation
 from genmod.training.batches import Batches
 
 CPU = torch.device("cpu")
+INFO = DataInfo((1, 3, 3), levels=256)
 
 
 class Streamed(Split):
@@ -123,3 +126,29 @@ def test_the_global_random_state_is_left_alone(pictures):
     before = torch.random.get_rng_state()
     ids(Batches(Streamed(pictures), 5, seed=0, device=CPU, workers=1), range(3))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class Varied(Streamed):
+    varies = True
+
+    def varied(self, indices, *, seed, step):
+        own = [(seed + 100 * step + 7 * index) % 251 for index in indices]
+        x = torch.tensor(own, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 3, 3)
+        return Batch(x, labels=torch.tensor(indices))
+
+    def in_memory(self):
+        return self.batch
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("wrap", [lambda split: split, lambda split: suited(part_of(split, range(23)), INFO)])
+def test_examples_that_vary_depend_on_seed_step_and_index_alone(pictures, workers, wrap):
+    split = wrap(Varied(pictures))
+    batches = Batches(split, 5, seed=3, device=CPU, workers=workers)
+    for step in [0, 1, 5, 6, 1]:
+        batch = batches[step]
+        assert batch.labels.tolist() == batches.indices(step)
+        expected = [(3 + 100 * step + 7 * index) % 251 for index in batches.indices(step)]
+        assert batch.x[:, 0, 0, 0].tolist() == expected
+    assert torch.equal(split.__getitems__([4, 2]).x, pictures.x[[4, 2]])
+    batches.close()
