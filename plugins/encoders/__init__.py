@@ -10,6 +10,11 @@ COMPONENTS = table(
     ("conv", "ConvEncoder", "strided convolutions, for images"),
     ("resnet", "ResnetEncoder", "residual convolutions, for images"),
     ("conv-map", "ConvMapEncoder", "residual convolutions that keep a map, for images"),
+    (
+        "autoencoder-2d",
+        "Autoencoder2dEncoder",
+        "residual convolutions of AutoencoderKL that keep a map, for images",
+    ),
     ("pyramid", "PyramidEncoder", "residual convolutions that hand on several resolutions, for images"),
     ("transformer", "TransformerEncoder", "attention between patches, for images"),
     ("gated-mlp", "GatedMlpEncoder", "gated linear layers, for data of any shape"),

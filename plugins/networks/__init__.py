@@ -10,6 +10,11 @@ COMPONENTS = table(
     ("conv", "ConvNetwork", "upsampling convolutions, for images"),
     ("resnet", "ResnetNetwork", "residual upsampling convolutions, for images"),
     ("conv-map", "ConvMapNetwork", "residual convolutions from a map, for images"),
+    (
+        "autoencoder-2d",
+        "Autoencoder2dNetwork",
+        "residual convolutions of AutoencoderKL from a map, for images",
+    ),
     ("conv-up", "ConvUpNetwork", "transposed convolutions from a map, for images"),
     ("transformer", "TransformerNetwork", "attention between patches, for images"),
     ("gated-mlp", "GatedMlpNetwork", "gated linear layers"),

@@ -100,6 +100,8 @@ _LONG = {
     ("decoder", "perceptual"),
     ("network", "resnet"),
     ("network", "conv-map"),
+    ("network", "autoencoder-2d"),
+    ("encoder", "autoencoder-2d"),
     ("prior", "vamp"),
     ("prior", "flow"),
     ("prior", "flow-matching"),
