@@ -22,6 +22,7 @@ from genmod.plugins.networks._autoencoder_2d import (
     check_shortcuts,
     group_norm,
     middle,
+    number_of_groups,
     through,
 )
 
@@ -83,6 +84,7 @@ class Autoencoder2dEncoder(Encoder):
             "checkpointed": checkpointed,
         }
         self.stride, self.low, self.high = 2 ** (len(channels) - 1), 0.0, 1.0
+        groups = number_of_groups(channels, groups)
         last, made = channels[-1], features or channels[-1]
         self.conv_in = nn.Conv2d(inputs, channels[0], 3, padding=1)
         self.stages = nn.ModuleList()

@@ -1,5 +1,6 @@
 """Layers and options that encoder and network ``autoencoder-2d`` share."""
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -28,6 +29,7 @@ __all__ = [
     "check_shortcuts",
     "group_norm",
     "middle",
+    "number_of_groups",
     "repeated",
     "through",
 ]
@@ -40,7 +42,7 @@ Channels = Annotated[
 Layers = Annotated[int, Ge(1), Doc("residual blocks in each stage of the encoder; the network has one more")]
 Groups = Annotated[
     Annotated[int, Gt(0)] | None,
-    Doc("groups of channels that are normalised together; by default 32, or fewer, of at least 4 channels"),
+    Doc("groups of channels that each norm has; by default 32, or fewer, of at least 4 channels"),
 ]
 Attend = Annotated[bool, Doc("attention between all places at the coarsest stage")]
 Shortcuts = Annotated[bool, Doc("add what halves and doubles without weights, for high compression")]
@@ -50,16 +52,20 @@ _EPSILON = 1e-6
 _CHANNELS_OF_A_GROUP = 4
 
 
-def group_norm(channels: int, groups: int | None) -> nn.GroupNorm:
-    """Normalisation over groups: as many as there may be, of those that divide the channels.
+def number_of_groups(channels: Sequence[int], most: int | None) -> int:
+    """The largest number of groups that divides the channels of every stage, and is not above ``most``.
 
     Example:
-        >>> [group_norm(*given).num_groups for given in ((128, None), (64, None), (6, None), (64, 32), (48, 32))]
-        [32, 16, 1, 32, 24]
+        >>> [number_of_groups(*given) for given in (((128, 256), None), ((32, 64), None), ((6, 9), None), ((48, 96), 32))]
+        [32, 8, 1, 24]
     """
-    most = groups or min(32, max(1, channels // _CHANNELS_OF_A_GROUP))
-    found = max(n for n in range(1, min(most, channels) + 1) if channels % n == 0)
-    return nn.GroupNorm(found, channels, eps=_EPSILON)
+    most = most or min(32, min(channels) // _CHANNELS_OF_A_GROUP)
+    return max(n for n in range(1, max(most, 1) + 1) if math.gcd(*channels) % n == 0)
+
+
+def group_norm(channels: int, groups: int) -> nn.GroupNorm:
+    """Normalisation over groups of channels, ``(B, channels, H, W) → the same``."""
+    return nn.GroupNorm(groups, channels, eps=_EPSILON)
 
 
 def averaged(maps: Tensor, channels: int) -> Tensor:
@@ -106,11 +112,11 @@ class Residual(nn.Module):
         Taming Transformers for High-Resolution Image Synthesis (Esser et al., 2020), arXiv:2012.09841
 
     Example:
-        >>> Residual(8, 16, None)(torch.zeros(2, 8, 5, 6)).shape
+        >>> Residual(8, 16, 2)(torch.zeros(2, 8, 5, 6)).shape
         torch.Size([2, 16, 5, 6])
     """
 
-    def __init__(self, inputs: int, outputs: int, groups: int | None) -> None:
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
         super().__init__()
         self.norm1 = group_norm(inputs, groups)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
@@ -132,11 +138,11 @@ class Attention(nn.Module):
     ``maps (B, channels, H, W) → the same``
 
     Example:
-        >>> Attention(8, None)(torch.zeros(2, 8, 3, 4)).shape
+        >>> Attention(8, 2)(torch.zeros(2, 8, 3, 4)).shape
         torch.Size([2, 8, 3, 4])
     """
 
-    def __init__(self, channels: int, groups: int | None) -> None:
+    def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
         self.norm = group_norm(channels, groups)
         self.query = nn.Linear(channels, channels)
@@ -201,11 +207,11 @@ class Up(nn.Module):
         return made + pixel_shuffle(repeated(maps, 4 * made.shape[1]), 2) if self.shortcut else made
 
 
-def middle(channels: int, groups: int | None, *, attention: bool) -> nn.Sequential:
+def middle(channels: int, groups: int, *, attention: bool) -> nn.Sequential:
     """The layers between encoder and network: two residual blocks, and attention between them where it is wanted.
 
     Example:
-        >>> len(middle(8, None, attention=True)), len(middle(8, None, attention=False))
+        >>> len(middle(8, 2, attention=True)), len(middle(8, 2, attention=False))
         (3, 2)
     """
     between = [Attention(channels, groups)] if attention else []

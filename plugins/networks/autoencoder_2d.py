@@ -1,12 +1,13 @@
 """Convolutional network of the autoencoders under latent diffusion."""
 
 import math
-from typing import final
+from typing import Annotated, final
 
+from annotated_types import Gt
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from genmod import Network
+from genmod import Doc, Network
 from genmod.nn import image_shape
 from genmod.plugins.networks._autoencoder_2d import (
     Attend,
@@ -20,6 +21,7 @@ from genmod.plugins.networks._autoencoder_2d import (
     check_shortcuts,
     group_norm,
     middle,
+    number_of_groups,
     repeated,
     through,
 )
@@ -36,7 +38,7 @@ class Autoencoder2dNetwork(Network):
     Latents that are no map of that size become one by a linear layer instead.
 
     With ``shortcuts`` the layers that double change the channels too, and what they make is added to channels as the pixels of
-    a square, each repeated; the latents are repeated likewise, where the channels of the last stage are a multiple of them.
+    a square, each repeated; the first channels are repeated likewise, where those of the last stage are a multiple of them.
 
     Reference:
         High-Resolution Image Synthesis with Latent Diffusion Models (Rombach et al., 2021), arXiv:2112.10752; shortcuts: Deep
@@ -58,6 +60,10 @@ class Autoencoder2dNetwork(Network):
         *,
         channels: Channels = (32, 64, 128),
         layers: Layers = 1,
+        features: Annotated[
+            Annotated[int, Gt(0)] | None,
+            Doc("channels that the latents are mapped to first; by default as many as they have"),
+        ] = None,
         groups: Groups = None,
         attention: Attend = True,
         shortcuts: Shortcuts = False,
@@ -65,12 +71,15 @@ class Autoencoder2dNetwork(Network):
     ) -> None:
         super().__init__(in_shape, out_shape)
         outputs, self.height, self.width = image_shape(out_shape, "network autoencoder-2d")
+        groups = number_of_groups(channels, groups)
         stride, last = 2 ** (len(channels) - 1), channels[-1]
         places = (math.ceil(self.height / stride), math.ceil(self.width / stride))
         on_map = len(in_shape) == 3 and tuple(in_shape[1:]) == places
-        latent = in_shape[0] if on_map else last
-        self.start: nn.Module = nn.Conv2d(latent, latent, 1)
-        if not on_map:
+        latent = features or (in_shape[0] if on_map else last)
+        self.start: nn.Module
+        if on_map:
+            self.start = nn.Conv2d(in_shape[0], latent, 1)
+        else:
             self.start = nn.Sequential(
                 nn.Flatten(),
                 nn.Linear(math.prod(in_shape), latent * math.prod(places)),

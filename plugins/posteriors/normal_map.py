@@ -45,7 +45,8 @@ class NormalMapPosterior(Posterior):
         latent_shape: tuple[int, ...],
         *,
         scale: Annotated[
-            Literal["bounded", "log-variance"], Doc("how the scale follows from what is linear in the features")
+            Literal["bounded", "log-variance"],
+            Doc("how the scale follows from what is linear in the features"),
         ] = "bounded",
     ) -> None:
         places = Places(feature_shape, latent_shape)

@@ -60,7 +60,7 @@ def double(part):
 
 @torch.no_grad()
 def test_the_encoder_by_hand():
-    """Stages of 8 and 16 channels, two blocks each: groups of four channels, by default."""
+    """Stages of 8 and 16 channels, two blocks each: two groups everywhere, by default."""
     encoder, w = double(Autoencoder2dEncoder((3, 13, 10), channels=[8, 16], layers=2, features=6))
     x = torch.rand(2, 3, 13, 10, dtype=torch.float64)
     maps = torch.cat([x, x[:, :, -1:]], 2)  # 13 rows and a half are 7 of the features; the last pixels go on
@@ -70,12 +70,12 @@ def test_the_encoder_by_hand():
     wide = torch.zeros(2, 8, 15, 11, dtype=torch.float64)
     wide[:, :, :14, :10] = maps
     maps = conv(w, "stages.0.2.conv", wide, stride=2)
-    maps = residual(w, "stages.1.0", maps, (2, 4))
-    maps = residual(w, "stages.1.1", maps, (4, 4))
-    maps = residual(w, "middle.0", maps, (4, 4))
-    maps = attention(w, "middle.1", maps, 4)
-    maps = residual(w, "middle.2", maps, (4, 4))
-    expected = conv(w, "conv_out", silu(norm(w, "norm_out", maps, 4)), padding=1)
+    maps = residual(w, "stages.1.0", maps, (2, 2))
+    maps = residual(w, "stages.1.1", maps, (2, 2))
+    maps = residual(w, "middle.0", maps, (2, 2))
+    maps = attention(w, "middle.1", maps, 2)
+    maps = residual(w, "middle.2", maps, (2, 2))
+    expected = conv(w, "conv_out", silu(norm(w, "norm_out", maps, 2)), padding=1)
     torch.testing.assert_close(encoder(x), expected, rtol=1e-9, atol=1e-9)
     assert encoder.feature_shape == (6, 7, 5)
 
@@ -83,7 +83,7 @@ def test_the_encoder_by_hand():
 @torch.no_grad()
 def test_the_network_by_hand():
     network, w = double(
-        Autoencoder2dNetwork((4, 7, 5), (3, 13, 10), channels=[8, 16], layers=1, groups=8, attention=False)
+        Autoencoder2dNetwork((4, 7, 5), (3, 13, 10), channels=[8, 16], features=6, groups=8, attention=False)
     )
     z = torch.randn(2, 4, 7, 5, dtype=torch.float64)
     maps = conv(w, "conv_in", conv(w, "start", z), padding=1)
@@ -271,7 +271,7 @@ def test_what_is_computed_again_has_the_same_gradients_in_less_memory():
 
 
 def test_attention_asks_all_places():
-    layer = Attention(8, None)
+    layer = Attention(8, 2)
     x = torch.randn(1, 8, 5, 4, requires_grad=True)
     (reach,) = torch.autograd.grad((layer(x) - x)[0, :, 0, 0].sum(), x)
     assert (reach.abs().sum(1) > 0).all()
