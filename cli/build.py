@@ -44,7 +44,7 @@ def build(
     divergence: Annotated[str | None, _part("divergence", "How far q(z|x) is from p(z).")] = None,
     objective: Annotated[str | None, _part("objective", "What is minimised.")] = None,
     critic: Annotated[
-        str | None, _part("critic", "What learns to judge latents or pictures; by default nothing.")
+        str | None, _part("critic", "What judges latents or pictures, in the loss; by default nothing.")
     ] = None,
     data: Annotated[str | None, _part("dataset", "The dataset, or the path of a file or folder.")] = None,
     latent: Annotated[

@@ -9,6 +9,7 @@ from genmod.evaluation.featured import (
     checked_features,
     compared,
     featured,
+    named_features,
 )
 from genmod.evaluation.impossible import ImpossibleError, impossible_rate
 from genmod.evaluation.metric import Metric
@@ -53,6 +54,7 @@ __all__ = [
     "impossible_rate",
     "latents_that_fit",
     "mean_row",
+    "named_features",
     "nearest",
     "no_bits",
     "spread",

@@ -34,6 +34,7 @@ __all__ = [
     "compared",
     "featured",
     "is_training_split",
+    "named_features",
     "usual_features",
 ]
 
@@ -165,6 +166,22 @@ def checked_features(text: str | None) -> str | None:
     if text is not None:
         _named(text)
     return text
+
+
+def named_features(text: str) -> tuple[type[Features], dict[str, Any]]:
+    """The class of features and the options that a text names, ``NAME`` or ``NAME:OPTION=VALUE,…``.
+
+    Raises:
+        UsageError: an unknown name, or wrong options.
+        PluginError: a plugin is missing or broken.
+
+    Example:
+        >>> cls, options = named_features("pca:components=8")
+        >>> cls.__name__, options
+        ('PcaFeatures', {'components': 8})
+    """
+    provided, options = _named(text)
+    return provided.load(), options
 
 
 def usual_features(subject: Subject) -> str:

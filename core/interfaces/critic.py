@@ -1,4 +1,4 @@
-"""Critics: networks trained to distinguish what a model generates from its target, whose judgement the model is trained on."""
+"""Critics: networks whose judgement of what a model makes is part of its loss; most are trained to tell it from its target."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,7 +14,9 @@ class Critic(Part, ABC):
 
     The laws: the model's loss does not update the critic's parameters, nor the critic's loss those of the model, since
     each :class:`genmod.Loss` updates only its own group; all of the critic's parameters are in groups of
-    :meth:`parameter_groups`.
+    :meth:`parameter_groups`. A critic without parameters, such as the distance of pictures by a fixed network, learns
+    nothing: it only adds a loss to the model's, which is the same in training and in evaluation and has no gradient
+    where observations are.
 
     Args:
         data: shape and range of the data.
@@ -31,4 +33,4 @@ class Critic(Part, ABC):
 
     @abstractmethod
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
-        """The critic's own loss, for its group, and the loss that it adds to the model's."""
+        """The critic's own loss, for its group, if it has parameters, and the loss that it adds to the model's."""

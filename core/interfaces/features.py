@@ -1,6 +1,7 @@
 """Features: vectors by which generated and real examples are compared."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -58,3 +59,10 @@ class Features(nn.Module, ABC):
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """The features of examples, ``(N, *data.shape) → (N, D)``."""
+
+    def layers(self, x: Tensor) -> Mapping[str, Tensor]:
+        """What critic ``perceptual`` compares of examples: outputs of layers by name, ``(N, channels, *places)`` each.
+
+        By default the features alone. Where a network looks at pictures, override it with the maps of some layers.
+        """
+        return {"features": self(x)}

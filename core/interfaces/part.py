@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from genmod.data.dataset import Batch
+
 __all__ = ["MAIN", "Draw", "Loss", "ParameterGroup", "Part"]
 
 MAIN = "model"
@@ -107,6 +109,10 @@ class Part(nn.Module):
                 ``(n, *data.shape)``.
         """
         return
+
+    def prepare_batch(self, batch: Batch) -> None:
+        """Called in place of :meth:`prepare`, with the same examples and what is known of each, such as its class."""
+        self.prepare(batch.x)
 
     def after_step(self) -> None:
         """Called by the trainer after each step, to update state that changes with the steps; such state is a buffer.

@@ -33,4 +33,4 @@ def prepare_parts(model: nn.Module, split: Split, seed: int, *, resumed: bool) -
         if part.examples_wanted and not resumed:
             generator = torch.Generator().manual_seed(seed_for(seed, "examples"))
             chosen = torch.randperm(len(split), generator=generator)[: part.examples_wanted]
-            part.prepare(split.__getitems__(sorted(chosen.tolist())).x)
+            part.prepare_batch(split.__getitems__(sorted(chosen.tolist())))

@@ -3,7 +3,7 @@
 from genmod.nn.convolution import Norm, default_channels, halvings, image_shape, norm_layer
 from genmod.nn.layers import activation, mlp
 from genmod.nn.maps import Maps
-from genmod.nn.weights import initial_weights
+from genmod.nn.weights import initial_weights, weights_wanted
 
 __all__ = [
     "Maps",
@@ -15,4 +15,5 @@ __all__ = [
     "initial_weights",
     "mlp",
     "norm_layer",
+    "weights_wanted",
 ]

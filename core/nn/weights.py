@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genmod.errors import FileError, quoted
 
-__all__ = ["initial_weights", "weights_follow"]
+__all__ = ["initial_weights", "weights_follow", "weights_wanted"]
 
 _following: ContextVar[bool] = ContextVar("genmod_weights_follow", default=False)
 
@@ -29,6 +29,17 @@ def weights_follow() -> Iterator[None]:
         yield
     finally:
         _following.reset(token)
+
+
+def weights_wanted() -> bool:
+    """Whether a part that is built is to fill itself with weights: not on torch's ``meta`` device, nor where its own follow.
+
+    Example:
+        >>> with weights_follow():
+        ...     weights_wanted()
+        False
+    """
+    return not _following.get() and not torch.empty(0).is_meta
 
 
 def initial_weights(path: Path) -> dict[str, Tensor] | None:

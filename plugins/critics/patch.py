@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, final
+from typing import Annotated, Literal, final
 
 import torch
 from annotated_types import Ge, Gt, MinLen
 from torch import Tensor, nn
 
-from genmod import DataInfo, Doc, Draw, Loss, Schedule
-from genmod.nn import default_channels, halvings, image_shape
+from genmod import DataInfo, Doc, Draw, Loss, Schedule, UsageError
+from genmod.nn import default_channels, halvings, image_shape, norm_layer
 from genmod.plugins.critics._adversary import (
     R1,
     Adversary,
@@ -37,7 +37,8 @@ class PatchCritic(Adversary):
     ``adversarial``.
 
     ``x (B, *data.shape), x̃ (K, B, *data.shape) → (B,)`` each. D is made of convolutions that halve the picture, and one
-    that scores what is left, place by place. The model's loss has λ times ``fooling_loss``, with ``weight`` for λ, and
+    that scores what is left, place by place; with the ``layout`` pix2pix one that doubles the channels lies between, and
+    scores of three stages see 70×70 pixels each. The model's loss has λ times ``fooling_loss``, with ``weight`` for λ, and
     ``feature_matching`` times ``feature_distortion = ½ ‖Φ(x) - Φ(x̃)‖²``, Φ the layer below the scores: the negative
     log-density of the features as a normal of variance 1, without its constant. With ``adaptive`` it is
     ``λ = weight · ‖∂distortion/∂parameters‖ / (‖∂fooling_loss/∂parameters‖ + 10⁻⁴)``, at most ``weight`` · 10⁴, where
@@ -52,7 +53,7 @@ class PatchCritic(Adversary):
         adaptive weight
 
     Raises:
-        UsageError: the data are no images of at least 8×8, or too small for so many stages.
+        UsageError: the data are no images of at least 8×8, or too small for so many stages or that layout.
 
     Example:
         >>> PatchCritic(DataInfo((1, 28, 28)), (2,)).score(torch.zeros(3, 1, 28, 28)).shape
@@ -69,6 +70,14 @@ class PatchCritic(Adversary):
             Annotated[Sequence[Annotated[int, Gt(0)]], MinLen(1)] | None,
             Doc("channels of each stage; by default 32, 64, 128, …, as many as encoder conv has"),
         ] = None,
+        layout: Annotated[
+            Literal["halving", "pix2pix"],
+            Doc("layers after the halving ones: that of the scores, or one more before it, 4×4 both"),
+        ] = "halving",
+        norm: Annotated[
+            Literal["none", "group"],
+            Doc("group norm after each layer between the first and the last, or none"),
+        ] = "none",
         weight: Annotated[
             Schedule | float, Ge(0), Doc("weight in the loss of the model, may change during training")
         ] = 1.0,
@@ -101,11 +110,21 @@ class PatchCritic(Adversary):
         self.adaptive, self.feature_matching = adaptive, feature_matching
         self.image = image_shape(data.shape, "critic patch")
         widths = tuple(channels) if channels is not None else default_channels(*self.image[1:])
-        halvings(*self.image[1:], len(widths))
+        left = halvings(*self.image[1:], len(widths))[-1]
+        strides, kernel = [2] * len(widths), 3
+        if layout == "pix2pix":
+            if min(left) < 3:
+                raise UsageError(
+                    f"{len(widths)} stages leave {left[0]}×{left[1]} places of the picture, and the layout pix2pix needs 3×3",
+                    hint="give fewer channels, or choose the other layout: -s critic.layout=halving",
+                )
+            widths, strides, kernel = (*widths, 2 * widths[-1]), [*strides, 1], 4
         stages: list[nn.Module] = []
-        for a, b in pairwise((self.image[0], *widths)):
-            stages += [nn.Conv2d(a, b, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        self.stages, self.last = nn.Sequential(*stages), nn.Conv2d(widths[-1], 1, 3, padding=1)
+        for i, (a, b) in enumerate(pairwise((self.image[0], *widths))):
+            stages += [nn.Conv2d(a, b, 4, stride=strides[i], padding=1)]
+            stages += [norm_layer(norm, b)] if norm != "none" and i else []
+            stages += [nn.LeakyReLU(0.2)]
+        self.stages, self.last = nn.Sequential(*stages), nn.Conv2d(widths[-1], 1, kernel, padding=1)
         self.finish(self, spectral_norm)
 
     def features(self, pictures: Tensor) -> Tensor:
@@ -131,7 +150,8 @@ class PatchCritic(Adversary):
         if self.feature_matching > 0:
             seen, remade = features.flatten(1).chunk(2)
             squares = (seen - remade).square().sum(1).view(-1, len(draw.x)).mean(0)
-            found["feature_distortion"] = Loss(0.5 * squares, weight=self.feature_matching)
+            weight = self.feature_matching * (self.steps >= self.start)
+            found["feature_distortion"] = Loss(0.5 * squares, weight=weight)
         return found
 
 

@@ -1,6 +1,7 @@
 """Several critics of one model."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, final
 
 from annotated_types import MinLen
@@ -19,12 +20,15 @@ class SeveralCritics(Critic):
 
     ``loss = objective + Σ_i what critic i adds``
 
-    A critic is written ``name:option=value:option=value``. Its losses are reported as ``name_loss``, of a second one of the
-    same name as ``name_2_loss``.
+    A critic is written ``name:option=value:option=value``, a value with colons of its own in brackets. Its losses are
+    reported as ``name_loss``, of a second one of the same name as ``name_2_loss``; those of ``perceptual`` and ``lpips`` by
+    that name alone. What such critics add, which learn nothing, is distortion for the adaptive weights of the others.
 
     Reference:
         Autoencoding beyond pixels using a learned similarity metric (Larsen et al., 2016), arXiv:1512.09300, for one of
-        pictures; Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, for one of latents beside it
+        pictures; Adversarial Autoencoders (Makhzani et al., 2015), arXiv:1511.05644, for one of latents beside it; Taming
+        Transformers for High-Resolution Image Synthesis (Esser et al., 2021), arXiv:2012.09841, for one of pictures beside a
+        perceptual distance
 
     Raises:
         UsageError: a critic that is unknown, has wrong options, or does not fit the data; or one within another.
@@ -79,8 +83,16 @@ class SeveralCritics(Critic):
             yield key, critic
 
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
-        return {
-            f"{key}_{name}": loss
-            for key, critic in self._each()
-            for name, loss in critic.losses(draw).items()
-        }
+        found: dict[str, Loss] = {}
+        # Those that learn nothing first: the others are weighed against them too.
+        for key, critic in sorted(self._each(), key=lambda each: _learns(each[1])):
+            losses = critic.losses(draw)
+            found |= {key if key == name else f"{key}_{name}": loss for name, loss in losses.items()}
+            if not _learns(critic):
+                added = [loss.weight * loss.values for loss in losses.values()]
+                draw = replace(draw, distortion=sum(added, draw.distortion))
+        return found
+
+
+def _learns(critic: Critic) -> bool:
+    return next(critic.parameters(), None) is not None

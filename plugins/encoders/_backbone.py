@@ -24,6 +24,7 @@ __all__ = [
     "intermediate",
     "load_weights",
     "torchvision_model",
+    "without_parameters",
 ]
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -155,8 +156,13 @@ def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path | None, whose
     net.load_state_dict(dict(tensors), strict=False)
 
 
-def _frozen(net: nn.Module) -> nn.Module:
-    """The network with buffers in place of parameters, which no optimizer, decay or penalty changes."""
+def without_parameters(net: nn.Module) -> nn.Module:
+    """The network with buffers in place of parameters, which no optimizer, decay or penalty changes.
+
+    Example:
+        >>> len(list(without_parameters(nn.Linear(2, 3)).parameters()))
+        0
+    """
     for module in net.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             delattr(module, name)
@@ -189,7 +195,7 @@ class Backbone(nn.Module):
 
     def __init__(self, net: nn.Module, size: tuple[int, int], *, frozen: bool) -> None:
         super().__init__()
-        self.net = _frozen(net) if frozen else net
+        self.net = without_parameters(net) if frozen else net
         self.size = size
         for name, values in zip(("mean", "deviation"), IMAGENET, strict=True):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)

@@ -12,5 +12,6 @@ COMPONENTS = table(
     ("classifier", "ClassifierFeatures", "last layer of a classifier trained on the data at hand"),
     ("digits-cnn", "DigitsCnnFeatures", "last layer of a stored classifier of 8×8 digits"),
     ("inception", "InceptionFeatures", "Inception v3, as published scores are by, from a file"),
+    ("vgg", "VggFeatures", "VGG with 16 layers, from a file"),
     ("dino", "DinoFeatures", "DINOv2, from a file"),
 )

@@ -1,8 +1,9 @@
-"""What features of images share: which images they accept, their values, and weights of networks."""
+"""What features of images share: which images they accept, their values, and weights and layers of networks."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from torch import Tensor, nn
 
@@ -15,7 +16,10 @@ __all__ = [
     "check_images",
     "file_checksum",
     "from_zero_to_one",
+    "given_file",
+    "outputs",
     "read_weights",
+    "rectified",
     "stored_weights",
     "three_colours",
 ]
@@ -53,11 +57,50 @@ def three_colours(x: Tensor) -> Tensor:
     return x.expand(-1, 3, -1, -1)
 
 
+def outputs(net: nn.Module, layers: Sequence[str], x: Tensor) -> dict[str, Tensor]:
+    """What some layers of a network put out for ``x``, by their names.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.ReLU())
+        >>> {name: tuple(found.shape) for name, found in outputs(net, ["0", "2"], torch.zeros(3, 2, 2)).items()}
+        {'0': (3, 4), '2': (3, 2)}
+    """
+    found: dict[str, Tensor] = {}
+
+    def keep(name: str) -> Any:
+        return lambda _layer, _given, made: found.update({name: made})
+
+    hooks = [net.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
+    try:
+        net(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found
+
+
+def rectified(net: nn.Module) -> list[str]:
+    """Names of the rectified layers of a network."""
+    return [name for name, layer in net.named_modules() if isinstance(layer, nn.ReLU)]
+
+
 def stored_weights(net: nn.Module, name: str) -> None:
     """Fill a network from the file of that name beside this module."""
     from safetensors.torch import load_file
 
     net.load_state_dict(load_file(Path(__file__).with_name(f"{name}.safetensors")))
+
+
+def given_file(path: Path | None, who: str, how: str) -> Path:
+    """The file of weights that a user gave.
+
+    Raises:
+        UsageError: none was given.
+    """
+    if path is None:
+        raise UsageError(f"features {who!r} need a file of weights, and none was given", hint=how)
+    return path
 
 
 def read_weights(path: Path | None, who: str, how: str) -> dict[str, Tensor]:
@@ -72,9 +115,7 @@ def read_weights(path: Path | None, who: str, how: str) -> dict[str, Tensor]:
         UsageError: none was given.
         FileError: it is missing, damaged, or of another format.
     """
-    if path is None:
-        raise UsageError(f"features {who!r} need a file of weights, and none was given", hint=how)
-    tensors = initial_weights(path)
+    tensors = initial_weights(given_file(path, who, how))
     if tensors is None:
         raise FileError(f"{path} cannot be read here", hint=how)
     return tensors

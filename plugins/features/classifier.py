@@ -1,5 +1,6 @@
 """Features of a small classifier, trained on the data at hand."""
 
+from collections.abc import Mapping
 from typing import Annotated, final
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from genmod import DataInfo, Doc, Features, UsageError
-from genmod.plugins.features._images import check_images, from_zero_to_one
+from genmod.plugins.features._images import check_images, from_zero_to_one, outputs, rectified
 from genmod.system import seeded
 
 __all__ = ["ClassifierFeatures"]
@@ -102,3 +103,6 @@ class ClassifierFeatures(Features):
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.net(self._scaled(x))
         return features
+
+    def layers(self, x: Tensor) -> Mapping[str, Tensor]:
+        return outputs(self.net, rectified(self.net), self._scaled(x))

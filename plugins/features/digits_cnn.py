@@ -1,11 +1,18 @@
 """Features of a small classifier of handwritten digits of 8×8 pixels."""
 
+from collections.abc import Mapping
 from typing import final
 
 from torch import Tensor, nn
 
 from genmod import DataInfo, Features, UndefinedError
-from genmod.plugins.features._images import check_images, from_zero_to_one, stored_weights
+from genmod.plugins.features._images import (
+    check_images,
+    from_zero_to_one,
+    outputs,
+    rectified,
+    stored_weights,
+)
 
 __all__ = ["DigitsCnnFeatures", "digits_network"]
 
@@ -65,3 +72,6 @@ class DigitsCnnFeatures(Features):
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.net[:-1](from_zero_to_one(x, self.data))
         return features
+
+    def layers(self, x: Tensor) -> Mapping[str, Tensor]:
+        return outputs(self.net, rectified(self.net), from_zero_to_one(x, self.data))

@@ -1,5 +1,6 @@
 """Features of DINOv2."""
 
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -13,6 +14,7 @@ from genmod.plugins.features._images import (
     check_images,
     file_checksum,
     from_zero_to_one,
+    outputs,
     read_weights,
     three_colours,
 )
@@ -71,13 +73,20 @@ class DinoFeatures(Features):
         self.version = file_checksum(tensors)
 
     def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.net(self._enlarged(some)) for some in x.split(50)])
+
+    def layers(self, x: Tensor) -> Mapping[str, Tensor]:
+        """The patches after each third of the blocks."""
+        depth = len(self.net.blocks)
+        names = [f"blocks.{max(1, depth * third // 3) - 1}" for third in (1, 2, 3)]
+        tokens = outputs(self.net, list(dict.fromkeys(names)), self._enlarged(x))
+        return {name: each[:, 1:].mT for name, each in tokens.items()}
+
+    def _enlarged(self, x: Tensor) -> Tensor:
         pictures = three_colours(from_zero_to_one(x, self.data))
+        larger = interpolate(pictures, size=(_SIDE, _SIDE), mode="bicubic", antialias=True).clamp(0, 1)
         mean, deviation = (x.new_tensor(values)[:, None, None] for values in IMAGENET)
-        made = []
-        for some in pictures.split(50):
-            larger = interpolate(some, size=(_SIDE, _SIDE), mode="bicubic", antialias=True).clamp(0, 1)
-            made.append(self.net((larger - mean) / deviation))
-        return torch.cat(made)
+        return (larger - mean) / deviation
 
 
 class _Transformer(nn.Module):

@@ -1,5 +1,6 @@
 """Features of the Inception network, for scores as they are published."""
 
+from collections.abc import Mapping
 from typing import final
 
 import torch
@@ -13,6 +14,7 @@ from genmod.plugins.features._images import (
     check_images,
     file_checksum,
     from_zero_to_one,
+    outputs,
     read_weights,
     three_colours,
 )
@@ -20,6 +22,9 @@ from genmod.plugins.features._images import (
 __all__ = ["InceptionFeatures", "enlarged"]
 
 _SIDE = 299
+_LAYERS = ("Conv2d_2b_3x3", "Conv2d_4a_3x3", "Mixed_5d", "Mixed_6e", "Mixed_7c")
+"""The last ones of each size of its maps."""
+
 _HOW = """\
 the weights that published scores are by, once, if you trust the file:
   curl -LO https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth
@@ -80,6 +85,11 @@ class InceptionFeatures(Features):
         # In pieces: 500 images of this size take gigabytes.
         pieces = [self.net((enlarged(three_colours(some), _SIDE) - 128) / 128) for some in levels.split(50)]
         return torch.cat(pieces)
+
+    def layers(self, x: Tensor) -> Mapping[str, Tensor]:
+        """The last layer of each size of the maps; pictures are not rounded, through which no gradient passes."""
+        levels = 255 * three_colours(from_zero_to_one(x, self.data))
+        return outputs(self.net, _LAYERS, (enlarged(levels, _SIDE) - 128) / 128)
 
 
 def enlarged(x: Tensor, side: int) -> Tensor:

@@ -1,11 +1,19 @@
 """A convolutional network with random weights as features."""
 
+from collections.abc import Mapping
 from typing import final
 
 from torch import Tensor, nn
 
 from genmod import DataInfo, Features
-from genmod.plugins.features._images import check_images, from_zero_to_one, stored_weights, three_colours
+from genmod.plugins.features._images import (
+    check_images,
+    from_zero_to_one,
+    outputs,
+    rectified,
+    stored_weights,
+    three_colours,
+)
 
 __all__ = ["RandconvFeatures", "random_network"]
 
@@ -54,5 +62,11 @@ class RandconvFeatures(Features):
         stored_weights(self.net, "randconv")
 
     def forward(self, x: Tensor) -> Tensor:
-        made: Tensor = self.net(three_colours(2 * from_zero_to_one(x, self.data) - 1))
+        made: Tensor = self.net(self._scaled(x))
         return made.mean((2, 3))
+
+    def layers(self, x: Tensor) -> Mapping[str, Tensor]:
+        return outputs(self.net, rectified(self.net), self._scaled(x))
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        return three_colours(2 * from_zero_to_one(x, self.data) - 1)

@@ -25,9 +25,11 @@ from torch.distributions.kl import register_kl
 from genmod import (
     Batch,
     ComponentSpec,
+    Critic,
     DataInfo,
     Divergence,
     Doc,
+    Loss,
     ParameterGroup,
     Row,
     Schedule,
@@ -184,6 +186,37 @@ class LearnsNothing(TemplateCritic):
         found = super().losses(draw)
         own = found["critic"]
         return {**found, "critic": replace(own, values=own.values.detach() + 0 * self.judge[-1].bias)}
+
+
+class DistanceOfMeans(Critic):
+    """Without parameters: it only adds a loss."""
+
+    def losses(self, draw):
+        made = draw.likelihood.mean.reshape(-1, *draw.x.shape)
+        return {"distance": Loss((made - self.seen(draw.x)).flatten(2).square().sum(2).mean(0))}
+
+    def seen(self, x):
+        return x.detach()
+
+
+@caught_by("check_critic_fixed")
+class PullsObservations(DistanceOfMeans):
+    def seen(self, x):
+        return x
+
+
+@caught_by("check_critic_fixed")
+class SeesLessInTraining(DistanceOfMeans):
+    def losses(self, draw):
+        found = super().losses(draw)["distance"]
+        return {"distance": replace(found, values=found.values * (0.5 if self.training else 1))}
+
+
+@caught_by("check_critic_losses")
+class LearnsWithoutParameters(DistanceOfMeans):
+    def losses(self, draw):
+        found = super().losses(draw)["distance"]
+        return {"distance": found, "own": replace(found, group="critic")}
 
 
 # ---------------------------------------------------------------- modules

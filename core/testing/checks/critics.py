@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from genmod.interfaces.part import MAIN
+from genmod.interfaces.part import MAIN, Draw
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.testing.case import Case
+from genmod.testing.case import Case, NotApplicable
 from genmod.testing.check import check_for, expect
 from genmod.testing.inputs import jostle
 from genmod.testing.reference import ReferenceBound, ReferencePosterior, reference_model
@@ -27,6 +27,12 @@ def _model(case: Case) -> LatentVariableModel:
     return model
 
 
+def _learns(model: LatentVariableModel) -> bool:
+    """Whether its critic has parameters."""
+    assert model.critic is not None
+    return next(model.critic.parameters(), None) is not None
+
+
 def _x(model: LatentVariableModel, batch: int = _BATCH) -> Tensor:
     return torch.rand(batch, *model.data.shape, dtype=torch.float64)
 
@@ -41,16 +47,19 @@ def _gradients(loss: Tensor, model: LatentVariableModel) -> dict[str, Tensor]:
     "critic", remedy="return Loss(values, group, weight) with values of shape (B,), one for each example"
 )
 def check_critic_losses(case: Case) -> None:
-    """Its losses have finite values of each example; one is of the model, another of its own group."""
+    """Its losses have finite values of each example; one is of the model, another of its own group if it has parameters."""
     model = _model(case)
     for batch in (_BATCH, 2):
         terms = model.terms(_x(model, batch))
         for name, value in terms.values.items():
             expect(value.shape == (batch,), f"value {name!r} has shape {tuple(value.shape)}, not {(batch,)}")
             expect(value.isfinite().all(), f"value {name!r} is not finite")
-        losses = {"": terms.loss} if isinstance(terms.loss, Tensor) else terms.loss
+        losses = {MAIN: terms.loss} if isinstance(terms.loss, Tensor) else terms.loss
         groups = set(model.groups())
-        expect(len(losses) > 1, "it has no loss of its own group")
+        if _learns(model):
+            expect(len(losses) > 1, "it has parameters, and no loss of its own group")
+        else:
+            expect(len(losses) == 1, "it has a loss of its own, and no parameters")
         expect(set(losses) <= groups, f"losses {sorted(losses)} do not match groups {sorted(groups)}")
 
 
@@ -73,8 +82,8 @@ def check_critic_gradient(case: Case) -> None:
     """Its own loss reaches all of its parameters, and what it adds to the model's reaches the model."""
     model = _model(case)
     x = _x(model)
-    losses = model.terms(x).loss
-    assert not isinstance(losses, Tensor)
+    loss = model.terms(x).loss
+    losses = {MAIN: loss} if isinstance(loss, Tensor) else loss
     reached: set[str] = set()
     for name, loss in losses.items():
         if name != MAIN:
@@ -91,6 +100,31 @@ def check_critic_gradient(case: Case) -> None:
     model.critic = critic
     moved = [name for name, g in without.items() if not torch.equal(g, with_critic.get(name, g))]
     expect(bool(moved), "it adds nothing to the gradient of the model")
+
+
+@check_for(
+    "critic",
+    remedy="keep a network that learns nothing in evaluation mode, and detach what it sees of observations",
+)
+def check_critic_fixed(case: Case) -> None:
+    """If it has no parameters, what it adds is the same in training and in evaluation, and is no function of observations."""
+    model = _model(case)
+    if _learns(model):
+        raise NotApplicable("it has parameters")
+    assert model.critic is not None
+    x, found = _x(model).requires_grad_(), []
+    q = model.encode(x.detach())
+    z = q.rsample()
+    likelihood, parameters = model.decoded(z)
+    draw = Draw(x, q, z[None], model.prior, likelihood, parameters, -likelihood.log_prob(x))
+    for mode in (True, False):
+        model.train(mode)
+        added = sum(loss.weight * loss.values.sum() for loss in model.critic.losses(draw).values())
+        assert isinstance(added, Tensor)
+        found.append(float(added.detach()))
+    expect(found[0] == found[1], f"it adds {found[0]} in training, and {found[1]} in evaluation")
+    (gradient,) = torch.autograd.grad(added, x, allow_unused=True)
+    expect(gradient is None or not gradient.any(), "it has a gradient at observations")
 
 
 def _main(model: LatentVariableModel, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch.distributions import Distribution
 
 from genmod.distributions.probing import disagreement, same_support
 from genmod.errors import UndefinedError, UsageError
+from genmod.options.schema import options_of
 from genmod.testing.case import BATCH, Case, NotApplicable, mean_of
 from genmod.testing.check import CheckFailed, check_for, expect, expect_close, expect_shape, needs_density
 from genmod.testing.inputs import examples
@@ -26,6 +27,9 @@ def check_usable(case: Case) -> None:
         if not isinstance(wiring, UsageError):
             return
         refusals.append(wiring.message)
+    files = [o.name for o in options_of(case.cls) if "path" in o.words and o.default is None]
+    if missing := [name for name in files if name not in case.options]:
+        raise NotApplicable(f"it needs a file: -s {case.label}.{missing[0]}=…")
     raise CheckFailed(f"it refuses all {len(refusals)} that were tried; the last: {refusals[-1]}")
 
 
