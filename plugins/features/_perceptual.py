@@ -51,7 +51,7 @@ def _how(network: str, given: str) -> str:
     return f"""\
 two files, once, if you trust them: the network, from torchvision,
 {save_network(network)}
-and the linear weights, which the package lpips has (pip install lpips), or {network}.pth of weights/v0.1 of \
+and the linear weights, which the package lpips has (pip install 'genmod-torch[lpips]'), or {network}.pth of weights/v0.1 of \
 github.com/richzhang/PerceptualSimilarity,
   python -P -c "import torch, safetensors.torch as s; \
 s.save_file(torch.load('{network}.pth', weights_only=True), 'lpips.safetensors')"

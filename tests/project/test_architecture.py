@@ -355,6 +355,7 @@ OPTIONAL = {
     "core/data/table": "tables",
     "core/testing/": "test",
     "plugins/datasets/_h5ad.py": "anndata",
+    "plugins/features/_perceptual.py": "lpips",
     "plugins/trackers/": None,
 }
 """Folders that may import what is in some extras, and their names; None for that of the package."""
