@@ -50,7 +50,7 @@ def shuffled(n: int) -> NDArray[np.int64]:
     return np.argsort(mixed(np.arange(n)), kind="stable")
 
 
-def dealt(hashes: Sequence[int], held_out: Sequence[SplitName]) -> list[SplitName]:
+def dealt(hashes: Sequence[int] | NDArray[np.uint64], held_out: Sequence[SplitName]) -> list[SplitName]:
     """The split of each example: a tenth, at least one of three or more, for each that is held out, the rest for training.
 
     In the order of the hashes the first are for validation and the last for testing, so that an example that is added moves
@@ -64,7 +64,7 @@ def dealt(hashes: Sequence[int], held_out: Sequence[SplitName]) -> list[SplitNam
         >>> dealt([5, 1, 9, 7], ["validation", "test"])
         ['train', 'validation', 'test', 'train']
     """
-    order = sorted(range(len(hashes)), key=lambda i: (hashes[i], i))
+    order = np.argsort(np.asarray(hashes, np.uint64), kind="stable").tolist()
     share = max(1, (len(order) + 5) // 10) if len(order) > len(held_out) else 0
     chosen: list[SplitName] = ["train"] * len(order)
     for split, places in (("validation", order[:share]), ("test", order[len(order) - share :])):

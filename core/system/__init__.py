@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from genmod.system.noise import drawn_on_cpu
     from genmod.system.parallel import any_process, batch_mean, gather_batch, own_part
     from genmod.system.random import seed_for, seeded
-    from genmod.system.tensors import checksum, read_tensors, write_tensors
+    from genmod.system.tensors import checksum, read_any_tensors, read_tensors, write_tensors
 
 __all__ = [
     "any_process",
@@ -20,6 +20,7 @@ __all__ = [
     "drawn_on_cpu",
     "gather_batch",
     "own_part",
+    "read_any_tensors",
     "read_tensors",
     "seed_for",
     "seeded",
@@ -35,6 +36,6 @@ __getattr__, __dir__ = names_on_demand(
         "noise": "drawn_on_cpu",
         "parallel": "any_process batch_mean gather_batch own_part",
         "random": "seed_for seeded",
-        "tensors": "checksum read_tensors write_tensors",
+        "tensors": "checksum read_any_tensors read_tensors write_tensors",
     },
 )

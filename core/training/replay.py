@@ -76,7 +76,7 @@ def replay(directory: Path, data: Dataset) -> str:
         ) from None
     for _, schedule in model.schedules():
         schedule.advance(Clock(kept.step, per_epoch, total))
-    batch = model.suited(data).split("train").__getitems__(indices)
+    batch = model.suited(data).split("train").varied(indices, seed=settings.seed, step=kept.step)
     x, context = batch.x, model.context(batch)
     with seeded(0):
         if settings.augment:

@@ -1,10 +1,9 @@
-"""Reading one picture safely."""
+"""Reading one picture safely, from a file or from an archive."""
 
 import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from genmod import DataError
+from genmod.plugins.datasets._crop import Crop, framed
+from genmod.plugins.datasets._sources import Source, stream_of
 
-__all__ = ["SUFFIXES", "brightest", "depth_of", "read_picture", "size_of"]
+__all__ = ["brightest", "header_of", "read_picture", "size_of"]
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MAX_PIXELS = 2**26
 _LARGE = 2**22
@@ -30,79 +30,87 @@ _KNOWN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "F")
 
 
 @contextmanager
-def _picture(path: Path) -> Iterator[ImageFile.ImageFile]:
+def _picture(source: Source) -> Iterator[ImageFile.ImageFile]:
     """A picture, opened; whatever fails inside is an error about its file.
 
     Raises:
         DataError: it is no picture, or one of more than 67 million pixels.
     """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            _check_size(path, image)
+        with Image.open(stream_of(source), formats=_FORMATS) as image:
+            _check_size(source, image)
             yield image
     except DataError:
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise _unreadable(path, error) from error
+        raise _unreadable(source, error) from error
 
 
-def size_of(path: Path) -> tuple[int, int]:
+def size_of(source: Source) -> tuple[int, int]:
     """Height and width as shown, from the first bytes of the file.
 
     Raises:
         DataError: it is no picture, or one of more than 67 million pixels.
     """
-    with _picture(path) as image:
-        width, height = image.size
-        # The getexif of PNG images would decode all pixels to look for a tag behind them.
-        turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
-        return (width, height) if turned else (height, width)
+    with _picture(source) as image:
+        return _shown_size(image)
 
 
-def depth_of(path: Path) -> int:
-    """Bits of each value of a picture that are kept: 8, 16 or 32; 0 of floating-point ones.
+def header_of(source: Source) -> tuple[int, int, int]:
+    """Height and width as shown, and the bits of each value that are kept: 8, 16 or 32; 0 of floating-point ones.
 
     Raises:
-        DataError: it is no picture, or in colours that are not supported, such as CMYK.
+        DataError: it is no picture, one of more than 67 million pixels, or in colours that are not supported, such as CMYK.
     """
-    with _picture(path) as image:
-        _check_colours(path, image)
-        if image.mode == "F":
-            return 0
-        return 8 if not _is_deep(image) else 32 if image.mode == "I" and "16" not in str(image.tile) else 16
+    with _picture(source) as image:
+        _check_colours(source, image)
+        deep = 32 if image.mode == "I" and "16" not in str(image.tile) else 16
+        return *_shown_size(image), 0 if image.mode == "F" else deep if _is_deep(image) else 8
+
+
+def _shown_size(image: ImageFile.ImageFile) -> tuple[int, int]:
+    width, height = image.size
+    # The getexif of PNG images would decode all pixels to look for a tag behind them.
+    turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
+    return (width, height) if turned else (height, width)
 
 
 @contextmanager
-def _in_turn(path: Path) -> Iterator[None]:
+def _in_turn(source: Source) -> Iterator[None]:
     """Large pictures are decoded one at a time, whatever the number of threads: a small file can take a gigabyte."""
-    height, width = size_of(path)
+    height, width = size_of(source)
     with _turn if height * width > _LARGE else nullcontext():
         yield
 
 
-def brightest(path: Path) -> float:
+def brightest(source: Source) -> float:
     """The largest value of a picture, as it is stored; 1 or less where floats lie in [0, 1], infinite where they do not.
 
     Raises:
         DataError: as :func:`read_picture`.
     """
-    with _in_turn(path):
-        values, _, _ = _opened(path)
+    with _in_turn(source):
+        values, _, _ = _opened(source)
         if values.dtype.kind == "f":
             return float(values.max()) if values.min() >= 0 and values.max() <= 1 else math.inf
         return float(values.max())
 
 
 def read_picture(
-    path: Path, channels: int, size: tuple[int, int], white: float | None = None
+    source: Source,
+    channels: int,
+    size: tuple[int, int],
+    white: float | None = None,
+    crop: Crop | None = None,
 ) -> NDArray[Any]:
-    """A picture, scaled to cover ``size`` and cut evenly at the edges.
+    """A picture, scaled to cover ``size`` and cut evenly at the edges, or a part of it.
 
     Args:
-        path: the file.
+        source: the file, or the member of an archive.
         channels: 1 grey, 3 colour, 4 colour and opacity.
         size: height and width.
         white: the value of white in the result; None for 8 bits, to which deeper pictures are reduced.
+        crop: which part of it, None for nearly all.
 
     Returns:
         Array: ``(height, width, channels)``, ``uint8`` without ``white``; else whole numbers from 0 to ``white`` as ``int32``,
@@ -111,19 +119,21 @@ def read_picture(
     Raises:
         DataError: it cannot be read, is brighter than ``white``, or has more than 67 million pixels.
     """
-    with _in_turn(path):
-        return _fitted(path, channels, size, white)
+    with _in_turn(source):
+        return _fitted(source, channels, size, white, crop)
 
 
-def _fitted(path: Path, channels: int, size: tuple[int, int], white: float | None) -> NDArray[Any]:
-    with _picture(path) as image:
+def _fitted(
+    source: Source, channels: int, size: tuple[int, int], white: float | None, crop: Crop | None
+) -> NDArray[Any]:
+    with _picture(source) as image:
         if white is not None:
-            _check_colours(path, image)
+            _check_colours(source, image)
         if white in (None, 255) and not (white and (_is_deep(image) or image.mode == "F")):
             upright = ImageOps.exif_transpose(image)
-            fitted = ImageOps.fit(_converted(upright, channels), size[::-1], Image.Resampling.BICUBIC)
+            fitted = framed(_converted(upright, channels), size, crop)
             return np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
-    values, full, turn = _opened(path)
+    values, full, turn = _opened(source)
     whole = values.dtype.kind != "f"
     if white is None or white == math.inf:
         white = 1.0
@@ -132,12 +142,12 @@ def _fitted(path: Path, channels: int, size: tuple[int, int], white: float | Non
     top = float(values[..., :3].max() if values.shape[2] > 2 else values[..., 0].max())
     if top > white and (whole or white != 1.0):
         raise DataError(
-            f"{path} has the value {top:g}, and white is {white:g}",
+            f"{source} has the value {top:g}, and white is {white:g}",
             hint="give the value of white, and build a model for these pictures: -s dataset.white=VALUE",
         )
     made = _with_channels(values.astype(np.float64), channels, white, full)
     turned = [_upright(Image.fromarray(made[..., i].astype(np.float32)), turn) for i in range(channels)]
-    fitted_ = [ImageOps.fit(each, size[::-1], Image.Resampling.BICUBIC) for each in turned]
+    fitted_ = [framed(each, size, crop) for each in turned]
     low, high = made.min(), made.max()
     cut = np.stack([np.asarray(each, dtype=np.float64) for each in fitted_], 2).clip(low, high)
     return np.rint(cut).astype(np.int32) if whole else (cut / white).astype(np.float32)
@@ -150,25 +160,25 @@ def _is_deep(image: ImageFile.ImageFile) -> bool:
     return image.mode.startswith("I") or any(";16" in name for name in names) or any(m > 255 for m in most)
 
 
-def _opened(path: Path) -> tuple[NDArray[Any], float, int]:
+def _opened(source: Source) -> tuple[NDArray[Any], float, int]:
     """All values ``(height, width, 1 grey, 2 with opacity, 3 colour or 4)``, what opaque is, and the orientation tag."""
-    with _picture(path) as image:
-        _check_colours(path, image)
+    with _picture(source) as image:
+        _check_colours(source, image)
         turn = Image.Image.getexif(image).get(_ORIENTATION, 1)
-        values, full = _values(path, image)
+        values, full = _values(source, image)
     values = values.reshape(*values.shape[:2], -1)
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():
-            raise DataError(f"{path} has values that are NaN or infinite", hint="delete it, or repair it")
+            raise DataError(f"{source} has values that are NaN or infinite", hint="delete it, or repair it")
     elif values.min() < 0 or values.max() > _MAX_WHITE:
         raise DataError(
-            f"{path} has values from {values.min()} to {values.max()}; 0 to {_MAX_WHITE:,} are allowed",
+            f"{source} has values from {values.min()} to {values.max()}; 0 to {_MAX_WHITE:,} are allowed",
             hint="save the picture in floats, or the pictures as arrays for --data npz",
         )
     return values, full, turn
 
 
-def _values(path: Path, image: ImageFile.ImageFile) -> tuple[NDArray[Any], float]:
+def _values(source: Source, image: ImageFile.ImageFile) -> tuple[NDArray[Any], float]:
     if image.mode == "F":
         return np.asarray(image), 1.0
     if not _is_deep(image):
@@ -181,33 +191,33 @@ def _values(path: Path, image: ImageFile.ImageFile) -> tuple[NDArray[Any], float
         if image.tile[0][0] != "ppm":
             raise ValueError("deep pictures in plain text")
         shape = (image.height, image.width, len(image.getbands()))
-        values = np.fromfile(path, ">u2", math.prod(shape), offset=image.tile[0][2]).reshape(shape)
+        values = np.frombuffer(source.read_bytes(), ">u2", math.prod(shape), image.tile[0][2]).reshape(shape)
         return values.astype(np.uint16), 65535.0
     if image.mode.startswith("I"):
         values = np.asarray(image)
         # Some are in the other order of bytes, which numpy would keep.
         return values.astype(values.dtype.newbyteorder("=")), 65535.0
-    return _deep_colours(path, image), 65535.0
+    return _deep_colours(source, image), 65535.0
 
 
-def _deep_colours(path: Path, image: ImageFile.ImageFile) -> NDArray[Any]:
+def _deep_colours(source: Source, image: ImageFile.ImageFile) -> NDArray[Any]:
     """Colours of 16 bits, of which Pillow gives one byte: the first of each, or the second for those who ask for it."""
     raw = _raw_mode(image.tile[0])
     kind, _, order = raw.partition(";16")
     if kind == "LA":
-        both = _decoded(path, "RGBA")
+        both = _decoded(source, "RGBA")
         return both[..., ::2].astype(np.uint16) * 256 + both[..., 1::2]
     big = order == "B" or (order == "N" and sys.byteorder == "big")
     high, low = (
-        _decoded(path, f"{kind};16{'B' if big else 'L'}"),
-        _decoded(path, f"{kind};16{'L' if big else 'B'}"),
+        _decoded(source, f"{kind};16{'B' if big else 'L'}"),
+        _decoded(source, f"{kind};16{'L' if big else 'B'}"),
     )
     return high.astype(np.uint16) * 256 + low
 
 
-def _decoded(path: Path, raw: str) -> NDArray[Any]:
+def _decoded(source: Source, raw: str) -> NDArray[Any]:
     """The pixels of a picture, whose bytes are taken to be laid out in another way."""
-    with Image.open(path, formats=_FORMATS) as image:
+    with Image.open(stream_of(source), formats=_FORMATS) as image:
         image.tile = [
             (*tile[:3], (raw, *tile[3][1:]) if isinstance(tile[3], tuple) else raw)  # type: ignore[misc]
             for tile in image.tile
@@ -245,18 +255,18 @@ def _upright(image: Image.Image, turn: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def _check_colours(path: Path, image: Image.Image) -> None:
+def _check_colours(source: Source, image: Image.Image) -> None:
     if image.mode not in _KNOWN and not image.mode.startswith("I"):
         raise DataError(
-            f"{path} is in {image.mode}; allowed are grey and RGB, with or without opacity",
+            f"{source} is in {image.mode}; allowed are grey and RGB, with or without opacity",
             hint="convert it to RGB, with the colour profile that it was made for",
         )
 
 
-def _check_size(path: Path, image: Image.Image) -> None:
+def _check_size(source: Source, image: Image.Image) -> None:
     if image.width * image.height > _MAX_PIXELS:
         raise DataError(
-            f"{path} has {image.height}×{image.width} pixels; at most {_MAX_PIXELS:,} are allowed",
+            f"{source} has {image.height}×{image.width} pixels; at most {_MAX_PIXELS:,} are allowed",
             hint="delete it, or scale it down",
         )
 
@@ -277,10 +287,12 @@ def _converted(image: Image.Image, channels: int) -> Image.Image:
     return image.convert(_MODES[channels])
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable(source: Source, error: Exception) -> DataError:
     reason: object = error
     if isinstance(error, UnidentifiedImageError):
         reason = f"it is none of {', '.join(_FORMATS)}"
     elif isinstance(error, MemoryError):
         reason = "there is too little memory for its pixels"
-    return DataError(f"{path} cannot be read as a picture: {reason}", hint="delete it, or convert it to PNG")
+    return DataError(
+        f"{source} cannot be read as a picture: {reason}", hint="delete it, or convert it to PNG"
+    )

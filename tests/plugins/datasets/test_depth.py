@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from genmod import build, evaluate, load, save, train
-from genmod.errors import DataError
+from genmod.errors import DataError, DataWarning
 from genmod.model.assembly import open_dataset
 from genmod.plugins.datasets.image_folder import ImageFolder
 
@@ -82,8 +82,8 @@ def read(data):
     found = {}
     for name in ("train", "validation", "test"):
         split = data.split(name)
-        for (file, _), x in zip(split.files, split.in_memory().x, strict=True):
-            found[int(file.stem)] = x.permute(1, 2, 0).numpy()
+        for file, x in zip(split.names, split.in_memory().x, strict=True):
+            found[int(Path(file).stem)] = x.permute(1, 2, 0).numpy()
     return [found[i] for i in range(len(found))]
 
 
@@ -169,7 +169,10 @@ def test_portable_pixmaps_of_16_bits(tmp_path, kind, channels):
 
 def test_pictures_of_8_bits_among_deeper_ones_are_as_bright(tmp_path):
     written = [*map(png, arrays(4096)), png(np.full((6, 7, 1), 255), 8)]
-    assert np.unique(read(folder(tmp_path, written, "png", channels=1))[-1]).tolist() == [4095]
+    data = folder(tmp_path, written, "png", channels=1)
+    with pytest.warns(DataWarning, match=r"12 of 13 pictures, such as 00.png, .* 4,096 levels"):
+        assert data.info.levels == 4096
+    assert np.unique(read(data)[-1]).tolist() == [4095]
 
 
 def test_deep_pictures_are_scaled_and_turned(tmp_path):
@@ -211,7 +214,7 @@ def test_a_new_folder_is_read_by_the_models_white(tmp_path):
     opened = open_dataset(model.spec.with_options({"dataset.path": str(other.path)}), info=model.data)
     assert opened.info.levels == 4096
     found = opened.split("test")
-    wanted = dark[int(Path(found._inner.files[0][0]).stem)]
+    wanted = dark[int(Path(found.names[0]).stem)]
     np.testing.assert_array_equal(found.__getitems__([0]).x[0].permute(1, 2, 0), wanted)
     assert model.data.values(found.__getitems__([0]).x).max() <= 300 / 4095
     brighter = folder(tmp_path / "brighter", [png(np.full((6, 7, 1), 9000))] * 12, "png", channels=1)
@@ -230,5 +233,5 @@ def test_models_of_before_see_8_bits_and_their_own_splits(tmp_path):
     assert old.info.levels == 256
     x = old.split("train").in_memory().x
     assert x.dtype == torch.uint8
-    file = old.split("train").files[0][0]
-    np.testing.assert_array_equal(x[0, 0], (a[int(file.stem)][..., 0] * 255 + 32767) // 65535)
+    file = old.split("train").names[0]
+    np.testing.assert_array_equal(x[0, 0], (a[int(Path(file).stem)][..., 0] * 255 + 32767) // 65535)

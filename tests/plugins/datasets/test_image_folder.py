@@ -22,7 +22,12 @@ TEST = [f"{i:03}.png" for i in (12, 30, 50, 15, 29, 37, 57)]
 
 
 def names(dataset, split):
-    return [file.name for file, _ in dataset.split(split).files]
+    return [Path(name).name for name in dataset.split(split).names]
+
+
+def files(dataset, split):
+    """The files of a split, in its order."""
+    return [dataset._place / name for name in dataset.split(split).names]
 
 
 def refusal(function):
@@ -41,7 +46,7 @@ def test_folders_are_classes(tmp_path, pictures):
     assert data.info.classes == ("cat", "dog")
     assert data.info.shape == (3, 5, 7)
     for split in SPLITS:
-        for (file, _), label in zip(data.split(split).files, data.split(split).labels.tolist(), strict=True):
+        for file, label in zip(files(data, split), data.split(split).labels.tolist(), strict=True):
             assert file.parent.name == data.info.classes[label]
 
 
@@ -115,7 +120,7 @@ def test_folders_named_like_splits_are_the_splits(tmp_path, pictures, validation
     data = ImageFolder(tmp_path, path=tmp_path)
     assert [len(data.split(split)) for split in SPLITS] == [9, 5, 4]
     assert data.info.classes == ("cat", "dog")
-    assert {file.parent.parent.name for file, _ in data.split("validation").files} == {validation}
+    assert {file.parent.parent.name for file in files(data, "validation")} == {validation}
 
 
 def test_a_split_without_a_folder_is_a_tenth_of_the_training_data(tmp_path, pictures):
@@ -139,7 +144,7 @@ def test_splits_without_training_data_are_refused(tmp_path, pictures):
 def test_an_empty_split_is_refused(tmp_path, pictures):
     pictures(tmp_path, 1)
     data = ImageFolder(tmp_path, path=tmp_path)
-    empty = [split for split in SPLITS if not data._files[split]]
+    empty = [split for split in SPLITS if not len(data.places(split))]
     assert len(empty) == 2
     for split in empty:
         assert f"falls into the {split} split" in refusal(lambda s=split: data.split(s))
@@ -148,7 +153,7 @@ def test_an_empty_split_is_refused(tmp_path, pictures):
 def test_order_is_that_of_the_paths(tmp_path, pictures):
     pictures(tmp_path / "train", 30)
     data = ImageFolder(tmp_path, path=tmp_path)
-    paths = [file.as_posix() for file, _ in data.split("train").files]
+    paths = [file.as_posix() for file in files(data, "train")]
     assert paths == sorted(paths)
 
 
@@ -162,7 +167,7 @@ def test_what_is_no_picture_is_passed_over(tmp_path, pictures):
     os.mkfifo(tmp_path / "cat" / "pipe.png")
     (tmp_path / "cat" / "nowhere.png").symlink_to(tmp_path / "nowhere")
     data = ImageFolder(tmp_path, path=tmp_path)
-    assert sum(len(data._files[split]) for split in SPLITS) == 40
+    assert len(data.everything()) == 40
 
 
 def test_links_are_followed_once(tmp_path, pictures):
@@ -171,7 +176,7 @@ def test_links_are_followed_once(tmp_path, pictures):
     (tmp_path / "data" / "link").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "up").symlink_to(tmp_path / "data")
     data = ImageFolder(tmp_path, path=tmp_path / "data")
-    assert sum(len(data._files[split]) for split in SPLITS) == 40
+    assert len(data.everything()) == 40
 
 
 def test_no_folder_and_no_pictures(tmp_path):
@@ -268,8 +273,7 @@ def test_every_format(tmp_path, suffix):
     path.parent.mkdir()
     Image.new("L" if suffix == "pgm" else "RGB", (6, 5), 128).save(path)
     data = ImageFolder(tmp_path, path=tmp_path, channels=1)
-    files = [file for part in data._files.values() for file, _ in part]
-    assert files == [path]
+    assert data.everything().names == [f"train/a.{suffix}"]
     assert data.info.shape == (1, 5, 6)
 
 
@@ -277,10 +281,11 @@ def test_batches_equal_pillows_pixels(tmp_path, pictures):
     pictures(tmp_path / "train", 30)
     pictures(tmp_path / "val", 3)
     pictures(tmp_path / "test", 3)
-    split = ImageFolder(tmp_path, path=tmp_path).split("train")
+    data = ImageFolder(tmp_path, path=tmp_path)
+    split = data.split("train")
     batch = split.__getitems__([7, 0])
     for place, index in enumerate([7, 0]):
-        pixels = np.asarray(Image.open(split.files[index][0]))
+        pixels = np.asarray(Image.open(files(data, "train")[index]))
         assert np.array_equal(batch.x[place].permute(1, 2, 0).numpy(), pixels)
     assert batch.x.is_contiguous()
 
@@ -289,9 +294,9 @@ def test_what_does_not_fit_in_memory_is_read_batch_by_batch(tmp_path, pictures, 
     pictures(tmp_path / "train", 30)
     split = ImageFolder(tmp_path, path=tmp_path).split("train")
     size = len(split) * 3 * 5 * 7
-    monkeypatch.setattr("genmod.plugins.datasets.image_folder._IN_MEMORY_BYTES", size)
+    monkeypatch.setattr("genmod.plugins.datasets._picture_split._IN_MEMORY_BYTES", size)
     assert torch.equal(split.in_memory().x, split.__getitems__(range(len(split))).x)
-    monkeypatch.setattr("genmod.plugins.datasets.image_folder._IN_MEMORY_BYTES", size - 1)
+    monkeypatch.setattr("genmod.plugins.datasets._picture_split._IN_MEMORY_BYTES", size - 1)
     assert split.in_memory() is None
 
 
@@ -345,7 +350,7 @@ def test_unreadable_pictures_are_listed(tmp_path, pictures):
     pictures(tmp_path / "train", 200)
     data = ImageFolder(tmp_path, path=tmp_path, size=8)
     split = data.split("train")
-    broken = [split.files[i][0] for i in range(5, 18)]
+    broken = files(data, "train")[5:18]
     for path in broken:
         path.write_text("rubbish")
     with pytest.raises(DataError) as raised:

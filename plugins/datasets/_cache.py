@@ -1,0 +1,71 @@
+"""What was found out about many files, kept for the next start: arrays in the user's cache folder, never beside the data.
+
+``GENMOD_CACHE=DIR`` keeps them elsewhere, ``GENMOD_CACHE=0`` nowhere. A file that is damaged, or that says something else than
+what is expected, counts as none.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genmod import GenmodError
+from genmod.system import read_any_tensors, write_tensors
+
+__all__ = ["LEAST", "cache_file", "is_settled", "kept", "read_kept"]
+
+LEAST = 1000
+"""Fewer files are looked at anew each time, which takes less than a second."""
+
+_MAX_BYTES = 2**31
+_TICK = 2_000_000_000
+"""Nanoseconds within which a second change of a file may bear the time of the first, on the coarsest file systems."""
+
+
+def cache_file(what: str, place: Path, count: int = LEAST) -> Path | None:
+    """The file with what is known of ``count`` files in a place; None where nothing is kept.
+
+    Args:
+        what: kind of knowledge, a short name.
+        place: the folder or file that it is about.
+        count: number of files.
+    """
+    chosen = os.environ.get("GENMOD_CACHE", "")
+    if count < LEAST or chosen == "0":
+        return None
+    folder = Path(chosen or (Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "genmod" / "listings"))
+    name = hashlib.sha256(os.fsencode(place.absolute())).hexdigest()[:32]
+    return folder.expanduser() / f"{what}-{name}.safetensors"
+
+
+def is_settled(times: NDArray[np.int64]) -> bool:
+    """Whether times of last changes, in nanoseconds, are so old that a further change would have another time."""
+    return not len(times) or int(np.abs(times - time.time_ns()).min()) > _TICK
+
+
+def read_kept(path: Path | None, expected: Mapping[str, tuple[type, int]]) -> dict[str, NDArray[Any]] | None:
+    """Arrays of these types and numbers of dimensions, all of one length but those of bytes; None where there are none."""
+    try:
+        if path is None or not path.is_file() or path.stat().st_size > _MAX_BYTES:
+            return None
+        found = {name: tensor.numpy() for name, tensor in read_any_tensors(path).items()}
+    except (GenmodError, OSError, TypeError, ValueError):
+        return None
+    kinds = {name: (array.dtype.type, array.ndim) for name, array in found.items()}
+    return found if kinds == dict(expected) else None
+
+
+def kept(path: Path | None, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays for the next start, where that is possible."""
+    if path is None:
+        return
+    with suppress(GenmodError, OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()})

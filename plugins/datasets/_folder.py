@@ -1,0 +1,127 @@
+"""The pictures below a folder, listed once: a second time, only the folders are looked at."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genmod import DataError
+from genmod.data import mixed_text
+from genmod.plugins.datasets._cache import cache_file, is_settled, kept, read_kept
+from genmod.plugins.datasets._listing import Listing
+
+__all__ = ["SUFFIXES", "FolderListing"]
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_TYPES = {"names": (np.uint8, 1), "hashes": (np.int64, 1), "folders": (np.uint8, 1), "marks": (np.int64, 2)}
+_UNSAFE = re.compile(rb"(?:^|[\0/])(?:\.|[\0/]|$)")
+"""Names that no listing has: hidden, empty, absolute, or out of the folder."""
+
+
+class FolderListing(Listing):
+    """Pictures in a folder and its subfolders, in the order of their paths; the first subfolder is the class, if all have one.
+
+    Hidden files are passed over, links are followed.
+
+    Args:
+        place: the folder.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+
+    def __init__(self, place: Path) -> None:
+        found = _known(place) or _walked(place)
+        folders = [name.partition("/") for name in found.names]
+        labelled = all(slash for _, slash, _ in folders)
+        labels = [first if labelled else "" for first, _, _ in folders]
+        super().__init__(place, found.names, labels, found.hashes)
+
+    def source(self, row: int) -> Path:
+        return self.place / self.names[row]
+
+    def stamps(self) -> NDArray[np.int64]:
+        made = np.empty((len(self.names), 2), np.int64)
+        start = f"{self.place}/"
+        for row, name in enumerate(self.names):
+            try:
+                status = os.stat(start + name)
+            except OSError as error:
+                raise DataError(f"{start}{name} cannot be read: {error.strerror}") from error
+            made[row] = status.st_size, status.st_mtime_ns
+        return made
+
+
+@dataclass(frozen=True)
+class _Found:
+    names: list[str]
+    hashes: NDArray[np.uint64]
+
+
+def _walked(place: Path) -> _Found:
+    """All pictures below a folder, kept for the next time."""
+    names: list[str] = []
+    folders: list[str] = []
+    marks: list[tuple[int, int, int]] = []
+    waiting, seen = [""], set()
+    while waiting:
+        current = waiting.pop()
+        try:
+            mark = _mark(place, current)
+            if mark[1:] in seen:  # links may lead back up
+                continue
+            seen.add(mark[1:])
+            with os.scandir(place / current) as entries:
+                visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+            below = [entry for entry in visible if entry.is_dir()]
+            names.extend(
+                current + e.name for e in visible if e.name.lower().endswith(SUFFIXES) and e.is_file()
+            )
+        except OSError as error:
+            raise DataError(f"{place / current} cannot be read: {error}") from error
+        waiting.extend(f"{current}{entry.name}/" for entry in reversed(below))
+        folders.append(current)
+        marks.append(mark)
+    names.sort()
+    hashes = np.fromiter(map(mixed_text, names), np.uint64, len(names))
+    times = np.array(marks, np.int64).reshape(-1, 3)
+    if is_settled(times[:, 0]):
+        arrays = (_joined(names), hashes.view(np.int64), _joined(folders), times)
+        kept(cache_file("folder", place, len(names)), dict(zip(_TYPES, arrays, strict=True)))
+    return _Found(names, hashes)
+
+
+def _known(place: Path) -> _Found | None:
+    """What was found the last time, if no folder has changed since."""
+    found = read_kept(cache_file("folder", place), _TYPES)
+    if found is None:
+        return None
+    joined, hashes, folders, marks = (found[name] for name in _TYPES)
+    if _UNSAFE.search(joined.tobytes()) or not len(hashes):
+        return None
+    names, inside = _parted(joined), _parted(folders)
+    if (len(names), len(inside), len(inside)) != (len(hashes), *marks.shape[:1], len(marks)):
+        return None
+    try:
+        now = [_mark(place, name) for name in inside]
+    except (OSError, ValueError):
+        return None
+    return _Found(names, hashes.view(np.uint64)) if np.array_equal(now, marks) else None
+
+
+def _mark(place: Path, folder: str) -> tuple[int, int, int]:
+    """When the entries of a folder changed last, and which folder it is."""
+    status = os.stat(place / folder)
+    most = 2**63 - 1
+    return status.st_mtime_ns, status.st_ino & most, status.st_dev & most
+
+
+def _joined(names: list[str]) -> NDArray[np.uint8]:
+    return np.frombuffer(os.fsencode("\0".join(names)), np.uint8).copy()
+
+
+def _parted(joined: NDArray[np.uint8]) -> list[str]:
+    return os.fsdecode(joined.tobytes()).split("\0")
