@@ -129,16 +129,16 @@ def _fitted(
     with _picture(source) as image:
         if white is not None:
             _check_colours(source, image)
-        if white in (None, 255) and not (white and (_is_deep(image) or image.mode == "F")):
+        if white is None or (white < math.inf and not _is_deep(image) and image.mode != "F"):
             upright = ImageOps.exif_transpose(image)
             fitted = framed(_converted(upright, channels), size, crop)
-            return np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
+            made = np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
+            # So bright are pictures of 8 bits among deeper ones.
+            return made if white in (None, 255) else np.rint(made * (white / 255)).astype(np.int32)
     values, full, turn = _opened(source)
     whole = values.dtype.kind != "f"
     if white is None or white == math.inf:
         white = 1.0
-    elif whole and full == 255 and white != 255:
-        values, full = values * (white / 255), white  # so bright are pictures of 8 bits among deeper ones
     top = float(values[..., :3].max() if values.shape[2] > 2 else values[..., 0].max())
     if top > white and (whole or white != 1.0):
         raise DataError(
