@@ -25,10 +25,12 @@ from genmod.evaluation.row import (
     spread,
 )
 from genmod.evaluation.runner import evaluate
+from genmod.evaluation.spectrum import Bands, frequencies, octaves, power_spectrum
 from genmod.evaluation.subject import Coded, Part, Subject
 from genmod.model.importance import LogMeanExp, importance_bounds, latents_that_fit
 
 __all__ = [
+    "Bands",
     "Coded",
     "Compared",
     "Evaluation",
@@ -49,6 +51,7 @@ __all__ = [
     "distances_by_rows",
     "evaluate",
     "featured",
+    "frequencies",
     "given_exposure",
     "importance_bounds",
     "impossible_rate",
@@ -57,6 +60,8 @@ __all__ = [
     "named_features",
     "nearest",
     "no_bits",
+    "octaves",
+    "power_spectrum",
     "spread",
     "squared_distances",
 ]

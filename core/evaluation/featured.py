@@ -99,7 +99,7 @@ class Featured:
         parts: list[Tensor] = []
         for some in places.split(self._subject.size):
             self._subject.progress("features of training data", len(parts) * self._subject.size, len(places))
-            parts.append(self._of(self._values(split, some.tolist())))
+            parts.append(self.of(self._values(split, some.tolist())))
         return torch.cat(parts), places
 
     def of_generated(self, n: int, *, noise: bool, source: Source | None) -> Tensor:
@@ -116,14 +116,19 @@ class Featured:
 
     def _chunk(self, start: int) -> Tensor:
         split = self._subject.split
-        return self._of(self._values(split, list(range(start, min(start + self._subject.size, len(split))))))
+        return self.of(self._values(split, list(range(start, min(start + self._subject.size, len(split))))))
 
     def _generated(self, index: int, noise: bool, source: Source | None) -> Tensor:
         size = self._subject.size
         made = self._subject.generated((index + 1) * size, noise=noise, source=source)
-        return self._of(made[index * size :].float())
+        return self.of(made[index * size :].float())
 
-    def _of(self, x: Tensor) -> Tensor:
+    def of(self, x: Tensor) -> Tensor:
+        """Features of examples ``(N, *data.shape)``, float, ``(N, D)``.
+
+        Raises:
+            UndefinedError: some are not finite.
+        """
         with torch.no_grad():
             found = in_pieces(self.features, x.to(self._subject.model.device)).cpu()
         if not found.isfinite().all():

@@ -61,7 +61,7 @@ def frechet_of_moments(a: Moments, b: Moments) -> float:
     return _Transport(a, b).distance()
 
 
-def frechet_distance(x: Tensor, y: Tensor) -> Distance:
+def frechet_distance(x: Tensor, y: Tensor, *, paired: bool = False) -> Distance:
     """The Fréchet distance of features, FID where they are those of Inception.
 
     Biased upwards, more so with fewer examples and more dimensions: only distances from equally many examples can be
@@ -71,6 +71,7 @@ def frechet_distance(x: Tensor, y: Tensor) -> Distance:
     Args:
         x: features, ``(N, D)``.
         y: features, ``(M, D)``.
+        paired: each row of ``y`` belongs to that of ``x``, as reconstructions do, and both are drawn together.
 
     Reference:
         GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017),
@@ -84,12 +85,16 @@ def frechet_distance(x: Tensor, y: Tensor) -> Distance:
     transport = _Transport(Moments.of(x), Moments.of(y))
     there, back = transport.maps()
     shift = transport.a.mean - transport.b.mean
-    variance = 0.0
-    for values, mean, map_, sign in ((x, transport.a.mean, there, 2.0), (y, transport.b.mean, back, -2.0)):
-        move = torch.cat(
-            [_influence(part.double() - mean, sign * shift, map_) for part in values.split(_ROWS)]
+    moves = [
+        torch.cat([_influence(part.double() - mean, sign * shift, map_) for part in values.split(_ROWS)])
+        for values, mean, map_, sign in (
+            (x, transport.a.mean, there, 2.0),
+            (y, transport.b.mean, back, -2.0),
         )
-        variance += float(move.var(correction=1)) / len(values)
+    ]
+    if paired:
+        moves = [moves[0] + moves[1]]
+    variance = sum(float(move.var(correction=1)) / len(move) for move in moves)
     return Distance(transport.distance(), variance**0.5)
 
 

@@ -9,7 +9,7 @@ from genmod import Subject, UndefinedError
 __all__ = ["bounded_range", "reconstructions"]
 
 
-def reconstructions(subject: Subject) -> Iterator[tuple[Tensor, Tensor]]:
+def reconstructions(subject: Subject, limit: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """Observations and the mean of ``p(x|z)`` at their codes, batch by batch, ``(B, *data.shape)`` each.
 
     A code is the mean of ``q(z|x)``, or a draw where it has no known mean. Observations are those that the model
@@ -17,12 +17,13 @@ def reconstructions(subject: Subject) -> Iterator[tuple[Tensor, Tensor]]:
 
     Args:
         subject: what is measured.
+        limit: number of examples, the first ones; by default all.
 
     Yields:
         Observations and reconstructions, on the device of the model.
     """
-    done = 0
-    for model, x, _ in subject.batches("reconstruction"):
+    done, count = 0, min(limit or len(subject.split), len(subject.split))
+    for model, x, _ in subject.batches("reconstruction", limit=limit):
         q = model.encode(x)
         try:
             z = q.mean
@@ -30,7 +31,7 @@ def reconstructions(subject: Subject) -> Iterator[tuple[Tensor, Tensor]]:
             z = q.sample()
         yield x, model.decode(z).mean
         done += len(x)
-        subject.progress("reconstructing", done, len(subject.split))
+        subject.progress("reconstructing", done, count)
 
 
 def bounded_range(subject: Subject, what: str) -> float:

@@ -1,13 +1,12 @@
 """The use of discrete codes."""
 
 from collections.abc import Iterator
-from typing import Annotated, final
+from typing import Annotated, Any, final
 
 import torch
 from annotated_types import Gt, Lt
 from torch import Tensor
 from torch.distributions import Distribution, Independent
-from torch.nn.functional import one_hot
 
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
 from genmod.distributions import Codebook as Shared
@@ -17,7 +16,9 @@ from genmod.plugins.posteriors._bits import Bit, RelaxedBit
 from genmod.plugins.posteriors._side_by_side import Product
 from genmod.plugins.posteriors._simplex import OneHot, RelaxedOneHot
 
-__all__ = ["Codebook", "Use", "class_probabilities", "uses"]
+__all__ = ["Codebook", "Use", "discrete_variables", "uses"]
+
+_LISTED = 1000
 
 
 @final
@@ -53,10 +54,11 @@ class Codebook(Metric):
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         found = uses(subject, "codebook")
-        n = len(found[0].probabilities)
+        n = found[0].n
         perplexities = torch.stack([use.perplexity for use in found])
         # To first order the entropy of the mean moves with an example by its cross-entropy with the mean.
-        surprises = torch.stack([use.surprise * use.perplexity for use in found], 1).mean(1)
+        surprises = sum(use.surprise * use.perplexity for use in found) / len(found)
+        assert isinstance(surprises, Tensor)
         yield Row(
             "codebook_perplexity",
             perplexities.mean().item(),
@@ -72,10 +74,18 @@ class Codebook(Metric):
                 "information": [use.information.item() for use in found],
             },
         )
-        dead = [use.dead(self.dead) for use in found]
+        book = subject.model.posterior
+        books = book.codebooks if isinstance(book, Shared) and len(found) > book.codebooks else 0
         weights = resamples(subject, "codebook", n) / n
-        again = sum(((weights @ use.probabilities) * use.classes < self.dead).sum(1) for use in found)
-        assert isinstance(again, Tensor)
+        again, shared = torch.zeros(len(weights)), dict[int, Tensor]()
+        for place, use in enumerate(found):
+            means = use.means(weights)
+            again = again + (means * use.classes < self.dead).sum(1)
+            if books:
+                # Of one codebook after the other; their places alternate.
+                number = place % books
+                shared[number] = shared.get(number, 0) + means * books / len(found)
+        dead = [use.dead(self.dead) for use in found]
         yield Row(
             "dead_codes",
             float(sum(map(len, dead))),
@@ -84,35 +94,32 @@ class Codebook(Metric):
             "codes",
             f"codes that are used less than {self.dead:g} times as often as in even use",
             "lower",
-            {"of": sum(use.classes for use in found), "codes": dead},
+            {"of": sum(use.classes for use in found), **_listed(dead)},
         )
-        book = subject.model.posterior
-        if isinstance(book, Shared) and len(found) > book.codebooks:
-            yield self._anywhere(subject, found, book.codebooks)
+        if books:
+            yield self._anywhere(found, books, [shared[number] for number in range(books)])
 
-    def _anywhere(self, subject: Subject, found: list["Use"], books: int) -> Row:
+    def _anywhere(self, found: list["Use"], books: int, resampled: list[Tensor]) -> Row:
         """The row of the codes that some place uses, where places share a codebook."""
-        shared = [torch.stack([use.probabilities for use in found[i::books]]).mean(0) for i in range(books)]
-        n, classes = len(shared[0]), books * shared[0].shape[1]
-        weights = resamples(subject, "codebook", n) / n
+        means = [torch.stack([use.mean for use in found[i::books]]).mean(0) for i in range(books)]
 
         def used(mean: Tensor) -> Tensor:
             return (mean * mean.shape[-1] >= self.dead).sum(-1)
 
-        again = sum(used(weights @ each) for each in shared)
+        again = sum(map(used, resampled))
         assert isinstance(again, Tensor)
         return Row(
             "codes_in_use",
-            float(sum(used(each.mean(0)) for each in shared)),
+            float(sum(map(used, means))),
             again.double().std().item(),
-            n,
+            found[0].n,
             "codes",
             f"codes that, over all places, are used at least {self.dead:g} times as often as in even use",
             "higher",
             {
-                "of": classes,
+                "of": sum(map(len, means)),
                 "codebooks": books,
-                "perplexities": [Use(each).perplexity.item() for each in shared],
+                "perplexities": [torch.special.entr(mean).sum().exp().item() for mean in means],
             },
         )
 
@@ -121,21 +128,41 @@ class Use:
     """How the classes of one variable are used.
 
     Args:
-        probabilities: of each example and class, ``(N, K)`` float64.
+        q: the probabilities of each example and class, ``(N, K)`` float64; or, where each example has one class, its
+            number, ``(N,)``, of which even many examples of many places fit into memory.
+        classes: how many there are.
     """
 
-    def __init__(self, probabilities: Tensor) -> None:
-        self.probabilities = probabilities
-        self.classes = probabilities.shape[1]
-        self.mean = probabilities.mean(0)
+    def __init__(self, q: Tensor, classes: int) -> None:
+        self.q, self.n, self.classes = q, len(q), classes
+        self.mean = self.means(torch.full((1, self.n), 1 / self.n, dtype=torch.float64))[0]
+        logs = self.mean.clamp(min=1e-300).log()
         #: Cross-entropy of each example with the mean, ``(N,)``; its own mean is the entropy of the mean.
-        self.surprise = -(probabilities * self.mean.clamp(min=1e-300).log()).sum(1)
+        self.surprise = -(logs[q.long()] if self.sure else (q * logs).sum(1))
         self.perplexity = self.surprise.mean().exp()
-        self.information = self.surprise.mean() - torch.special.entr(probabilities).sum(1).mean()
+        own = 0 if self.sure else torch.special.entr(q).sum(1).mean()
+        self.information = self.surprise.mean() - own
+
+    @property
+    def sure(self) -> bool:
+        """Whether each example has one class."""
+        return self.q.dim() == 1
+
+    def means(self, weights: Tensor) -> Tensor:
+        """Weighted means of the probabilities over the examples, ``(R, N) → (R, K)``."""
+        if not self.sure:
+            return weights @ self.q
+        found = weights.new_zeros(len(weights), self.classes)
+        return found.index_add_(1, self.q.long(), weights)
 
     def dead(self, share: float) -> list[int]:
         """Classes that are used less than a share of even use."""
         return (self.mean * self.classes < share).nonzero().flatten().tolist()
+
+
+def _listed(dead: list[list[int]]) -> dict[str, list[Any]]:
+    """The dead codes of each variable; where they are too many to list, how many each has."""
+    return {"codes": dead} if sum(map(len, dead)) <= _LISTED else {"counts": [len(each) for each in dead]}
 
 
 def uses(subject: Subject, stream: str) -> list[Use]:
@@ -145,30 +172,34 @@ def uses(subject: Subject, stream: str) -> list[Use]:
         UndefinedError: there is none.
     """
     pieces: list[list[Tensor]] = []
+    sizes: list[int] = []
     for given, x, _ in subject.batches(stream):
         with torch.no_grad():
-            found = class_probabilities(given.encode(x))
-        pieces.append([each.cpu().double() for each in found])
-    if not pieces[0]:
+            found = discrete_variables(given.encode(x))
+        sizes = [classes for _, classes in found]
+        pieces.append([each for each, _ in found])
+    if not sizes:
         raise UndefinedError("none of its latents are discrete")
-    return [Use(torch.cat(parts)) for parts in zip(*pieces, strict=True)]
+    columns = zip(*pieces, strict=True)
+    return [Use(torch.cat(parts), classes) for parts, classes in zip(columns, sizes, strict=True)]
 
 
-def class_probabilities(q: Distribution) -> list[Tensor]:
-    """The probabilities of the classes of each discrete variable, ``(B, K)`` each; of other latents none.
+def discrete_variables(q: Distribution) -> list[tuple[Tensor, int]]:
+    """Each discrete variable as :class:`Use` takes it: probabilities or classes, and the number of these; no other latents.
 
     Example:
-        >>> [each.tolist() for each in class_probabilities(OneHot(torch.zeros(1, 2, 4), 1.0, 2))]
-        [[[0.25, 0.25, 0.25, 0.25]], [[0.25, 0.25, 0.25, 0.25]]]
+        >>> [(each.tolist(), size) for each, size in discrete_variables(OneHot(torch.zeros(1, 2, 4), 1.0, 2))]
+        [([[0.25, 0.25, 0.25, 0.25]], 4), ([[0.25, 0.25, 0.25, 0.25]], 4)]
     """
     if isinstance(q, Product):
-        return [each for part in q.parts for each in class_probabilities(part)]
+        return [each for part in q.parts for each in discrete_variables(part)]
     if isinstance(q, Coded):
-        return list(one_hot(q.codes.flatten(1), q.codebook.classes).unbind(1))
+        return [(each, q.codebook.classes) for each in q.codes.cpu().flatten(1).int().unbind(1)]
     if isinstance(q, OneHot | RelaxedOneHot):
         batch = q.batch_shape[0]
-        return list(q.logits.exp().reshape(batch, -1, q.logits.shape[-1]).unbind(1))
+        logits = q.logits.cpu().double().reshape(batch, -1, q.logits.shape[-1])
+        return [(each, each.shape[1]) for each in logits.exp().unbind(1)]
     if isinstance(q, Independent) and isinstance(q.base_dist, Bit | RelaxedBit):
-        ones = q.base_dist.logits.flatten(1).sigmoid()
-        return list(torch.stack([1 - ones, ones], -1).unbind(1))
+        ones = q.base_dist.logits.cpu().flatten(1).double().sigmoid()
+        return [(each, 2) for each in torch.stack([1 - ones, ones], -1).unbind(1)]
     return []
