@@ -41,6 +41,7 @@ class CodeBits(Metric):
 
     Example:
         >>> from genmod import TensorSplit, build, evaluate
+        >>> from genmod import Batch, TensorSplit, build, evaluate
         >>> model = build("vq-vae", settings={"posterior.codes": 16})
         >>> found = evaluate(model, TensorSplit(Batch(torch.zeros(8, 1, 8, 8))), "code-bits")
         >>> found["code_bits[uniform]"].value  # four codes of 4 bits, 64 pixels

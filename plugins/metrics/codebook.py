@@ -188,8 +188,8 @@ def discrete_variables(q: Distribution) -> list[tuple[Tensor, int]]:
     """Each discrete variable as :class:`Use` takes it: probabilities or classes, and the number of these; no other latents.
 
     Example:
-        >>> [(each.tolist(), size) for each, size in discrete_variables(OneHot(torch.zeros(1, 2, 4), 1.0, 2))]
-        [([[0.25, 0.25, 0.25, 0.25]], 4), ([[0.25, 0.25, 0.25, 0.25]], 4)]
+        >>> [(each.shape, size) for each, size in discrete_variables(OneHot(torch.zeros(1, 2, 4), 1.0, 2))]
+        [(torch.Size([1, 4]), 4), (torch.Size([1, 4]), 4)]
     """
     if isinstance(q, Product):
         return [each for part in q.parts for each in discrete_variables(part)]
