@@ -40,7 +40,6 @@ class CodeBits(Metric):
         Practical Lossless Compression with Latent Variables using Bits Back Coding (Townsend et al., 2019), arXiv:1901.04866
 
     Example:
-        >>> from genmod import TensorSplit, build, evaluate
         >>> from genmod import Batch, TensorSplit, build, evaluate
         >>> model = build("vq-vae", settings={"posterior.codes": 16})
         >>> found = evaluate(model, TensorSplit(Batch(torch.zeros(8, 1, 8, 8))), "code-bits")
