@@ -35,7 +35,7 @@ def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON docum
         "system": platform.platform(),
         "cpus": os.cpu_count(),
         **_torch(),
-        "torchvision": _usable("torchvision"),
+        "torchvision": _torchvision(),
         "data": _data_root(),
         "plugins": dict(statuses),
         "problems": [],
@@ -70,12 +70,24 @@ def _torch() -> dict[str, Any]:
     }
 
 
-def _usable(package: str) -> str:
-    """``usable``, or why the package cannot be imported: a build for another torch fails in many ways."""
-    from importlib import import_module
+def _torchvision() -> str:
+    """``usable``, or why it cannot be imported: a build for another torch fails in many ways.
+
+    The import itself brings torch's compiler with it, which takes as long as torch; what fails is its library.
+    """
+    from importlib import import_module, util
 
     try:
-        import_module(package)
+        found = util.find_spec("torchvision")
+        folders = (found.submodule_search_locations if found else None) or ()
+        libraries = [file for folder in folders for file in Path(folder).glob("_C*") if file.is_file()]
+        if "torchvision" in sys.modules or not libraries:
+            import_module("torchvision")
+        else:
+            import torch
+
+            for library in libraries:
+                torch.ops.load_library(library)
     except Exception as error:
         return f"cannot be imported: {error}"
     return "usable"

@@ -1,6 +1,7 @@
 """From a specification to a model: every fit is checked before anything is allocated."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -34,6 +35,8 @@ __all__ = ["assemble", "blueprint", "open_dataset"]
 
 _MAX_PARTS = 5000
 _MAX_PARAMETERS = 20_000_000_000
+_SMALL_PARAMETERS = 2**22
+_SMALL_VALUES = 2**18
 
 
 def open_dataset(
@@ -116,7 +119,7 @@ def _with_modules(
             model = _construct(spec, data, modules)
         if is_double(modules.values()):
             model.double()
-        with seeded(0), unvalidated(), torch.no_grad():
+        with seeded(0), unvalidated():
             check_fits(model)
     if check is not None:
         check(model)
@@ -138,23 +141,38 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
     Raises:
         UsageError: as :func:`assemble`.
     """
-    spec = resolve(spec, registry=registry)
-    with torch.device("meta"), unvalidated(), _few_parts(), use_registry(registry or current_registry()):
-        model = _construct(spec, data)
+    spec, registry = resolve(spec, registry=registry), registry or current_registry()
+    with unvalidated(), use_registry(registry):
         try:
-            check_fits(model)
+            with torch.device("meta"), _few_parts():
+                model = _construct(spec, data)
+            _check_fits(model)
         except (RuntimeError, TypeError) as error:
             if "overflow" in str(error).lower():
                 raise UsageError(
                     "the model would be too large for any memory", hint="choose smaller numbers"
                 ) from error
             raise
-    count = sum(p.numel() for p in model.parameters())
+    return model
+
+
+def _check_fits(planned: LatentVariableModel) -> None:
+    """Check that the parts of a model without memory fit each other, by a copy with weights where that is small.
+
+    The first product on the ``meta`` device imports torch's compiler, which takes longer than all the rest.
+    """
+    count = sum(p.numel() for p in planned.parameters())
     if count > _MAX_PARAMETERS:
         raise UsageError(
             f"the model would have {count:,} parameters; at most {_MAX_PARAMETERS:,} are allowed"
         )
-    return model
+    values = max(planned.data.size, math.prod(planned.decoder.parameter_shape))
+    if count > _SMALL_PARAMETERS or values > _SMALL_VALUES:
+        with torch.device("meta"):
+            check_fits(planned)
+    else:
+        with seeded(0):
+            check_fits(_construct(planned.spec, planned.data))
 
 
 @contextmanager

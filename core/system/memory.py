@@ -34,6 +34,11 @@ class _Sizes(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.sizes: list[int] = []
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch's own hook: whether the first operation imports the compiler, only to keep it away from this class."""
+        return False
+
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         made = function(*args, **(kwargs or {}))
         self.sizes.append(made.numel() * made.element_size() if isinstance(made, Tensor) else 0)

@@ -163,7 +163,7 @@ def precision_of(path: Path) -> "dtype | None":
 
     try:
         found = {tensor.get("dtype") for tensor in _header(path).values()}
-    except (FileError, AttributeError):
+    except (FileError, AttributeError, TypeError):
         # The error is raised when the file is read.
         return None
     known = {"F64": torch.float64, "F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}

@@ -4,6 +4,7 @@ import inspect
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ class LearningRate:
         self.peak, self.schedule, self.warmup, self.total = peak, schedule, warmup, total
         self._scheduler: Any = None
         # Torch's schedulers change the learning rate of an optimizer; this one exists only for that.
-        self._optimizer = optim.SGD([torch.zeros(())], lr=peak)
+        self._optimizer = _plain(optim.SGD)([torch.zeros(())], lr=peak)
         if schedule in _OURS:
             if options:
                 raise UsageError(f"schedule {schedule!r} has no options; given: {', '.join(options)}")
@@ -126,5 +127,16 @@ def make_optimizer(
     accepted = inspect.signature(cls).parameters
     if "fused" in accepted and fusible and not {"fused", "foreach", "differentiable"} & set(arguments):
         arguments["fused"] = True
-    made: optim.Optimizer = construct(f"optimizer {name!r}", cls, (parameters, lr), arguments)
+    made: optim.Optimizer = construct(f"optimizer {name!r}", _plain(cls), (parameters, lr), arguments)
     return made
+
+
+@cache
+def _plain(cls: type[optim.Optimizer]) -> type[optim.Optimizer]:
+    """An optimizer's class whose methods do not import torch's compiler.
+
+    Torch keeps the compiler away from them, and imports it for that, which takes as long as the import of torch itself.
+    """
+    names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
+    methods = {name: inspect.unwrap(getattr(cls, name)) for name in names}
+    return type(cls.__name__, (cls,), {**methods, "step": torch.no_grad()(inspect.unwrap(cls.step))})

@@ -404,3 +404,15 @@ def test_weights_with_a_header_of_lies(saved):
         path.write_bytes(struct.pack("<Q", length) + whole[8:])
         with pytest.raises(FileError, match="damaged"):
             load(saved)
+
+
+def test_weights_whose_type_is_a_list(saved):
+    path = saved / "model.safetensors"
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    header[next(name for name in header if name != "__metadata__")]["dtype"] = [-1, 2]
+    changed = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(changed)) + changed + whole[8 + length :])
+    with pytest.raises(FileError, match="damaged"):
+        load(saved)

@@ -59,6 +59,29 @@ sys.stderr.write(" ".join(name for name in {HEAVY[:4]!r} if name in sys.modules)
     assert "conv" in done.stdout.split()
 
 
-def test_distributions_import_no_compiler():
-    done = _python("-c", "import sys, genmod.distributions; print('torch._dynamo' in sys.modules)")
-    assert done.stdout == "False\n"
+def test_no_command_imports_the_compiler(tmp_path):
+    """The import of torch's compiler takes as long as that of torch itself."""
+    commands = [
+        "build --encoder mlp -o m",
+        "train m --steps 2",
+        "evaluate m",
+        "sample m -o s.png",
+        "reconstruct m -o r.png",
+        "traverse m -o t.png",
+        "latents m -o l.png",
+        "info",
+    ]
+    code = f"""
+import os, sys
+import genmod.distributions
+assert "torch._dynamo" not in sys.modules, "distributions"
+from genmod.cli import main
+os.chdir({str(tmp_path)!r})
+for command in {commands!r}:
+    try:
+        main(command.split())
+    except SystemExit as done:
+        assert not done.code, (command, done.code)
+    assert not {{"torch._dynamo", "sympy"}} & sys.modules.keys(), command
+"""
+    _python("-c", code)

@@ -12,6 +12,9 @@ import sys
 import time
 import traceback
 
+_WAITS = 20
+"""How many times as long as its time of the processor a command may take on a machine that is busy."""
+
 
 def _limited(asked):
     """Be the command; never comes back."""
@@ -29,6 +32,8 @@ def _limited(asked):
         with open("/proc/self/statm", encoding="ascii") as file:
             there = int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (there + asked["bytes"],) * 2)
+        # Time of the processor, which does not depend on what else runs; a command that waits for ever uses none.
+        resource.setrlimit(resource.RLIMIT_CPU, (asked["seconds"],) * 2)
         from genmod.cli import main
 
         main(asked["arguments"])
@@ -65,12 +70,13 @@ def main():
         if child == 0:
             _limited(asked)
         handle = os.pidfd_open(child)
-        late = not select.select([handle], [], [], asked["seconds"])[0]
+        late = not select.select([handle], [], [], _WAITS * asked["seconds"])[0]
         if late:
             os.kill(child, signal.SIGKILL)
         os.close(handle)
         _, status, used = os.wait4(child, 0)
         code, seconds = os.waitstatus_to_exitcode(status), round(time.monotonic() - begun, 2)
+        late = late or code in (-signal.SIGXCPU, -signal.SIGKILL)
         say(code=code, late=late, seconds=seconds, kilobytes=used.ru_maxrss)
 
 

@@ -180,6 +180,11 @@ def test_what_does_not_fit_is_refused(x, changed, message):
         built(x, parts)
 
 
+def test_draws_of_a_learned_prior_need_a_gradient_beside_given_parts_too(x):
+    with pytest.raises(UsageError, match="cannot be differentiated"):
+        built(x, given(prior="vamp"), divergence="mmd")
+
+
 def test_without_the_parts_it_says_which_are_missing(x, tmp_path, capsys):
     directory = genmod.save(built(x, given()), tmp_path / "m")
     with pytest.raises(
