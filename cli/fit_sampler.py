@@ -1,7 +1,7 @@
 """``genmod fit-sampler``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,7 +9,7 @@ from genmod.cli import console
 from genmod.cli.completion import component_names
 from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model, set_option, settings_by_owner
 from genmod.defaults import SAMPLER
-from genmod.errors import quoted
+from genmod.errors import UsageError, quoted
 
 __all__ = ["fit_sampler"]
 
@@ -31,6 +31,12 @@ def fit_sampler(
     codes: Annotated[
         Literal["draws", "means"], typer.Option(help="Of q(z|x): a draw for each example, or its mean.")
     ] = "draws",
+    encoded: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Where genmod encode has written the codes.", show_default="encode again"
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     data_root: DataRoot = None,
@@ -47,7 +53,8 @@ def fit_sampler(
       genmod fit-sampler
       genmod fit-sampler --sampler gmm -s sampler.components=20 --overwrite
       genmod fit-sampler ae --sampler flow
-      genmod train && genmod fit-sampler --sampler vae
+      genmod fit-sampler --sampler vae
+      genmod fit-sampler --sampler flow-matching --encoded codes/
     """
     from genmod.bundle.directory import ModelDirectory
     from genmod.bundle.sampler import check_no_sampler, fit_folder, has_sampler
@@ -61,19 +68,26 @@ def fit_sampler(
 
     from genmod.bundle.sampler import read_origin, save_sampler
     from genmod.cli.progress import StepProgress
+    from genmod.data.code_folder import CODES, is_code_folder
     from genmod.model.assembly import open_dataset
     from genmod.model.fit_sampler import fit_sampler as fit
 
-    dataset = open_dataset(
-        spec.with_options({f"dataset.{key}": value for key, value in options["dataset"].items()}),
-        data_root,
-        info=info,
-    )
+    data: Any = encoded
+    if encoded is None:
+        own = {f"dataset.{key}": value for key, value in options["dataset"].items()}
+        data = open_dataset(spec.with_options(own), data_root, info=info)
+    elif options["dataset"] or not is_code_folder(encoded):
+        raise UsageError(
+            f"{encoded} is not opened with options of a dataset"
+            if options["dataset"]
+            else f"{encoded} is no folder of genmod encode: it has no {CODES}",
+            hint=f"genmod encode {quoted(directory)} --with scales -o {quoted(encoded)}",
+        )
     model = open_model(there, device)
     with there.alone(), StepProgress() as progress:
         made = fit(
             model,
-            dataset,
+            data,
             {"name": sampler, **options["sampler"]},
             codes=codes,
             seed=seed,

@@ -11,11 +11,31 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import typer
+
 from genmod.training.signals import STOP_SIGNALS
 
-__all__ = ["launch"]
+__all__ = ["launch", "launched"]
 
 _SECONDS_TO_STOP = 60.0
+
+
+def launched(processes: int | None) -> None:
+    """Run this command line in several connected processes, and leave with their exit code; nothing for one, or inside."""
+    if processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ:
+        raise typer.Exit(launch(_without_processes(sys.argv[1:]), processes))
+
+
+def _without_processes(arguments: list[str]) -> list[str]:
+    """The command line of each process."""
+    kept = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--processes":
+            next(words, None)
+        elif not word.startswith("--processes="):
+            kept.append(word)
+    return kept
 
 
 def launch(arguments: Sequence[str], processes: int) -> int:

@@ -124,13 +124,17 @@ class StepProgress(_Line):
     def __init__(self) -> None:
         super().__init__()
         self._tasks: dict[str, Any] = {}
+        self._began: dict[str, tuple[float, int]] = {}
         self._printed = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        began, first = self._began.setdefault(what, (time.monotonic(), done))
         if self._bar is not None:
             if what not in self._tasks:
                 self._tasks[what] = self._bar.add_task(what, total=total)
             self._bar.update(self._tasks[what], completed=done)
         elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES:
             self._printed = time.monotonic()
-            console.note(f"{what} {done}/{total}")
+            seconds = (self._printed - began) / (done - first) * (total - done) if done > first else None
+            left = "" if seconds is None else f"  {seconds:.0f} s left"
+            console.note(f"{what} {done}/{total}{left}")

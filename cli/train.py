@@ -1,7 +1,6 @@
 """``genmod train``."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -141,10 +140,9 @@ def train(
       genmod train --augment random-crop:28,padding=2 --tracker csv --tracker tensorboard
       genmod train --resume
     """
-    if processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ:
-        from genmod.cli.processes import launch
+    from genmod.cli.processes import launched
 
-        raise typer.Exit(launch(_without_processes(sys.argv[1:]), processes))
+    launched(processes)
     if overwrite and resume:
         raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
     from genmod.bundle.directory import ModelDirectory
@@ -179,15 +177,3 @@ def train(
         console.print_json(reports if len(places) > 1 else reports[0])
     if failed:
         raise typer.Exit(failed)
-
-
-def _without_processes(arguments: list[str]) -> list[str]:
-    """The command line of each process."""
-    kept = []
-    words = iter(arguments)
-    for word in words:
-        if word == "--processes":
-            next(words, None)
-        elif not word.startswith("--processes="):
-            kept.append(word)
-    return kept

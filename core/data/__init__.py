@@ -1,6 +1,7 @@
 """Datasets, the conditions of examples, and values that are missing."""
 
 from genmod.data.arrays import arranged, described, finite_values, stored_counts, stored_values
+from genmod.data.code_folder import CodeFolder, is_code_folder, read_code_folder
 from genmod.data.column import Column, Kind
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, TensorSplit
 from genmod.data.everything import every_row, in_order, together
@@ -20,6 +21,7 @@ from genmod.data.table_files import read_table
 
 __all__ = [
     "Batch",
+    "CodeFolder",
     "Column",
     "CsrRows",
     "DataInfo",
@@ -41,11 +43,13 @@ __all__ = [
     "every_row",
     "finite_values",
     "in_order",
+    "is_code_folder",
     "labels_alike",
     "mixed",
     "mixed_text",
     "numbered",
     "of_categories",
+    "read_code_folder",
     "read_table",
     "shuffled",
     "split_of",

@@ -1,6 +1,7 @@
 """What a model must know about its data: shape, range, levels, classes, columns."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -54,11 +55,13 @@ class DataInfo:
         classes: names of the classes where examples are labelled.
         factors: ground-truth factors where they are known.
         missing: whether values may be missing, NaN.
-        shift: subtracted from each column of a standardised table; empty for other data.
-        scale: divisor of each column after that.
+        shift: subtracted from each column of a standardised table, from each channel of standardised codes; empty for other
+            data.
+        scale: divisor of each column or channel after that.
         columns: of a table with names, all of the user's columns in their order; an example has a value for each that is
             modelled.
         variables: names of the values of an example, such as genes, where they have names alone; empty for none.
+        coded_by: SHA-256 of the weights of the model whose codes the examples are; empty where they are no codes.
 
     Raises:
         DataError: an empty shape, one of more than 8 dimensions, factors of too many values,
@@ -85,6 +88,7 @@ class DataInfo:
     scale: tuple[float, ...] = ()
     columns: tuple[Column, ...] = ()
     variables: tuple[str, ...] = ()
+    coded_by: str = ""
 
     def __post_init__(self) -> None:
         if len(self.shape) > _MAX_DIMENSIONS:
@@ -113,10 +117,10 @@ class DataInfo:
             )
         if self.scale or self.shift:
             columns = {len(self.shift), len(self.scale)}
-            if len(self.shape) != 1 or columns != {self.shape[0]}:
+            if len(self.shape) not in (1, 3) or columns != {self.shape[0]}:
                 raise DataError(
                     f"{len(self.shift)} shifts and {len(self.scale)} scales of examples of shape {self.shape}; "
-                    "a table has one of each for each column"
+                    "there is one of each for each column or channel"
                 )
             if not all(map(math.isfinite, (*self.shift, *self.scale))) or min(self.scale) <= 0:
                 raise DataError("shifts and scales must be finite, and scales above 0")
@@ -170,6 +174,15 @@ class DataInfo:
         values = stored.to(dtype or torch.get_default_dtype()) / (self.levels - 1)
         return values if (self.low, self.high) == (0, 1) else self.low + values * (self.high - self.low)
 
+    def beside(self, numbers: Sequence[float]) -> Tensor:
+        """A number for each column or channel, such as :attr:`scale`, float64, of a shape that broadcasts with an example.
+
+        Example:
+            >>> DataInfo((2, 4, 4)).beside([1.0, 2.0]).shape, DataInfo((2,)).beside([1.0, 2.0]).shape
+            (torch.Size([2, 1, 1]), torch.Size([2]))
+        """
+        return torch.tensor(numbers, dtype=torch.float64).reshape(-1, *[1] * (len(self.shape) - 1))
+
     def original(self, values: Tensor) -> Tensor:
         """Values in the units that the data had before they were standardised: ``shift + scale · values``.
 
@@ -185,7 +198,7 @@ class DataInfo:
         """
         if not self.scale:
             return values
-        shift, scale = (torch.tensor(each, dtype=torch.float64) for each in (self.shift, self.scale))
+        shift, scale = self.beside(self.shift), self.beside(self.scale)
         found = shift + scale * values.detach().cpu().double()
         for place, column in enumerate(self.modelled):
             if column.kind == "positive":
@@ -200,8 +213,9 @@ class DataInfo:
                 plain[bound] = str(plain[bound])
         # What has no columns is written as it was before there were any.
         del plain["columns"]
-        if not self.variables:
-            del plain["variables"]
+        for name in ("variables", "coded_by"):
+            if not plain[name]:
+                del plain[name]
         return {**plain, "columns": [c.to_json() for c in self.columns]} if self.columns else plain
 
     @classmethod
@@ -228,6 +242,7 @@ class DataInfo:
                 scale=tuple(map(float, plain.get("scale", ()))),
                 columns=tuple(map(Column.from_json, plain.get("columns", ()))),
                 variables=tuple(map(str, plain.get("variables", ()))),
+                coded_by=str(plain.get("coded_by", "")),
             )
         except DataError as error:
             raise DataError(f"the description of the data is damaged: {error.message}") from error

@@ -117,7 +117,7 @@ class _Match:
         labels: the new number of each class; empty where none changes.
         columns: the factor of the data in each place.
         values: the new number of each value of these factors.
-        shift, scale: of ``(x - shift) / scale``, by column; empty where values do not change.
+        shift, scale: of ``(x - shift) / scale``, by column or channel; empty where values do not change.
     """
 
     info: DataInfo
@@ -153,7 +153,7 @@ class _Match:
         )
         if (given.shift, given.scale) == (wanted.shift, wanted.scale):
             return match
-        nothing, one = (0.0,) * wanted.size, (1.0,) * wanted.size
+        nothing, one = (0.0,) * wanted.shape[0], (1.0,) * wanted.shape[0]
         pairs = zip(
             given.shift or nothing,
             given.scale or one,
@@ -172,10 +172,7 @@ class _Match:
     def __call__(self, batch: Batch) -> Batch:
         x, labels, factors = batch.x, batch.labels, batch.factors
         if self.scale:
-            shift, scale = (
-                torch.tensor(self.shift, dtype=torch.float64),
-                torch.tensor(self.scale, dtype=torch.float64),
-            )
+            shift, scale = self.info.beside(self.shift), self.info.beside(self.scale)
             x = ((x.double() - shift) / scale).to(
                 x.dtype if x.is_floating_point() else torch.get_default_dtype()
             )
@@ -269,6 +266,11 @@ def _differences(given: DataInfo, wanted: DataInfo) -> list[str]:
     same = (given.low, given.high) == (wanted.low, wanted.high) if wanted.levels else inside
     if kinds[0] != kinds[1] or not same:
         found.append(f"the model was built for {_values(wanted)}, these are {_values(given)}")
+    # Of what was given in Python it is not known whether it is codes.
+    if given.coded_by and wanted.coded_by and given.coded_by != wanted.coded_by:
+        found.append(
+            f"the model was built for codes of the weights {wanted.coded_by[:12]}, these are codes of {given.coded_by[:12]}"
+        )
     if given.missing and not wanted.missing:
         found.append("values may be missing in these data, and the model was built for complete ones")
     return found

@@ -17,7 +17,16 @@ from genmod.model.pieces import examples_at_once
 from genmod.system.noise import drawn_on_cpu
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["COLUMNS", "Coded", "More", "check_more", "code_blocks", "encode_split", "observed_batches"]
+__all__ = [
+    "COLUMNS",
+    "Coded",
+    "More",
+    "check_more",
+    "code_blocks",
+    "coded_batches",
+    "encode_split",
+    "observed_batches",
+]
 
 More = Literal["scales", "draws"]
 """What there can be beside the codes."""
@@ -105,29 +114,35 @@ def encode_split(
     total = len(split) if limit is None else min(limit, len(split))
     if not total:
         raise UsageError("there are no examples to encode", hint="choose data that have some")
-    means, draws, labels, factors, contexts = [], [], [], [], []
-    has_means = True
+    parts, done = [], 0
     with evaluating(model):
-        for conditioned, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit):
-            q = conditioned.encode(x)
-            draws.append(q.sample().cpu())
-            try:
-                means.append(q.mean.cpu())
-            except NotImplementedError:
-                has_means = False
-                means.append(draws[-1])
-            labels.append(batch.labels)
-            factors.append(batch.factors)
-            contexts.append(model.conditions_in(model.context(batch)))
-            on_step(sum(map(len, draws)), total)
+        for part in coded_batches(model, split, stream=stream, seed=seed, limit=limit):
+            parts.append(part)
+            done += len(part.draws)
+            on_step(done, total)
     return Coded(
-        torch.cat(means),
-        torch.cat(draws),
-        _together(labels),
-        _together(factors),
-        has_means,
-        _together(contexts),
+        torch.cat([part.means for part in parts]),
+        torch.cat([part.draws for part in parts]),
+        _together([part.labels for part in parts]),
+        _together([part.factors for part in parts]),
+        all(part.has_means for part in parts),
+        _together([part.context for part in parts]),
     )
+
+
+def coded_batches(
+    model: WholeModel, split: Split, *, stream: str = "codes", seed: int = 0, limit: int | None = None
+) -> Iterator[Coded]:
+    """The codes of :func:`encode_split`, batch by batch; of a model that the caller put in evaluation mode."""
+    for conditioned, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit):
+        q = conditioned.encode(x)
+        draws = q.sample().cpu()
+        try:
+            means, has_means = q.mean.cpu(), True
+        except NotImplementedError:
+            means, has_means = draws, False
+        context = model.conditions_in(model.context(batch))
+        yield Coded(means, draws, batch.labels, batch.factors, has_means, context)
 
 
 def _together(parts: list[Tensor | None]) -> Tensor | None:
@@ -136,7 +151,14 @@ def _together(parts: list[Tensor | None]) -> Tensor | None:
 
 
 def code_blocks(
-    model: WholeModel, split: Split, *, more: Sequence[More] = (), draws: int = 1, seed: int = 0
+    model: WholeModel,
+    split: Split,
+    *,
+    more: Sequence[More] = (),
+    draws: int = 1,
+    seed: int = 0,
+    stream: str = "encode",
+    rows: range | None = None,
 ) -> Iterator[dict[str, Tensor]]:
     """Codes of the examples of a split in their order, block by block, on the CPU.
 
@@ -150,6 +172,8 @@ def code_blocks(
         more: ``scales`` and ``draws`` beside the codes.
         draws: of ``q(z|x)``, for each example.
         seed: of the draws.
+        stream: of the draws.
+        rows: only these examples, one after the other; blocks begin with the first of them.
 
     Yields:
         First ``codes (B, *shape)`` int64 of a posterior with a codebook, else ``means (B, *latent_shape)``, else, where
@@ -170,11 +194,12 @@ def code_blocks(
     """
     check_more(more)
     split, size = model.suited(split), examples_at_once(model)
-    if not len(split):
+    rows = range(len(split)) if rows is None else rows
+    if not len(rows):
         raise UsageError("there are no examples to encode", hint="choose data that have some")
-    for start in range(0, len(split), size):
-        batch = split.__getitems__(range(start, min(start + size, len(split))))
-        with evaluating(model), seeded(seed_for(seed, "encode", start)), drawn_on_cpu(model.device):
+    for start in range(rows.start, rows.stop, size):
+        batch = split.__getitems__(range(start, min(start + size, rows.stop)))
+        with evaluating(model), seeded(seed_for(seed, stream, start)), drawn_on_cpu(model.device):
             q = model.given(model.context(batch)).encode(batch.x.to(model.device))
             block = {**_codes(q), **({"scales": _scales(q, model)} if "scales" in more else {})}
             if "draws" in more or not block.keys() & {"codes", "means"}:

@@ -14,9 +14,8 @@ from genmod.defaults import CONDITIONAL_SAMPLER, REAL_LATENTS, SAMPLER
 from genmod.distributions.probing import lies_within
 from genmod.errors import FileError, GenmodError, UsageError
 from genmod.interfaces.sampler import Codes, Origin, Sampler
-from genmod.model.encode import Coded, encode_split
+from genmod.model.codes_to_fit import CodesToFit
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.model.opening import data_for
 from genmod.model.pieces import MOST
 from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
@@ -54,8 +53,8 @@ def fit_sampler(
     Args:
         model: a trained model; put in evaluation mode meanwhile. The sampler is attached to it, and
             :func:`genmod.save` writes both.
-        data: where the splits come from, a dataset or what :func:`genmod.as_dataset` takes, or a path; by default the
-            dataset that the model was built for.
+        data: where the splits come from, a dataset or what :func:`genmod.as_dataset` takes, or a path, also of a folder in
+            which ``genmod encode`` has written its codes; by default the dataset that the model was built for.
         sampler: name of a sampler, or a table ``{"name": …, option: value}``.
         codes: ``draws`` of ``q(z|x)``, or its ``means``.
         seed: of everything that is drawn; the caller's random state is left as it was.
@@ -92,14 +91,12 @@ def fit_sampler(
     made.to(model.device, model.dtype)
     made.bind(model)
     _check_support(made, model, part.name)
-    data = model.suited(data_for(model.spec, model.data, data, root))
     tell = on_progress or (lambda what, done, of: None)
-    coded = encode_split(model, data.split("train"), seed=seed, on_step=lambda n, of: tell("codes", n, of))
-    train = _chosen(coded, codes, model)
+    coded = CodesToFit(model, data, codes, seed, root)
+    place = None if folder is None else next(each for each in folder.absolute().parents if each.is_dir())
+    train, context = coded.train(place, lambda n, of: tell("codes", n, of))
     known = inspect.signature(made.fit).parameters
-    given: dict[str, Any] = (
-        {"context": coded.context.to(model.device)} if size and coded.context is not None else {}
-    )
+    given: dict[str, Any] = {"context": context.to(model.device)} if size and context is not None else {}
     what = {"sampler": part.name, "options": to_json(cls, values), "version": provided.version, "seed": seed}
     with _kept(
         folder if "folder" in known else None, {**what, "device": str(model.device)}, train, *given.values()
@@ -109,9 +106,9 @@ def fit_sampler(
     made.eval().requires_grad_(False)
     density = None
     if made.has_density:
-        held = encode_split(model, data.split("validation"), seed=seed, limit=_SCORED)
-        parts = _chosen(held, codes, model).split(MOST)
-        contexts = held.context.split(MOST) if size and held.context is not None else [None] * len(parts)
+        held, context = coded.held(_SCORED)
+        parts = held.split(MOST)
+        contexts = context.split(MOST) if size and context is not None else [None] * len(parts)
         with torch.no_grad():
             scores = [
                 made.given(None if c is None else c.to(model.device)).log_prob(each.to(model.device)).cpu()
@@ -172,15 +169,6 @@ def _kept(folder: Path | None, what: Mapping[str, Any], *tensors: Tensor) -> Ite
         write_json(path, now)
     yield folder
     remove_own(folder)
-
-
-def _chosen(coded: Coded, codes: Codes, model: LatentVariableModel) -> Tensor:
-    if codes == "means" and not coded.has_means:
-        raise UsageError(
-            f"posterior {model.spec.components['posterior'].name!r} states no mean",
-            hint="fit the sampler to draws: --codes draws",
-        )
-    return coded.draws if codes == "draws" else coded.means
 
 
 def _check_support(sampler: Sampler, model: LatentVariableModel, name: str) -> None:

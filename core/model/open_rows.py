@@ -9,10 +9,9 @@ from genmod.data.everything import every_row
 from genmod.data.suited import suited
 from genmod.model.assembly import open_dataset
 from genmod.model.resolve import resolve_kinds
-from genmod.registry.component import FOLDER
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded
-from genmod.registry.paths import dataset_at
+from genmod.registry.paths import dataset_at, opens
 from genmod.spec import ModelSpec
 
 __all__ = ["open_rows"]
@@ -57,9 +56,8 @@ def _opens_it(spec: ModelSpec, path: Path, registry: Registry) -> bool:
     if own.module or "path" not in _options(spec, registry):
         return False
     ends = find_recorded(registry, "dataset", own).component.opens
-    there = FOLDER if path.is_dir() else path.name.lower()
     # One that says nothing about files opens what its own data are.
-    return not ends or any(there.endswith(end) for end in ends)
+    return not ends or any(opens(end, path, folder=path.is_dir()) for end in ends)
 
 
 def _options(spec: ModelSpec, registry: Registry) -> Mapping[str, Any]:

@@ -85,7 +85,7 @@ def score_blocks(
             block = {"log_likelihood": found.values[0], "effective_draws": found.effective[0]}
             each = log_units(model.data, batch.x)
             if each is not None:
-                block["log_likelihood"] = block["log_likelihood"] + each.nansum(1)
+                block["log_likelihood"] = block["log_likelihood"] + each.flatten(1).nansum(1)
             if columns:
                 by_column = _by_column(model, x, context, draws)
                 block["by_column"] = by_column if each is None else by_column + each
@@ -105,7 +105,7 @@ def score_meaning(model: WholeModel, draws: int) -> str:
 def log_units(info: DataInfo, x: Tensor) -> Tensor | None:
     """What turns log-densities of stored values into ones per unit of the data before they were standardised.
 
-    ``x (B, columns) → (B, columns)`` float64, NaN where a value is missing; None of data that were never standardised
+    ``x (B, *shape) → (B, *shape)`` float64, NaN where a value is missing; None of data that were never standardised
 
     Example:
         >>> info = DataInfo((2,), -math.inf, math.inf, shift=(0.0, 5.0), scale=(1.0, 10.0))
@@ -116,7 +116,7 @@ def log_units(info: DataInfo, x: Tensor) -> Tensor | None:
         return log_jacobian(info, x)
     if not info.scale:
         return None
-    each = -torch.tensor(info.scale, dtype=torch.float64).log()
+    each = -info.beside(info.scale).log()
     return torch.where(x.isnan(), torch.nan, each)
 
 

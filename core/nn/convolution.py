@@ -12,19 +12,19 @@ __all__ = ["Norm", "default_channels", "halvings", "image_shape", "norm_layer"]
 Norm = Literal["none", "batch", "group"]
 
 
-def image_shape(shape: tuple[int, ...], who: str) -> tuple[int, int, int]:
+def image_shape(shape: tuple[int, ...], who: str, least: int = 8) -> tuple[int, int, int]:
     """Channels, height and width; all dimensions before the last two count as channels.
 
     Raises:
-        UsageError: not an image, or smaller than 8×8.
+        UsageError: not an image, or a side is smaller than ``least``.
 
     Example:
         >>> image_shape((2, 3, 8, 9), "conv")
         (6, 8, 9)
     """
-    if len(shape) < 3 or min(shape[-2:]) < 8:
+    if len(shape) < 3 or min(shape[-2:]) < least:
         raise UsageError(
-            f"{who} works on images (channels, height, width) of at least 8×8; these data have shape {shape}",
+            f"{who} works on images (channels, height, width) of at least {least}×{least}; these data have shape {shape}",
             hint=f"use fully connected layers: {VECTORS}",
         )
     channels = 1

@@ -65,8 +65,8 @@ class Component:
         aliases: other names for it.
         requires: distributions that it needs beyond its own package's dependencies.
         revision: raised when the meaning of its options changes.
-        opens: of a dataset with an option ``path``, endings of the files that it opens, such as ``.csv``, or ``/`` for folders:
-            users can then type the path in place of its name.
+        opens: of a dataset with an option ``path``, endings of the files that it opens, such as ``.csv``, or ``/`` for folders,
+            ``/NAME`` for those with such a file: users can then type the path in place of its name.
 
     Raises:
         ValueError: a field is not of the form above.

@@ -8,7 +8,7 @@ from genmod.registry.component import FOLDER
 from genmod.registry.lookup import Registry
 from genmod.spec import ComponentSpec
 
-__all__ = ["dataset_at"]
+__all__ = ["dataset_at", "opens"]
 
 
 def dataset_at(text: str | Path, registry: Registry) -> ComponentSpec | None:
@@ -35,7 +35,9 @@ def dataset_at(text: str | Path, registry: Registry) -> ComponentSpec | None:
             return None
     folder = path.is_dir() or name.endswith(("/", "\\"))
     provided = registry.components("dataset")
-    found = [(end, each) for each in provided for end in each.component.opens if _opens(end, path, folder)]
+    found = [
+        (end, each) for each in provided for end in each.component.opens if opens(end, path, folder=folder)
+    ]
     if found:
         _, best = max(found, key=lambda pair: len(pair[0]))
         return ComponentSpec(best.name if best.builtin else best.qualified, {"path": name})
@@ -48,9 +50,20 @@ def dataset_at(text: str | Path, registry: Registry) -> ComponentSpec | None:
     return None
 
 
-def _opens(end: str, path: Path, folder: bool) -> bool:
-    return folder if end == FOLDER else not folder and path.name.lower().endswith(end)
+def opens(end: str, path: Path, *, folder: bool) -> bool:
+    """Whether what opens ``end``, an ending or a folder or one with a certain file, opens a path.
+
+    Example:
+        >>> opens(".csv", Path("PEOPLE.CSV"), folder=False), opens("/codes.json", Path("nowhere"), folder=True)
+        (True, False)
+    """
+    if not end.startswith(FOLDER):
+        return not folder and path.name.lower().endswith(end)
+    return folder and (end == FOLDER or (path / end.removeprefix(FOLDER)).is_file())
 
 
 def _endings(found: Iterable[str]) -> str:
-    return ", ".join("folders" if end == FOLDER else end for end in sorted(set(found)))
+    shown = (
+        f"folders{f' with {end[1:]}' if end != FOLDER else ''}" if end[0] == "/" else end for end in found
+    )
+    return ", ".join(sorted(set(shown)))

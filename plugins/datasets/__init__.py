@@ -33,5 +33,6 @@ COMPONENTS = table(
         "npz": (".npz", ".npy"),
         "h5ad": (".h5ad",),
         "image-folder": ("/",),
+        "shards": ("/codes.json",),
     },
 )

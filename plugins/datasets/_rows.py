@@ -2,9 +2,11 @@
 
 import json
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import FileIO
+from itertools import accumulate
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from genmod import DataError
 
-__all__ = ["RowFile", "npy_rows", "read_header", "safetensors_rows"]
+__all__ = ["JoinedRows", "RowFile", "npy_rows", "read_header", "safetensors_rows"]
 
 _TYPES = {
     "U8": np.uint8,
@@ -22,6 +24,7 @@ _TYPES = {
     "F16": np.float16,
     "F32": np.float32,
     "F64": np.float64,
+    "I16": np.int16,
     "I64": np.int64,
 }
 _MAX_HEADER = 2**20
@@ -67,6 +70,44 @@ class RowFile:
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror or error}") from error
         return rows
+
+
+class JoinedRows:
+    """The rows of several files one after the other, or some of them.
+
+    Args:
+        files: of arrays that differ in their number of rows alone.
+        places: which rows; None for all.
+    """
+
+    def __init__(self, files: Sequence[RowFile], places: NDArray[np.int64] | None = None) -> None:
+        self.files, self._places = files, places
+        self._ends = list(accumulate(map(len, files)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._places is None else len(self._places)
+
+    @property
+    def nbytes(self) -> int:
+        """What they take in memory."""
+        return len(self) * math.prod(self.files[0].shape[1:]) * self.files[0].dtype.itemsize
+
+    def read(self, indices: Sequence[int]) -> NDArray[Any]:
+        """The rows at ``indices``, ``(n, *shape[1:])``.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        if any(not 0 <= i < len(self) for i in indices):
+            raise IndexError(f"there are {len(self)} examples")
+        rows = [int(i) if self._places is None else int(self._places[i]) for i in indices]
+        found = np.empty((len(rows), *self.files[0].shape[1:]), self.files[0].dtype)
+        owners = [bisect_right(self._ends, row) for row in rows]
+        for number in set(owners):
+            mine = [place for place, owner in enumerate(owners) if owner == number]
+            start = self._ends[number] - len(self.files[number])
+            found[mine] = self.files[number].read([rows[place] - start for place in mine])
+        return found
 
 
 def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

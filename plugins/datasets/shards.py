@@ -1,12 +1,10 @@
 """Data too large for memory, in one file or in many."""
 
 import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any, final
+from typing import Annotated, Literal, final
 
 import numpy as np
 import torch
@@ -14,9 +12,10 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, Split, SplitName
-from genmod.data import shuffled, stored_values
+from genmod.data import is_code_folder, shuffled, stored_values
+from genmod.plugins.datasets._code_shards import CodeRows, CodeShards
 from genmod.plugins.datasets._files import locate, split_folders
-from genmod.plugins.datasets._rows import RowFile, npy_rows, safetensors_rows
+from genmod.plugins.datasets._rows import JoinedRows, RowFile, npy_rows, safetensors_rows
 
 __all__ = ["Shards"]
 
@@ -34,6 +33,11 @@ class Shards(Dataset):
 
     Values: ``uint8`` are 256 levels in [0, 1], ``bool`` are 2 levels, floats are unbounded unless ``low`` and
     ``high`` say otherwise; their values are not checked before they are used.
+
+    Of a folder that ``genmod encode`` wrote, splits and classes are those of the data that were encoded. Codes are
+    standardised, each column or channel by what was measured in training; integers of a codebook are levels. With
+    ``codes=draws`` an example is a draw from its posterior: of training a new one in each step, made of the file's ``scales``
+    or chosen among its ``draws``.
 
     Example:
         >>> import tempfile
@@ -54,12 +58,19 @@ class Shards(Dataset):
         path: Annotated[Path, Doc("file or folder, seen from the current or else the data folder")],
         low: Annotated[float | None, Doc("smallest value of floats; none for unbounded")] = None,
         high: Annotated[float | None, Doc("largest value of floats; none for unbounded")] = None,
+        codes: Annotated[
+            Literal["means", "draws"] | None,
+            Doc(
+                "of the codes of genmod encode: means, or a draw from q(z|x), in training a new one each time"
+            ),
+        ] = None,
         in_memory: Annotated[int, Doc("bytes up to which a split is held in memory"), Ge(0)] = 2**30,
     ) -> None:
         super().__init__(root)
         self.path = path
         self.low = low
         self.high = high
+        self.codes = codes
         self.in_memory = in_memory
 
     @property
@@ -69,6 +80,8 @@ class Shards(Dataset):
 
     @cached_property
     def _described(self) -> DataInfo:
+        if self._codes is not None:
+            return self._codes.info
         first = self._files["train"][0]
         if first.dtype.kind != "f":
             return DataInfo(first.shape[1:], levels=2 if first.dtype == np.bool_ else 256)
@@ -77,13 +90,29 @@ class Shards(Dataset):
             first.shape[1:], -math.inf if low is None else low, math.inf if high is None else high
         )
 
-    def split(self, name: SplitName) -> "_Rows":
+    def split(self, name: SplitName) -> Split:
         files, places = self._parts[name]
-        return _Rows(files, places, self.in_memory, self.info)
+        return self._rows(files, places)
 
-    def everything(self) -> "_Rows":
-        files = [file for part in self._files.values() for file in part]
-        return _Rows(files, None, self.in_memory, self._described)
+    def everything(self) -> Split:
+        return self._rows([file for part in self._files.values() for file in part], None)
+
+    def _rows(self, files: list[RowFile], places: NDArray[np.int64] | None) -> Split:
+        if self._codes is not None:
+            return CodeRows(self._codes, files, places, self.in_memory)
+        return _Rows(JoinedRows(files, places), self.in_memory, self._described)
+
+    @cached_property
+    def _codes(self) -> CodeShards | None:
+        place = locate(self.path, self.root)
+        if is_code_folder(place):
+            return CodeShards(place, self.codes)
+        if self.codes is not None:
+            raise DataError(
+                f"{place} has no codes.json, and no {self.codes} of a posterior are known there",
+                hint="leave -s dataset.codes out; or write codes: genmod encode MODEL --with scales -o FOLDER/",
+            )
+        return None
 
     def places(self, name: SplitName) -> torch.Tensor:
         files, places = self._parts[name]
@@ -96,6 +125,8 @@ class Shards(Dataset):
     @cached_property
     def _files(self) -> dict[SplitName, list[RowFile]]:
         """The files of each split that has a folder; of training, all of a place that has none."""
+        if self._codes is not None:
+            return self._codes.files
         place = locate(self.path, self.root)
         folders = split_folders(place)
         files = {split: _files(folder) for split, folder in folders.items() if folder is not None}
@@ -140,33 +171,19 @@ class Shards(Dataset):
 
 @final
 class _Rows(Split):
-    def __init__(
-        self, files: list[RowFile], places: NDArray[np.int64] | None, most: int, info: DataInfo
-    ) -> None:
+    def __init__(self, rows: JoinedRows, most: int, info: DataInfo) -> None:
         self.info: DataInfo = info
-        self._files, self._places, self._most = files, places, most
-        self._ends = list(accumulate(map(len, files)))
+        self._rows, self._most = rows, most
 
     def __len__(self) -> int:
-        return self._ends[-1] if self._places is None else len(self._places)
+        return len(self._rows)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        if any(not 0 <= i < len(self) for i in indices):
-            raise IndexError(f"there are {len(self)} examples")
-        rows = [int(i) if self._places is None else int(self._places[i]) for i in indices]
-        first = self._files[0]
-        x = np.empty((len(rows), *first.shape[1:]), first.dtype)
-        owners = [bisect_right(self._ends, row) for row in rows]
-        for number in set(owners):
-            mine = [place for place, owner in enumerate(owners) if owner == number]
-            start = self._ends[number] - len(self._files[number])
-            x[mine] = self._files[number].read([rows[place] - start for place in mine])
-        return Batch(torch.from_numpy(stored_values(str(first.path), x)))
+        x = self._rows.read(indices)
+        return Batch(torch.from_numpy(stored_values(str(self._rows.files[0].path), x)))
 
     def in_memory(self) -> Batch | None:
-        first: Any = self._files[0]
-        size = len(self) * math.prod(first.shape[1:]) * first.dtype.itemsize
-        return self.__getitems__(range(len(self))) if size <= self._most else None
+        return self.__getitems__(range(len(self))) if self._rows.nbytes <= self._most else None
 
 
 def _files(place: Path) -> list[RowFile]:

@@ -20,13 +20,13 @@ class ConvMapEncoder(Encoder):
     ``x (B, channels, height, width) → features (B, width, height', width')``
 
     Posteriors that keep maps (``normal-map``, ``vq``, ``fsq``, …) have one vector of latents for each pixel of it. Images of
-    any size from 8×8 work, odd and oblong ones too.
+    any size from 2×2 work, odd and oblong ones too.
 
     Reference:
         Neural Discrete Representation Learning (van den Oord et al., 2017), arXiv:1711.00937, for the layout
 
     Raises:
-        UsageError: the data are no images of at least 8×8, or too small for so many halvings.
+        UsageError: the data are no images of at least 2×2, or too small for so many halvings.
 
     Example:
         >>> import torch
@@ -45,7 +45,7 @@ class ConvMapEncoder(Encoder):
         activation: Annotated[Activation, Doc("function before each convolution")] = "silu",
     ) -> None:
         super().__init__(data_shape)
-        inputs, height, across = image_shape(data_shape, "encoder conv-map")
+        inputs, height, across = image_shape(data_shape, "encoder conv-map", least=2)
         self.options = {
             "width": width,
             "halve": halve,

@@ -25,7 +25,7 @@ class ConvMapNetwork(Network):
         Neural Discrete Representation Learning (van den Oord et al., 2017), arXiv:1711.00937, for the layout
 
     Raises:
-        UsageError: the parameters are no image of at least 8×8, or too small for so many doublings.
+        UsageError: the parameters are no image of at least 2×2, or too small for so many doublings.
 
     Example:
         >>> import torch
@@ -45,7 +45,7 @@ class ConvMapNetwork(Network):
         activation: Annotated[Activation, Doc("function before each convolution")] = "silu",
     ) -> None:
         super().__init__(in_shape, out_shape)
-        outputs, height, across = image_shape(out_shape, "network conv-map")
+        outputs, height, across = image_shape(out_shape, "network conv-map", least=2)
         sizes = halvings(height, across, halve)
         on_map = len(in_shape) == 3 and tuple(in_shape[1:]) == sizes[-1]
         self.start: nn.Module = nn.Identity()

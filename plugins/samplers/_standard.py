@@ -9,6 +9,8 @@ from torch.distributions import AffineTransform, Distribution, ReshapeTransform,
 __all__ = ["Standard", "scale_tril_of", "shaped", "spread"]
 
 _RIDGE = 1e-6
+_AT_ONCE = 2**26
+"""Numbers that are worked on in double precision at a time."""
 
 
 def spread(codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -21,7 +23,13 @@ def spread(codes: Tensor) -> tuple[Tensor, Tensor]:
         >>> spread(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))[1].tolist()
         [1.0, 1e-06]
     """
-    deviation, mean = torch.std_mean(codes.double(), 0, correction=0)
+    if codes.numel() <= _AT_ONCE:
+        deviation, mean = torch.std_mean(codes.double(), 0, correction=0)
+    else:
+        pieces = codes.split(max(1, _AT_ONCE // codes.shape[1]))
+        mean = torch.stack([each.double().sum(0) for each in pieces]).sum(0) / len(codes)
+        squares = torch.stack([(each.double() - mean).square().sum(0) for each in pieces]).sum(0)
+        deviation = (squares / len(codes)).sqrt()
     largest = deviation.max()
     return mean, deviation.clamp(min=float(largest) * 1e-6 or 1e-6)
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from genmod import FileError
+from genmod.plugins.samplers._standard import Standard
 from genmod.system import read_tensors, write_tensors
 
-__all__ = ["fit_network", "split_held"]
+__all__ = ["fit_network", "rows_of", "split_held"]
 
 _EVERY = 25
 """Steps between two evaluations on the codes held out."""
@@ -21,12 +22,24 @@ _KEPT = 100
 """Steps between two writings of the state."""
 
 
-def split_held(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Codes for fitting and a tenth of them that is held out, ``(N, d) → (n, d), (m, d)``; all in both where there are few."""
-    order = torch.randperm(len(y)).to(y.device)
-    held = y[order[: len(y) // 10]] if len(y) >= 20 else y
-    rest = y[order[len(y) // 10 :]] if len(y) >= 20 else y
-    return rest, held
+_HELD = 2**26
+"""Most numbers of the codes that are held out."""
+
+
+def rows_of(standard: Standard, codes: Tensor, context: Tensor | None, places: Tensor) -> Tensor:
+    """Some codes in standard units with their contexts beside them, ``(n,) → (n, d + size)``; codes may be too many to copy."""
+    y = standard(codes[places])
+    return y if context is None else torch.cat([y, context[places].to(y)], 1)
+
+
+def split_held(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """Which codes are for fitting, and a tenth that is held out, ``(N, …) → (n,), (m,)``; all in both where there are few."""
+    order = torch.randperm(len(codes))
+    if len(codes) < 20:
+        every = torch.arange(len(codes), device=codes.device)
+        return every, every
+    held = order[: len(codes) // 10][: max(1, _HELD // codes[0].numel())]
+    return order[len(codes) // 10 :].to(codes.device), held.to(codes.device)
 
 
 def fit_network(
@@ -46,8 +59,8 @@ def fit_network(
 
     Args:
         network: what is moved.
-        rest: codes, ``(n, d)``.
-        loss: of some of them, ``(b, d) → ()``.
+        rest: which codes, ``(n,)``.
+        loss: of some of them, ``(b,) → ()``.
         held_loss: of those held out, under some weights, always by the same random numbers, ``network → ()``.
         steps: most steps.
         batch: codes in each.

@@ -1,6 +1,7 @@
 """Sampler that is a normalising flow."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
@@ -12,7 +13,7 @@ from torch.distributions import Distribution
 from genmod import Doc, Sampler
 from genmod.plugins.posteriors._neural_maps import zuko_flows
 from genmod.plugins.samplers._standard import Standard
-from genmod.plugins.samplers._steps import fit_network, split_held
+from genmod.plugins.samplers._steps import fit_network, rows_of, split_held
 from genmod.system import seed_for, seeded
 
 __all__ = ["FlowSampler"]
@@ -81,10 +82,7 @@ class FlowSampler(Sampler):
         on_step: Callable[[int, int], None] | None = None,
     ) -> None:
         self.standard.fit(codes.detach())
-        y = self.standard(codes.detach())
-        size = y.shape[1]
-        # Codes and their contexts, side by side.
-        rows = y if context is None else torch.cat([y, context.to(y)], 1)
+        rows, size = partial(rows_of, self.standard, codes.detach(), context), self.standard.loc.numel()
 
         def loss(flow: Any, some: Tensor) -> Tensor:
             given = None if context is None else some[:, size:]
@@ -92,11 +90,12 @@ class FlowSampler(Sampler):
 
         with seeded(seed_for(seed, "flow")), torch.enable_grad():
             self.flow = self._new_flow().to(codes)
-            rest, held = split_held(rows)
+            rest, places = split_held(codes)
+            held = rows(places)
             fit_network(
                 self.flow,
                 rest,
-                lambda some: loss(self.flow, some),
+                lambda some: loss(self.flow, rows(some)),
                 lambda flow: loss(flow, held),
                 steps=self.steps,
                 batch=self.batch,

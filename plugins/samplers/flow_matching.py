@@ -13,7 +13,7 @@ from torch.distributions import Distribution
 from genmod import Doc, Sampler
 from genmod.plugins.samplers._carried import Carried
 from genmod.plugins.samplers._standard import Standard
-from genmod.plugins.samplers._steps import fit_network, split_held
+from genmod.plugins.samplers._steps import fit_network, rows_of, split_held
 from genmod.plugins.samplers._velocity import Hidden, mismatch, network_for, velocity
 from genmod.system import seed_for, seeded
 
@@ -77,24 +77,25 @@ class FlowMatchingSampler(Sampler):
         on_step: Callable[[int, int], None] | None = None,
     ) -> None:
         self.standard.fit(codes.detach())
-        y = self.standard(codes.detach())
-        size = y.shape[1]
-        # Codes and their contexts, side by side.
-        rows = y if context is None else torch.cat([y, context.to(y)], 1)
+        rows, size = partial(rows_of, self.standard, codes.detach(), context), self.standard.loc.numel()
 
         def loss(network: nn.Module, some: Tensor, noise: Tensor, t: Tensor) -> Tensor:
             given = None if context is None else some[:, size:]
             return mismatch(network, some[:, :size], noise, t, given).mean()
 
+        def of_some(some: Tensor) -> Tensor:
+            return loss(self.network, some, *_drawn(some[:, :size]))
+
         with seeded(seed_for(seed, "flow-matching")), torch.enable_grad():
             self.network = network_for(self.latent_shape, self.hidden, self.context_size).to(codes)
-            rest, held = split_held(rows)
+            rest, places = split_held(codes)
+            held = rows(places)
             held = held.repeat(-(-_HELD // len(held)), 1)
             noise, times = _drawn(held[:, :size])
             fit_network(
                 self.network,
                 rest,
-                lambda some: loss(self.network, some, *_drawn(some[:, :size])),
+                lambda some: of_some(rows(some)),
                 lambda network: loss(network, held, noise, times),
                 steps=self.steps,
                 batch=self.batch,
