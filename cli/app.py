@@ -24,6 +24,7 @@ COMMANDS = {
     "build": ("build:build", "Assemble a model from named components."),
     "train": ("train:train", "Train a model in its directory."),
     "fit-sampler": ("fit_sampler:fit_sampler", "Fit a distribution of latents to draw new examples from."),
+    "export": ("export:export", "Write a model for another library."),
     "sample": ("sample:sample", "Draw new examples from a model."),
     "reconstruct": ("reconstruct:reconstruct", "Show examples next to their reconstructions."),
     "interpolate": ("interpolate:interpolate", "Decode the points between two examples."),

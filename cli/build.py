@@ -46,6 +46,14 @@ def build(
     critic: Annotated[
         str | None, _part("critic", "What judges latents or pictures, in the loss; by default nothing.")
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FORMAT:FOLDER",
+            help="A model of another library, whose parts and weights are taken; see `genmod list format`.",
+        ),
+    ] = None,
     data: Annotated[str | None, _part("dataset", "The dataset, or the path of a file or folder.")] = None,
     latent: Annotated[
         str | None, typer.Option(metavar="N[xM]", help="Number of latent dimensions, or their shape.")
@@ -77,6 +85,7 @@ def build(
       genmod build --encoder conv --prior normal
       genmod build beta-vae --latent 10 -s objective.beta=8 -o beta8
       genmod build --decoder gaussian -s encoder.channels=32,64 --dry-run
+      genmod build --from diffusers:sd-vae-ft-mse --data photos -s dataset.size=256
     """
     from genmod.bundle.directory import ModelDirectory
 
@@ -97,7 +106,14 @@ def build(
         "dataset": data,
     }
     chosen = {kind: name for kind, name in parts.items() if name is not None}
-    spec = _compose(recipe, chosen, latent, condition, set_ or [])
+    incoming = None
+    if from_ is not None:
+        from genmod.model.incoming import read_source, with_parts
+
+        incoming = read_source(from_)
+        chosen = with_parts(incoming, chosen, latent, from_)
+        recipe = incoming.recipe if recipe == RECIPE else recipe
+    spec = _compose(recipe, chosen, latent if incoming is None else incoming.latent, condition, set_ or [])
 
     from genmod.bundle.model import save
     from genmod.model.assembly import assemble, blueprint
@@ -105,7 +121,12 @@ def build(
     from genmod.model.summary import columns_table, summarize
 
     spec, info = with_data(spec, data_root)
-    model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
+    if incoming is not None and from_ is not None:
+        from genmod.model.incoming import assemble_incoming
+
+        model = assemble_incoming(spec, info, incoming, from_, seed=seed)
+    else:
+        model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
     summary = summarize(model)
     was_trained = place.is_trained
     if not dry_run:
@@ -120,13 +141,16 @@ def build(
         console.note("nothing was written; leave out --dry-run to build it")
     else:
         where = "" if out == Path("model") else f" {quoted(out)}"
-        console.note(f"wrote {out}\nnext: genmod train{where}")
+        if from_ is None:
+            console.note(f"wrote {out}\nnext: genmod train{where}")
+        else:
+            console.note(f"wrote {out}, with the weights of {from_}\nnext: genmod evaluate{where}")
         if was_trained:
             console.note(f"the previous model is kept in {out}/before-… until this one has been trained")
 
 
 def _compose(
-    recipe: str, parts: Mapping[str, str], latent: str | None, condition: str | None, settings: list[str]
+    recipe: str, parts: Mapping[str, Any], latent: Any, condition: str | None, settings: list[str]
 ) -> "ModelSpec":
     from genmod.model.build import compose
     from genmod.options.schema import Text

@@ -155,8 +155,11 @@ def _parts(params: Mapping[str, Any], registry: "Registry") -> dict[str, str]:
         place, *_ = params.get("directories") or [params.get("directory") or "model"]
         model = json.loads((Path(place) / "model.json").read_text("utf-8"))
         parts = {"dataset": params.get("data") or model["components"]["dataset"]}
-        if params.get("sampler"):
-            parts["sampler"] = params["sampler"]
+        parts |= {
+            kind: params[name]
+            for kind, name in (("sampler", "sampler"), ("format", "format_"))
+            if params.get(name)
+        }
     return {kind: part if isinstance(part, str) else part["name"] for kind, part in parts.items()}
 
 

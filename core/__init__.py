@@ -9,6 +9,7 @@ from genmod.registry.component import Component, hookimpl
 from genmod.system.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from genmod.bundle.export import export
     from genmod.bundle.model import load, save
     from genmod.data.column import Column
     from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from genmod.interfaces.divergence import Divergence
     from genmod.interfaces.encoder import Encoder
     from genmod.interfaces.features import Features
+    from genmod.interfaces.format import Format, Incoming
     from genmod.interfaces.given import GivenModel
     from genmod.interfaces.model import GenerativeModel
     from genmod.interfaces.network import Network
@@ -80,9 +82,11 @@ __all__ = [
     "Factor",
     "Features",
     "FileError",
+    "Format",
     "GenerativeModel",
     "GenmodError",
     "GivenModel",
+    "Incoming",
     "Joint",
     "LatentVariableModel",
     "LogScaleNormal",
@@ -116,6 +120,7 @@ __all__ = [
     "compose",
     "diagonal_normal",
     "evaluate",
+    "export",
     "fit_sampler",
     "hookimpl",
     "load",
@@ -129,6 +134,7 @@ __all__ = [
 _public_name, __dir__ = names_on_demand(
     __name__,
     {
+        "bundle.export": "export",
         "bundle.model": "load save",
         "data.column": "Column",
         "data.dataset": "Batch DataInfo Dataset Factor Split SplitName TensorSplit",
@@ -141,6 +147,7 @@ _public_name, __dir__ = names_on_demand(
         "interfaces.divergence": "Divergence",
         "interfaces.encoder": "Encoder",
         "interfaces.features": "Features",
+        "interfaces.format": "Format Incoming",
         "interfaces.given": "GivenModel",
         "interfaces.model": "GenerativeModel",
         "interfaces.network": "Network",

@@ -5,6 +5,7 @@ from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.features import Features
+from genmod.interfaces.format import Format, Incoming
 from genmod.interfaces.given import GivenModel
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
@@ -22,8 +23,10 @@ __all__ = [
     "Draw",
     "Encoder",
     "Features",
+    "Format",
     "GenerativeModel",
     "GivenModel",
+    "Incoming",
     "Loss",
     "Network",
     "Objective",

@@ -83,6 +83,7 @@ def build(
     condition: str | Sequence[str] | None = None,
     seed: int = 0,
     root: Path | str | None = None,
+    source: str | None = None,
     **components: Any,
 ) -> "LatentVariableModel":
     """Assemble a model from named components, and from modules, distributions and functions of your own.
@@ -103,15 +104,18 @@ def build(
         condition: what the model is conditioned on: ``label``, or names of factors.
         seed: of the initial weights.
         root: folder with data files.
+        source: ``FORMAT:FOLDER``, a model of another library, whose parts and weights are taken; the other parts come from a
+            recipe.
         **components: by kind (encoder, posterior, prior, decoder, network, divergence, objective, critic, dataset), a
             name or a table, or what was said above.
 
     Returns:
-        The model, with fresh weights, on the CPU.
+        The model, with fresh weights or those of the source, on the CPU.
 
     Raises:
         UsageError: unknown names, wrong options, parts that do not fit.
         PluginError: a plugin is missing or broken.
+        FileError: there is no model at the source, or it is damaged.
 
     Example:
         >>> model = build(encoder="mlp", prior="normal", latent=2, settings={"objective.beta": 4.0})
@@ -151,6 +155,13 @@ def build(
             f"{', '.join(map(repr, unknown))}: not a part of a model",
             hint=f"the parts are: {', '.join(SPEC_KINDS)}",
         )
+    incoming = None
+    if source is not None:
+        from genmod.model.incoming import assemble_incoming, read_source, with_parts
+
+        incoming = read_source(source)
+        components = with_parts(incoming, components, latent, source)
+        latent, recipe = incoming.latent, incoming.recipe if recipe == RECIPE else recipe
     spec = compose(recipe, components=components, latent=latent, settings=settings, condition=condition)
     if spec.components["dataset"].module:
         from genmod.data.sources import as_dataset
@@ -159,4 +170,6 @@ def build(
         spec = suggested(spec, info)
     else:
         spec, info = with_data(spec, root)
+    if incoming is not None and source is not None:
+        return assemble_incoming(spec, info, incoming, source, seed=seed)
     return assemble(spec, info, seed=seed, modules=modules)

@@ -39,6 +39,7 @@ KINDS: dict[str, str] = {
     "metric": "genmod.evaluation.metric:Metric",
     "features": "genmod.interfaces.features:Features",
     "tracker": "genmod.interfaces.tracker:Tracker",
+    "format": "genmod.interfaces.format:Format",
     "recipe": "",
     "reproduction": "",
 }

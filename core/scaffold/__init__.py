@@ -29,6 +29,7 @@ _SUMMARIES = {
     "metric": "squared length of the codes",
     "features": "values in units of their spread",
     "tracker": "lines of text, metrics.txt",
+    "format": "weights as a .npz file, parts as JSON",
     "recipe": "a small VAE of linear layers",
     "reproduction": "two weights of the divergence on the digits",
 }
@@ -199,6 +200,7 @@ def usage(kind: str, name: str) -> list[str]:
         "reproduction": ["reproduce", name],
         "dataset": ["build", "--data", name],
         "tracker": ["train", "--tracker", name],
+        "format": ["export", "--format", name, "-o", "OUT"],
         "sampler": ["fit-sampler", "--sampler", name],
         "metric": ["evaluate", "--metric", name],
         "features": ["evaluate", "--metric", f"{METRIC_OF_FEATURES}[{name}]"],

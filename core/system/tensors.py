@@ -21,7 +21,9 @@ __all__ = [
     "fingerprint",
     "precision_of",
     "read_any_tensors",
+    "read_float_tensors",
     "read_tensors",
+    "shapes_in",
     "write_tensors",
 ]
 
@@ -90,6 +92,47 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
     if note.get("sha256") != checksum(tensors):
         raise FileError(f"{path} is damaged: its checksum does not match its content", hint=_RESTORE)
     return tensors
+
+
+def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors in a safetensors file of another program; their values are not read.
+
+    Raises:
+        FileError: it is missing or damaged.
+    """
+    try:
+        header = _header(path)
+        shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+        if not all(type(n) is int and n >= 0 for shape in shapes.values() for n in shape):
+            raise ValueError("a shape is not made of whole numbers")
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileError(f"{path} is damaged: its header has {error!r}") from None
+    except FileError as error:
+        raise FileError(error.message, hint="get it again from where it came from") from None
+    return shapes
+
+
+def read_float_tensors(path: Path) -> dict[str, "Tensor"]:
+    """Read the tensors of another program in single precision; only where :func:`shapes_in` was checked before.
+
+    Raises:
+        FileError: it is damaged, or has values that are not finite, or no floating-point numbers.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    found: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            for name in sorted(file.keys()):
+                tensor = file.get_tensor(name)
+                if not (tensor.is_floating_point() and tensor.isfinite().all()):
+                    raise FileError(f"{path} has values of {name} that are not finite numbers")
+                found[name] = tensor.float().clone()
+    except OSError as error:
+        raise FileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise FileError(f"{path} is damaged: {error}", hint="get it again from where it came from") from None
+    return found
 
 
 def check_header(path: Path, expected: Mapping[str, "Tensor"]) -> None:

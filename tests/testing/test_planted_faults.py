@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -29,6 +30,8 @@ from genmod import (
     DataInfo,
     Divergence,
     Doc,
+    FileError,
+    Incoming,
     Loss,
     ParameterGroup,
     Row,
@@ -49,6 +52,7 @@ from genmod.scaffold.templates.decoder import TemplateDecoder
 from genmod.scaffold.templates.divergence import TemplateDivergence
 from genmod.scaffold.templates.encoder import TemplateEncoder
 from genmod.scaffold.templates.features import TemplateFeatures
+from genmod.scaffold.templates.format import TemplateFormat
 from genmod.scaffold.templates.metric import TemplateMetric
 from genmod.scaffold.templates.network import TemplateNetwork
 from genmod.scaffold.templates.objective import TemplateObjective
@@ -957,6 +961,81 @@ class WritesElsewhere(TemplateTracker):
     def begin(self, rows):
         super().begin(rows)
         (self.directory.parent / "latest.txt").write_text("here")
+
+
+# ---------------------------------------------------------------- formats
+
+
+@caught_by("check_format_files")
+class WritesBeside(TemplateFormat):
+    def write(self, model, folder, training, seed):
+        (folder.parent / "latest.txt").write_text("here")
+        return super().write(model, folder, training, seed)
+
+
+@caught_by("check_format_files")
+class WritesTheTime(TemplateFormat):
+    def write(self, model, folder, training, seed):
+        (folder / "time.txt").write_text(str(time.perf_counter()))
+        return super().write(model, folder, training, seed)
+
+
+@caught_by("check_format_files")
+class NeedsTheData(TemplateFormat):
+    def write(self, model, folder, training, seed):
+        training()
+        return super().write(model, folder, training, seed)
+
+
+@caught_by("check_format_leaves")
+class HalvesTheModel(TemplateFormat):
+    def write(self, model, folder, training, seed):
+        for parameter in model.encoder.parameters():
+            parameter.data.mul_(0.5)
+        return super().write(model, folder, training, seed)
+
+
+@caught_by("check_format_refusals")
+class RefusesWithoutAHint(TemplateFormat):
+    def write(self, model, folder, training, seed):
+        if not model.spec.components:
+            raise UsageError("no")
+        return super().write(model, folder, training, seed)
+
+
+@caught_by("check_format_reads")
+class ReadsHalfOfTheWeights(TemplateFormat):
+    def read(self, folder):
+        incoming = super().read(folder)
+        return replace(incoming, weights=lambda model: {k: t / 2 for k, t in incoming.weights(model).items()})
+
+
+@caught_by("check_format_reads")
+class ForgetsTheNetwork(TemplateFormat):
+    def read(self, folder):
+        incoming = super().read(folder)
+        return replace(
+            incoming,
+            weights=lambda model: {
+                k: t for k, t in incoming.weights(model).items() if not k.startswith("network")
+            },
+        )
+
+
+@caught_by("check_format_damaged")
+class TakesAnything(TemplateFormat):
+    def read(self, folder):
+        try:
+            return super().read(folder)
+        except FileError:
+            return Incoming({}, (2,), weights=lambda model: {}, recipe="vae", others={}, shape=(12,))
+
+
+@caught_by("check_format_damaged")
+class FailsOtherwise(TemplateFormat):
+    def read(self, folder):
+        (folder / "parts.json").read_text()
+        return super().read(folder)
 
 
 # ---------------------------------------------------------------- features

@@ -7,6 +7,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     densities,
     divergences,
     features,
+    formats,
     gradients,
     metrics,
     modules,
