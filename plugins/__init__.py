@@ -12,7 +12,7 @@ __all__ = ["genmod_components"]
 
 _FOLDERS = (
     *("encoders", "posteriors", "priors", "networks", "decoders", "divergences", "objectives", "critics"),
-    *("datasets", "samplers", "metrics", "features", "trackers", "recipes", "reproductions"),
+    *("datasets", "samplers", "metrics", "features", "trackers", "formats", "recipes", "reproductions"),
 )
 
 

@@ -1,0 +1,109 @@
+"""The layout that a model of genmod has in diffusers, where it has one."""
+
+import torch
+from torch import nn
+
+from genmod import LatentVariableModel, UsageError
+from genmod.plugins.encoders.autoencoder_2d import Autoencoder2dEncoder
+from genmod.plugins.formats._layout import Layout
+from genmod.plugins.networks.autoencoder_2d import Autoencoder2dNetwork
+from genmod.plugins.posteriors.normal_map import NormalMapPosterior
+from genmod.plugins.posteriors.vq import VQPosterior
+
+__all__ = ["layout_of"]
+
+_SHARED = ("channels", "layers", "attention")
+
+
+def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
+    """The layout of a model, and what of it differs there.
+
+    Raises:
+        UsageError: it has none; the message lists all reasons.
+    """
+    encoder, posterior, network = model.encoder, model.posterior, model.network
+    parts = model.spec.components
+    wrong = [
+        f"{kind} {parts[kind].name if kind in parts else 'of that kind'!r}"
+        for kind, part, classes in (
+            ("encoder", encoder, Autoencoder2dEncoder),
+            ("posterior", posterior, (NormalMapPosterior, VQPosterior)),
+            ("network", network, Autoencoder2dNetwork),
+        )
+        if kind not in parts or parts[kind].module or not isinstance(part, classes)
+    ]
+    if model.conditions is not None:
+        wrong.append(f"conditions ({', '.join(model.spec.condition)})")
+    if model.data.missing:
+        wrong.append("missing values")
+    if wrong:
+        raise UsageError(
+            f"diffusers has no {', no '.join(wrong)}",
+            hint="it has autoencoders of pictures: genmod build --encoder autoencoder-2d --posterior normal-map "
+            "-s posterior.scale=log-variance --latent 4 --decoder laplace",
+        )
+    options = {kind: parts[kind].options for kind in ("encoder", "network")}
+    wrong = [
+        f"{name} {given} of the encoder and {other} of the network"
+        for name in _SHARED
+        if (given := options["encoder"][name]) != (other := options["network"][name])
+    ]
+    wrong += ["shortcuts"] * any(each["shortcuts"] for each in options.values())
+    groups = {m.num_groups for p in (encoder, network) for m in p.modules() if isinstance(m, nn.GroupNorm)}
+    if len(groups) > 1:
+        wrong.append(f"layers that are normalised in {' and '.join(map(str, sorted(groups)))} groups")
+    if not isinstance(network.start, nn.Conv2d) or network.in_shape != posterior.latent_shape:
+        wrong.append("latents that are no map, or that the prior changes")
+    if isinstance(posterior, VQPosterior) and (len(posterior.books) > 1 or posterior.cosine):
+        wrong.append("codebooks of several heads, or of directions")
+    if not _is_mean(model):
+        wrong.append(f"decoder {parts['decoder'].name!r}, whose mean is not the output of the network")
+    if wrong:
+        raise UsageError(
+            f"diffusers has no {'; no '.join(wrong)}",
+            hint="genmod show format diffusers says which models it has",
+        )
+    codes = posterior.classes if isinstance(posterior, VQPosterior) else 0
+    latent = posterior.latent_shape[0]
+    notes = []
+    if isinstance(posterior, NormalMapPosterior) and posterior.scale == "bounded":
+        notes.append(
+            "standard deviations of q(z|x) are exp(v) there, and exp(v / sqrt(1 + (v/9)²)) here; "
+            "they are the same with -s posterior.scale=log-variance"
+        )
+    head, whole = posterior.places.head, (1 if codes else 2) * latent
+    return Layout(
+        "VQModel" if codes else "AutoencoderKL",
+        model.data.shape[0],
+        tuple(options["encoder"]["channels"]),
+        options["encoder"]["layers"],
+        groups.pop(),
+        options["encoder"]["attention"],
+        latent,
+        codes,
+        quant=bool(codes) or (head.in_channels == whole and not _is_identity(head)),
+        post_quant=bool(codes) or not _is_identity(network.start),
+    ), notes
+
+
+def _is_identity(layer: nn.Conv2d) -> bool:
+    """Whether a convolution of one pixel changes nothing."""
+    n = layer.in_channels
+    eye = torch.eye(n, device=layer.weight.device, dtype=layer.weight.dtype)
+    same = layer.out_channels == n and torch.equal(layer.weight.detach()[..., 0, 0], eye)
+    return same and layer.bias is not None and not bool(layer.bias.detach().any())
+
+
+@torch.no_grad()
+def _is_mean(model: LatentVariableModel) -> bool:
+    """Whether the mean of the decoder is the output of the network, or the first part of it."""
+    shape, out = model.data.shape, model.decoder.parameter_shape
+    if tuple(out[-len(shape) :]) != shape or len(out) > len(shape) + 1:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    parameters = torch.rand((2, *out), generator=generator).to(model.device, model.dtype) * 4 - 2
+    try:
+        mean = model.decoder(parameters).mean
+    except NotImplementedError:
+        return False
+    return torch.equal(mean, parameters if out == shape else parameters[:, 0])
