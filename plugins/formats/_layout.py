@@ -61,13 +61,14 @@ class Layout:
         layers: residual blocks in a stage of the encoder; one less than in the decoder.
         groups: of channels that are normalised together.
         attention: whether there is attention at the coarsest stage.
-        latent: channels of the latents.
+        latent: channels from which the decoder begins; half of those that the encoder ends with, or all of ``VQModel``.
+        length: of the vectors in the codebook, the channels of its latents; those of ``AutoencoderKL`` are ``latent``.
         codes: vectors in the codebook; 0 of ``AutoencoderKL``.
         quant: whether a convolution of one pixel follows the encoder.
         post_quant: whether one precedes the decoder.
 
     Example:
-        >>> layout = Layout("AutoencoderKL", 3, (32, 64), 1, 32, True, 4)
+        >>> layout = Layout("AutoencoderKL", 3, (32, 64), 1, 32, True, 4, 4)
         >>> layout.keys()["decoder.up_blocks.0.resnets.1.conv2.weight"]
         'network.stages.0.1.conv2.weight'
     """
@@ -79,6 +80,7 @@ class Layout:
     groups: int
     attention: bool
     latent: int
+    length: int
     codes: int = 0
     quant: bool = True
     post_quant: bool = True
@@ -113,14 +115,13 @@ class Layout:
         counts = ["in_channels", "layers_per_block", "norm_num_groups", "latent_channels"]
         counts += ["num_vq_embeddings"] * (name == "VQModel")
         wrong += [f"{key} = {own[key]!r:.80}" for key in counts if not _is_count(own[key])]
+        if own.get("vq_embed_dim") is not None and not _is_count(own["vq_embed_dim"]):
+            wrong.append(f"vq_embed_dim = {own['vq_embed_dim']!r:.80}")
         if own["out_channels"] != own["in_channels"]:
             wrong.append(
                 f"out_channels = {own['out_channels']!r:.80} with in_channels = {own['in_channels']!r:.80}"
             )
-        if own.get("vq_embed_dim") not in (None, own["latent_channels"]):
-            wrong.append(
-                f"vq_embed_dim = {own['vq_embed_dim']!r:.80} with latent_channels = {own['latent_channels']!r:.80}"
-            )
+        length = own.get("vq_embed_dim") or own["latent_channels"]
         flags = ("mid_block_add_attention", "use_quant_conv", "use_post_quant_conv")
         wrong += [f"{key} = {own[key]!r:.80}" for key in flags if not isinstance(own.get(key, True), bool)]
         if not wrong and any(n % own["norm_num_groups"] for n in channels):
@@ -142,6 +143,7 @@ class Layout:
             own["norm_num_groups"],
             own["mid_block_add_attention"],
             own["latent_channels"],
+            length,
             own.get("num_vq_embeddings", 0),
             own.get("use_quant_conv", True),
             own.get("use_post_quant_conv", True),
@@ -161,9 +163,15 @@ class Layout:
             "latent_channels": self.latent,
         }
         if self.codes:
-            return {"_class_name": self.cls, **config, "num_vq_embeddings": self.codes}
+            config |= {"num_vq_embeddings": self.codes, "vq_embed_dim": self.length}
+            return {"_class_name": self.cls, **config}
         config |= {"use_quant_conv": self.quant, "use_post_quant_conv": self.post_quant}
         return {"_class_name": self.cls, **config}
+
+    @property
+    def features(self) -> int:
+        """Channels that the encoder ends with."""
+        return self.latent * (1 if self.codes else 2)
 
     def keys(self) -> dict[str, str]:
         """Every key of the weights there → the name in the ``state_dict`` of genmod's model; empty where it has none.

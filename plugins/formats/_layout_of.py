@@ -52,8 +52,16 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
     groups = {m.num_groups for p in (encoder, network) for m in p.modules() if isinstance(m, nn.GroupNorm)}
     if len(groups) > 1:
         wrong.append(f"layers that are normalised in {' and '.join(map(str, sorted(groups)))} groups")
-    if not isinstance(network.start, nn.Conv2d) or network.in_shape != posterior.latent_shape:
+    on_map = posterior.places.on_map and isinstance(network.start, nn.Conv2d)
+    if not on_map or network.in_shape != posterior.latent_shape:
         wrong.append("latents that are no map, or that the prior changes")
+    length = latent = features = posterior.latent_shape[0]
+    if on_map:
+        latent, features = network.start.out_channels, posterior.places.head.in_channels
+    if latent != length and not (isinstance(posterior, VQPosterior) and features == latent):
+        wrong.append(
+            f"network that makes {latent} channels of {length}, after {features} features of the encoder"
+        )
     if isinstance(posterior, VQPosterior) and (len(posterior.books) > 1 or posterior.cosine):
         wrong.append("codebooks of several heads, or of directions")
     if not _is_mean(model):
@@ -64,14 +72,12 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
             hint="genmod show format diffusers says which models it has",
         )
     codes = posterior.classes if isinstance(posterior, VQPosterior) else 0
-    latent = posterior.latent_shape[0]
     notes = []
     if isinstance(posterior, NormalMapPosterior) and posterior.scale == "bounded":
         notes.append(
             "standard deviations of q(z|x) are exp(v) there, and exp(v / sqrt(1 + (v/9)²)) here; "
             "they are the same with -s posterior.scale=log-variance"
         )
-    head, whole = posterior.places.head, (1 if codes else 2) * latent
     return Layout(
         "VQModel" if codes else "AutoencoderKL",
         model.data.shape[0],
@@ -80,8 +86,9 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
         groups.pop(),
         options["encoder"]["attention"],
         latent,
+        length,
         codes,
-        quant=bool(codes) or (head.in_channels == whole and not _is_identity(head)),
+        quant=bool(codes) or (features == 2 * latent and not _is_identity(posterior.places.head)),
         post_quant=bool(codes) or not _is_identity(network.start),
     ), notes
 

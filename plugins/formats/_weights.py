@@ -27,10 +27,10 @@ def folded(model: LatentVariableModel, layout: Layout) -> dict[str, Tensor]:
     head = {weight: own[f"posterior.places.head.{weight}"] for weight in ("weight", "bias")}
     if getattr(model.posterior, "scale", "") == "bounded":
         # There it is the logarithm of the variance.
-        head = {weight: torch.cat([t[: layout.latent], 2 * t[layout.latent :]]) for weight, t in head.items()}
+        head = {weight: torch.cat([t[: layout.length], 2 * t[layout.length :]]) for weight, t in head.items()}
     own |= {f"posterior.places.head.{weight}": t for weight, t in head.items()}
     features = own["encoder.conv_out.bias"].numel()
-    wanted = layout.latent * (1 if layout.codes else 2)
+    wanted = layout.features
     if features != wanted or not layout.quant:
         before = {weight: own[f"encoder.conv_out.{weight}"] for weight in ("weight", "bias")}
         mix = head["weight"][..., 0, 0]

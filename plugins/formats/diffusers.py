@@ -1,6 +1,7 @@
 """Autoencoders of diffusers."""
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast, final
@@ -98,20 +99,17 @@ class DiffusersFormat(Format):
             "groups": layout.groups,
             "attention": layout.attention,
         }
+        wider = {} if layout.length == layout.latent else {"features": layout.latent}
         posterior: dict[str, Any] = {"name": "normal-map", "scale": "log-variance"}
         if layout.codes:
             posterior = {"name": "vq", "codes": layout.codes, "codebook": "gradient", "revive": 0.0}
         return Incoming(
             {
-                "encoder": {
-                    "name": "autoencoder-2d",
-                    "features": layout.latent * (1 if layout.codes else 2),
-                    **options,
-                },
+                "encoder": {"name": "autoencoder-2d", "features": layout.features, **options},
                 "posterior": posterior,
-                "network": {"name": "autoencoder-2d", **options},
+                "network": {"name": "autoencoder-2d", **options, **wider},
             },
-            (layout.latent,),
+            (layout.length,),
             weights=lambda model: taken(path, layout, model),
             recipe="vq-vae" if layout.codes else "vae",
             others={"decoder": {"name": "laplace"}},
@@ -166,7 +164,7 @@ def _in(folder: Path, name: str) -> Path:
         inner = next((each for each in ("vae", "movq", "vqvae") if (folder / each / name).is_file()), None)
         raise FileError(
             f"{folder} has no {name}",
-            hint=f"it is a pipeline; give the folder of its autoencoder: --from diffusers:{folder / inner}"
+            hint=f"it is a pipeline; give the folder of its autoencoder: --from {shlex.quote(f'diffusers:{folder / inner}')}"
             if inner
             else "give a folder that save_pretrained wrote",
         )
@@ -183,8 +181,9 @@ def _weights_in(folder: Path) -> Path:
         raise FileError(
             f"{folder} has its weights as {there[0]}, a format that may hold code, which is not read",
             hint="write them as safetensors, if you trust them:\n"
-            '  python -c "import diffusers; diffusers.AutoencoderKL.from_pretrained('
-            f"'{folder}').save_pretrained('{folder.name}-safe')\"",
+            '  python -P -c "import sys, diffusers as d; '
+            'd.AutoencoderKL.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[2])"'
+            f" {shlex.quote(str(folder))} {shlex.quote(f'{folder}-safe')}",
         )
     found = f"; there is {', '.join(there[:3])}" if there else ""
     raise FileError(

@@ -21,7 +21,7 @@ SMALL = {
     ),
     "vq": (
         "VQModel",
-        {"latent_channels": 3, "num_vq_embeddings": 16, "mid_block_add_attention": False},
+        {"latent_channels": 3, "vq_embed_dim": 5, "num_vq_embeddings": 16, "mid_block_add_attention": False},
     ),
 }
 SIZES = {"block_out_channels": (4, 6), "layers_per_block": 1, "norm_num_groups": 2}

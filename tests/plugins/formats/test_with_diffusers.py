@@ -26,6 +26,8 @@ VQ = {
     | {"latent_channels": 3, "num_vq_embeddings": 64, "vq_embed_dim": 3},
     "amused": {"layers_per_block": 2, "block_out_channels": (8, 16, 16, 32, 24), "norm_num_groups": 4}
     | {"latent_channels": 8, "num_vq_embeddings": 64, "mid_block_add_attention": False},
+    "other length": {"layers_per_block": 1, "block_out_channels": (8, 16), "norm_num_groups": 8}
+    | {"latent_channels": 6, "num_vq_embeddings": 64, "vq_embed_dim": 3},
 }
 X = torch.rand((3, 3, 32, 48), generator=torch.Generator().manual_seed(3))
 
