@@ -11,12 +11,13 @@ COMPONENTS = table(
     ("fashion-mnist", "FashionMNIST", "70,000 clothes of 28 x 28 pixels"),
     ("cifar10", "CIFAR10", "60,000 colour photographs of 32 x 32 pixels"),
     ("image-folder", "ImageFolder", "the images of your own folder"),
+    ("webdataset", "WebDataset", "the images in your own tar archives, read without unpacking"),
     ("shards", "Shards", "your own arrays, too large for memory"),
     ("table", "Table", "the rows of your own CSV, parquet, feather or JSON-lines file"),
     ("npz", "Npz", "the arrays of your own .npz file"),
     ("h5ad", "H5ad", "counts of genes in the cells of your own .h5ad file"),
     ("sprites", "Sprites", "drawn shapes with known factors of variation"),
-    aliases={"shards": "npy"},
+    aliases={"shards": "npy", "webdataset": "tar"},
     revisions={"image-folder": 2, "npz": 2},
     opens={
         "table": (
@@ -34,5 +35,6 @@ COMPONENTS = table(
         "h5ad": (".h5ad",),
         "image-folder": ("/",),
         "shards": ("/codes.json",),
+        "webdataset": (".tar",),
     },
 )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from genmod import GenmodError
 from genmod.system import read_any_tensors, write_tensors
 
-__all__ = ["LEAST", "cache_file", "is_settled", "kept", "read_kept"]
+__all__ = ["LEAST", "cache_file", "is_settled", "joined", "kept", "parted", "read_kept"]
 
 LEAST = 1000
 """Fewer files are looked at anew each time, which takes less than a second."""
@@ -69,3 +69,13 @@ def kept(path: Path | None, arrays: Mapping[str, NDArray[Any]]) -> None:
     with suppress(GenmodError, OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()})
+
+
+def joined(texts: list[str]) -> NDArray[np.uint8]:
+    """Texts without zero bytes, such as names of files, as the bytes of one."""
+    return np.frombuffer(os.fsencode("\0".join(texts)), np.uint8).copy()
+
+
+def parted(text: NDArray[np.uint8]) -> list[str]:
+    """The reverse of :func:`joined`; one empty text for none."""
+    return os.fsdecode(text.tobytes()).split("\0")

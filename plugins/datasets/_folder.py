@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genmod import DataError
 from genmod.data import mixed_text
-from genmod.plugins.datasets._cache import cache_file, is_settled, kept, read_kept
+from genmod.plugins.datasets._cache import cache_file, is_settled, joined, kept, parted, read_kept
 from genmod.plugins.datasets._listing import Listing
 
 __all__ = ["SUFFIXES", "FolderListing"]
@@ -89,7 +89,7 @@ def _walked(place: Path) -> _Found:
     hashes = np.fromiter(map(mixed_text, names), np.uint64, len(names))
     times = np.array(marks, np.int64).reshape(-1, 3)
     if is_settled(times[:, 0]):
-        arrays = (_joined(names), hashes.view(np.int64), _joined(folders), times)
+        arrays = (joined(names), hashes.view(np.int64), joined(folders), times)
         kept(cache_file("folder", place, len(names)), dict(zip(_TYPES, arrays, strict=True)))
     return _Found(names, hashes)
 
@@ -102,7 +102,7 @@ def _known(place: Path) -> _Found | None:
     joined, hashes, folders, marks = (found[name] for name in _TYPES)
     if _UNSAFE.search(joined.tobytes()) or not len(hashes):
         return None
-    names, inside = _parted(joined), _parted(folders)
+    names, inside = parted(joined), parted(folders)
     if (len(names), len(inside), len(inside)) != (len(hashes), *marks.shape[:1], len(marks)):
         return None
     try:
@@ -117,11 +117,3 @@ def _mark(place: Path, folder: str) -> tuple[int, int, int]:
     status = os.stat(place / folder)
     most = 2**63 - 1
     return status.st_mtime_ns, status.st_ino & most, status.st_dev & most
-
-
-def _joined(names: list[str]) -> NDArray[np.uint8]:
-    return np.frombuffer(os.fsencode("\0".join(names)), np.uint8).copy()
-
-
-def _parted(joined: NDArray[np.uint8]) -> list[str]:
-    return os.fsdecode(joined.tobytes()).split("\0")

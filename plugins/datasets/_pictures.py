@@ -37,7 +37,7 @@ def _picture(source: Source) -> Iterator[ImageFile.ImageFile]:
         DataError: it is no picture, or one of more than 67 million pixels.
     """
     try:
-        with Image.open(stream_of(source), formats=_FORMATS) as image:
+        with stream_of(source) as stream, Image.open(stream, formats=_FORMATS) as image:
             _check_size(source, image)
             yield image
     except DataError:
@@ -217,7 +217,7 @@ def _deep_colours(source: Source, image: ImageFile.ImageFile) -> NDArray[Any]:
 
 def _decoded(source: Source, raw: str) -> NDArray[Any]:
     """The pixels of a picture, whose bytes are taken to be laid out in another way."""
-    with Image.open(stream_of(source), formats=_FORMATS) as image:
+    with stream_of(source) as stream, Image.open(stream, formats=_FORMATS) as image:
         image.tile = [
             (*tile[:3], (raw, *tile[3][1:]) if isinstance(tile[3], tuple) else raw)  # type: ignore[misc]
             for tile in image.tile

@@ -1,8 +1,11 @@
 """Where the bytes of a picture are: a file, or a part of an archive."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, FileIO, RawIOBase
 from pathlib import Path
+from typing import Any, final
 
 from genmod import DataError
 
@@ -50,6 +53,38 @@ Source = Path | Member
 """A picture: a file, or a member of an archive; both have ``read_bytes``, and a text for messages."""
 
 
-def stream_of(source: Source) -> Path | BytesIO:
-    """What Pillow opens: the path of a file, or the content of a member."""
-    return BytesIO(source.read_bytes()) if isinstance(source, Member) else source
+@contextmanager
+def stream_of(source: Source) -> Iterator[Path | BufferedReader]:
+    """What Pillow opens: the path of a file, or a stream of a member, of which only what it asks for is read."""
+    if not isinstance(source, Member):
+        yield source
+        return
+    with FileIO(source.archive) as file, BufferedReader(_Window(file, source)) as stream:
+        yield stream
+
+
+@final
+class _Window(RawIOBase):
+    """A part of a file as a file of its own."""
+
+    def __init__(self, file: FileIO, member: Member) -> None:
+        self._file, self._member, self._place = file, member, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = SEEK_SET, /) -> int:
+        self._place = offset + {SEEK_SET: 0, SEEK_CUR: self._place, SEEK_END: self._member.size}[whence]
+        if self._place < 0:
+            raise ValueError(f"place {self._place} is before the beginning")
+        return self._place
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer)[: max(0, self._member.size - self._place)]
+        self._file.seek(self._member.offset + self._place)
+        count = self._file.readinto(view)
+        self._place += count
+        return count

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tarfile
 import warnings
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _OPTIONS = {
     ("dataset", "table"): {"path": Path("people.csv")},
     ("dataset", "h5ad"): {"path": Path("cells.h5ad")},
     ("dataset", "image-folder"): {"path": Path("pictures")},
+    ("dataset", "webdataset"): {"path": Path("pictures.tar")},
     ("dataset", "shards"): {"path": Path("rows.npy")},
     ("dataset", "sprites"): {"scales": 2, "rotations": 5, "positions": 4},
     # Smaller, or for fewer steps, than what they are by default.
@@ -80,6 +82,8 @@ def root(tmp_path_factory):
         place = folder / "pictures" / ("cat", "dog")[i % 2]
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)).save(place / f"{i:03}.png")
+    with tarfile.open(folder / "pictures.tar", "w") as archive:
+        archive.add(folder / "pictures", "pictures")
     return folder
 
 

@@ -4,7 +4,9 @@ import functools
 import gzip
 import hashlib
 import http.server
+import io
 import struct
+import tarfile
 import threading
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from genmod.plugins.datasets.image_folder import ImageFolder
 from genmod.plugins.datasets.mnist import MNIST
 from genmod.plugins.datasets.npz import Npz
 from genmod.plugins.datasets.sprites import Sprites
+from genmod.plugins.datasets.webdataset import WebDataset
 
 TRAIN, TEST = 120, 30
 
@@ -61,6 +64,27 @@ def write_pictures(folder, count=60, *, size=(5, 7), seed=0, classes=("cat", "do
         Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(place / f"{i:03}.png")
 
 
+def write_archive(path, members, *, format=tarfile.PAX_FORMAT):
+    """A tar archive of ``(name, content)``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w", format=format) as archive:
+        for name, content in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def write_packed_pictures(path, numbers, *, seed=0):
+    """An archive of pictures of 5×7 pixels, with their classes."""
+    rng, members = np.random.default_rng(seed), []
+    for i in numbers:
+        content = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)).save(content, "PNG")
+        members += [(f"{i:03}.png", content.getvalue()), (f"{i:03}.cls", str(i % 3).encode())]
+    return write_archive(path, members)
+
+
 @pytest.fixture
 def digest():
     """A checksum of everything in a split."""
@@ -92,6 +116,11 @@ def pictures():
 
 
 @pytest.fixture
+def archive():
+    return write_archive
+
+
+@pytest.fixture
 def build(tmp_path, small_mnist, small_cifar):
     """Name → a function that makes the dataset, from small files where it reads any."""
     root = tmp_path / "data"
@@ -103,6 +132,8 @@ def build(tmp_path, small_mnist, small_cifar):
     write_pictures(root / "sorted" / "train", 30)
     write_pictures(root / "sorted" / "val", 8, seed=1)
     write_pictures(root / "sorted" / "test", 8, seed=2)
+    for i, numbers in enumerate((range(20), range(20, 45))):
+        write_packed_pictures(root / "packed" / f"{i}.tar", numbers, seed=i)
     np.savez_compressed(
         root / "table.npz", x=rng.normal(3, 5, (90, 4)).astype(np.float32), y=rng.integers(0, 3, 90)
     )
@@ -121,6 +152,7 @@ def build(tmp_path, small_mnist, small_cifar):
         "npz, split": lambda: Npz(root, path=Path("split.npz")),
         "npz, levels": lambda: Npz(root, path=Path("images.npy")),
         "npz, binary": lambda: Npz(root, path=Path("binary.npy"), layout="chw"),
+        "webdataset": lambda: WebDataset(root, path=Path("packed")),
         "sprites": lambda: Sprites(root, resolution=48, scales=3, rotations=7, positions=5),
     }
 

@@ -15,6 +15,7 @@ NAMES = (
     "cifar10",
     "image-folder",
     "image-folder, sorted",
+    "webdataset",
     "npz",
     "npz, standardized",
     "npz, split",
