@@ -70,8 +70,10 @@ class Facts:
         shapes = (stamps.shape, headers.shape, whites.shape)
         if shapes != ((len(keys), 2), (len(keys), 3), (len(keys),)):
             return
-        order = np.argsort(keys)
-        at = order[np.searchsorted(keys, self._keys, sorter=order).clip(max=len(keys) - 1)]
+        at = np.arange(len(keys))
+        if not np.array_equal(keys, self._keys):
+            order = np.argsort(keys)
+            at = order[np.searchsorted(keys, self._keys, sorter=order).clip(max=len(keys) - 1)]
         sane = (headers[at, :2] > 0).all(1) & np.isin(headers[at, 2], (0, 8, 16, 32)) & ~(whites[at] < 0)
         same = (keys[at] == self._keys) & (stamps[at] == self._stamps).all(1) & sane
         self._headers[same], self._whites[same] = headers[at[same]], whites[at[same]]

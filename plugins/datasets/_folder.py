@@ -1,7 +1,6 @@
 """The pictures below a folder, listed once: a second time, only the folders are looked at."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +16,8 @@ __all__ = ["SUFFIXES", "FolderListing"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _TYPES = {"names": (np.uint8, 1), "hashes": (np.int64, 1), "folders": (np.uint8, 1), "marks": (np.int64, 2)}
-_UNSAFE = re.compile(rb"(?:^|[\0/])(?:\.|[\0/]|$)")
-"""Names that no listing has: hidden, empty, absolute, or out of the folder."""
+_UNSAFE = (b"/.", b"\0.", b"//", b"\0/", b"/\0", b"\0\0")
+"""What is in no list of names, framed by zero bytes: hidden files, empty names, and ways out of the folder."""
 
 
 class FolderListing(Listing):
@@ -35,24 +34,22 @@ class FolderListing(Listing):
 
     def __init__(self, place: Path) -> None:
         found = _known(place) or _walked(place)
-        folders = [name.partition("/") for name in found.names]
-        labelled = all(slash for _, slash, _ in folders)
-        labels = [first if labelled else "" for first, _, _ in folders]
+        labelled = all("/" in name for name in found.names)
+        labels = [name.partition("/")[0] if labelled else "" for name in found.names]
         super().__init__(place, found.names, labels, found.hashes)
 
     def source(self, row: int) -> Path:
         return self.place / self.names[row]
 
     def stamps(self) -> NDArray[np.int64]:
-        made = np.empty((len(self.names), 2), np.int64)
-        start = f"{self.place}/"
-        for row, name in enumerate(self.names):
+        start, made = f"{self.place}/", []
+        for name in self.names:
             try:
                 status = os.stat(start + name)
             except OSError as error:
                 raise DataError(f"{start}{name} cannot be read: {error.strerror}") from error
-            made[row] = status.st_size, status.st_mtime_ns
-        return made
+            made += status.st_size, status.st_mtime_ns
+        return np.array(made, np.int64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -99,10 +96,11 @@ def _known(place: Path) -> _Found | None:
     found = read_kept(cache_file("folder", place), _TYPES)
     if found is None:
         return None
-    joined, hashes, folders, marks = (found[name] for name in _TYPES)
-    if _UNSAFE.search(joined.tobytes()) or not len(hashes):
+    text, hashes, folders, marks = (found[name] for name in _TYPES)
+    framed = b"\0%s\0" % text.tobytes()
+    if not len(hashes) or any(each in framed for each in _UNSAFE):
         return None
-    names, inside = parted(joined), parted(folders)
+    names, inside = parted(text), parted(folders)
     if (len(names), len(inside), len(inside)) != (len(hashes), *marks.shape[:1], len(marks)):
         return None
     try:

@@ -214,6 +214,9 @@ class PictureDataset(Dataset):
         """The value of white, None for 8 bits; and whether values are whole numbers."""
         if self.depth == "8":
             return None, True
+        if self.known is not None and self.known.levels is not None:
+            # What the model was built for; to look at a million headers again takes minutes where nothing is kept.
+            return self.white or self.known.levels - 1.0, True
         depths = np.concatenate([facts.depths for facts in self._facts])
         floats = not depths.all()
         if floats and depths.any():
@@ -226,8 +229,6 @@ class PictureDataset(Dataset):
             if not floats and not (float(self.white).is_integer() and 1 <= self.white < 2**24):
                 raise DataError(f"white is {self.white:g}; of whole numbers it is one from 1 to 16,777,215")
             return float(self.white), not floats
-        if not floats and self.known is not None and self.known.levels is not None:
-            return self.known.levels - 1.0, True
         deep = [facts.whites(np.flatnonzero(facts.depths != 8)) for facts in self._facts]
         most = float(np.concatenate([*deep, [0.0]]).max())
         if floats:
@@ -248,8 +249,8 @@ class PictureDataset(Dataset):
             )
 
     def _tell_of_small_ones(self) -> None:
-        """Say how many pictures do not cover the crop, where this is not done for all by ``scale``."""
-        if self.crop is None or self.scale is not None:
+        """Say how many pictures do not cover the crop, before a model is built for them."""
+        if self.crop is None or self.scale is not None or self.known is not None:
             return
         sizes = np.concatenate([facts.sizes for facts in self._facts])
         small = (sizes < self.crop).any(1)

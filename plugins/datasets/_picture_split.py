@@ -59,7 +59,11 @@ class PictureSplit(Split):
             torch.float32 if info.levels is None else torch.uint8 if info.levels <= 256 else torch.int32
         )
         numbers = {name: number for number, name in enumerate(info.classes)}
-        self.labels = torch.tensor([numbers[each] for each in labels]) if all(labels) else None
+        self.labels = None
+        if all(labels):
+            self.labels = torch.from_numpy(
+                np.fromiter((numbers[each] for each in labels), np.int64, len(labels))
+            )
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -90,6 +94,13 @@ class PictureSplit(Split):
                 picture = read_picture(sources[place], channels, (height, width), self._white, crops[place])
             except DataError as error:
                 return error
+            if (picture.dtype.kind == "f") != self._dtype.is_floating_point:
+                kinds = ("whole numbers", "floating-point values")
+                found, wanted = kinds[:: 1 if self._dtype.is_floating_point else -1]
+                return DataError(
+                    f"{sources[place]} has {found}, and others have {wanted}",
+                    hint="convert them to pictures of one kind",
+                )
             pixels[place] = picture.transpose(2, 0, 1)
             return None
 

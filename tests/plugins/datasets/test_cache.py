@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from genmod import DataError
+from genmod import DataError, DataInfo
 from genmod.plugins.datasets import _cache, _facts, _folder, _tar_listing
 from genmod.plugins.datasets.image_folder import ImageFolder
 from genmod.plugins.datasets.webdataset import WebDataset
@@ -261,3 +261,10 @@ def test_broken_pictures_are_named_and_the_others_kept(cache, counted, tmp_path)
         assert raised.value.message.count("none of BMP") == 10
         assert "and 4 more" in raised.value.message
         assert counted()["header_of"] == read
+
+
+def test_of_what_a_model_knows_no_header_is_read(counted, tmp_path):
+    data = ImageFolder(tmp_path, path=write(tmp_path / "in"), channels=1, crop=4)
+    data.known = DataInfo((1, 4, 4), levels=2048, classes=("a", "b"))
+    assert data.info == data.known
+    assert counted() == {**NOTHING, "_walked": 1}

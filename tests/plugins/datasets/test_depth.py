@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genmod import build, evaluate, load, save, train
+from genmod import DataInfo, build, evaluate, load, save, train
 from genmod.errors import DataError, DataWarning
 from genmod.model.assembly import open_dataset
 from genmod.plugins.datasets.image_folder import ImageFolder
@@ -235,3 +235,15 @@ def test_models_of_before_see_8_bits_and_their_own_splits(tmp_path):
     assert x.dtype == torch.uint8
     file = old.split("train").names[0]
     np.testing.assert_array_equal(x[0, 0], (a[int(Path(file).stem)][..., 0] * 255 + 32767) // 65535)
+
+
+def test_other_kinds_of_values_are_refused_where_a_model_says_which(tmp_path):
+    data = folder(tmp_path, map(png, arrays(4096)), "png", channels=1)
+    (tmp_path / "05.png").write_bytes(tiff(RNG.random((6, 7)).astype(np.float32)))
+    with pytest.raises(DataError, match="has whole numbers"):
+        _ = data.info
+    known = ImageFolder(tmp_path, path=tmp_path, channels=1, size=(6, 7))
+    known.known = DataInfo((1, 6, 7), levels=4096)
+    assert known.info.levels == 4096
+    with pytest.raises(DataError, match=r"05.png has floating-point values, and others have whole numbers"):
+        known.everything().in_memory()
