@@ -34,6 +34,9 @@ def build(
             autocompletion=component_names("recipe"),
         ),
     ] = RECIPE,
+    model: Annotated[
+        str | None, _part("model", "A whole model, in place of all parts below but the dataset.")
+    ] = None,
     encoder: Annotated[str | None, _part("encoder", "From data to features.")] = None,
     posterior: Annotated[str | None, _part("posterior", "From features to q(z|x).")] = None,
     prior: Annotated[str | None, _part("prior", "The distribution p(z) of the latents.")] = None,
@@ -95,6 +98,7 @@ def build(
         overwrite = overwrite or (not json and place.is_trained and console.agreed(question))
         place.check_free(overwrite=overwrite)
     parts = {
+        "model": model,
         "encoder": encoder,
         "posterior": posterior,
         "prior": prior,
@@ -124,18 +128,18 @@ def build(
     if incoming is not None and from_ is not None:
         from genmod.model.incoming import assemble_incoming
 
-        model = assemble_incoming(spec, info, incoming, from_, seed=seed)
+        made = assemble_incoming(spec, info, incoming, from_, seed=seed)
     else:
-        model = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
-    summary = summarize(model)
+        made = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
+    summary = summarize(made)
     was_trained = place.is_trained
     if not dry_run:
-        save(model, out, overwrite=overwrite)
+        save(made, out, overwrite=overwrite)
     if json:
         console.print_json({"directory": None if dry_run else str(out), **summary.to_json()})
     else:
         if info.columns:
-            console.print_text(f"{columns_table(model)}\n")
+            console.print_text(f"{columns_table(made)}\n")
         console.print_text(str(summary))
     if dry_run:
         console.note("nothing was written; leave out --dry-run to build it")

@@ -69,20 +69,21 @@ def sample(
 
     from genmod.figures import origin_of_latents, sample_grid, sampled_frame, shown
 
+    origin = f"{'latents from' if model.has_latents else 'samples of'} the {origin_of_latents(model, source)}"
     at = f", temperature {shown(factor)}" if factor != 1 else ""
     if rows and out is not None:
         require_columns(model, out)
         frame = sampled_frame(
             model, number, seed=seed, condition=condition, source=source, temperature=factor, like="pyarrow"
         )
-        console.note(f"latents from the {origin_of_latents(model, source)}{at}")
+        console.note(f"{origin}{at}")
         return write_frame(frame, out, seed=seed)
     # The mean of a category is none.
     noise = noise or bool(model.data.columns)
     picture = sample_grid(
         model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=factor
     )
-    console.note(f"latents from the {origin_of_latents(model, source)}{at}")
+    console.note(f"{origin}{at}")
     return write(picture, out, directory, "samples", seed=seed)
 
 

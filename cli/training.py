@@ -192,8 +192,10 @@ def _pictures(model: "LatentVariableModel", dataset: "Dataset", directory: Path)
     from genmod.errors import UndefinedError
     from genmod.figures import choose_examples, reconstruction_grid, sample_grid
 
-    batch = choose_examples(dataset.split("test"), 10)
-    pictures = {"reconstructions": reconstruction_grid(model, batch.x, context=model.context(batch))}
+    pictures = {}
+    if model.has_latents:
+        batch = choose_examples(dataset.split("test"), 10)
+        pictures["reconstructions"] = reconstruction_grid(model, batch.x, context=model.context(batch))
     try:
         pictures["samples"] = sample_grid(model, 64)
     except UndefinedError as error:

@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from genmod.interfaces.model import GenerativeModel
     from genmod.interfaces.network import Network
     from genmod.interfaces.objective import Objective, Terms
-    from genmod.interfaces.part import Draw, Loss, ParameterGroup
+    from genmod.interfaces.observations import Observations
+    from genmod.interfaces.part import Draw, Loss, ParameterGroup, Part
     from genmod.interfaces.posterior import Joint, Posterior
     from genmod.interfaces.prior import Prior
     from genmod.interfaces.sampler import Sampler
@@ -95,7 +96,9 @@ __all__ = [
     "ModelSpec",
     "Network",
     "Objective",
+    "Observations",
     "ParameterGroup",
+    "Part",
     "PluginError",
     "Posterior",
     "Prior",
@@ -152,7 +155,8 @@ _public_name, __dir__ = names_on_demand(
         "interfaces.model": "GenerativeModel",
         "interfaces.network": "Network",
         "interfaces.objective": "Objective Terms",
-        "interfaces.part": "Draw Loss ParameterGroup",
+        "interfaces.observations": "Observations",
+        "interfaces.part": "Draw Loss ParameterGroup Part",
         "interfaces.posterior": "Joint Posterior",
         "interfaces.prior": "Prior",
         "interfaces.sampler": "Sampler",

@@ -10,12 +10,23 @@ from genmod.options.text import option_text
 from genmod.system.html import html_table
 from genmod.system.toml import parse_toml
 
-__all__ = ["MODEL_KINDS", "SPEC_KINDS", "ComponentSpec", "ModelSpec", "Resolved", "parse_setting"]
+__all__ = [
+    "MODEL_KINDS",
+    "PART_KINDS",
+    "SPEC_KINDS",
+    "ComponentSpec",
+    "ModelSpec",
+    "Resolved",
+    "parse_setting",
+]
 
 MODEL_KINDS = ("encoder", "posterior", "prior", "decoder", "network", "divergence", "objective")
 """The kinds of which every composed model has one component."""
 
-SPEC_KINDS = (*MODEL_KINDS, "critic", "dataset")
+PART_KINDS = (*MODEL_KINDS, "critic")
+"""The kinds of the parts of a composed model; a specification that names a ``model`` has none of them."""
+
+SPEC_KINDS = ("model", *PART_KINDS, "dataset")
 
 _PROVENANCE = ("provider", "version", "revision")
 _MAX_MODULE = 200
@@ -121,8 +132,8 @@ class ModelSpec:
 
     Args:
         components: the chosen component of each kind of :data:`SPEC_KINDS`; by default the network is the mirrored
-            encoder.
-        latent: shape of the latents.
+            encoder. With a ``model``, which is whole, there is a dataset beside it and nothing else.
+        latent: shape of the latents; of no meaning with a ``model``.
         recipe: name of the recipe that it started from.
         condition: what the model is conditioned on: ``label``, or names of factors.
 
@@ -189,6 +200,23 @@ class ModelSpec:
         if self.condition:
             rows.append(("condition", ", ".join(self.condition), ""))
         return html_table(("part", "component", "options"), rows, self.recipe or "model")
+
+    def without_parts(self) -> Self:
+        """The specification of a whole model, without the parts that it has from a recipe; unchanged if it names none.
+
+        Raises:
+            UsageError: parts were chosen beside the model.
+        """
+        if "model" not in self.components:
+            return self
+        chosen = [kind for kind in PART_KINDS if kind in self.named and kind in self.components]
+        if chosen:
+            raise UsageError(
+                f"model {self.components['model'].name!r} is whole: {', '.join(chosen)} cannot be chosen beside it",
+                hint="leave out the model, or these parts; genmod list model has what is whole",
+            )
+        kept = {kind: part for kind, part in self.components.items() if kind not in PART_KINDS}
+        return replace(self, components=kept)
 
     def with_latent(self, latent: Any) -> Self:
         """The specification with another latent shape: a number, a sequence of numbers, or a text such as ``8x16``.

@@ -11,8 +11,8 @@ from genmod import Component, hookimpl
 __all__ = ["genmod_components"]
 
 _FOLDERS = (
-    *("encoders", "posteriors", "priors", "networks", "decoders", "divergences", "objectives", "critics"),
-    *("datasets", "samplers", "metrics", "features", "trackers", "formats", "recipes", "reproductions"),
+    *("models", "encoders", "posteriors", "priors", "networks", "decoders", "divergences", "objectives"),
+    *("critics", "datasets", "samplers", "metrics", "features", "trackers", "formats", "recipes", "reproductions"),
 )
 
 

@@ -117,7 +117,7 @@ def load(
     device: str = "cpu",
     modules: Mapping[str, Any] | None = None,
 ) -> "LatentVariableModel":
-    """The model in a directory, in evaluation mode.
+    """The model in a directory, in evaluation mode; a :class:`genmod.GenerativeModel` where it names a ``model``.
 
     Nothing in the directory is executed: components come from installed plugins, by name. A sampler that was fitted
     is read when it is first used.

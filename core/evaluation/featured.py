@@ -288,6 +288,7 @@ def compared(
         except UndefinedError as error:
             reason = error.message
     used = "sampler" if subject.model.sampler_for(source) is not None else "prior"
+    used = used if subject.model.has_latents else "model"
     label = ",".join([made_of.name, *([source] if source else []), *["noise"] * noise])
     details = {
         "features": made_of.name,

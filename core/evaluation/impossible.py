@@ -33,7 +33,10 @@ def limits_of(model: GenerativeModel) -> Limits:
     A rate is not below 0, where it is a KL; log-probabilities of discrete data, and bounds on them, are not above.
     """
     if not isinstance(model, LatentVariableModel):
-        return {}
+        of, named = model.observations, model.spec.components.get("model")
+        if of is None or not of.support.is_discrete:
+            return {}
+        return dict.fromkeys(BOUNDS, (1, f"model {named.name if named else type(model).__name__!r}"))
     names = {kind: f"{kind} {part.name!r}" for kind, part in model.spec.components.items()}
     q, p, likelihood = (names.get(kind, kind) for kind in ("posterior", "prior", "decoder"))
     found: dict[str, tuple[int, str]] = {}

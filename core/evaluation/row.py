@@ -181,9 +181,10 @@ def no_bits(model: LatentVariableModel) -> str:
     """Why a model has no bits per dimension; empty where it has."""
     if model.missing_densities():
         return model.missing_densities()
-    if model.decoder.cell is None:
+    if model.observations.cell is None:
         return (
-            "the data are continuous to its decoder, so their code length depends on the unit of measurement"
+            f"the data are continuous to its {'decoder' if model.has_latents else 'density'}, so their code length depends on "
+            "the unit of measurement"
         )
     if model.data.missing:
         return "values are missing, so that examples have different numbers of them"
@@ -198,7 +199,7 @@ def given_exposure(model: LatentVariableModel) -> tuple[str, dict[str, str]]:
         >>> given_exposure(genmod.build(encoder="mlp", latent=2))
         ('', {})
     """
-    name = model.decoder.exposure
+    name = model.observations.exposure if model.observations is not None else ""
     return (f"; given the {name} l of each example: log p(x|l)", {"given": name}) if name else ("", {})
 
 
@@ -213,6 +214,7 @@ def spread(model: LatentVariableModel, stored: Tensor, x: Tensor) -> Tensor:
         stored: examples, ``(B, *data.shape)``.
         x: the same as observations, ``(B, *data.shape)``.
     """
-    if model.decoder.support.is_discrete or model.decoder.dequantize:
+    of = model.observations
+    if of.support.is_discrete or of.dequantize:
         return x
-    return model.decoder.dequantized(model.data.values(stored.to(model.device), model.dtype))
+    return of.dequantized(model.data.values(stored.to(model.device), model.dtype))

@@ -149,6 +149,4 @@ class Subject:
             if self.model.wants_context:
                 indices = [i % len(self.split) for i in range(start, start + self.size)]
                 context = self.model.context(self.split.__getitems__(indices))
-            z = self.model.latents(self.size, context, source)
-            likelihood = self.model.decode(z, context)
-            return (likelihood.sample() if noise else likelihood.mean).cpu()
+            return self.model.sample(self.size, noise=noise, context=context, source=source).cpu()

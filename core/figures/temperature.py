@@ -15,7 +15,7 @@ __all__ = ["origin_of_latents", "shown", "tempered"]
 
 
 def origin_of_latents(model: LatentVariableModel, source: Source | None = None) -> str:
-    """The source of latents of new examples: ``prior, normal``, or ``sampler, gmm``.
+    """The source of latents of new examples: ``prior, normal``, or ``sampler, gmm``; of a model without latents, its name.
 
     Example:
         >>> import genmod
@@ -23,6 +23,10 @@ def origin_of_latents(model: LatentVariableModel, source: Source | None = None) 
         'prior, normal'
     """
     sampler = model.sampler_for(source)
+    if not model.has_latents:
+        return (
+            f"model, {model.spec.components['model'].name if model.spec.components else type(model).__name__}"
+        )
     if sampler is None:
         named = model.spec.components.get("prior")
         return f"prior, {named.name if named else type(model.prior).__name__}"

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from genmod.data.dataset import Batch, Split
 from genmod.data.suited import check_values
-from genmod.errors import UsageError
+from genmod.errors import UndefinedError, UsageError
 from genmod.figures.picture import Picture
 from genmod.figures.temperature import origin_of_latents, shown, tempered
 from genmod.interfaces.given import GivenModel
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
@@ -167,7 +168,7 @@ def decode_means(model: LatentVariableModel, z: Tensor, *, context: Tensor | Non
 
 
 def sample_grid(
-    model: LatentVariableModel,
+    model: GenerativeModel,
     n: int,
     *,
     seed: int = 0,
@@ -203,6 +204,8 @@ def sample_grid(
     """
     if n < 1:
         raise UsageError(f"{n} samples were asked for; give a whole number from 1")
+    if not isinstance(model, LatentVariableModel):
+        return _whole_samples(model, n, seed, noise, condition, source, temperature)
     with evaluating(model, seed):
         context = model.asked(condition, n, draw=True)
         z = tempered(model, model.latents(n, context, source), temperature, context=context, source=source)
@@ -217,6 +220,28 @@ def sample_grid(
         + f", seed {seed}"
     )
     return Picture(images, model.data, latents=z, title=title)
+
+
+def _whole_samples(
+    model: GenerativeModel,
+    n: int,
+    seed: int,
+    noise: bool,
+    condition: str | None,
+    source: Source | None,
+    temperature: float | Sequence[float],
+) -> Picture:
+    """New examples of a model without latents."""
+    if temperature != 1:
+        raise UndefinedError(
+            f"samples of the {origin_of_latents(model)}, have no temperature: it has no latents",  # type: ignore[arg-type]
+            hint="leave --temperature out",
+        )
+    model.sampler_for(source)
+    with evaluating(model, seed):  # type: ignore[arg-type]
+        images = model.sample(n, noise=noise, condition=condition)
+    of = f" of {condition}" if condition else ""
+    return Picture(images, model.data, title=f"{n} samples{of}{', with noise' * noise}, seed {seed}")
 
 
 def reconstruction_grid(

@@ -15,6 +15,7 @@ from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.network import Network
+from genmod.interfaces.observations import Observations
 from genmod.interfaces.posterior import Posterior
 from genmod.spec import ModelSpec
 
@@ -76,6 +77,10 @@ class GivenModel(Protocol):
     def divergence(self) -> Divergence: ...
 
     @property
+    def has_latents(self) -> bool:
+        """Whether it is a latent-variable model, of which alone this protocol is true in full."""
+
+    @property
     def device(self) -> torch.device:
         """The device of the parameters."""
 
@@ -101,7 +106,7 @@ class GivenModel(Protocol):
     def features(self, x: Tensor, context: Tensor | None = None, /) -> Tensor:
         """The encoder's features of observations ``x (B, *data.shape)``, ``(B, *feature_shape)``."""
 
-    def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
+    def log_weights(self, x: Tensor, samples: int = 1, context: Tensor | None = None) -> Tensor:
         """Log-weights ``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``, ``(samples, B)``, nats."""
 
     def missing_densities(self) -> str:
@@ -117,6 +122,14 @@ class GivenModel(Protocol):
 
 class WholeModel(GivenModel, Protocol):
     """A latent-variable model with what it makes of data: what :class:`genmod.LatentVariableModel` is, without its class."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether its log-weights are ``log p(x)`` itself."""
+
+    @property
+    def observations(self) -> Observations | None:
+        """What its densities are of."""
 
     def given(self, context: Tensor | None) -> GivenModel:
         """The model given the context of a batch."""

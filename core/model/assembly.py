@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.modules.module import (
@@ -221,6 +221,9 @@ def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {})
                 hint=f"report it to the authors of {part.provider}, or choose another: genmod list {kind}",
             ) from error
 
+    if "model" in spec.components:
+        # What works with latents refuses one without.
+        return cast(LatentVariableModel, make("model", spec, data))
     conditions = Conditions(spec.condition, data) if spec.condition else None
     size = conditions.size if conditions else 0
     shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape

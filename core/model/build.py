@@ -67,6 +67,12 @@ def compose(
         path = isinstance(component, str | Path) and kind == "dataset"
         spec = spec.with_component(kind, (path and dataset_at(component, registry)) or component)
     spec = replace(spec, named=spec.named | set(components or {}), settings=dict(settings or {}))
+    spec = spec.without_parts()
+    if latent is not None and "model" in spec.components:
+        raise UsageError(
+            f"model {spec.components['model'].name!r} has no latents, and --latent is {latent}",
+            hint="leave out the number of latents; genmod show model NAME lists the options of a model",
+        )
     if latent is not None:
         spec = spec.with_latent(latent)
     if condition is not None:
@@ -107,10 +113,11 @@ def build(
         source: ``FORMAT:FOLDER``, a model of another library, whose parts and weights are taken; the other parts come from a
             recipe.
         **components: by kind (encoder, posterior, prior, decoder, network, divergence, objective, critic, dataset), a
-            name or a table, or what was said above.
+            name or a table, or what was said above. ``model``, a name or a table, is whole and takes the place of all parts.
 
     Returns:
-        The model, with fresh weights or those of the source, on the CPU.
+        The model, with fresh weights or those of the source, on the CPU; where a ``model`` is named, it is that
+        :class:`genmod.GenerativeModel`.
 
     Raises:
         UsageError: unknown names, wrong options, parts that do not fit.
@@ -149,6 +156,11 @@ def build(
 
     modules = {kind: each for kind, each in components.items() if not is_named(each)}
     components |= {kind: ComponentSpec.given(each) for kind, each in modules.items()}
+    if "model" in modules:
+        raise UsageError(
+            f"model is given as a {ComponentSpec.given(modules['model']).module}; allowed are a name, or a table with a name",
+            hint="a model that is made already needs no building: genmod.train(model, data)",
+        )
     unknown = sorted(set(components) - set(SPEC_KINDS))
     if unknown:
         raise UsageError(

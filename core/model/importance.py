@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,6 +114,8 @@ def importance_bounds(
         >>> bounds.values.shape, bool((bounds.effective[0] == 1).all())
         (torch.Size([2, 3]), True)
     """
+    if not model.has_latents:
+        return _estimates(model, x, context, counts, on_progress)
     block = max(1, min(_ROWS, _VALUES // max(1, math.prod(model.latent_shape))))
     draws = min(_DRAWS, block, counts[-1])
     size = block // draws
@@ -140,8 +143,34 @@ def latents_that_fit(model: WholeModel, x: Tensor, context: Tensor | None, memor
         context: conditions of each, ``(B, size)``, of a conditional model.
         memory: bytes.
     """
+    if not model.has_latents:
+        return 1
     one = _Examples(model, x[:1], context, 0)
     return max(1, memory // bytes_per_row(lambda rows: one.log_weights(rows, rows)))
+
+
+def _estimates(
+    model: Any,
+    x: Tensor,
+    context: Tensor | None,
+    counts: Sequence[int],
+    on_progress: Callable[[int], None] | None,
+) -> Bounds:
+    """Bounds by a model that estimates ``log p(x)`` itself; one estimate is all where it is exact."""
+    running, found = LogMeanExp(len(x), x.device), []
+    exact = model.log_weights(x, 1, context) if model.exact else None
+    for count in _blocks(counts, _DRAWS):
+        with drawn_on_cpu(x.device):
+            running.add(
+                model.log_weights(x, count, context)
+                if exact is None
+                else exact.expand(count, *exact.shape[1:])
+            )
+        if running.count in counts:
+            found.append(torch.stack([running.value, running.effective, running.variance]))
+    if on_progress is not None:
+        on_progress(len(x))
+    return Bounds(*torch.stack(found, 1).cpu().unbind(0))
 
 
 class _Examples:

@@ -14,6 +14,7 @@ from genmod.defaults import NORMAL_LATENTS, USUAL
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.support import Space
 from genmod.errors import UndefinedError, UsageError
+from genmod.interfaces.conditioned import Given, log_weights
 from genmod.interfaces.critic import Critic
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
@@ -25,7 +26,6 @@ from genmod.interfaces.part import ParameterGroup
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.interfaces.sampler import Source
-from genmod.model.conditioned import Given, log_weights
 from genmod.model.context import WithContext
 from genmod.model.losses import adds_losses, grouped, with_losses
 from genmod.model.on_data import OnData
@@ -88,6 +88,14 @@ class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
         self.divergence = divergence
         self.objective = objective
         self.critic = critic
+
+    exact = False
+    has_latents = True
+
+    @property
+    def observations(self) -> Decoder:
+        """The likelihood, which says what its densities are of."""
+        return self.decoder
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -208,6 +216,7 @@ class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
         seed: int | None = None,
         noise: bool = False,
         condition: str | None = None,
+        context: Tensor | None = None,
         source: Source | None = None,
     ) -> Tensor:
         """``n`` new examples: ``z ~ p(z)``, or from a sampler, then the mean of ``p(x|z)``, or a draw from it.
@@ -221,8 +230,8 @@ class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
         """
         if seed is not None:
             with seeded(seed), named_failures():
-                return self.sample(n, noise=noise, condition=condition, source=source)
-        context = self.asked(condition, n, draw=True)
+                return self.sample(n, noise=noise, condition=condition, context=context, source=source)
+        context = self.asked(condition, n, draw=True) if context is None else context
         z = self.latents(n, context, source)
         most = max(1, _AT_ONCE // math.prod(self.decoder.parameter_shape)) if n else 1
         given = [None] * max(1, -(-n // most)) if context is None else context.split(most)
@@ -245,7 +254,7 @@ class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
         z = p.sample() if p.batch_shape else p.sample((n,))
         return z if sampler is None else z.to(self.device, self.dtype)
 
-    def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
+    def log_weights(self, x: Tensor, samples: int = 1, context: Tensor | None = None) -> Tensor:
         """``log p(x|z) + log p(z) - log q(z|x)`` of draws ``z ~ q(z|x)``.
 
         Their mean estimates the ELBO, ``logsumexp - log K`` over them the importance-weighted bound.
@@ -253,6 +262,7 @@ class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
         Args:
             x: observations, ``(B, *data.shape)``.
             samples: number of draws ``K``.
+            context: of each, ``(B, size)``, where the model has one.
 
         Returns:
             ``(K, B)``, nats.
@@ -260,7 +270,7 @@ class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
         Raises:
             UndefinedError: a part of the model has no density.
         """
-        return log_weights(self, x, samples)
+        return log_weights(self.given(context), x, samples)
 
     def missing_densities(self) -> str:
         """Why this model bounds no ``log p(x)``, or nothing where it does."""

@@ -25,10 +25,11 @@ def check_loadable(model: GenerativeModel) -> None:
     Raises:
         UsageError: a part or a weight is another one than the specification says; names it.
     """
-    if not isinstance(model, LatentVariableModel):
+    if not isinstance(model, LatentVariableModel) and "model" not in model.spec.components:
         raise UsageError(
-            f"a {type(model).__name__} cannot be saved: only models of genmod.build can be loaded",
-            hint="train it without a directory, and save its state_dict yourself",
+            f"a {type(model).__name__} cannot be saved: its specification names no model that could be loaded",
+            hint="make it a component, genmod plugin new NAME --kind model; or train it without a directory, and save its "
+            "state_dict yourself",
         )
     foreign = foreign_kinds(model.spec)
     try:
@@ -38,8 +39,8 @@ def check_loadable(model: GenerativeModel) -> None:
         raise UsageError(
             f"the model cannot be saved, since it could not be loaded: {error.message}", hint=error.hint
         ) from error
-    for kind in MODEL_KINDS:
-        part: Any = getattr(model, kind)
+    for kind in ("model",) if "model" in model.spec.components else MODEL_KINDS:
+        part: Any = model if kind == "model" else getattr(model, kind)
         part = part.of if isinstance(part, PriorOfCodes) else part
         wanted = resolved[kind].cls if kind in resolved else object
         if kind not in foreign and not isinstance(part, wanted):

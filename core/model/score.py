@@ -94,11 +94,13 @@ def score_blocks(
 
 def score_meaning(model: WholeModel, draws: int) -> str:
     """What the scores of a model are, in one line."""
-    what, given = "log p(x)", ""
-    if model.decoder.exposure:
-        what, given = "log p(x|l)", f" given its {model.decoder.exposure} l"
+    what, given, of = "log p(x)", "", model.observations
+    if of is not None and of.exposure:
+        what, given = "log p(x|l)", f" given its {of.exposure} l"
+    kind = "probability" if of is not None and of.support.is_discrete else "density"
+    if model.exact:
+        return f"{what} of each row{given}, nats: the log-{kind}"
     bound = "the ELBO by one draw" if draws == 1 else f"importance-weighted with {draws:,} draws of q(z|x)"
-    kind = "probability" if model.decoder.support.is_discrete else "density"
     return f"{what} of each row{given}, nats: a lower bound on the log-{kind}, {bound}"
 
 

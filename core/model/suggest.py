@@ -54,6 +54,8 @@ def suggested(spec: ModelSpec, info: DataInfo) -> ModelSpec:
         >>> suggested(compose(components={"encoder": "identity"}), table).components["encoder"].name
         'identity'
     """
+    if "model" in spec.components:
+        return spec
     wanted: dict[str, dict[str, Any]] = {}
     if not info.is_image:
         wanted["encoder"] = SUITED["tables" if info.columns else "vectors"]

@@ -82,7 +82,8 @@ class Summary:
         stages = self._stages()
         conditions = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
         *first, last = self.given or ("",)
-        given = [f"given {conditions}, to {', '.join(first)} and {last}"] if conditions else []
+        to = f"{', '.join(first)} and {last}" if first else last
+        given = [f"given {conditions}, to {to}"] if conditions else []
         if self.exposure:
             given.append(
                 f"given the {self.exposure} l of each example, to decoder, so that the ELBO bounds log p(x|l)"
@@ -128,6 +129,13 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
         [('decoder', {'binarize': 'dynamic'}), ('objective', {'beta': 4.0})]
     """
     spec = resolve(model.spec, registry=registry)
+    parts = tuple(_part(model, kind, spec) for kind in SPEC_KINDS if kind in spec.components)
+    condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
+    if "model" in spec.components:
+        stages = tuple(Stage("x", by, model.data.shape) for by in ("data", "model"))
+        return Summary(
+            spec.recipe, parts, stages, _count(model.parameters()), condition, ("model",) if condition else ()
+        )
     stages = (
         Stage("x", "data", model.data.shape),
         Stage("features", "encoder", model.encoder.feature_shape),
@@ -135,8 +143,6 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
         Stage("parameters", "network", model.decoder.parameter_shape),
         Stage("x", "decoder", model.data.shape),
     )
-    parts = tuple(_part(model, kind, spec) for kind in SPEC_KINDS if kind in spec.components)
-    condition = {} if model.conditions is None else {n: len(v) for n, v in model.conditions.values.items()}
     wants = ["prior"] if getattr(model.prior, "wants_context", False) else []
     wants += ["decoder"] if model.decoder.wants_conditions else []
     given = ("encoder", "network", *wants) if condition else ()
@@ -147,7 +153,7 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
 def _part(model: GivenModel, kind: str, spec: ModelSpec) -> Part:
     part, found = spec.components[kind], spec.resolved[kind]
     changed = to_json(found.cls, differences(found.cls, found.options))
-    module: nn.Module | None = getattr(model, kind, None)
+    module: Any = model if kind == "model" else getattr(model, kind, None)
     parameters = _count(module.parameters() if module is not None else ())
     return Part(kind, part.name, part.provider, part.version, dict(part.options), changed, parameters)
 
@@ -160,7 +166,7 @@ def columns_table(model: GivenModel) -> str:
     """What was decided for each column of a table: its kind, type, values, and how it is modelled; a line for each."""
     from genmod.data.column import Column
 
-    likelihoods = iter(getattr(model.decoder, "by_column", ()))
+    likelihoods = iter(getattr(getattr(model, "decoder", None), "by_column", ()))
 
     def values(column: Column) -> str:
         if column.values:
@@ -173,7 +179,8 @@ def columns_table(model: GivenModel) -> str:
             return "given to the model where it is conditioned on it"
         if not column.modelled:
             return "filled in" if column.kind == "constant" else "left out"
-        likelihood = next(likelihoods, model.spec.components["decoder"].name)
+        whole = model.spec.components.get("decoder") or model.spec.components["model"]
+        likelihood = next(likelihoods, whole.name)
         return (
             f"{likelihood} of log(x + {column.offset:g})"
             if column.offset

@@ -26,6 +26,7 @@ GROUP = "genmod.v1"
 """Entry-point group; the number is the version of this contract."""
 
 KINDS: dict[str, str] = {
+    "model": "genmod.interfaces.model:GenerativeModel",
     "encoder": "genmod.interfaces.encoder:Encoder",
     "posterior": "genmod.interfaces.posterior:Posterior",
     "prior": "genmod.interfaces.prior:Prior",

@@ -37,7 +37,12 @@ def build_command(spec: ModelSpec, data: DataInfo, directory: Path) -> str:
         words += _shortest(spec, data)
     except GenmodError:
         # Its recipe has changed or is not installed: everything is named.
-        words += _words(spec, {k: p.name for k, p in spec.components.items()}, _options(spec), shaped=False)
+        words += _words(
+            spec,
+            {k: p.name for k, p in spec.components.items()},
+            _options(spec),
+            shaped="model" in spec.components,
+        )
     return _line([*words, *([] if directory == Path("model") else ["-o", str(directory)])])
 
 
@@ -77,7 +82,12 @@ def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
     bare = compose(recipe)
     start = resolve(bare)
     parts = {kind: part for kind, part in spec.components.items() if kind != "network"}
-    named = {kind: part.name for kind, part in parts.items() if start.components[kind].name != part.name}
+    same = [
+        kind
+        for kind, part in parts.items()
+        if kind in start.components and start.components[kind].name == part.name
+    ]
+    named = {kind: part.name for kind, part in parts.items() if kind not in same}
     settings: dict[str, Any] = {}
     for kind, part in parts.items():
         usual = _defaults(spec, kind) if kind in named else start.components[kind].options
@@ -92,7 +102,7 @@ def _shortest(spec: ModelSpec, data: DataInfo) -> list[str]:
         raise GenmodError("the recipe gives another model")
     return [
         *([recipe] if recipe != RECIPE else []),
-        *_words(spec, named, settings, shaped=bare.latent == spec.latent),
+        *_words(spec, named, settings, shaped="model" in spec.components or bare.latent == spec.latent),
     ]
 
 
@@ -109,7 +119,7 @@ def _again(
     composed = compose(
         spec.recipe or RECIPE,
         components=named,
-        latent=spec.latent,
+        latent=None if "model" in spec.components else spec.latent,
         condition=spec.condition,
         settings=settings,
     )

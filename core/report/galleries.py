@@ -169,9 +169,10 @@ class Painter:
         """New examples."""
         images = sample_grid(self.model, SAMPLES, seed=self.seed).images
         source = "the sampler that was fitted" if self.model.sampler_for(None) is not None else "the prior"
+        what = f"Means of p(x|z) at latents from {source}" if self.model.has_latents else "Draws of the model"
         given = self.model.conditions
         in_turn = f" of every {' and '.join(given.values)} in turn" if given else ""
-        note = f"Means of p(x|z) at latents from {source}{in_turn}, seed {self.seed}."
+        note = f"{what}{in_turn}, seed {self.seed}."
         alt = f"{SAMPLES} samples{in_turn}"
         return Gallery(
             (

@@ -16,6 +16,7 @@ from genmod.system.installed import OWN_DISTRIBUTION, installed, version_of
 __all__ = ["new_plugin", "plugin_files", "usage"]
 
 _SUMMARIES = {
+    "model": "independent normals, one for each value",
     "encoder": "one linear layer and a ReLU",
     "posterior": "normal with one scale for all latents",
     "prior": "normal with a learned mean and scale",

@@ -19,6 +19,7 @@ from genmod.interfaces.prior import Prior
 from genmod.options.schema import validate
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
+from genmod.spec import ModelSpec
 from genmod.system.random import seeded
 from genmod.testing.inputs import (
     DATA_SHAPES,
@@ -40,6 +41,7 @@ _AROUND = "_genmod_testing_model"
 """Attribute of a prior with the model that it is bound to; in a tuple, so that it is no submodule."""
 
 _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
+    "model": ((ModelSpec(),), INFOS),
     "encoder": (DATA_SHAPES,),
     "posterior": (FEATURE_SHAPES, LATENT_SHAPES),
     "prior": (LATENT_SHAPES,),
@@ -51,10 +53,8 @@ _SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
 }
 """Kind → values of each positional parameter of its constructor, where it has any."""
 
-_FEATURES = (7,)
-
-_CONTEXT = 3
-"""Length of the context of conditional priors."""
+_FEATURES, _CONTEXT = (7,), 3
+"""Shape of features, and length of the context of conditional priors."""
 
 
 class NotApplicable(Exception):

@@ -15,14 +15,17 @@ from torch.distributions import Distribution, Independent, MultivariateNormal, c
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import DataInfo
+from genmod.defaults import BOUNDS
 from genmod.distributions.kl import by_variable
 from genmod.distributions.normal import LogScaleNormal, diagonal_normal
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.given import GivenModel
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective, Terms
+from genmod.interfaces.observations import Observations
 from genmod.interfaces.part import Draw
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
@@ -33,6 +36,7 @@ __all__ = [
     "DATA",
     "LATENT",
     "ReferenceBound",
+    "ReferenceFlow",
     "ReferenceKL",
     "ReferenceNothing",
     "ReferencePosterior",
@@ -214,6 +218,35 @@ def reference_model(
         divergence=divergence or ReferenceKL(),
         objective=objective or _Unused(),
     ).double()
+
+
+@final
+class ReferenceFlow(GenerativeModel):
+    """A model without latents: independent normals, ``x_i ~ N(b_i, s_i²)``."""
+
+    def __init__(self, spec: ModelSpec, data: DataInfo) -> None:
+        super().__init__(spec, data)
+        self.loc = nn.Parameter(0.1 * torch.randn(data.size))
+        self.log_scale = nn.Parameter(0.1 * torch.randn(data.size))
+
+    @property
+    def observations(self) -> Observations:
+        return Observations(self.data, constraints.independent(constraints.real, len(self.data.shape)))
+
+    def distribution(self) -> Distribution:
+        """``p(x)``, of the values of an example in a row."""
+        return diagonal_normal(self.loc, self.log_scale, 1)
+
+    def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
+        bound = self.log_weights(self.observe(x))[0]
+        return Terms(-bound.mean(), {BOUNDS[0]: bound})
+
+    def log_weights(self, x: Tensor, samples: int = 1, context: Tensor | None = None) -> Tensor:
+        found: Tensor = self.distribution().log_prob(x.flatten(1))
+        return found.expand(samples, -1)
+
+    def draws(self, n: int, context: Tensor | None = None, *, noise: bool = False) -> Tensor:
+        return self.distribution().sample((n,)).reshape(n, *self.data.shape)
 
 
 def exact_log_density(model: LatentVariableModel, x: Tensor) -> Tensor:

@@ -198,7 +198,7 @@ def perform(case: Case, check: Check) -> None:
     _require(case, check)
     reasons: list[str] = []
     # A dataset's choices say how files are read, and not every file can be read in every way.
-    moved = not check.once and case.kind in (*MODEL_KINDS, "critic", "sampler")
+    moved = not check.once and case.kind in (*MODEL_KINDS, "critic", "sampler", "model")
     settings = list(variants(case.cls, case.options)) if moved else [case.options]
     for options in settings:
         try:

@@ -10,6 +10,7 @@ from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError
 from genmod.interfaces.model import GenerativeModel
+from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.files import write_bytes
 from genmod.system.parallel import local
@@ -36,7 +37,7 @@ class Film:
 
     Args:
         directory: of the model; None for no film.
-        model: a latent-variable model; for other models there is no film.
+        model: of one without latents, frames show samples alone.
         split: where the examples come from.
         epochs: of the whole run.
         every: epochs between frames; 0 for none, None for about a dozen frames in the run.
@@ -112,25 +113,25 @@ class Film:
         from genmod.figures.grid import grid
         from genmod.figures.views import choose_examples, reconstruction_grid, sample_grid
 
-        if not isinstance(self.model, LatentVariableModel):
-            self.folder = None
-            return
-        batch = choose_examples(self.split, _EXAMPLES, seed=self.seed)
-        context = self.model.context(batch)
-        shown = reconstruction_grid(self.model, batch.x, context=context, seed=self.seed)
-        parts = [
-            grid(
-                shown.images[[0, -1]],
-                data=self.model.data,
-                columns=_COLUMNS,
-                title=f"Epoch {epoch}: examples, reconstructions",
-            )
-        ]
-        with suppress(UndefinedError):
-            made = sample_grid(self.model, _SAMPLES, seed=self.seed, source="prior")
+        parts = []
+        if isinstance(self.model, LatentVariableModel):
+            batch = choose_examples(self.split, _EXAMPLES, seed=self.seed)
+            context = self.model.context(batch)
+            shown = reconstruction_grid(self.model, batch.x, context=context, seed=self.seed)
             parts.append(
-                grid(made.images, data=self.model.data, columns=_COLUMNS, title=f"Samples, seed {self.seed}")
+                grid(
+                    shown.images[[0, -1]],
+                    data=self.model.data,
+                    columns=_COLUMNS,
+                    title=f"Epoch {epoch}: examples, reconstructions",
+                )
             )
+        with suppress(UndefinedError):
+            source: Source | None = "prior" if self.model.has_latents else None
+            made = sample_grid(self.model, _SAMPLES, seed=self.seed, source=source)
+            when = "" if self.model.has_latents else f"Epoch {epoch}: "
+            title = f"{when}{'s' if when else 'S'}amples, seed {self.seed}"
+            parts.append(grid(made.images, data=self.model.data, columns=_COLUMNS, title=title))
         stream = io.BytesIO()
         _stacked(parts).save(stream, "PNG")
         folder.mkdir(parents=True, exist_ok=True)

@@ -120,7 +120,7 @@ def _rows(
     cells = _joined([part.log_prob for part in of_cells])
     bits = mean_row(
         f"bits_per_dim[{label}]",
-        bits_per_dim(cells, model.data.size, model.decoder.cell or 1.0),
+        bits_per_dim(cells, model.data.size, model.observations.cell or 1.0),
         "bits",
         f"{name} in bits for each value of an example, a code length{given}",
         "lower",
@@ -132,20 +132,20 @@ def _rows(
 
 def dequantisation(model: LatentVariableModel) -> str:
     """How the levels of the data were treated before their likelihood was computed."""
-    decoder = model.decoder
-    if decoder.support.is_discrete:
+    of = model.observations
+    if of.support.is_discrete:
         return "none: probabilities"
-    if decoder.cell is None:
+    if of.cell is None:
         return "none: continuous data"
-    if decoder.dequantize:
+    if of.dequantize:
         return _SPREAD
     return "none: densities at bare levels, which bound no code length"
 
 
 def _spreads(model: LatentVariableModel) -> bool:
     """Whether bits per dimension are those of other values than the likelihood."""
-    decoder = model.decoder
-    return not (no_bits(model) or decoder.support.is_discrete or decoder.dequantize)
+    of = model.observations
+    return not (no_bits(model) or of.support.is_discrete or of.dequantize)
 
 
 def _details(parts: list[Estimate], how: str) -> dict[str, Any]:

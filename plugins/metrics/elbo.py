@@ -51,6 +51,7 @@ class Elbo(Metric):
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         model = subject.model
         reason, without_bits = model.missing_densities(), no_bits(model)
+        without_latents = "" if model.has_latents else "this model has no latents"
         parts: dict[str, list[Tensor]] = {}
         for given, x, batch in subject.batches("likelihood"):
             values = self._terms(given, x, bound=not reason)
@@ -58,7 +59,7 @@ class Elbo(Metric):
                 bound, y = values["elbo"], spread(model, batch.x, x)
                 if y is not x:
                     bound = self._terms(given, y, bound=True)["elbo"]
-                values["bits_per_dim"] = bits_per_dim(bound, model.data.size, model.decoder.cell or 1.0)
+                values["bits_per_dim"] = bits_per_dim(bound, model.data.size, model.observations.cell or 1.0)
             for name, value in values.items():
                 parts.setdefault(name, []).append(value.cpu().double())
         given_too, given_detail = given_exposure(model)
@@ -68,12 +69,16 @@ class Elbo(Metric):
                 # The rate is a divergence of latents, and given nothing.
                 also, detail = ("", {}) if name == "rate" else (given_too, given_detail)
                 details = {"samples": self.samples, **detail}
+                if name == "elbo" and model.exact:
+                    definition = "log p(x), of which the ELBO of other models is a lower bound"
                 yield mean_row(name, torch.cat(parts[name]), unit, definition + also, better, details)
             else:
-                yield Undefined(name, reason or without_bits)
+                yield Undefined(name, reason or without_latents or without_bits)
 
     def _terms(self, model: GivenModel, x: Tensor, *, bound: bool) -> dict[str, Tensor]:
         """``(B,)`` each: distortion, and rate and ELBO where all parts have densities."""
+        if not model.has_latents:
+            return {"elbo": model.log_weights(x, self.samples).mean(0)} if bound else {}
         q = model.encode(x)
         draws = [q.rsample() for _ in range(self.samples)]
         distortion = distortion_of(model, x, draws)

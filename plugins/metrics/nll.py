@@ -84,7 +84,9 @@ class Nll(Metric):
                 for i, count in enumerate(self.samples)
             }
 
-        definition = "-log 1/K Σ_k p(x, z_k) / q(z_k|x), an upper bound on -log p(x)"
+        definition = (
+            "-log p(x)" if model.exact else "-log 1/K Σ_k p(x, z_k) / q(z_k|x), an upper bound on -log p(x)"
+        )
         for row in likelihood_rows(subject, "nll", estimate, definition, limit=self.examples):
             if isinstance(row, Row) and row.name.startswith("nll") and row.details["samples"] >= _MANY:
                 effective = row.details["effective_samples"]

@@ -33,6 +33,8 @@ _OPTIONS = {
     ("dataset", "shards"): {"path": Path("rows.npy")},
     ("dataset", "sprites"): {"scales": 2, "rotations": 5, "positions": 4},
     # Smaller, or for fewer steps, than what they are by default.
+    ("model", "flow"): {"transforms": 1, "hidden": [16]},
+    ("model", "pixelcnn"): {"channels": 4, "layers": 2},
     ("encoder", "pretrained"): {"size": 32},
     ("encoder", "transformer"): {"depth": 1, "width": 32},
     ("network", "transformer"): {"depth": 1, "width": 32},

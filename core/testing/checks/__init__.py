@@ -10,6 +10,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     formats,
     gradients,
     metrics,
+    models,
     modules,
     objectives,
     programs,

@@ -17,9 +17,10 @@ from genmod.testing.check import check_for, expect
 __all__: list[str] = []
 
 _CLASSES = tuple(kind for kind, base in KINDS.items() if base)
-_BY_NAME = (*MODEL_KINDS, "critic", "sampler")
+_BY_NAME = (*MODEL_KINDS, "critic", "sampler", "model")
 """Kinds whose components work by name alone."""
 _POSITIONAL = {
+    "model": ("spec", "data"),
     "encoder": ("data_shape",),
     "posterior": ("feature_shape", "latent_shape"),
     "prior": ("latent_shape",),
@@ -121,7 +122,7 @@ def check_docstring(case: Case) -> None:
 def check_signature(case: Case) -> None:
     """The constructor takes the wiring of its kind by position, and options by keyword alone."""
     wanted = _POSITIONAL.get(case.kind, ())
-    if getattr(case.cls, "wants_context", False):
+    if case.kind == "prior" and getattr(case.cls, "wants_context", False):
         wanted += ("context_size",)
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     given = [p.name for p in inspect.signature(case.cls).parameters.values() if p.kind in kinds]

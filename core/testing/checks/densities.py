@@ -10,6 +10,8 @@ from torch.distributions import Distribution
 
 from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
+from genmod.interfaces.model import GenerativeModel
+from genmod.spec import ModelSpec
 from genmod.testing.case import Case, NotApplicable, mean_of, whole
 from genmod.testing.check import check_for, expect, needs_density
 from genmod.testing.fits import fitted
@@ -18,9 +20,11 @@ from genmod.testing.quadrature import grid
 
 __all__ = ["Density", "densities"]
 
-_KINDS = ("posterior", "prior", "decoder", "sampler")
+_KINDS = ("posterior", "prior", "decoder", "sampler", "model")
 _DRAWS = 20_000
 _SIGMAS = 5.0
+_FEW = 32
+"""Levels of two values that are enumerated for whole models, which run their networks for each pair."""
 _TOLERANCE = {1: 1e-3, 2: 5e-3}
 """Dimensions → error of the quadrature that is allowed."""
 
@@ -110,6 +114,20 @@ def _distributions(case: Case, dims: int) -> Iterator[tuple[Distribution, Any, D
                 made = fitted(case, (dims,), 100)
                 needs_density(made)
                 yield made(), made.support, None, f"latents {(dims,)}"
+            case "model":
+                tried = set()
+                for model, given in case.tried([ModelSpec()], _tiny(dims)):
+                    # One of the shapes of the same values will do.
+                    if isinstance(given, UsageError) or replace(given[1], shape=(1,)) in tried:
+                        continue
+                    info = given[1]
+                    tried.add(replace(info, shape=(1,)))
+                    if model.observations is None or not model.exact:
+                        raise NotApplicable("it has no exact density")
+                    jostle(model)
+                    of = model.double().eval().observations
+                    where = f"data {info.shape} in [{info.low:g}, {info.high:g}]"
+                    yield _OfModel(model), of.support, of.observed, where
             case _:
                 ranges = set()
                 for part, (info,) in _ready(case, tiny_infos(dims)):
@@ -120,6 +138,28 @@ def _distributions(case: Case, dims: int) -> Iterator[tuple[Distribution, Any, D
                     shape = part.parameter_shape
                     where = f"data {info.shape} in [{info.low:g}, {info.high:g}]"
                     yield part(torch.randn(shape, dtype=torch.float64)), part.support, part.observed, where
+
+
+class _OfModel(Distribution):
+    """The density and the draws of a whole model as a distribution."""
+
+    def __init__(self, model: GenerativeModel) -> None:
+        self._model = model
+        super().__init__(torch.Size(), torch.Size(model.data.shape), validate_args=False)
+
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        return self._model.sample(torch.Size(sample_shape).numel(), noise=True)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self._model.log_weights(value)[0]
+
+
+def _tiny(dims: int) -> tuple[DataInfo, ...]:
+    """Data of so few values, few enough to enumerate, in rows of a table and in pictures of one column."""
+    infos = [info for info in tiny_infos(dims) if dims == 1 or (info.levels or 0) <= _FEW]
+    return tuple(
+        replace(info, shape=shape) for info in infos if info.is_image for shape in ((dims,), (1, dims, 1))
+    )
 
 
 def _ready(case: Case, *spreads: Any) -> Iterator[tuple[Any, tuple[Any, ...]]]:

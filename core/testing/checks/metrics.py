@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import cast
 
 import torch
 
@@ -17,12 +18,13 @@ from genmod.evaluation.subject import Subject
 from genmod.model.assembly import assemble
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.spec import ModelSpec
 from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case, NotApplicable
 from genmod.testing.check import check_for, expect
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.inputs import examples
-from genmod.testing.reference import DATA, reference_model
+from genmod.testing.reference import DATA, ReferenceFlow, reference_model
 
 __all__: list[str] = []
 
@@ -191,6 +193,7 @@ def check_metric_undefined(case: Case) -> None:
         "an autoencoder": lambda: _subject(lambda: _pictures(AUTOENCODER)),
         "a model without training data": lambda: _subject(_pictures, train=False),
         "a table": lambda: _subject(reference_model),
+        "a model without latents": lambda: _subject(_without_latents),
         "one example": lambda: _subject(_pictures, count=1),
         "data without classes and factors": _bare,
     }
@@ -206,6 +209,10 @@ def check_metric_undefined(case: Case) -> None:
         expect(found, f"of {what} it says nothing, neither a number nor why there is none")
         for each in found.values():
             _expect_right(each, len(subject.split))
+
+
+def _without_latents() -> LatentVariableModel:
+    return cast(LatentVariableModel, ReferenceFlow(ModelSpec(), _PICTURES))
 
 
 def _bare() -> Subject:

@@ -16,7 +16,18 @@ __all__: list[str] = []
 
 
 @check_for(
-    *("encoder", "posterior", "prior", "decoder", "network", "divergence", "objective", "critic", "sampler"),
+    *(
+        "encoder",
+        "posterior",
+        "prior",
+        "decoder",
+        "network",
+        "divergence",
+        "objective",
+        "critic",
+        "sampler",
+        "model",
+    ),
     remedy="accept at least one of the usual shapes and ranges of data with the options at their defaults",
     once=True,
 )

@@ -18,7 +18,7 @@ class Given:
         context: of each example, ``(B, size)``; latents of shape ``(*samples, B, *latent_shape)`` are decoded.
     """
 
-    def __init__(self, model: GivenModel, context: Tensor) -> None:
+    def __init__(self, model: Any, context: Tensor) -> None:
         self._model, self._context = model, context
 
     def __getattr__(self, name: str) -> Any:
@@ -39,8 +39,8 @@ class Given:
     def prior(self, context: Tensor | None = None) -> Distribution:
         return self._model.prior(self._model.conditions_in(self._context if context is None else context))
 
-    def log_weights(self, x: Tensor, samples: int = 1) -> Tensor:
-        return log_weights(self, x, samples)
+    def log_weights(self, x: Tensor, samples: int = 1, context: Tensor | None = None) -> Tensor:
+        return self._model.log_weights(x, samples, self._context if context is None else context)
 
 
 def log_weights(model: GivenModel, x: Tensor, samples: int) -> Tensor:
