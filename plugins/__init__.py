@@ -12,7 +12,17 @@ __all__ = ["genmod_components"]
 
 _FOLDERS = (
     *("models", "encoders", "posteriors", "priors", "networks", "decoders", "divergences", "objectives"),
-    *("critics", "datasets", "samplers", "metrics", "features", "trackers", "formats", "recipes", "reproductions"),
+    *(
+        "critics",
+        "datasets",
+        "samplers",
+        "metrics",
+        "features",
+        "trackers",
+        "formats",
+        "recipes",
+        "reproductions",
+    ),
 )
 
 

@@ -166,6 +166,9 @@ def _check_fits(planned: LatentVariableModel) -> None:
         raise UsageError(
             f"the model would have {count:,} parameters; at most {_MAX_PARAMETERS:,} are allowed"
         )
+    if not planned.has_latents:
+        # It is whole: nothing has to fit but the data, which it has seen.
+        return
     values = max(planned.data.size, math.prod(planned.decoder.parameter_shape))
     if count > _SMALL_PARAMETERS or values > _SMALL_VALUES:
         with torch.device("meta"):

@@ -18,9 +18,6 @@ def check_fits(model: LatentVariableModel) -> None:
         UsageError: they do not; the hint says what to choose instead.
         PluginError: a part makes another shape than it declares.
     """
-    if not model.has_latents:
-        # It is whole: nothing has to fit but the data, which it has seen.
-        return
     check_traits(model)
     _check_shapes(model)
     model.objective.check(model.given(_some_context(model)))
