@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from genmod.model.fit_sampler import fit_sampler
     from genmod.model.latent_variable import LatentVariableModel
     from genmod.model.resized import resized
+    from genmod.model.tiled import decode_tiled, encode_tiled, reconstruct_tiled
     from genmod.options.schedule import Schedule
     from genmod.options.schema import Activation, Doc
     from genmod.spec import ComponentSpec, ModelSpec
@@ -121,7 +122,9 @@ __all__ = [
     "bounded_log_scale",
     "build",
     "compose",
+    "decode_tiled",
     "diagonal_normal",
+    "encode_tiled",
     "evaluate",
     "export",
     "fit_sampler",
@@ -129,6 +132,7 @@ __all__ = [
     "load",
     "mean_row",
     "open_dataset",
+    "reconstruct_tiled",
     "resized",
     "save",
     "train",
@@ -166,6 +170,7 @@ _public_name, __dir__ = names_on_demand(
         "model.fit_sampler": "fit_sampler",
         "model.latent_variable": "LatentVariableModel",
         "model.resized": "resized",
+        "model.tiled": "decode_tiled encode_tiled reconstruct_tiled",
         "options.schedule": "Schedule",
         "options.schema": "Activation Doc",
         "spec": "ComponentSpec ModelSpec",

@@ -16,6 +16,7 @@ from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
+from genmod.model.tiled import code_of
 from genmod.system.random import seed_for, seeded
 
 __all__ = [
@@ -113,7 +114,7 @@ def encode_centres(
 ) -> Tensor:
     """:func:`codes` of observations ``x (N, *data.shape)``, which are not binarised again."""
     with evaluating(model, seed):
-        return torch.cat([_centre(given, part) for given, part in _pieces(model, x, context)])
+        return torch.cat([code_of(given, part) for given, part in _pieces(model, x, context)])
 
 
 def _pieces(
@@ -124,16 +125,6 @@ def _pieces(
     for start in range(0, len(x), size):
         part = slice(start, start + size)
         yield model.given(rows_of(context, part)), x[part]
-
-
-def _centre(model: GivenModel, x: Tensor) -> Tensor:
-    q = model.encode(x)
-    try:
-        mean: Tensor = q.mean
-    except NotImplementedError:
-        return q.sample()
-    # The mean of points on a sphere is not on it, and that of classes is no class: decoders are never given those.
-    return model.space.settled(mean.flatten(1)).reshape(mean.shape)
 
 
 def prior_draws(

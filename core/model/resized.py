@@ -1,5 +1,6 @@
 """Resizing a model: its weights in a model of pictures of another size."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from genmod.defaults import MAPS
@@ -7,7 +8,7 @@ from genmod.errors import UsageError
 from genmod.model.assembly import assemble
 from genmod.model.latent_variable import LatentVariableModel
 
-__all__ = ["resized"]
+__all__ = ["resized", "resized_parts"]
 
 
 def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariableModel:
@@ -34,6 +35,13 @@ def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariabl
         >>> small.latent_shape, large.latent_shape, large.sample(2).shape
         ((4, 2, 2), (4, 4, 6), torch.Size([2, 1, 16, 24]))
     """
+    return resized_parts(model, shape, None)
+
+
+def resized_parts(
+    model: LatentVariableModel, shape: tuple[int, ...], needed: Collection[str] | None
+) -> LatentVariableModel:
+    """:func:`resized`, with the weights of the needed parts alone, by kind; those of others are drawn afresh."""
     old, shape = model.data.shape, tuple(shape)
     if not model.data.is_image or len(shape) != 3 or shape[0] != old[0]:
         raise UsageError(
@@ -41,7 +49,14 @@ def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariabl
             hint="only models of pictures can be resized, and keep the channels: (channels, height, width)",
         )
     made = assemble(model.spec, replace(model.data, shape=shape))
-    weights, wanted = model.state_dict(), made.state_dict()
+    weights, wanted = (
+        {
+            name: value
+            for name, value in each.state_dict().items()
+            if needed is None or name.split(".")[0] in needed
+        }
+        for each in (model, made)
+    )
     differ = [
         name
         for name in {**wanted, **weights}
@@ -54,5 +69,5 @@ def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariabl
             f"the weights of {kind} {part.name if part else ''!r} depend on the size of the pictures, {old[1]}×{old[2]} before",
             hint=f"those of fully convolutional parts do not: {MAPS}",
         )
-    made.to(model.device, model.dtype).load_state_dict(weights)
+    made.to(model.device, model.dtype).load_state_dict(weights, strict=needed is None)
     return made.train(model.training)

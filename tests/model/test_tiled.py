@@ -1,0 +1,151 @@
+"""Pictures in tiles: against whole ones, and against what blending is by hand."""
+
+import pytest
+import torch
+
+import genmod
+from genmod import UsageError, decode_tiled, encode_tiled, reconstruct_tiled, resized
+from genmod.model.tiled import _Axis, _weights
+
+BARE = {"encoder.norm": "none", "encoder.blocks": 0, "encoder.halve": 1}
+"""Convolutions that see nine pixels far, and nothing that looks at a picture as a whole."""
+
+
+def _model(**more):
+    options = {
+        "encoder": {"name": "conv-map", "width": 8},
+        "posterior": "normal-map",
+        "latent": 3,
+        "decoder": "gaussian",
+    }
+    return genmod.build(**{**options, "settings": BARE, **more}).double().eval()
+
+
+@pytest.mark.parametrize(("length", "overlap"), [(4, 1), (4, 3), (7, 2), (7, 6)])
+@pytest.mark.parametrize("total", [7, 8, 40])
+def test_weights_add_up_to_one(length, overlap, total):
+    axis = _Axis.of(total, length, length, overlap)
+    assert axis.total == total
+    for each in (axis.place_weights(cut=False), axis.place_weights(cut=True), axis.pixel_weights()):
+        whole = torch.zeros(total, dtype=torch.float64)
+        for start, weights in zip(axis.starts, each, strict=True):
+            assert len(weights) == length
+            whole[start : start + length] += weights
+        torch.testing.assert_close(whole, torch.ones_like(whole))
+    common = [a + length - b for a, b in zip(axis.starts, axis.starts[1:], strict=False)]
+    assert all(overlap <= each < length for each in common)
+
+
+def test_weights_rise_linearly_over_what_two_tiles_have_in_common():
+    first, second = _weights([0, 6], 10, 4, cut=False)
+    ramp = torch.tensor([1 / 8, 3 / 8, 5 / 8, 7 / 8], dtype=torch.float64)
+    torch.testing.assert_close(second, torch.cat([ramp, torch.ones(6, dtype=torch.float64)]))
+    torch.testing.assert_close(first, second.flip(0))
+
+
+@torch.no_grad()
+def test_a_picture_within_one_tile_is_the_whole_one():
+    model, x = _model(), torch.rand(2, 1, 18, 22, dtype=torch.float64)
+    whole = resized(model, (1, 18, 22))
+    z = whole.encode(x).mean
+    assert torch.equal(encode_tiled(model, x), z)
+    assert torch.equal(decode_tiled(model, z, (18, 22)), whole.decode(z).mean)
+    assert torch.equal(reconstruct_tiled(model, x), whole.decode(z).mean)
+
+
+@torch.no_grad()
+def test_tiles_blended_by_hand():
+    """A picture of two tiles across, which have the last and the first three places in common."""
+    model, x = _model(), torch.rand(1, 1, 16, 26, dtype=torch.float64)
+    one = resized(model, (1, 16, 16))
+    left, right = one.encode(x[..., :16]).mean, one.encode(x[..., 10:]).mean
+    up = torch.tensor([1 / 6, 3 / 6, 5 / 6], dtype=torch.float64)
+    blended = (1 - up) * left[..., 5:] + up * right[..., :3]
+    z = torch.cat([left[..., :5], blended, right[..., 3:]], 3)
+    torch.testing.assert_close(encode_tiled(model, x, tile=16, overlap=6), z, rtol=1e-12, atol=1e-12)
+    left, right = one.decode(z[..., :8]).mean, one.decode(z[..., 5:]).mean
+    up = (torch.arange(6, dtype=torch.float64) + 0.5) / 6
+    blended = (1 - up) * left[..., 10:] + up * right[..., :6]
+    made = torch.cat([left[..., :10], blended, right[..., 6:]], 3)
+    torch.testing.assert_close(
+        decode_tiled(model, z, (16, 26), tile=16, overlap=6), made, rtol=1e-12, atol=1e-12
+    )
+
+
+@torch.no_grad()
+def test_convolutions_alone_see_no_seams_deep_inside_of_a_tile():
+    model, x = _model(), torch.rand(1, 1, 70, 96, dtype=torch.float64)
+    whole = resized(model, (1, 70, 96))
+    z, tiled = whole.encode(x).mean, encode_tiled(model, x, tile=64, overlap=16)
+    # 35×48 places in tiles of 32: downwards from 0 and 3, across from 0 and 16.
+    for rows, columns in (
+        (slice(0, 3), slice(0, 16)),
+        (slice(9, 26), slice(22, 26)),
+        (slice(32, 35), slice(32, 48)),
+    ):
+        torch.testing.assert_close(tiled[..., rows, columns], z[..., rows, columns], rtol=1e-11, atol=1e-11)
+    assert (tiled - z)[..., 9:26, 16:22].abs().max() > 1e-6
+    made, tiled = whole.decode(z).mean, decode_tiled(model, z, (70, 96), tile=64, overlap=16)
+    for rows, columns in (
+        (slice(0, 6), slice(0, 32)),
+        (slice(18, 52), slice(44, 52)),
+        (slice(64, 70), slice(64, 96)),
+    ):
+        torch.testing.assert_close(
+            tiled[..., rows, columns], made[..., rows, columns], rtol=1e-11, atol=1e-11
+        )
+    assert (tiled - made)[..., 18:52, 32:44].abs().max() > 1e-6
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(33, 50), pytest.param((16, 47), marks=pytest.mark.slow)])
+def test_sizes_that_the_stride_does_not_divide(size):
+    encoder = {"name": "autoencoder-2d", "channels": [4, 4, 4], "attention": False}
+    model = genmod.build(encoder=encoder, posterior="normal-map", latent=2, decoder="gaussian").eval()
+    x, steps = torch.rand(1, 1, *size), []
+    z = encode_tiled(model, x, tile=16, overlap=4)
+    assert z.shape == (1, *resized(model, (1, *size)).latent_shape)
+    made = reconstruct_tiled(model, x, tile=16, overlap=4, on_step=lambda done, of: steps.append((done, of)))
+    assert made.shape == x.shape
+    assert steps == [(i + 1, len(steps)) for i in range(len(steps))]
+    # What lies beyond the edge is the last pixel again.
+    more = [-side % 4 for side in size]
+    wide = torch.nn.functional.pad(x, (0, more[1], 0, more[0]), mode="replicate")
+    torch.testing.assert_close(encode_tiled(model, wide, tile=16, overlap=4), z)
+
+
+@torch.no_grad()
+def test_latents_of_a_codebook_are_not_blended():
+    """Nor do the weights of a prior matter that has some for each place."""
+    model = _model(posterior={"name": "vq", "codes": 8}, prior="autoregressive", latent=4)
+    z = encode_tiled(model, torch.rand(1, 1, 24, 40, dtype=torch.float64), tile=16, overlap=8)
+    codebook = model.space.codebook
+    vectors = codebook.embed(torch.arange(8)[:, None, None].expand(8, *codebook.shape[-2:]))[:, :, 0, 0]
+    distance = torch.cdist(z.movedim(1, -1).reshape(-1, 4), vectors.double()).amin(1)
+    assert z.shape == (1, 4, 12, 20)
+    assert distance.max() < 1e-9
+
+
+@torch.no_grad()
+def test_a_conditional_model_is_given_the_same_in_every_tile():
+    model, x = _model(condition="label"), torch.rand(2, 1, 12, 20, dtype=torch.float64)
+    context, whole = model.asked("3", 2), resized(model, (1, 12, 20))
+    z = whole.encode(x, context).mean
+    assert torch.equal(encode_tiled(model, x, context=context), z)
+    assert torch.equal(reconstruct_tiled(model, x, context=context), whole.decode(z, context).mean)
+    assert not torch.equal(encode_tiled(model, x, context=model.asked("4", 2)), z)
+    assert encode_tiled(model, x, tile=8, overlap=2, context=context).shape == z.shape
+
+
+def test_refused_where_tiles_do_not_fit():
+    x = torch.rand(1, 1, 40, 40)
+    with pytest.raises(
+        UsageError, match="tiles of 16 pixels, 8 places of the latents, cannot overlap by 15 pixels"
+    ):
+        encode_tiled(_model(), x, tile=16, overlap=15)
+    with pytest.raises(UsageError, match="tiles of 17 pixels, 8 places"):
+        encode_tiled(_model(), x, tile=17, overlap=4)
+    with pytest.raises(UsageError, match="have codes of shape"):
+        decode_tiled(_model(), torch.zeros(1, 3, 5, 5), (40, 40))
+    with pytest.raises(UsageError, match="depend on the size of the pictures"):
+        encode_tiled(genmod.build(encoder="conv"), x)
