@@ -14,13 +14,17 @@ from genmod.cli.outputs import (
     Seed,
     Set,
     SplitOption,
+    check_out,
     check_out_or_rows,
+    dataset_options,
     open_model,
     open_split,
     require_columns,
     write,
     write_frame,
 )
+from genmod.cli.progress import StepProgress
+from genmod.errors import UsageError
 
 __all__ = ["reconstruct"]
 
@@ -40,6 +44,19 @@ def reconstruct(
     ] = None,
     split: SplitOption = "test",
     out: OutOrRows = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture",
+            metavar="FILE",
+            help="A picture of any size, in place of the data.",
+            show_default=False,
+        ),
+    ] = None,
+    tile: Annotated[
+        int,
+        typer.Option(metavar="N", min=32, help="Side in pixels of the tiles that a larger FILE is cut into."),
+    ] = 512,
     seed: Seed = 0,
     device: Device = "cpu",
     set_: Set = None,
@@ -53,11 +70,19 @@ def reconstruct(
     .parquet the reconstructed rows of a table, in the order of the split and in its own units; of categories the most
     probable one.
 
+    A picture of any size is reconstructed in its own, by a fully convolutional model, in tiles with blended seams where it is
+    large. It is read as the model's data are; with 8 bits: -s dataset.depth=8. As .npz or .safetensors its values.
+
     Examples:
       genmod reconstruct
       genmod reconstruct beta8 -n 20 --split train --seed 3
       genmod reconstruct -n 500 -o reconstructions.npz
+      genmod reconstruct --picture photo.png -o again.png
     """
+    if picture is not None:
+        return _reconstruct_picture(
+            directory, picture, number, out, tile, seed, device, set_, data_root, overwrite
+        )
     rows = check_out_or_rows(out, overwrite=overwrite)
     model = open_model(directory, device)
 
@@ -74,3 +99,36 @@ def reconstruct(
     context = model.context(batch)
     picture = reconstruction_grid(model, batch.x, labels=batch.labels, context=context, seed=seed)
     return write(picture, out, directory, "reconstructions", seed=seed)
+
+
+def _reconstruct_picture(
+    directory: Path,
+    file: Path,
+    number: int | None,
+    out: Path | None,
+    tile: int,
+    seed: int,
+    device: str,
+    settings: list[str] | None,
+    data_root: Path | None,
+    overwrite: bool,
+) -> None:
+    if number is not None:
+        raise UsageError(f"-n {number} examples of {file}, which is one picture", hint="leave out -n")
+    check_out(out, overwrite=overwrite)
+    model = open_model(directory, device)
+
+    from dataclasses import replace
+
+    from genmod import reconstruct_tiled
+    from genmod.figures import Picture
+    from genmod.model.open_rows import open_picture
+    from genmod.system.random import seeded
+
+    x = open_picture(file, data_root, info=model.data, options=dataset_options(settings or []))
+    with StepProgress() as progress, seeded(seed):
+        made = reconstruct_tiled(
+            model, x, tile=tile, overlap=tile // 4, on_step=lambda done, of: progress("tiles", done, of)
+        )
+    data = replace(model.data, shape=tuple(made.shape[1:]))
+    write(Picture(made, data, bare=True), out, directory, f"reconstruction-{file.stem}", seed=seed)

@@ -12,6 +12,7 @@ from torch import Tensor
 from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
 from genmod.figures.grid import PAPER, grid
+from genmod.figures.tiles import tiles
 from genmod.system.files import write_bytes
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ FORMATS = (".png", ".npz", ".safetensors")
 MOVING_FORMATS = (".png", ".gif", ".apng", ".npz", ".safetensors")
 """Those of a walk, which can also be shown step by step."""
 
+_LARGE = 2**22
+"""Pixels of a picture of which the smallest file would take minutes to find."""
 _MILLISECONDS = 120
 _LONGEST_PAUSE = 600
 
@@ -70,6 +73,7 @@ class Picture:
         row_labels: to the left of each row.
         column_labels: above each column.
         walk: whether the columns are steps of a walk, so that they can be shown one after the other.
+        bare: whether the only example is shown pixel by pixel, without anything around it.
 
     Example:
         >>> import torch
@@ -86,12 +90,17 @@ class Picture:
     row_labels: tuple[str, ...] = ()
     column_labels: tuple[str, ...] = ()
     walk: bool = False
+    bare: bool = False
 
     def _repr_png_(self) -> bytes:
         return png_of(self.image())
 
     def image(self, *, columns: int | None = None, scale: int | None = None) -> "Image":
         """Drawn by :func:`genmod.figures.grid`, which explains the arguments."""
+        if self.bare:
+            from PIL import Image
+
+            return Image.fromarray(tiles(self.images, self.data, 1)[0].numpy())
         return grid(
             self.images,
             data=self.data,
@@ -164,7 +173,7 @@ class Picture:
 def png_of(image: "Image") -> bytes:
     """The bytes of a ``.png`` file."""
     stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
+    image.save(stream, "PNG", optimize=image.width * image.height <= _LARGE)
     return stream.getvalue()
 
 

@@ -12,7 +12,7 @@ from genmod.data import mixed_text
 from genmod.plugins.datasets._cache import cache_file, is_settled, joined, kept, parted, read_kept
 from genmod.plugins.datasets._listing import Listing
 
-__all__ = ["SUFFIXES", "FolderListing"]
+__all__ = ["SUFFIXES", "FileListing", "FolderListing"]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _TYPES = {"names": (np.uint8, 1), "hashes": (np.int64, 1), "folders": (np.uint8, 1), "marks": (np.int64, 2)}
@@ -50,6 +50,24 @@ class FolderListing(Listing):
                 raise DataError(f"{start}{name} cannot be read: {error.strerror}") from error
             made += status.st_size, status.st_mtime_ns
         return np.array(made, np.int64).reshape(-1, 2)
+
+
+class FileListing(Listing):
+    """A single picture, without a class.
+
+    Args:
+        place: the file.
+    """
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place, [place.name], [""], np.array([mixed_text(place.name)], np.uint64))
+
+    def source(self, row: int) -> Path:
+        return self.place
+
+    def stamps(self) -> NDArray[np.int64]:
+        status = os.stat(self.place)
+        return np.array([[status.st_size, status.st_mtime_ns]], np.int64)
 
 
 @dataclass(frozen=True)

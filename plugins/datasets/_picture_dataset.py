@@ -86,11 +86,17 @@ class PictureDataset(Dataset):
         height, width = self.size or self.crop or self._common_size()
         classes = tuple(self.in_order({label for label in self._labels if label}))
         self._tell_of_small_ones()
-        shape, white = (self.channels, height, width), self._white[0]
+        shape, white = (self._channels, height, width), self._white[0]
         if self._white[1]:
             return DataInfo(shape, levels=256 if white is None else int(white) + 1, classes=classes)
         bounds = (-math.inf, math.inf) if white == math.inf else (0.0, 1.0)
         return DataInfo(shape, *bounds, classes=classes)
+
+    @property
+    def _channels(self) -> int:
+        """Those of the model that the pictures are opened for, where it is one of pictures."""
+        known = None if self.known is None else self.known.shape
+        return known[0] if known is not None and len(known) == 3 and known[0] in (1, 3, 4) else self.channels
 
     def split(self, name: SplitName) -> PictureSplit:
         rows = self._rows[name]

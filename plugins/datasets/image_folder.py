@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, final
 
 from genmod import DataError
-from genmod.plugins.datasets._folder import SUFFIXES, FolderListing
+from genmod.plugins.datasets._folder import SUFFIXES, FileListing, FolderListing
 from genmod.plugins.datasets._listing import Listing
 from genmod.plugins.datasets._picture_dataset import PictureDataset
 
@@ -14,7 +14,7 @@ __all__ = ["ImageFolder"]
 
 @final
 class ImageFolder(PictureDataset):
-    """Pictures in a folder and its subfolders: BMP, GIF, JPEG, PNG, PNM, TIFF and WebP.
+    """Pictures in a folder and its subfolders, or a single one: BMP, GIF, JPEG, PNG, PNM, TIFF and WebP.
 
     Folders named ``train``, ``validation`` (or ``val``, ``valid``) and ``test`` are the splits. Without them a tenth of the
     pictures is for validation, one for testing and the rest for training, at least one each of three or more pictures: in
@@ -63,7 +63,7 @@ class ImageFolder(PictureDataset):
         return {**options, "depth": "8", "splits": "hash"}
 
     def listings(self, place: Path) -> list[Listing]:
-        return [FolderListing(place)]
+        return [FileListing(place) if place.is_file() else FolderListing(place)]
 
     def nothing(self, place: Path) -> DataError:
         return DataError(
