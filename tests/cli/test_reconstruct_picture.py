@@ -1,5 +1,9 @@
 """A picture of any size, reconstructed by ``genmod reconstruct --picture``."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,14 +11,16 @@ from PIL import Image
 
 from genmod import DataInfo, compose, load, resized, save
 from genmod.model.assembly import assemble
+from genmod.model.open_rows import open_picture
 
 
 @pytest.fixture
 def model(genmod, tmp_path):
     """Makes a small model of pictures in a folder here, and returns its directory."""
 
-    def make(shape=(3, 16, 16), posterior="normal-map", **info):
-        parts = {"encoder": {"name": "conv-map", "width": 4}, "posterior": posterior, "decoder": "laplace"}
+    def make(shape=(3, 16, 16), encoder=None, **info):
+        encoder = encoder or {"name": "conv-map", "width": 4}
+        parts = {"encoder": encoder, "posterior": "normal-map", "decoder": "laplace"}
         made = assemble(compose(components=parts, latent=3), DataInfo(shape, **{"levels": 256, **info}))
         return save(made, tmp_path / "here" / "model")
 
@@ -57,8 +63,6 @@ def test_tiles_and_values(genmod, model, tmp_path):
 def test_colours_become_grey_for_a_grey_model(genmod, model, tmp_path):
     model(shape=(1, 16, 16), levels=None, low=-1.0, high=1.0)
     values = _picture(tmp_path / "photo.png", 20, 20)
-    from genmod.model.open_rows import open_picture
-
     x = open_picture(tmp_path / "photo.png", info=DataInfo((1, 16, 16), low=-1.0, high=1.0))
     grey = values @ np.array([0.299, 0.587, 0.114]) / 255 * 2 - 1
     assert np.abs(x[0, 0].numpy() - grey).max() < 0.01
@@ -82,3 +86,22 @@ def test_refused(genmod, model, tmp_path):
     done = genmod("reconstruct", "--picture", tmp_path / "here", "-o", "again2.png")
     assert done.code == 2
     assert "one picture is needed" in done.err
+
+
+@pytest.mark.slow
+def test_a_large_picture_takes_less_than_three_gibibytes(genmod, model, tmp_path):
+    """In a process of its own, whose peak is asked of the system."""
+    if not Path("/proc/self/status").is_file():
+        pytest.skip("the system does not say how much memory a process had")
+    encoder = {"name": "autoencoder-2d", "channels": [8, 16, 32], "attention": False}
+    model(encoder=encoder)
+    small = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    Image.fromarray(small).resize((4096, 4096)).save(tmp_path / "here" / "large.png", compress_level=1)
+    code = (
+        "import sys\nfrom genmod.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit as e:\n"
+        "    assert not e.code\nprint(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+    )
+    command = [sys.executable, "-c", code, "reconstruct", "--picture", "large.png", "-o", "again.png", "-q"]
+    done = subprocess.run(command, cwd=tmp_path / "here", capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-2]) * 1024 < 3 * 2**30
+    assert Image.open(tmp_path / "here" / "again.png").size == (4096, 4096)
