@@ -63,7 +63,8 @@ class ImageFolder(PictureDataset):
         return {**options, "depth": "8", "splits": "hash"}
 
     def listings(self, place: Path) -> list[Listing]:
-        return [FileListing(place) if place.is_file() else FolderListing(place)]
+        one = place.name.lower().endswith(SUFFIXES) and place.is_file()
+        return [FileListing(place) if one else FolderListing(place)]
 
     def nothing(self, place: Path) -> DataError:
         return DataError(
