@@ -72,6 +72,13 @@ def train(
             help="Transform each training image: torchvision.transforms.v2, as random-crop:28,padding=2; repeatable.",
         ),
     ] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PART[,PART]",
+            help="Parts that keep their weights, as encoder,posterior for a new decoder; repeatable.",
+        ),
+    ] = None,
     tracker: Annotated[
         list[str] | None,
         typer.Option(
@@ -138,6 +145,7 @@ def train(
       genmod train betas/* --epochs 20 --schedule cosine --lr 2e-3
       genmod train --optimizer adamw -s optimizer.weight_decay=0.01
       genmod train --augment random-crop:28,padding=2 --tracker csv --tracker tensorboard
+      genmod train --freeze encoder,posterior --lr 1e-4
       genmod train --resume
     """
     from genmod.cli.processes import launched
@@ -152,8 +160,11 @@ def train(
 
     options = settings_by_owner(set_ or [], ("optimizer", "schedule", "dataset"), "in training")
     given = {**ctx.params, "compile": compile_, "trackers": tracker}
+    given["freeze"] = [name.strip() for text in freeze or () for name in text.split(",")]
     overrides = {name: given[name] for name in TrainSettings.names() if given.get(name) not in (None, [], ())}
-    overrides |= {name: tuple(overrides[name]) for name in ("augment", "trackers") if name in overrides}
+    overrides |= {
+        name: tuple(overrides[name]) for name in ("augment", "freeze", "trackers") if name in overrides
+    }
     for name in ("optimizer", "schedule"):
         # Classes of torch declare no types of their options: a value is what it looks like in JSON.
         if options[name]:

@@ -19,7 +19,7 @@ from genmod.training.settings import TrainSettings
 
 __all__ = ["build_command", "train_command"]
 
-_FLAGS = {"augment": "--augment", "trackers": "--tracker"}
+_FLAGS = {"augment": "--augment", "freeze": "--freeze", "trackers": "--tracker"}
 _TABLES = {"optimizer_options": "optimizer", "schedule_options": "schedule"}
 
 

@@ -16,6 +16,7 @@ from genmod.system.random import reseed, seed_for, seeded
 from genmod.system.tensors import check_tensors
 from genmod.training.augment import Augmentation
 from genmod.training.checkpoint import newest
+from genmod.training.freezing import frozen
 from genmod.training.nonfinite import first_non_finite
 from genmod.training.settings import TrainSettings
 
@@ -84,6 +85,6 @@ def replay(directory: Path, data: Dataset) -> str:
     parts = settings.accumulate if len(x) % settings.accumulate == 0 else 1
     model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
     model.train()
-    with seeded(0):
+    with seeded(0), frozen(model, settings.freeze):
         where = trace(model, x, context, parts, seed=settings.seed, step=kept.step)
     return f"step {kept.step + 1}: {where or 'all values are finite this time'}"

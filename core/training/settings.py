@@ -55,6 +55,7 @@ class TrainSettings:
         compile: compile the step with ``torch.compile``, which takes 10 to 20 seconds at the start of a run.
         augment: transforms of each training image, from ``torchvision.transforms.v2``, such as
             ``random-crop:28,padding=2``.
+        freeze: parts that keep their weights, such as ``encoder``.
         trackers: where rows of metrics go beside ``metrics.jsonl``, such as ``csv`` or ``wandb:project=mine``.
         workers: processes that augment, or read data that do not fit in memory.
         checkpoint_every: steps between two checkpoints; one is also written when an epoch ends more than ten
@@ -92,6 +93,7 @@ class TrainSettings:
     strategy: Literal["ddp", "fsdp"] = "ddp"
     compile: bool = False
     augment: tuple[str, ...] = ()
+    freeze: tuple[str, ...] = ()
     trackers: tuple[str, ...] = ()
     workers: int = 0
     checkpoint_every: int = 0
@@ -100,7 +102,7 @@ class TrainSettings:
     film_every: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("augment", "trackers"):
+        for name in ("augment", "freeze", "trackers"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         wrong = [
@@ -120,7 +122,7 @@ class TrainSettings:
         for name, allowed in (("precision", ("32", "bf16")), ("strategy", ("ddp", "fsdp"))):
             if getattr(self, name) not in allowed:
                 wrong.append(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
-        for name in ("augment", "trackers"):
+        for name in ("augment", "freeze", "trackers"):
             value = getattr(self, name)
             if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
                 wrong.append(f"{name} is {value!r}; it must be a list of texts")

@@ -16,6 +16,7 @@ from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.distributed import Team
 from genmod.training.events import Event, TrainResult
+from genmod.training.freezing import frozen
 from genmod.training.settings import TrainSettings
 from genmod.training.signals import Interrupted, StopSignals
 from genmod.training.trainer import Run
@@ -93,7 +94,7 @@ def train(
             found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
-        with seeded(seed_for(chosen.seed, "run")), named_failures():
+        with seeded(seed_for(chosen.seed, "run")), named_failures(), frozen(model, chosen.freeze):
             run = Run(model, data, chosen, place, found, tell, stop)
             if overwrite and there is not None:
                 _start_over(model, there, team, tell)

@@ -29,6 +29,7 @@ from genmod.training.checkpoint import Checkpoint, save_checkpoint
 from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
 from genmod.training.film import Film
+from genmod.training.freezing import frozen_modules
 from genmod.training.groups import trained
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
@@ -82,8 +83,9 @@ class Run:
         self.batches = batches_of(train_split, data.info, settings, self.device)
         whole_batches = replace(settings, batch_size=self.batches.batch_size, accumulate=1)
         self.total, self.per_epoch = whole_batches.run_length(len(train_split))
-        self.stepping = [part for part in model.modules() if _moves_with_steps(part)]
-        prepare_parts(model, train_split, settings.seed, resumed=found is not None)
+        still = frozen_modules(model)
+        self.stepping = [p for p in model.modules() if _moves_with_steps(p) and p not in still]
+        prepare_parts(model, train_split, settings.seed, resumed=found is not None, still=still)
         self.schedules = dict(model.schedules())
         for name, schedule in self.schedules.items():
             schedule.check(self.total, self.per_epoch, name)
