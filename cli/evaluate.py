@@ -20,6 +20,15 @@ def evaluate(
     device: Device = "auto",
     set_: MetricSet = None,
     data_root: DataRoot = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="The directory of a model of codes, which draws latents of generated examples.",
+            show_default="the model's own",
+        ),
+    ] = None,
     define: Annotated[bool, typer.Option("--define", help="Print the definition of each number.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -33,7 +42,7 @@ def evaluate(
       genmod evaluate vae beta8 --split validation
       genmod evaluate --metric nll[5000] --metric active-units
       genmod evaluate --metric fid[pixel],kid[pixel] -s fid.samples=2000 --define
-      genmod evaluate --metric elbo[100] --json
+      genmod evaluate tokenizer --metric fid --from latents
     """
     found = measure_all(
         directories or [Path("model")],
@@ -43,6 +52,7 @@ def evaluate(
         seed=seed,
         device=device,
         root=data_root,
+        start=start,
     )
     if json:
         models = [{"directory": str(place), **evaluation.to_json()} for place, evaluation in found.items()]

@@ -8,7 +8,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import open_data, open_model, set_option, settings_by_owner
+from genmod.cli.outputs import latents_from, open_data, open_model, set_option, settings_by_owner
 from genmod.defaults import METRIC
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def measure_all(
     seed: int,
     device: str,
     root: Path | None,
+    start: str | None = None,
 ) -> "dict[Path, Evaluation]":
-    """Measure the model of each directory on its own data.
+    """Measure the model of each directory on its own data, with latents of a model of codes where ``start`` is its directory.
 
     All names, options and directories are checked before the first is measured.
 
@@ -69,6 +70,7 @@ def measure_all(
     found = {}
     for place in places:
         model = open_model(place, device)
+        latents_from(model, start, device)
         if len(places) > 1:
             console.note(f"measuring {place.path}")
         with StepProgress() as progress:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
     from genmod.data.dataset import Dataset, Split
     from genmod.figures import Picture
+    from genmod.interfaces.sampler import Source
     from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "check_out_or_rows",
     "dataset_options",
     "file_option",
+    "latents_from",
     "open_data",
     "open_model",
     "open_split",
@@ -179,6 +181,40 @@ def open_model(directory: "Path | ModelDirectory", device: str) -> "LatentVariab
     where = pick_device(device)
     warn_untrained(place)
     return load(place, device=str(where))
+
+
+def latents_from(
+    model: "LatentVariableModel", start: str | None, device: str, condition: str | None = None
+) -> "tuple[Source | None, str | None]":
+    """Where latents come from, and what the model is given; a model of codes is attached to it.
+
+    Args:
+        model: that decodes them.
+        start: ``prior``, ``sampler``, or the directory of a model of codes; None for the default.
+        device: of the model of codes.
+        condition: of the model; that of the model of codes, where latents come from one.
+
+    Raises:
+        UsageError: there is no such source; or the model is conditional itself, where latents come from another.
+    """
+    from genmod.interfaces.sampler import Source
+
+    if start is None or start in get_args(Source):
+        return start, condition  # type: ignore[return-value]
+    if not Path(start).is_dir():
+        raise UsageError(
+            f"latents from {start!r}",
+            hint="prior, sampler, or the directory of a model of codes: --from latents",
+        )
+    from genmod.model.latents_from import LatentsFrom
+
+    if model.conditions is not None:
+        raise UsageError(
+            f"the model is conditional, and what the latents in {start} were given is not known to it",
+            hint="decode them by a model that is not conditional, and let the model of codes be: --condition VALUE",
+        )
+    model.attach_sampler(LatentsFrom(open_model(Path(start), device), model, condition))
+    return "sampler", None
 
 
 def warn_untrained(place: "ModelDirectory") -> None:

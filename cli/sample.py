@@ -1,7 +1,7 @@
 """``genmod sample``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from genmod.cli.outputs import (
     Overwrite,
     Seed,
     check_out_or_rows,
+    latents_from,
     open_model,
     require_columns,
     write,
@@ -31,10 +32,13 @@ def sample(
         bool, typer.Option("--noise", help="Draw from the likelihood too, instead of its mean.")
     ] = False,
     condition: Condition = None,
-    source: Annotated[
-        Literal["prior", "sampler"] | None,
+    start: Annotated[
+        str | None,
         typer.Option(
-            "--from", help="Where latents come from.", show_default="the sampler where one was fitted"
+            "--from",
+            metavar="NAME",
+            help="Where latents come from: prior, sampler, or the directory of a model of codes.",
+            show_default="the sampler where one was fitted",
         ),
     ] = None,
     temperature: Annotated[
@@ -52,7 +56,8 @@ def sample(
 ) -> None:
     """Draw new examples from a model.
 
-    Latents are drawn from the prior, or from the sampler of `genmod fit-sampler`, and decoded. Arrays: images
+    Latents are drawn from the prior, or from the sampler of `genmod fit-sampler`, and decoded; or from a model of the codes
+    that `genmod encode` wrote, which is then what --condition is for. Arrays: images
     (N, ...) and latents (N, ...). Rows of a table are drawn from the likelihood too; as .csv or .parquet they have the names,
     units, categories and types of its columns.
 
@@ -61,11 +66,13 @@ def sample(
       genmod sample beta8 -n 100 --seed 7 -o hundred.png
       genmod sample --condition 7
       genmod sample --from prior --temperature 0.8
+      genmod sample tokenizer --from latents
       genmod sample -n 10000 --noise -o samples.npz
     """
     rows = check_out_or_rows(out, overwrite=overwrite)
     factor = _factors(temperature)
     model = open_model(directory, device)
+    source, condition = latents_from(model, start, device, condition)
 
     from genmod.figures import origin_of_latents, sample_grid, sampled_frame, shown
 

@@ -10,6 +10,7 @@ from genmod.defaults import NORMAL_SAMPLER
 from genmod.errors import UndefinedError, UsageError
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.latents_from import LatentsFrom
 
 __all__ = ["origin_of_latents", "shown", "tempered"]
 
@@ -30,6 +31,8 @@ def origin_of_latents(model: LatentVariableModel, source: Source | None = None) 
     if sampler is None:
         named = model.spec.components.get("prior")
         return f"prior, {named.name if named else type(model.prior).__name__}"
+    if isinstance(sampler, LatentsFrom):
+        return "model of codes"
     origin = sampler.origin
     return f"sampler, {type(sampler).__name__ if origin is None else origin.component.name}"
 

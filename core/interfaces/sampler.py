@@ -103,6 +103,9 @@ class Sampler(nn.Module, ABC):
     has_density: bool = True
     """Whether its distribution has a ``log_prob``."""
 
+    most_scored: int = 5000
+    """Of as many codes that were held out the log-density is recorded; fewer where it takes long."""
+
     wants_context: bool = False
     """Whether it depends on the context of a conditional model. Its constructor is then given, after ``latent_shape``,
     the length of a context, 0 of a model that is not conditional; ``fit`` and ``forward`` have an argument ``context``."""

@@ -27,9 +27,6 @@ from genmod.system.tensors import checksum, fingerprint
 
 __all__ = ["fit_sampler"]
 
-_SCORED = 5000
-"""As many codes of the validation split are scored."""
-
 Progress = Callable[[str, int, int], None]
 
 
@@ -106,7 +103,7 @@ def fit_sampler(
     made.eval().requires_grad_(False)
     density = None
     if made.has_density:
-        held, context = coded.held(_SCORED)
+        held, context = coded.held(made.most_scored)
         parts = held.split(MOST)
         contexts = context.split(MOST) if size and context is not None else [None] * len(parts)
         with torch.no_grad():

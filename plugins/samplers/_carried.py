@@ -10,13 +10,13 @@ from torch.distributions import Distribution, constraints
 
 from genmod import UndefinedError
 
-__all__ = ["Carried", "Velocity", "runge_kutta"]
+__all__ = ["EXACT", "Carried", "Velocity", "runge_kutta"]
 
 Velocity = Callable[..., Tensor]
 """``y (N, d)`` at a time ``t`` → ``dy/dt (N, d)``, of each row by itself; of a conditional one, the context ``(N, size)``
 of each row comes third."""
 
-_EXACT = 64
+EXACT = 64
 """Most numbers of which the divergence is exact."""
 _PROBES = 16
 _AT_ONCE = 4096
@@ -127,7 +127,7 @@ class Carried(Distribution):
         size = self.zeros.numel()
         # Whether anything here is to be differentiated: the values, or what the velocity is made of.
         wanted = torch.is_grad_enabled() and (y.requires_grad or velocity(y, 1.0).requires_grad)
-        if size <= _EXACT:
+        if size <= EXACT:
             vectors = torch.eye(size, dtype=y.dtype, device=y.device)
         else:
             fixed = torch.Generator().manual_seed(0)

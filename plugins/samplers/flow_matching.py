@@ -1,5 +1,6 @@
 """Sampler that carries noise to codes along a velocity: flow matching."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod import Doc, Sampler
-from genmod.plugins.samplers._carried import Carried
+from genmod.plugins.samplers._carried import EXACT, Carried
 from genmod.plugins.samplers._standard import Standard
 from genmod.plugins.samplers._steps import fit_network, rows_of, split_held
 from genmod.plugins.samplers._velocity import Hidden, mismatch, network_for, velocity
@@ -64,6 +65,8 @@ class FlowMatchingSampler(Sampler):
         super().__init__(latent_shape)
         self.hidden, self.steps, self.batch, self.lr = hidden, steps, batch, lr
         self.solver_steps, self.context_size = solver_steps, context_size
+        if math.prod(latent_shape) > EXACT:
+            self.most_scored = 200
         self.standard = Standard(latent_shape)
         self.network = network_for(latent_shape, hidden, context_size)
 
