@@ -63,8 +63,7 @@ def sample(
 
     Examples:
       genmod sample
-      genmod sample beta8 -n 100 --seed 7 -o hundred.png
-      genmod sample --condition 7
+      genmod sample beta8 -n 100 --condition 7 --seed 7 -o hundred.png
       genmod sample --from prior --temperature 0.8
       genmod sample tokenizer --from latents
       genmod sample -n 10000 --noise -o samples.npz

@@ -56,10 +56,10 @@ class CodeShards:
             elif "scales" in folder.beside and folder.normal_posterior:
                 self.draws_of = "scales"
             else:
+                more = "scales" if folder.normal_posterior else "draws --draws 10"
                 raise DataError(
                     f"{place} has means alone, and no way to draw from q(z|x)",
-                    hint="encode again: genmod encode MODEL --with "
-                    f"{'scales' if folder.normal_posterior else 'draws --draws 10'} -o FOLDER/",
+                    hint=f"encode again: genmod encode MODEL --with {more} -o FOLDER/",
                 )
 
     @cached_property

@@ -66,7 +66,7 @@ class FlowMatchingSampler(Sampler):
         self.hidden, self.steps, self.batch, self.lr = hidden, steps, batch, lr
         self.solver_steps, self.context_size = solver_steps, context_size
         if math.prod(latent_shape) > EXACT:
-            self.most_scored = 200
+            self.most_scored = 100
         self.standard = Standard(latent_shape)
         self.network = network_for(latent_shape, hidden, context_size)
 

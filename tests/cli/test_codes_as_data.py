@@ -77,6 +77,7 @@ def test_units_of_a_model_of_codes_are_those_of_the_tokenizer(tokenizer):
     assert z[1, :, 1, 0].tolist() == [5.0, 7.0, 9.0]
 
 
+@pytest.mark.slow
 def test_integers_become_vectors_of_their_codebook(genmod):
     parts = ("--posterior", "vq", "-s", "posterior.codes=40", "--prior", "categorical")
     assert genmod("build", "--encoder", "conv-map", *SMALL, *parts, "-o", "vq").code == 0
