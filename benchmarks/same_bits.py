@@ -32,6 +32,7 @@ FEW = ["dataset.scales=2", "dataset.rotations=5", "dataset.positions=8"]
 QUICK = ["nll.samples=20"]
 QUICK += [f"{m}.{option}" for m in ("ais", "bdmc") for option in ("steps=10", "chains=4", "examples=10")]
 NEEDS_FILES = {"lpips"}
+LARGE = {"autoencoder-kl", "fsq-gan", "vqgan"}  # steps of theirs take minutes
 
 
 def install(commit, folder):
@@ -184,7 +185,9 @@ def main():
         else:
             old = None if before else install(options.old, scratch / f"old-{options.old}")
             new = install(options.new, scratch / f"new-{options.new or 'work-tree'}")
-        recipes = options.recipes or (list(before["found"]) if before else names(old, "recipe"))
+        recipes = options.recipes or (
+            list(before["found"]) if before else [r for r in names(old, "recipe") if r not in LARGE]
+        )
         if before and not set(recipes) <= set(before["found"]):
             raise SystemExit(f"{store} has {', '.join(before['found'])} alone; choose another --store")
         trained = pool.submit(ask, new, "train", scratch / "new", recipes)

@@ -77,11 +77,14 @@ class Loss:
         values: values of each example, ``(B,)``, as they are reported.
         group: name of the parameter group, the only one that it updates.
         weight: weight in the loss of that group, ``()``.
+        measures: whether it says how good the model is, as a distance of reconstructions does and what a critic judges does
+            not: then it counts in the loss that is logged and by which the weights to keep are chosen.
     """
 
     values: Tensor
     group: str = MAIN
     weight: Tensor | float = 1.0
+    measures: bool = False
 
 
 class Part(nn.Module):

@@ -21,23 +21,23 @@ def adds_losses(part: nn.Module) -> TypeGuard[Part]:
 def with_losses(terms: Terms, parts: Sequence[Part]) -> Terms:
     """The terms of an objective with the losses of other parts added; the draw is removed.
 
-    The watched value stays the loss of the objective, because the loss of a critic does not measure the model.
+    The watched value stays the loss of the objective, with the losses that measure the model: that of a critic does not.
     """
     if not parts:
         return replace(terms, draw=None)
     assert terms.draw is not None
     single = isinstance(terms.loss, Tensor)
     losses = {MAIN: terms.loss} if isinstance(terms.loss, Tensor) else dict(terms.loss)
-    values = dict(terms.values)
+    values, watch = dict(terms.values), terms.total
     for part in parts:
-        for name, loss in part.losses(terms.draw).items():
-            added = loss.weight * loss.values.mean()
-            losses[loss.group] = losses[loss.group] + added if loss.group in losses else added
-            values[name] = loss.values
+        for name, each in part.losses(terms.draw).items():
+            added = each.weight * each.values.mean()
+            losses[each.group] = losses[each.group] + added if each.group in losses else added
+            values[name] = each.values
+            watch = watch + added if each.measures else watch
     single = single and len(losses) == 1
-    return replace(
-        terms, loss=losses[MAIN] if single else losses, values=values, watch=terms.total, draw=None
-    )
+    loss = losses[MAIN] if single else losses
+    return replace(terms, loss=loss, values=values, watch=watch, draw=None)
 
 
 def grouped(

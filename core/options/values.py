@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genmod.options.schedule import EXAMPLES, Schedule, ScheduleError
+from genmod.options.text import split_texts
 from genmod.options.types import Form
 
 __all__ = ["Problem", "Rejected", "Text", "check", "closest", "plain"]
@@ -235,7 +236,8 @@ def _container(form: Form, word: str) -> Any:
             return json.loads(word)
         except (ValueError, RecursionError):
             word = word[1:-1] if word[-1:] in ("]", "}") else word
-    items = [item.strip() for item in word.removesuffix(",").split(",")] if word else []
+    # A comma within brackets belongs to what is in them, as in patch:channels=[32,64].
+    items = split_texts(word.removesuffix(",")) if word else []
     if form.kind == "mapping":
         # name=value, or name:value, which needs no quotes after the = of an option.
         pairs = [item.partition("=") if "=" in item else item.rpartition(":") for item in items]

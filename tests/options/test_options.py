@@ -163,6 +163,7 @@ NESTED = Sequence[Sequence[int]]
         (str, "3", "3"),
         (str, "", ""),
         (str, "none", "none"),
+        (Sequence[str], "tc,patch:channels=[32,64]:weight=2", ("tc", "patch:channels=[32,64]:weight=2")),
         (str | None, "none", None),
         (int | None, "NULL", None),
         (int | None, "5", 5),

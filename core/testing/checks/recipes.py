@@ -5,6 +5,7 @@ import tomllib
 import torch
 
 from genmod.defaults import RECIPE
+from genmod.distributions.unvalidated import unvalidated
 from genmod.errors import DataError, GenmodError
 from genmod.model.assembly import assemble, blueprint, open_dataset
 from genmod.model.resolve import resolve
@@ -14,6 +15,9 @@ from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.inputs import examples
 
 __all__: list[str] = []
+
+_MANY = 20_000_000
+"""Parameters from which on a model is tried without values, in little time and memory."""
 
 
 def _spec(case: Case) -> ModelSpec:
@@ -60,14 +64,18 @@ def check_recipe_names(case: Case) -> None:
     needs="record",
 )
 def check_recipe_builds(case: Case) -> None:
-    """It builds, and its loss on data of the right shape is finite."""
+    """It builds, and its loss on data of the right shape is finite; of large models alone the shapes are computed."""
     spec = _spec(case)
     try:
         info = open_dataset(spec, case.root, registry=case.registry).info
     except DataError as error:
         raise NotApplicable(f"its data are not there: {error.message.splitlines()[0]}") from None
     try:
-        blueprint(spec, info, registry=case.registry)
+        planned = blueprint(spec, info, registry=case.registry)
+        if sum(p.numel() for p in planned.parameters()) > _MANY:
+            with torch.device("meta"), unvalidated():
+                planned.terms(examples(info, 4).to("meta"), planned.asked(None, 4)).total.backward()
+            return
         model = assemble(spec, info, registry=case.registry)
     except GenmodError as error:
         raise CheckFailed(str(error)) from None

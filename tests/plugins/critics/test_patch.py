@@ -114,3 +114,49 @@ def test_what_is_no_picture_is_refused(shape):
 def test_too_many_stages_are_refused():
     with pytest.raises(UsageError, match="stages"):
         genmod.build("vae-gan", settings={"critic.channels": [4, 4, 4, 4]})
+
+
+def seen_of(critic, size):
+    """Height of the part of a picture that one score depends on, in its middle."""
+    picture = torch.rand(1, 1, size, size).requires_grad_()
+    scores = critic.last(critic.features(picture))
+    middle = scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2]
+    (gradient,) = torch.autograd.grad(middle, picture)
+    return int(gradient[0, 0].abs().sum(1).count_nonzero())
+
+
+def test_layout_of_pix2pix():
+    """Scores of three stages see 70×70 pixels, as in Isola et al. (2017), section 6.1.2; of none more, 3×3 last, 38×38."""
+    data = DataInfo((1, 160, 160))
+    critic = PatchCritic(data, (2,), channels=(2, 2, 2), layout="pix2pix")
+    assert seen_of(critic, 160) == 70
+    # 160 is halved to 20, and two layers of 4×4 take one place each.
+    assert critic.score(torch.zeros(1, *data.shape)).shape == (1, 18 * 18)
+    assert [layer.out_channels for layer in critic.stages if isinstance(layer, torch.nn.Conv2d)] == [
+        2,
+        2,
+        2,
+        4,
+    ]
+    assert seen_of(PatchCritic(data, (2,), channels=(2, 2, 2)), 160) == 38
+
+
+def test_norm_is_that_of_one_example():
+    critic = PatchCritic(DATA, (2,), channels=(8, 16), norm="group")
+    assert sum(isinstance(layer, torch.nn.GroupNorm) for layer in critic.stages) == 1
+    x = 100 * torch.rand(4, 1, 8, 8)
+    torch.testing.assert_close(critic.score(x)[2:3], critic.score(x[2:3]))
+
+
+def test_a_layout_that_does_not_fit_is_refused():
+    with pytest.raises(UsageError, match="needs 3×3"):
+        PatchCritic(DATA, (2,), channels=(4, 4), layout="pix2pix")
+
+
+def test_features_do_not_count_before_the_start():
+    critic = seeing_every_second_value(feature_matching=0.25, start=1)
+    weights = []
+    for _ in range(2):
+        weights.append(float(critic.losses(draw(X, torch.rand_like(X)))["feature_distortion"].weight))
+        critic.after_step()
+    assert weights == [0, 0.25]

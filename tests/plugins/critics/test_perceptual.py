@@ -77,6 +77,9 @@ def test_it_moves_the_model_and_is_reported():
         result = genmod.train(model, **HOW)
     assert not torch.equal(next(plain.encoder.parameters()), next(moved.encoder.parameters()))
     assert all(0 < row["perceptual"] < 4 for row in result.rows)
+    for row in result.rows:
+        # It measures the model, so that it counts in the loss by which weights are kept.
+        assert row["loss"] == pytest.approx(64 * row["perceptual"] - row["elbo"], rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import genmod
 from genmod import UndefinedError
 from genmod.plugins.critics._adversary import Adversary
 from genmod.plugins.critics.adversarial import AdversarialCritic
+from genmod.training import trainer
 
 from ...training.several_processes import BATCH, trained
 
@@ -66,6 +67,16 @@ def test_before_its_start_a_critic_does_nothing(recipe):
     assert all(torch.equal(p, before[name]) for name, p in late.critic.named_parameters())
     assert not all(torch.equal(p, before[name]) for name, p in soon.critic.named_parameters())
     assert int(late.critic.steps) == 7
+
+
+def test_weights_from_before_the_start_of_a_critic_are_not_kept(monkeypatch):
+    """Losses of validation as they are when a critic makes reconstructions worse first."""
+    losses = [4.0, 3.0, 2.0, 9.0, 7.0, 8.0, 7.5]
+    for start, step, loss in ((3, 5, 7.0), (0, 3, 2.0)):
+        found = iter(losses)
+        monkeypatch.setattr(trainer, "validation_means", lambda *_, found=found, **__: {"loss": next(found)})
+        result = genmod.train(build("aae", start=start), **{**HOW, "batch_size": 10_000})
+        assert (result.best_step, result.best_loss) == (step, loss)
 
 
 def test_a_critic_moves_in_its_own_steps_with_its_own_adam():
