@@ -1,7 +1,7 @@
 """The state of a run between two steps; saved in and restored from checkpoints."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,6 +146,22 @@ class RunState:
         if by_parameter:
             raise ValueError(f"optimizer state of unknown {', '.join(sorted(by_parameter)[:3])}")
         return states
+
+    def keep_better(self, loss: float, starts: Iterable[int]) -> bool:
+        """Keep the weights if their loss of validation is the lowest so far; whether it is.
+
+        Args:
+            loss: of validation.
+            starts: first steps of what is trained later, as a critic is, which changes what the model is trained for:
+                weights from before do not count after.
+        """
+        if any(self.best_step <= start < self.step for start in starts):
+            self.best_loss = math.inf
+        better = loss < self.best_loss
+        if better:
+            self.best_loss, self.best_step = loss, self.step
+            self.best = {name: tensor.detach().clone() for name, tensor in self.weights().items()}
+        return better
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

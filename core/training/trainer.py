@@ -94,7 +94,7 @@ class Run:
         if self.team.size > 1:
             self.terms = parallel_terms(model, settings.strategy, self.device)
         groups = trained(model.groups())
-        self._begin_later = [group.start for group in groups.values() if group.start]
+        self._later = [group.start for group in groups.values() if group.start]
         self.state = begin(model, groups, settings, self.total)
         self.facts = resuming.facts(model, settings, train_split, self.validation)
         if found is not None:
@@ -241,13 +241,7 @@ class Run:
                 seed=self.settings.seed,
                 team=None if self.sharded else self.team,
             )
-        # What is trained later, as a critic is, changes what the model is trained for: weights from before do not count then.
-        if any(state.best_step <= start < state.step for start in self._begin_later):
-            state.best_loss = math.inf
-        better = values["loss"] < state.best_loss
-        if better:
-            state.best_loss, state.best_step = values["loss"], state.step
-            state.best = {name: tensor.detach().clone() for name, tensor in state.weights().items()}
+        better = state.keep_better(values["loss"], self._later)
         state.lr.end_epoch(values["loss"])
         self._row("validation", values, best=better)
         return better
