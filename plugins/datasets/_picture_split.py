@@ -6,6 +6,8 @@ from typing import final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from genmod import Batch, DataError, DataInfo, Split
 from genmod.plugins.datasets._crop import Crop
@@ -18,7 +20,7 @@ __all__ = ["PictureSplit"]
 
 _IN_MEMORY_BYTES = 2**30
 _IN_MEMORY = 20_000
-"""Pictures that are read before training begins, at most."""
+"""Pictures that are read before training begins, at most; of more, each is kept when it is read."""
 
 
 @final
@@ -59,6 +61,11 @@ class PictureSplit(Split):
             torch.float32 if info.levels is None else torch.uint8 if info.levels <= 256 else torch.int32
         )
         numbers = {name: number for number, name in enumerate(info.classes)}
+        # Of many pictures for training, those that have been read: where there are none yet, no memory is taken.
+        self._held: tuple[Tensor, Tensor] | None = None
+        if training and not crop and self._fits and len(rows) > _IN_MEMORY:
+            x = torch.empty(len(rows), *info.shape, dtype=self._dtype)
+            self._held = x, torch.zeros(len(rows), dtype=torch.bool)
         self.labels = None
         if all(labels):
             self.labels = torch.from_numpy(
@@ -69,7 +76,19 @@ class PictureSplit(Split):
         return len(self._rows)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        return self._read(indices, [self._crop] * len(indices))
+        if (
+            self._held is None
+            or get_worker_info() is not None
+            or any(not 0 <= i < len(self) for i in indices)
+        ):
+            return self._read(indices, [self._crop] * len(indices))
+        x, there = self._held
+        places = torch.as_tensor(indices, dtype=torch.int64)
+        new = places[~there[places]].unique()
+        if len(new):
+            x[new] = self._read(new.tolist(), [self._crop] * len(new)).x
+            there[new] = True
+        return Batch(x[places], labels=None if self.labels is None else self.labels[places])
 
     def varied(self, indices: Sequence[int], *, seed: int, step: int) -> Batch:
         """Parts at random, where there are any: a function of seed, step and each index alone."""
@@ -79,9 +98,12 @@ class PictureSplit(Split):
         return self._read(indices, [Crop(self._crop.scale, *draw.tolist()) for draw in draws])
 
     def in_memory(self) -> Batch | None:
-        size = len(self) * self.info.size * self._dtype.itemsize
-        few = len(self) <= _IN_MEMORY and size <= _IN_MEMORY_BYTES
+        few = len(self) <= _IN_MEMORY and self._fits
         return self.__getitems__(range(len(self))) if few else None
+
+    @property
+    def _fits(self) -> bool:
+        return len(self) * self.info.size * self._dtype.itemsize <= _IN_MEMORY_BYTES
 
     def _read(self, indices: Sequence[int], crops: Sequence[Crop | None]) -> Batch:
         channels, height, width = self.info.shape

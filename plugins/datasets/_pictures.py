@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from genmod import DataError
 from genmod.plugins.datasets._crop import Crop, framed
@@ -25,6 +25,7 @@ _MAX_WHITE = 2**24 - 1
 """Single precision represents no more whole numbers exactly."""
 _TURNED = (5, 6, 7, 8)
 _ORIENTATION = 0x0112
+_WIDTH = 0x0100
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 _KNOWN = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "F")
 
@@ -70,6 +71,9 @@ def header_of(source: Source) -> tuple[int, int, int]:
 
 def _shown_size(image: ImageFile.ImageFile) -> tuple[int, int]:
     width, height = image.size
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # Some versions of Pillow give these the size as shown.
+        width, height = image.tag_v2[_WIDTH], image.tag_v2[_WIDTH + 1]
     # The getexif of PNG images would decode all pixels to look for a tag behind them.
     turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
     return (width, height) if turned else (height, width)
@@ -164,8 +168,10 @@ def _opened(source: Source) -> tuple[NDArray[Any], float, int]:
     """All values ``(height, width, 1 grey, 2 with opacity, 3 colour or 4)``, what opaque is, and the orientation tag."""
     with _picture(source) as image:
         _check_colours(source, image)
-        turn = Image.Image.getexif(image).get(_ORIENTATION, 1)
         values, full = _values(source, image)
+        if image.format == "TIFF":
+            image.load()  # Pillow turns these itself, and takes the tag away
+        turn = Image.Image.getexif(image).get(_ORIENTATION, 1)
     values = values.reshape(*values.shape[:2], -1)
     if values.dtype.kind == "f":
         if not np.isfinite(values).all():

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import Any, final
+from typing import IO, Any, final
 
 from genmod import DataError
 
@@ -54,13 +54,17 @@ Source = Path | Member
 
 
 @contextmanager
-def stream_of(source: Source) -> Iterator[Path | BufferedReader]:
-    """What Pillow opens: the path of a file, or a stream of a member, of which only what it asks for is read."""
+def stream_of(source: Source) -> Iterator[IO[bytes]]:
+    """What Pillow opens: a file, or a part of one, of which only what it asks for is read.
+
+    It is not given the path: it would map some files into memory, and read turned ones of these as if they were not turned.
+    """
     if not isinstance(source, Member):
-        yield source
+        with source.open("rb") as stream:
+            yield stream
         return
-    with FileIO(source.archive) as file, BufferedReader(_Window(file, source)) as stream:
-        yield stream
+    with FileIO(source.archive) as file, BufferedReader(_Window(file, source)) as part:
+        yield part
 
 
 @final

@@ -37,7 +37,8 @@ class ImageFolder(PictureDataset):
     ones are continuous, in [0, 1] where all values are, or divided by ``white``, else unbounded. ``depth=8``, as in models of
     revision 1, reduces whole numbers of 16 bits to 8. Pictures in CMYK and the like are refused.
 
-    Up to 20,000 pictures and 1 GiB of pixels are read at once, more batch by batch. Names and headers of 1,000 or more
+    Up to 20,000 pictures and 1 GiB of pixels are read at once, more batch by batch; those for training are held from then on,
+    where they fit in 1 GiB. Names and headers of 1,000 or more
     pictures are kept for the next start, in ``~/.cache/genmod/listings`` or the folder ``GENMOD_CACHE``, unless that is 0;
     what has changed since is read anew.
 
@@ -67,7 +68,7 @@ class ImageFolder(PictureDataset):
         return [FileListing(place) if one else FolderListing(place)]
 
     def nothing(self, place: Path) -> DataError:
-        return DataError(
-            f"{place} has no pictures; names end in {', '.join(SUFFIXES)}",
-            hint="give another folder: -s dataset.path=FOLDER",
-        )
+        hint = "give another folder: -s dataset.path=FOLDER"
+        if any(place.rglob("*.tar")):
+            hint = f"there are archives: --data webdataset -s dataset.path={place}"
+        return DataError(f"{place} has no pictures; names end in {', '.join(SUFFIXES)}", hint=hint)

@@ -13,7 +13,9 @@ import torch
 from PIL import Image
 
 from genmod.errors import DataError
-from genmod.plugins.datasets._pictures import read_picture, size_of
+from genmod.plugins.datasets import _picture_split
+from genmod.plugins.datasets._crop import Crop
+from genmod.plugins.datasets._pictures import header_of, read_picture, size_of
 from genmod.plugins.datasets.image_folder import ImageFolder
 
 SPLITS = ("train", "validation", "test")
@@ -182,6 +184,9 @@ def test_links_are_followed_once(tmp_path, pictures):
 def test_no_folder_and_no_pictures(tmp_path):
     assert "there is no" in refusal(lambda: ImageFolder(tmp_path, path=tmp_path / "nothing").info)
     assert "has no pictures" in refusal(lambda: ImageFolder(tmp_path, path=tmp_path, size=4).info)
+    (tmp_path / "a.tar").touch()
+    with pytest.raises(DataError, match=r"--data webdataset -s dataset.path="):
+        ImageFolder(tmp_path, path=tmp_path, size=4).split("train")
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="Not a directory"):
         ImageFolder(tmp_path, path=tmp_path / "file", size=4).split("train")
@@ -209,6 +214,38 @@ def test_a_turned_picture_has_the_size_that_it_is_shown_in(tmp_path):
     picture = read_picture(tmp_path / "a.png", 1, (32, 16))
     assert picture[:16].min() == 255
     assert picture[16:].max() == 0
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tiff"])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("tag", range(1, 9))
+def test_every_orientation(tmp_path, suffix, tag, mode):
+    """Bright where the picture, as it is shown, is at the top left."""
+    shown = np.zeros((32, 48), np.uint8)
+    shown[:16, :16] = 255
+    stored = {
+        1: shown,
+        2: shown[:, ::-1],
+        3: shown[::-1, ::-1],
+        4: shown[::-1],
+        5: shown.T,
+        6: np.rot90(shown),
+        7: shown[::-1, ::-1].T,
+        8: np.rot90(shown, -1),
+    }[tag]
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.ascontiguousarray(stored)).convert(mode).save(path, exif=exif)
+    if suffix in ("png", "tiff"):
+        Image.fromarray(stored.astype(np.uint16) * 257).save(tmp_path / f"deep.{suffix}", exif=exif)
+        assert header_of(tmp_path / f"deep.{suffix}") == (32, 48, 16)
+        assert np.array_equal(
+            read_picture(tmp_path / f"deep.{suffix}", 1, (32, 48), 65535)[..., 0], shown * 257.0
+        )
+    assert size_of(path) == (32, 48)
+    for found in (read_picture(path, 1, (32, 48)), read_picture(path, 1, (32, 48), None, Crop())):
+        assert np.abs(found[..., 0].astype(int) - shown).mean() < 4
 
 
 def test_pictures_cover_the_size_and_are_cut_evenly(tmp_path):
@@ -298,6 +335,30 @@ def test_what_does_not_fit_in_memory_is_read_batch_by_batch(tmp_path, pictures, 
     assert torch.equal(split.in_memory().x, split.__getitems__(range(len(split))).x)
     monkeypatch.setattr("genmod.plugins.datasets._picture_split._IN_MEMORY_BYTES", size - 1)
     assert split.in_memory() is None
+
+
+def test_many_pictures_for_training_are_held_once_they_were_read(tmp_path, pictures, monkeypatch):
+    pictures(tmp_path / "train", 30)
+    pictures(tmp_path / "val", 12)
+    read = []
+    before = _picture_split.read_picture
+    monkeypatch.setattr(
+        _picture_split, "read_picture", lambda *given: (read.append(given[0].name), before(*given))[1]
+    )
+    plain = ImageFolder(tmp_path, path=tmp_path).split("train").in_memory()
+    monkeypatch.setattr(_picture_split, "_IN_MEMORY", 10)
+    data = ImageFolder(tmp_path, path=tmp_path)
+    train, validation = data.split("train"), data.split("validation")
+    assert train.in_memory() is validation.in_memory() is None
+    read.clear()
+    for indices in ([3, 9, 3], [9, 10], [3], [], range(len(train))):
+        batch = train.__getitems__(indices)
+        assert torch.equal(batch.x, plain.x[list(indices)])
+        assert torch.equal(batch.labels, plain.labels[list(indices)])
+    assert len(read) == len(set(read)) == len(train)
+    for _ in range(2):
+        validation.__getitems__([4])
+    assert len(read) == len(train) + 2
 
 
 # What is broken.
