@@ -17,6 +17,7 @@ from genmod.errors import DataWarning, UsageError
 from genmod.plugins.datasets._crop import Crop, framed
 from genmod.plugins.datasets.image_folder import ImageFolder
 from genmod.training.batches import Batches
+from genmod.training.replay import replay
 from genmod.training.signals import Interrupted
 
 SPLITS = ("train", "validation", "test")
@@ -206,6 +207,22 @@ def test_a_run_that_was_stopped_in_mid_epoch_ends_with_the_same_weights(mixed, t
     again = made(mixed)
     genmod.train(again, directory=tmp_path / "run", resume=True, **how)
     assert torch.equal(weights(again), weights(whole))
+
+
+def test_a_step_is_replayed_with_its_own_crops(tmp_path):
+    """A value that overflows lies in a corner, which the middle of the picture lacks."""
+    place = tmp_path / "in"
+    place.mkdir()
+    for i in range(20):
+        values = np.random.default_rng(i).normal(size=(16, 16)).astype(np.float32)
+        values[0, 0] = 3e38
+        Image.fromarray(values).save(place / f"{i}.tiff")
+    part = {"name": "image-folder", "path": str(place), "crop": 9, "channels": 1}
+    model = genmod.save(genmod.build(data=part, seed=1, **MODEL), tmp_path / "m")
+    with pytest.raises(genmod.GenmodError, match="not finite") as raised:
+        genmod.train(genmod.load(model), directory=model, batch_size=4, steps=100, device="cpu", seed=1)
+    data = genmod.open_dataset(genmod.load(model).spec, info=genmod.load(model).data)
+    assert replay(model, data).split(": ")[1] in raised.value.message
 
 
 @pytest.mark.slow
