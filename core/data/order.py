@@ -64,7 +64,7 @@ def dealt(hashes: Sequence[int] | NDArray[np.uint64], held_out: Sequence[SplitNa
         >>> dealt([5, 1, 9, 7], ["validation", "test"])
         ['train', 'validation', 'test', 'train']
     """
-    order = np.argsort(np.asarray(hashes, np.uint64), kind="stable").tolist()
+    order: list[int] = np.argsort(np.asarray(hashes, np.uint64), kind="stable").tolist()
     share = max(1, (len(order) + 5) // 10) if len(order) > len(held_out) else 0
     chosen: list[SplitName] = ["train"] * len(order)
     for split, places in (("validation", order[:share]), ("test", order[len(order) - share :])):

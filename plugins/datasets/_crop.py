@@ -27,9 +27,11 @@ class Crop:
         factor = 1.0 if self.scale is None else self.scale / min(image.size)
         factor = max(factor, height / image.height, width / image.width)
         if factor == 1:
-            top = int(self.down * (image.height - height + 1))
-            left = int(self.right * (image.width - width + 1))
-            return image.crop((left, top, left + width, top + height))
+            first, begin = (
+                int(self.down * (image.height - height + 1)),
+                int(self.right * (image.width - width + 1)),
+            )
+            return image.crop((begin, first, begin + width, first + height))
         # Only the part is scaled: the whole of a long strip, scaled up until it is wide enough, might fill all memory.
         tall, wide = min(height / factor, image.height), min(width / factor, image.width)
         top, left = self.down * (image.height - tall), self.right * (image.width - wide)

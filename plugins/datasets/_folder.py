@@ -42,7 +42,8 @@ class FolderListing(Listing):
         return self.place / self.names[row]
 
     def stamps(self) -> NDArray[np.int64]:
-        start, made = f"{self.place}/", []
+        start = f"{self.place}/"
+        made: list[int] = []
         for name in self.names:
             try:
                 status = os.stat(start + name)
