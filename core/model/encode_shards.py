@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ def planned(
         raise UsageError("there are no examples to encode", hint="choose data that have some")
     first = next(iter(splits.values()))[0]
     block = next(code_blocks(model, first, more=more, draws=draws, rows=range(1)))
-    kind: CodesOf = next(iter(block))  # type: ignore[assignment]
+    kind = cast("CodesOf", next(iter(block)))
     shape, info = tuple(block[kind].shape[1:]), model.suited(first).info or model.data
     if kind == "draws" and draws > 1:
         raise UsageError(
