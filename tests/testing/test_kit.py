@@ -207,7 +207,16 @@ def test_parametrized(tmp_path):
     (tmp_path / "test_mine.py").write_text(TESTS)
     reports = Reports()
     # In this process, because torch takes long to import; without plugins that this run of pytest uses itself.
-    without = ("cacheprovider", "timeout", "xdist", "faulthandler", "terminal", "hypothesispytest", "anyio", "zarr")
+    without = (
+        "cacheprovider",
+        "timeout",
+        "xdist",
+        "faulthandler",
+        "terminal",
+        "hypothesispytest",
+        "anyio",
+        "zarr",
+    )
     options = [option for name in without for option in ("-p", f"no:{name}")]
     place = ["-c", os.devnull, "--rootdir", str(tmp_path), "--capture=no", str(tmp_path / "test_mine.py")]
     assert pytest.main([*options, *place], plugins=[reports]) == 1

@@ -279,3 +279,16 @@ def test_attention_asks_all_places():
     x = torch.randn(1, 8, 5, 4, requires_grad=True)
     (reach,) = torch.autograd.grad((layer(x) - x)[0, :, 0, 0].sum(), x)
     assert (reach.abs().sum(1) > 0).all()
+
+
+@torch.no_grad()
+def test_half_precision_makes_nearly_the_same_pictures():
+    """Numbers of 8 bits: each layer rounds by at most one part in 256, in both directions."""
+    _, model = _trained_on_64()
+    x = torch.rand(2, 3, 64, 64)
+    full = model.decode(model.encode(x).mean).mean
+    model.autocast_dtype = torch.bfloat16
+    half = model.decode(model.encode(x).mean).mean
+    assert half.dtype == torch.float32
+    error = (half - full).square().mean().sqrt() / full.std()
+    assert 1e-5 < error < 8 / 256
