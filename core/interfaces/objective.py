@@ -64,7 +64,10 @@ class Objective(Part, ABC):
         return {MAIN: model.parameters()}
 
     def check(self, model: GivenModel) -> None:
-        """Called once when the model is complete, before anything is trained.
+        """Called when the model is complete, before anything is trained.
+
+        Args:
+            model: may be on the ``meta`` device; tensors that are tried on it are made on ``model.device``.
 
         Raises:
             UsageError: the objective cannot train this model; the hint says what to choose instead.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from io import FileIO
 from itertools import accumulate
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -117,11 +118,12 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         ValueError: it is no ``.npy`` file, or in a format that is not known.
     """
     version = npy.read_magic(file)
-    if version == (1, 0):
-        return npy.read_array_header_1_0(file)
-    if version == (2, 0):
-        return npy.read_array_header_2_0(file)
-    raise ValueError(f"it is in format {version}")
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"it is in format {version}")
+    try:
+        return npy.read_array_header_1_0(file) if version == (1, 0) else npy.read_array_header_2_0(file)
+    except TokenError as error:
+        raise ValueError(f"its header ends too early: {error}") from None
 
 
 def npy_rows(path: Path) -> RowFile:

@@ -110,11 +110,13 @@ class ELBO(Objective):
                 "objective 'elbo' needs a divergence, and this model has none",
                 hint="choose one (--divergence kl), or train without: --objective reconstruction",
             )
-        with torch.device("meta"):
+        with model.device:
             p = model.prior()
             if self.free_bits > 0:
-                q = model.posterior(torch.empty(1, *model.encoder.feature_shape))
-                self._groups(model.divergence, q, p, torch.empty(1, 1, *model.latent_shape))
+                q = model.posterior(torch.zeros(1, *model.encoder.feature_shape, dtype=model.dtype))
+                self._groups(
+                    model.divergence, q, p, torch.zeros(1, 1, *model.latent_shape, dtype=model.dtype)
+                )
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:
         q, p = model.encode(x), model.prior()

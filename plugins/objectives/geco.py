@@ -68,7 +68,7 @@ class GECO(Objective):
                 "objective 'geco' minimises a divergence, and this model has none",
                 hint="choose one (--divergence kl), or train without: --objective reconstruction",
             )
-        with torch.device("meta"):
+        with model.device:
             model.prior()
 
     def forward(self, model: GivenModel, x: Tensor) -> Terms:

@@ -149,6 +149,13 @@ def test_shards_that_announce_more_than_memory_holds(commands, tmp_path):
     refused(commands("build", "--data", "shards", "-s", f"dataset.path={path}"), "at most 67,108,864")
 
 
+def test_an_array_whose_header_ends_within_a_bracket(commands, tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((5, 3), dtype="f4"))
+    path.write_bytes(path.read_bytes().replace(b"(5, 3)", b"(5, 3 "))
+    refused(commands("build", "--data", "shards", "-s", f"dataset.path={path}"), "its header ends too early")
+
+
 def test_a_shard_whose_header_has_no_number(commands, tmp_path):
     header = b'{"x":{"dtype":"F32","shape":[1e400,5],"data_offsets":[0,2000]}}'
     (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(2000))
