@@ -42,6 +42,14 @@ def reconstruct(
             show_default="10; as .csv and the like all",
         ),
     ] = None,
+    worst: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Show the N examples with the largest squared errors instead, with differences.",
+        ),
+    ] = None,
     split: SplitOption = "test",
     out: OutOrRows = None,
     picture: Annotated[
@@ -76,9 +84,12 @@ def reconstruct(
     Examples:
       genmod reconstruct
       genmod reconstruct beta8 -n 20 --split train --seed 3
+      genmod reconstruct --worst 8
       genmod reconstruct -n 500 -o reconstructions.npz
       genmod reconstruct --picture photo.png -o again.png
     """
+    if worst is not None and (number is not None or picture is not None):
+        raise UsageError("--worst shows examples of its own choice", hint="leave out -n and --picture")
     if picture is not None:
         return _reconstruct_picture(
             directory, picture, number, out, tile, seed, device, set_, data_root, overwrite
@@ -86,8 +97,24 @@ def reconstruct(
     rows = check_out_or_rows(out, overwrite=overwrite)
     model = open_model(directory, device)
 
-    from genmod.figures import choose_examples, reconstructed_frame, reconstruction_grid
+    from genmod.figures import choose_examples, reconstructed_frame, reconstruction_grid, worst_grid
 
+    if worst is not None:
+        if rows:
+            raise UsageError(
+                f"--worst shows a picture, and {out} is for rows", hint="end the name in .png or .npz"
+            )
+        part = open_split(model, split, set_ or [], data_root)
+        with StepProgress() as progress:
+            found = worst_grid(
+                model,
+                part,
+                worst,
+                name=split,
+                seed=seed,
+                on_step=lambda n, of: progress("reconstructing", n, of),
+            )
+        return write(found, out, directory, "worst", seed=seed)
     if rows and out is not None:
         require_columns(model, out)
         part = open_split(model, split, set_ or [], data_root)

@@ -18,6 +18,7 @@ from genmod.figures.views import (
     sample_grid,
 )
 from genmod.figures.walks import activity, interpolation, latent_scale, slerp
+from genmod.figures.worst import worst_grid
 
 __all__ = [
     "Gap",
@@ -46,4 +47,5 @@ __all__ = [
     "tempered",
     "traversal",
     "variables",
+    "worst_grid",
 ]

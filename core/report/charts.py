@@ -17,13 +17,14 @@ from genmod.figures.draw import COLOURS as GROUP_COLOURS
 from genmod.figures.draw import INK, LINE, QUIET, bare, groups_of, name_axes, scatter
 from genmod.figures.panels import activity_bars
 from genmod.figures.plane import on_plane
+from genmod.figures.spectra import Spectra, draw_spectra
 from genmod.model.latent_variable import LatentVariableModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Chart", "codes_chart", "curves_chart", "dimensions_chart"]
+__all__ = ["Chart", "codes_chart", "curves_chart", "dimensions_chart", "spectra_chart"]
 
 _OF_THE_PAGE = {
     **{colour: f"var(--s{i})" for i, colour in enumerate(COLOURS)},
@@ -116,6 +117,20 @@ def dimensions_chart(amounts: Tensor, measure: str, key: str) -> Chart:
     return Chart(
         _drawn(drawer, (4.8, 3.0), alt, key), f"{measure} of each latent dimension, the largest first."
     )
+
+
+def spectra_chart(found: Spectra, n: int, key: str) -> Chart:
+    """The spectra of pictures and of the errors of their reconstructions.
+
+    Args:
+        found: the spectra.
+        n: number of pictures.
+        key: name of the drawing, unique on the page.
+    """
+    lost = (found.errors / found.pictures.clamp(min=1e-300)).tolist()
+    alt = f"spectra of pictures and of errors: {lost[0]:.2g} of the lowest frequencies is lost, {lost[-1]:.2g} of the highest"
+    note = f"Power of {n:,} pictures and of the errors of their reconstructions, by cosine transforms, mean over directions."
+    return Chart(_drawn(lambda axes: draw_spectra(axes, found), (4.8, 3.0), alt, key), note)
 
 
 def _drawn(drawer: "Callable[[Axes], None]", size: tuple[float, float], alt: str, key: str) -> str:

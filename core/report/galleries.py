@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo, Split
-from genmod.errors import GenmodError
+from genmod.errors import GenmodError, UndefinedError
 from genmod.evaluation.neighbours import nearest_example
 from genmod.evaluation.row import Evaluation
 from genmod.figures import (
@@ -19,8 +19,11 @@ from genmod.figures import (
     reconstruction_grid,
     sample_grid,
 )
+from genmod.figures.spectra import Spectra, spectra
 from genmod.figures.traversals import active_traversal
+from genmod.figures.views import decode_means, observed
 from genmod.figures.walks import paired
+from genmod.figures.worst import difference
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
 from genmod.report.images import Shown, of_pixels, pixels_of
@@ -33,7 +36,7 @@ CARDS = 10
 WALKS = 5
 DIMENSIONS = 8
 STEPS = 9
-TILES = SAMPLES + 3 * CARDS + 3 * CARDS + 2 * CARDS + (WALKS + DIMENSIONS) * STEPS
+TILES = SAMPLES + 3 * CARDS + 4 * CARDS + 2 * CARDS + (WALKS + DIMENSIONS) * STEPS
 """Images in the pictures of one model."""
 
 _COMPARED = 200
@@ -138,7 +141,20 @@ class Painter:
             return Gallery(missing="There is no distortion of each example.")
         chosen = errors.argsort(descending=True)[:CARDS].tolist()
         note = f"The {len(chosen)} of {len(errors):,} {self.name} examples with the largest distortion"
-        return self._pairs(chosen, evaluation, note)
+        return self._pairs(chosen, evaluation, note, differences=True)
+
+    def spectra(self) -> tuple[Spectra, int]:
+        """The spectra of pictures and of the errors of their reconstructions, and the number of pictures.
+
+        Raises:
+            UndefinedError: the data are no pictures.
+        """
+        batch, context = self._many
+        if not self.model.data.is_image:
+            raise UndefinedError("there is no spectrum: the data are no pictures")
+        x = observed(self.model, batch.x, seed=self.seed)
+        made = decode_means(self.model, self._codes, context=context)
+        return spectra(x, made), len(x)
 
     def activity(self) -> tuple[Tensor, str]:
         """The activity of each dimension of the latents, and the name of the measure."""
@@ -219,16 +235,22 @@ class Painter:
         )
         return Gallery(tuple(cards), note)
 
-    def _pairs(self, chosen: Sequence[int], evaluation: Evaluation, note: str) -> Gallery:
+    def _pairs(
+        self, chosen: Sequence[int], evaluation: Evaluation, note: str, *, differences: bool = False
+    ) -> Gallery:
         model, errors = self.model, _errors(evaluation)
         batch = self.split.__getitems__(chosen)
         picture = reconstruction_grid(model, batch.x, context=model.context(batch), seed=self.seed)
-        rows, count = picture.images.shape[:2]
-        pixels = self._pixels(picture.images.flatten(0, 1))
+        images, labels = picture.images, picture.row_labels
+        if differences and model.data.is_image:
+            between = difference(images[-2], images[-1], model.data)
+            images, labels = torch.cat([images, between[None]]), (*labels, "difference")
+        rows, count = images.shape[:2]
+        pixels = self._pixels(images.flatten(0, 1))
         cards = []
         for place, index in enumerate(chosen):
             name = class_of(self.split.info or model.data, batch, place)
-            alt = f"{self.name} example {index}{f' of class {name}' if name else ''}: {', '.join(picture.row_labels)}"
+            alt = f"{self.name} example {index}{f' of class {name}' if name else ''}: {', '.join(labels)}"
             shown = of_pixels(
                 pixels[[row * count + place for row in range(rows)]],
                 alt,
@@ -238,9 +260,9 @@ class Painter:
             cards.append(Card(shown, (*lines, f"{self.name} {index}", *([f"class {name}"] if name else []))))
         order = "From left to right" if len(model.data.shape) == 1 else "From top to bottom"
         of = "" if errors is None else "; below, the distortion"
-        if of and "observed" in picture.row_labels:
+        if of and "observed" in labels:
             of += ", of the draw of binary values that was measured"
-        return Gallery(tuple(cards), f"{note}. {order}: {', '.join(picture.row_labels)}{of}.")
+        return Gallery(tuple(cards), f"{note}. {order}: {', '.join(labels)}{of}.")
 
     @_or_reason
     def interpolations(self) -> Gallery:

@@ -17,7 +17,7 @@ from genmod.figures.curves import Curve, read_curves
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.summary import Summary, summarize
 from genmod.options.text import option_text
-from genmod.report.charts import Chart, codes_chart, dimensions_chart
+from genmod.report.charts import Chart, codes_chart, dimensions_chart, spectra_chart
 from genmod.report.commands import build_command, train_command
 from genmod.report.galleries import TILES, Gallery, Painter
 from genmod.report.images import most_pixels
@@ -40,6 +40,7 @@ class ModelPage:
         evaluation: its numbers.
         curves: of its training.
         samples, neighbours, reconstructions, worst, interpolations, traversals: its pictures.
+        spectra: of pictures and of the errors of reconstructions; None of other data.
         codes: its codes on a plane.
         dimensions: activity of its latent dimensions.
         commands: the command lines that make it again.
@@ -60,6 +61,7 @@ class ModelPage:
     worst: Gallery
     interpolations: Gallery
     traversals: Gallery
+    spectra: Chart | None
     codes: Chart | None
     dimensions: Chart | None
     commands: tuple[str, ...]
@@ -121,6 +123,9 @@ def look_at(
     def dimensions() -> Chart:
         return dimensions_chart(*painter.activity(), f"dimensions {directory}")
 
+    def spectra() -> Chart:
+        return spectra_chart(*painter.spectra(), f"spectra {directory}")
+
     def codes() -> Chart:
         return codes_chart(model, dataset.info, *painter.codes(), f"codes {directory}")
 
@@ -144,6 +149,7 @@ def look_at(
         settings={k: option_text(v) for k, v in (record.get("settings") or {}).items()},
         evaluation=evaluation,
         curves=_curves(place),
+        spectra=attempt("spectra", spectra) if data.is_image else None,
         codes=attempt("codes", codes),
         dimensions=attempt("dimensions", dimensions),
         commands=_commands(model, directory, record, split, seed, metrics),

@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import genmod as library
-from genmod.figures import choose_examples, codes, interpolation, reconstruction_grid
+from genmod.figures import choose_examples, codes, interpolation, reconstruction_grid, worst_grid
 from genmod.model.assembly import open_dataset
 
 COMMANDS = {
@@ -94,6 +94,19 @@ def test_reconstructions_are_those_of_the_library(genmod, model):
     assert torch.equal(found["labels"], batch.labels)
     genmod("reconstruct", "-n", 4, "--seed", 2, "-o", "b.npz")
     assert not torch.equal(arrays("b.npz")["images"], wanted.images)
+
+
+def test_worst_reconstructions_are_those_of_the_library(genmod, model, tmp_path):
+    done = genmod("reconstruct", "--worst", 3, "--split", "validation", "-o", "a.npz")
+    assert done.code == 0
+    wanted = worst_grid(model, open_dataset(model.spec).split("validation"), 3)
+    assert torch.equal(arrays("a.npz")["images"], wanted.images)
+    assert torch.equal(arrays("a.npz")["indices"], wanted.extra["indices"])
+    assert genmod("reconstruct", "--worst", 3).out == "model/samples/worst.png\n"
+    done = genmod("reconstruct", "--worst", 3, "-n", 4)
+    assert (done.code, "leave out -n" in done.err) == (2, True)
+    done = genmod("reconstruct", "--worst", 3, "-o", "a.csv")
+    assert (done.code, "is for rows" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize("spherical", [False, True])
