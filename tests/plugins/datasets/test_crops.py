@@ -103,6 +103,12 @@ def test_a_crop_depends_on_seed_step_and_picture_alone(mixed):
     assert torch.equal(opened(mixed).split("train").varied([4], seed=5, step=7).x, whole[[4]])
 
 
+def test_pictures_have_crops_of_their_own(tmp_path):
+    train = opened(folder(tmp_path / "alike", [(60, 60)] * 30)).split("train")
+    found = corners(train.varied(range(len(train)), seed=0, step=0).x)
+    assert len(found.unique(dim=0)) > 20
+
+
 def test_workers_and_resumed_runs_read_the_same_crops(mixed):
     def batches(workers):
         return Batches(opened(mixed).split("train"), 4, seed=2, device=torch.device("cpu"), workers=workers)

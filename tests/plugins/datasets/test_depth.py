@@ -46,8 +46,8 @@ def tiff(a, **options):
     return stream.getvalue()
 
 
-def tiff_in_colour(a, order="<"):
-    """An uncompressed TIFF of 16 bits of ``a (height, width, 3)``."""
+def tiff_in_colour(a, order="<", turn=1):
+    """An uncompressed TIFF of 16 bits of ``a (height, width, 3)``, and how it is to be turned."""
     height, width, _ = a.shape
     tags = [
         (256, width),
@@ -56,6 +56,7 @@ def tiff_in_colour(a, order="<"):
         (259, 1),
         (262, 2),
         (273, None),
+        (274, turn),
         (277, 3),
         (278, height),
     ]
@@ -158,6 +159,13 @@ def test_tiff_in_floating_point(tmp_path, scale, bounds):
 def test_tiff_of_16_bits_in_colour(tmp_path, order):
     a = arrays(4096, 3)
     expect_kept(folder(tmp_path, [tiff_in_colour(each, order) for each in a], "tif"), a, 4096)
+
+
+@pytest.mark.parametrize("turn", [3, 6, 8])
+def test_tiff_of_16_bits_in_colour_that_is_turned(tmp_path, turn):
+    a = arrays(4096, 3)
+    data = folder(tmp_path, [tiff_in_colour(each, turn=turn) for each in a], "tif")
+    expect_kept(data, [np.rot90(each, {3: 2, 6: -1, 8: 1}[turn]) for each in a], 4096)
 
 
 @pytest.mark.parametrize(("kind", "channels"), [(b"P5", 1), (b"P6", 3)])
