@@ -124,8 +124,8 @@ def reconstruct(
         return write_frame(frame, out, seed=seed)
     batch = choose_examples(open_split(model, split, set_ or [], data_root), number or 10, seed=seed)
     context = model.context(batch)
-    picture = reconstruction_grid(model, batch.x, labels=batch.labels, context=context, seed=seed)
-    return write(picture, out, directory, "reconstructions", seed=seed)
+    grid = reconstruction_grid(model, batch.x, labels=batch.labels, context=context, seed=seed)
+    return write(grid, out, directory, "reconstructions", seed=seed)
 
 
 def _reconstruct_picture(

@@ -46,7 +46,7 @@ class LearningRate:
         self.peak, self.schedule, self.warmup, self.total = peak, schedule, warmup, total
         self._scheduler: Any = None
         # Torch's schedulers change the learning rate of an optimizer; this one exists only for that.
-        self._optimizer = _plain(optim.SGD)([torch.zeros(())], lr=peak)
+        self._optimizer = make_optimizer("sgd", [nn.Parameter(torch.zeros(()))], peak)
         if schedule in _OURS:
             if options:
                 raise UsageError(f"schedule {schedule!r} has no options; given: {', '.join(options)}")

@@ -63,9 +63,12 @@ def local_part(tensor: Tensor) -> Tensor:
 
 def shared_out_like(tensor: Tensor, model_of: Tensor) -> Tensor:
     """A whole tensor, sharded over the processes like another one of its shape, and moved to its device."""
+    # The import brings torch's compiler with it, and a sharded tensor has already been there.
     if not hasattr(model_of, "device_mesh") or tensor.shape != model_of.shape:
         return tensor.to(model_of.device)
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    assert isinstance(model_of, DTensor)
 
     # Every process has read the whole tensor and keeps its part; nothing is sent.
     mesh, placements = model_of.device_mesh, model_of.placements

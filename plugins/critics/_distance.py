@@ -43,7 +43,7 @@ class ByLayers(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         with torch.no_grad():
             real = list(self.net(x).values())
-        weights = list(self.buffers(recurse=False)) or [1 / len(real)] * len(real)
+        weights: list[Tensor | float] = [*self.buffers(recurse=False)] or [1 / len(real)] * len(real)
         return layer_distance(real, self.net(y).values(), weights, self.smallest)
 
 

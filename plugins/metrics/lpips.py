@@ -75,8 +75,8 @@ class Lpips(Metric):
             x, y = ((each.float() - data.low) / width for each in pair)
             # In pieces: the maps of 500 images take gigabytes.
             for some in torch.arange(len(x), device=x.device).split(50):
-                maps = [net(images[some]).values() for images in (x, y)]
-                parts.append(layer_distance(*maps, linear).cpu())
+                of_x, of_y = (net(images[some]).values() for images in (x, y))
+                parts.append(layer_distance(of_x, of_y, linear).cpu())
         known = {**net.net.state_dict(), **{f"linear.{i}": each for i, each in enumerate(linear)}}
         label = f"lpips[{self.network}-{file_checksum(known)}]"
         definition = "perceptual distance of reconstructions and observations, mean over the examples"

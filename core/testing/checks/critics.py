@@ -119,8 +119,8 @@ def check_critic_fixed(case: Case) -> None:
     draw = Draw(x, q, z[None], model.prior, likelihood, parameters, -likelihood.log_prob(x))
     for mode in (True, False):
         model.train(mode)
-        added = sum(loss.weight * loss.values.sum() for loss in model.critic.losses(draw).values())
-        assert isinstance(added, Tensor)
+        losses = [loss.weight * loss.values.sum() for loss in model.critic.losses(draw).values()]
+        added = torch.stack(losses).sum()
         found.append(float(added.detach()))
     expect(found[0] == found[1], f"it adds {found[0]} in training, and {found[1]} in evaluation")
     (gradient,) = torch.autograd.grad(added, x, allow_unused=True)
