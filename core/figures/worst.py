@@ -85,7 +85,8 @@ def worst_grid(
         extra={"indices": kept["indices"], "errors": kept["errors"]},
         title=f"The {len(captions)} worst of {len(split):,} reconstructions",
         row_labels=tuple(captions),
-        column_labels=("data", "reconstruction", "difference"),
+        # Short enough to stand above small pictures.
+        column_labels=("data", "decoded", "error"),
     )
 
 

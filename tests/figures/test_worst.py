@@ -42,7 +42,7 @@ def test_worst_are_those_with_the_largest_squared_errors(model):
     torch.testing.assert_close(between, (x - made).abs().clamp(max=1))
     index = int(wanted[0])
     assert found.row_labels[0] == f"test {index} ({CLASSES[index % 3]}), squared error {errors[index]:.3g}"
-    assert found.column_labels == ("data", "reconstruction", "difference")
+    assert found.column_labels == ("data", "decoded", "error")
 
 
 def test_more_than_there_are_shows_all_and_none_is_refused(model):
