@@ -42,6 +42,8 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
             hint="it has autoencoders of pictures: genmod build --encoder autoencoder-2d --posterior normal-map "
             "-s posterior.scale=log-variance --latent 4 --decoder laplace",
         )
+    assert isinstance(posterior, NormalMapPosterior | VQPosterior)
+    assert isinstance(network, Autoencoder2dNetwork)
     options = {kind: parts[kind].options for kind in ("encoder", "network")}
     wrong = [
         f"{name} {given} of the encoder and {other} of the network"
