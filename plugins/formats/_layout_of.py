@@ -54,12 +54,13 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
     groups = {m.num_groups for p in (encoder, network) for m in p.modules() if isinstance(m, nn.GroupNorm)}
     if len(groups) > 1:
         wrong.append(f"layers that are normalised in {' and '.join(map(str, sorted(groups)))} groups")
-    on_map = posterior.places.on_map and isinstance(network.start, nn.Conv2d)
+    head, start = posterior.places.head, network.start
+    on_map = isinstance(head, nn.Conv2d) and isinstance(start, nn.Conv2d)
     if not on_map or network.in_shape != posterior.latent_shape:
         wrong.append("latents that are no map, or that the prior changes")
     length = latent = features = posterior.latent_shape[0]
-    if on_map:
-        latent, features = network.start.out_channels, posterior.places.head.in_channels
+    if isinstance(head, nn.Conv2d) and isinstance(start, nn.Conv2d):
+        latent, features = start.out_channels, head.in_channels
     if latent != length and not (isinstance(posterior, VQPosterior) and features == latent):
         wrong.append(
             f"network that makes {latent} channels of {length}, after {features} features of the encoder"
@@ -90,13 +91,14 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
         latent,
         length,
         codes,
-        quant=bool(codes) or (features == 2 * latent and not _is_identity(posterior.places.head)),
-        post_quant=bool(codes) or not _is_identity(network.start),
+        quant=bool(codes) or (features == 2 * latent and not _is_identity(head)),
+        post_quant=bool(codes) or not _is_identity(start),
     ), notes
 
 
-def _is_identity(layer: nn.Conv2d) -> bool:
+def _is_identity(layer: nn.Module) -> bool:
     """Whether a convolution of one pixel changes nothing."""
+    assert isinstance(layer, nn.Conv2d)
     n = layer.in_channels
     eye = torch.eye(n, device=layer.weight.device, dtype=layer.weight.dtype)
     same = layer.out_channels == n and torch.equal(layer.weight.detach()[..., 0, 0], eye)
