@@ -4,13 +4,14 @@ import math
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn.functional import conv2d
 
 import genmod
 from genmod import DataInfo, Draw, FileError, UndefinedError, UsageError, diagonal_normal
-from genmod.model.assembly import assemble
+from genmod.model.assembly import assemble, open_dataset
 from genmod.plugins.critics.lpips import LpipsCritic
 from genmod.plugins.critics.perceptual import PerceptualCritic
 from genmod.plugins.encoders._backbone import torchvision_model
@@ -209,25 +210,41 @@ def test_a_file_is_needed_where_training_goes_on(files, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_bit_for_bit(tmp_path):
-    """With a critic that learns beside it, an adaptive weight, and running means of the weights."""
-    parts = {"name": "several", "critics": ["perceptual", "patch:start=2"]}
-    whole, first, again = (genmod.build(**SMALL, critic=parts) for _ in range(3))
-    how = {**HOW, "steps": 7, "ema": 0.9}
-    genmod.train(whole, directory=tmp_path / "whole", **how)
+def test_a_tokenizer_goes_on_bit_for_bit(tmp_path):
+    """In mid-epoch, with critics, adaptive weight, running means of the weights, and crops and flips in workers."""
+    (tmp_path / "pictures").mkdir()
+    for i in range(40):
+        levels = torch.randint(256, (20 + i % 5, 18, 3), dtype=torch.uint8)
+        Image.fromarray(levels.numpy()).save(tmp_path / "pictures" / f"{i}.png")
+    dataset = {"name": "image-folder", "path": str(tmp_path / "pictures"), "crop": 16}
+    encoder = {"name": "autoencoder-2d", "channels": [8, 16]}
+    parts = {"name": "several", "critics": ["perceptual", "patch:channels=8:start=2"]}
+    spec = genmod.compose(
+        "autoencoder-kl-small", components={"dataset": dataset, "encoder": encoder, "critic": parts}
+    )
+    data = open_dataset(spec)
+    whole, first, again = (assemble(spec, data.info) for _ in range(3))
+    how = {
+        "steps": 9,
+        "batch_size": 6,
+        "device": "cpu",
+        "ema": 0.9,
+        "workers": 2,
+        "augment": ["random-horizontal-flip"],
+    }
+    genmod.train(whole, data, directory=tmp_path / "whole", **how)
 
     class Stop(Exception):
         pass
 
     def stop(event):
-        if event.kind == "train" and event.step == 4:
+        if event.kind == "train" and event.step == 7:
             raise Stop
 
+    more = {"log_every": 1, "checkpoint_every": 1}
     with pytest.raises(Stop):
-        genmod.train(
-            first, directory=tmp_path / "part", **how, log_every=1, checkpoint_every=1, on_event=stop
-        )
-    genmod.train(again, directory=tmp_path / "part", **how, checkpoint_every=1, resume=True)
+        genmod.train(first, data, directory=tmp_path / "part", **how, **more, on_event=stop)
+    genmod.train(again, data, directory=tmp_path / "part", **how, checkpoint_every=1, resume=True)
     state, other = whole.state_dict(), again.state_dict()
     assert all(torch.equal(state[name], other[name]) for name in state)
 
