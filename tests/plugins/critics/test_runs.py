@@ -199,6 +199,11 @@ PROCESSES = {
             "start": 4,
         },
     },
+    "pictures": {
+        "latent": SHARE,
+        "shape": [1, SHARE, SHARE],
+        "critic": {"name": "several", "critics": ["perceptual", "patch:channels=12:start=4:norm=group"]},
+    },
 }
 
 
@@ -207,8 +212,9 @@ PROCESSES = {
     [
         ["adversarial", "tc of several draws", "patch"],
         pytest.param(["hinge", "tc"], marks=pytest.mark.slow),
+        ["pictures"],
     ],
-    ids=["some", "others"],
+    ids=["some", "others", "of pictures"],
 )
 @pytest.mark.slow
 def test_two_processes_train_the_weights_of_one(tmp_path, names):
