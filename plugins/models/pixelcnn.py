@@ -33,9 +33,9 @@ class PixelCNNModel(GenerativeModel):
 
     Example:
         >>> model = PixelCNNModel(ModelSpec(), DataInfo((1, 4, 4), levels=2), channels=8, layers=2)
-        >>> bits = -model.log_weights(torch.zeros(1, 1, 4, 4)) / math.log(2)
-        >>> model.sample(5, seed=0).shape, round(bits.item(), 3)
-        (torch.Size([5, 1, 4, 4]), 16.0)
+        >>> nats = -model.log_weights(torch.zeros(1, 1, 4, 4))
+        >>> model.sample(5, seed=0).shape, round(nats.item(), 3)
+        (torch.Size([5, 1, 4, 4]), 11.09)
     """
 
     takes_conditions = True
