@@ -20,6 +20,7 @@ from genmod.distributions import (
 )
 from genmod.distributions.marginal import Marginal
 from genmod.distributions.reshaped import Reshaped
+from genmod.model.latents_from import LatentsFrom
 from genmod.plugins.decoders._coupled_logistics import CoupledLogisticMixture
 from genmod.plugins.decoders.bernoulli import BinaryValues
 from genmod.plugins.decoders.categorical import LevelCategorical
@@ -61,6 +62,7 @@ from genmod.plugins.samplers._velocity import VectorNetwork
 from genmod.plugins.samplers.kde import KernelDensity
 from genmod.plugins.samplers.riemannian import Explored
 from genmod.plugins.samplers.vae import Generated
+from genmod.system.tensors import fingerprint
 
 B = (2, 3)
 LEVELS, IMAGE, GREY = DataInfo((1,), levels=8), DataInfo((3, 4, 4), levels=8), DataInfo((1, 8, 8))
@@ -92,6 +94,13 @@ def coded():
 
 def below(above):
     return above.mean(-1, keepdim=True).expand(*above.shape[:-1], 3), torch.zeros(*above.shape[:-1], 3)
+
+
+def from_codes():
+    model = genmod.build(encoder="mlp", latent=2)
+    info = genmod.DataInfo((2,), -1e9, 1e9, coded_by=fingerprint(model))
+    spec = genmod.compose("vae", components={"encoder": "mlp", "decoder": "gaussian"})
+    return LatentsFrom(genmod.assemble(spec, info), model)()
 
 
 MADE = {
@@ -154,8 +163,9 @@ MADE = {
     "Explored": lambda: Explored(Metric(torch.zeros(1, 2), torch.eye(2)[None], 1.0, 0.01), 2, 0.1),
     "KernelDensity": lambda: KernelDensity(torch.randn(20, 3), torch.eye(3)),
     "Generated": lambda: Generated(genmod.build(encoder="mlp", latent=2)),
+    "_Drawn": from_codes,
 }
-WITHOUT_DENSITY = {"Delta", "Explored", "Generated"}
+WITHOUT_DENSITY = {"Delta", "Explored", "Generated", "_Drawn"}
 WITHOUT_NOISE = {"Coded", "Delta", "LogCosh", "MsSsim", "Perceptual"}
 OF_THE_WHOLE_BATCH = {"_Calibrating"}
 """Its scale is that of all the values it is asked about."""
