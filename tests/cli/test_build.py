@@ -147,7 +147,10 @@ def test_specification_of_no_end(genmod, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        ("--encoder cnv", ["no encoder 'cnv'", "did you mean conv?", "the encoders are: autoencoder-2d, conv"]),
+        (
+            "--encoder cnv",
+            ["no encoder 'cnv'", "did you mean conv?", "the encoders are: autoencoder-2d, conv"],
+        ),
         ("beta-vea", ["no recipe 'beta-vea'", "did you mean beta-vae"]),
         ("nowhere.toml", ["nowhere.toml does not exist"]),
         ("--latent 0", ["latent is 0", "--latent 16"]),

@@ -27,9 +27,7 @@ from genmod.testing.case import mean_of
 
 REGISTRY = Registry(third_party=False)
 # Those of the size of papers have a hundred million weights, and no pictures of eight pixels.
-RECIPES = [
-    name for name in REGISTRY.names("recipe") if name not in ("autoencoder-kl", "fsq-gan", "vqgan")
-]
+RECIPES = [name for name in REGISTRY.names("recipe") if name not in ("autoencoder-kl", "fsq-gan", "vqgan")]
 GREY, BINARY = (DataInfo((1, 8, 8), levels=levels, classes=("a", "b")) for levels in (256, 2))
 
 

@@ -148,7 +148,7 @@ def test_long_names_are_cut_and_quick():
 def test_unknown_kind(kind):
     registry = Registry(third_party=False)
     for ask in (registry.components, registry.names, lambda kind: registry.find(kind, "mlp")):
-        with pytest.raises(UsageError, match="the kinds are: encoder, ") as raised:
+        with pytest.raises(UsageError, match="the kinds are: model, encoder, ") as raised:
             ask(kind)
         assert ("did you mean encoder" in raised.value.hint) == (kind.lower()[:7] == "encoder")
 

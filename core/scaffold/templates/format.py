@@ -41,7 +41,7 @@ class TemplateFormat(Format):
             if kind in _KINDS
         }
         about = {"parts": parts, "latent": model.spec.latent, "shape": model.data.shape}
-        (folder / "parts.json").write_text(json.dumps(about), encoding="utf-8")
+        (folder / "parts.json").write_bytes(json.dumps(about).encode())
         weights = {kind: getattr(model, kind).state_dict() for kind in parts}
         arrays = {
             f"{kind}.{name}": tensor.cpu().numpy()
@@ -73,7 +73,7 @@ def _arrays(path: Path, model: Any, kinds: Collection[str]) -> dict[str, Tensor]
     }
     try:
         # Without pickle, which would execute what is in the file.
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = {name: torch.from_numpy(file[name]) for name in file.files}
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise FileError(f"{path} is damaged: {error}") from None
