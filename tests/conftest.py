@@ -70,6 +70,25 @@ def _pinned_seed():
         yield
 
 
+@pytest.fixture
+def stop_at(monkeypatch):
+    """A function that has this process sent SIGTERM while a model computes its terms for the n-th step."""
+
+    def stop(model, number):
+        calls, terms = 0, model.terms
+
+        def counted(*given):
+            nonlocal calls
+            calls += model.training
+            if calls == number:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return terms(*given)
+
+        monkeypatch.setattr(model, "terms", counted)
+
+    return stop
+
+
 @pytest.fixture(scope="session")
 def known():
     """The module of the table whose joint distribution is known."""

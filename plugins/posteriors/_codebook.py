@@ -1,4 +1,9 @@
-"""Codebooks that are learned from what is encoded: by running means, with codes that nothing uses revived."""
+"""Codebooks that are learned from what is encoded: by running means, with codes that nothing uses revived.
+
+``vector-quantize-pytorch`` 1.32.0, tried against the same laws, moves a codebook in ``forward``: two halves of a batch move it
+otherwise than the whole, so that accumulated gradients are no larger batch, and a forward pass in training mode moves it
+without a step. Batches in evaluation, resuming, ``sync_codebook`` over two processes, and its ``FSQ`` and ``LFQ`` hold.
+"""
 
 import math
 from collections.abc import Mapping

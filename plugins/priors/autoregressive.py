@@ -125,6 +125,8 @@ class Chain(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         z = value.flatten(-len(self.event_shape), -2) if len(self.event_shape) > 1 else value[..., None, :]
+        # Codes have no precision of their own.
+        z = z.to(self._like.dtype)
         found = (self._logits(z).log_softmax(-1) * z).sum((-2, -1))
         return found.expand(torch.broadcast_shapes(found.shape, self._batch_shape))
 

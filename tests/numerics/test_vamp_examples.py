@@ -1,8 +1,5 @@
 """The VampPrior of training examples: which it takes, when, and that it keeps them."""
 
-import os
-import signal
-
 import pytest
 import torch
 
@@ -88,20 +85,11 @@ def test_a_model_that_is_trained_further_keeps_them(tmp_path):
 
 
 @pytest.mark.parametrize("inputs", ["data", pytest.param("examples", marks=pytest.mark.slow)])
-def test_a_run_that_was_stopped_goes_on_with_them(inputs, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_goes_on_with_them(inputs, tmp_path, stop_at):
     whole = vamp(inputs)
     go(whole, directory=tmp_path / "whole")
-    model, calls = vamp(inputs), 0
-    terms = model.terms
-
-    def counted(*given):
-        nonlocal calls
-        calls += model.training
-        if calls == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return terms(*given)
-
-    monkeypatch.setattr(model, "terms", counted)
+    model = vamp(inputs)
+    stop_at(model, 4)
     with pytest.raises(Interrupted):
         go(model, directory=tmp_path / "stopped")
     again = vamp(inputs, seed=9)

@@ -41,10 +41,12 @@ def _weights(model, steps):
     fixed = torch.Generator().manual_seed(5)
     shape = (2 * BATCH, *info.shape)
     x = torch.randint(info.levels or 5, shape, generator=fixed, dtype=torch.uint8)
-    settings, latent = model.pop("train", {}), model.pop("latent", 8)
+    settings, latent, double = model.pop("train", {}), model.pop("latent", 8), model.pop("double", False)
     small = {"encoder": {"name": "mlp", "hidden": [16]}, "network": {"name": "mlp", "hidden": [16]}}
     spec = compose(components={**small, **model}, latent=latent)
     made = assemble(spec, info, seed=1)
+    if double:
+        made.double()
     how = {"steps": steps, "batch_size": BATCH, "device": "cpu", **settings}
     genmod.train(made, _Rows(info, x if info.levels else x.float()), **how)
     return torch.cat([tensor.double().flatten() for tensor in made.state_dict().values()])

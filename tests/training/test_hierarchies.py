@@ -1,8 +1,5 @@
 """Models with groups of latents go on from a checkpoint as if they had not been interrupted."""
 
-import os
-import signal
-
 import pytest
 import torch
 
@@ -41,7 +38,7 @@ class Rows(genmod.Dataset):
 
 
 @pytest.mark.parametrize("levels", list(LEVELS))
-def test_resumed_in_mid_epoch_to_the_same_bits(tmp_path, monkeypatch, levels):
+def test_resumed_in_mid_epoch_to_the_same_bits(tmp_path, stop_at, levels):
     def model():
         return genmod.build(**LEVELS[levels], data="digits")
 
@@ -52,16 +49,7 @@ def test_resumed_in_mid_epoch_to_the_same_bits(tmp_path, monkeypatch, levels):
 
     whole, stopped, again = model(), model(), model()
     rows = go(whole).rows
-    calls, terms = 0, stopped.terms
-
-    def counted(*given):
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return terms(*given)
-
-    monkeypatch.setattr(stopped, "terms", counted)
+    stop_at(stopped, 5)
     with pytest.raises(Interrupted):
         go(stopped, directory=tmp_path / "model")
     go(again, directory=tmp_path / "model", resume=True)

@@ -1,8 +1,6 @@
 """Size factors and dispersions of counts, against scipy and what is known of simulated cells."""
 
 import math
-import os
-import signal
 import subprocess
 import sys
 
@@ -212,22 +210,13 @@ def test_twice_the_depth_moves_a_code_less_than_without_size_factors():
     assert moved["observed"] < 0.6 * moved["none"]
 
 
-def test_loaded_and_resumed_to_the_same_bits(tmp_path, monkeypatch):
+def test_loaded_and_resumed_to_the_same_bits(tmp_path, stop_at):
     def go(model, **more):
         return genmod.train(model, Cells(None), steps=6, batch_size=16, device="cpu", seed=5, **more)
 
     whole, stopped, again = (built(condition="batch", own={"dispersion": "per-condition"}) for _ in range(3))
     go(whole)
-    calls, terms = 0, stopped.terms
-
-    def counted(*given):
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return terms(*given)
-
-    monkeypatch.setattr(stopped, "terms", counted)
+    stop_at(stopped, 4)
     with pytest.raises(Interrupted):
         go(stopped, directory=tmp_path / "model")
     go(again, directory=tmp_path / "model", resume=True)
