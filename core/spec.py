@@ -216,7 +216,8 @@ class ModelSpec:
                 hint="leave out the model, or these parts; genmod list model has what is whole",
             )
         kept = {kind: part for kind, part in self.components.items() if kind not in PART_KINDS}
-        return replace(self, components=kept)
+        # Of a recipe whose parts are gone nothing is left.
+        return replace(self, components=kept, recipe=self.recipe if len(kept) == len(self.components) else "")
 
     def with_latent(self, latent: Any) -> Self:
         """The specification with another latent shape: a number, a sequence of numbers, or a text such as ``8x16``.

@@ -134,7 +134,12 @@ def summarize(model: GivenModel, *, registry: Registry | None = None) -> Summary
     if "model" in spec.components:
         stages = tuple(Stage("x", by, model.data.shape) for by in ("data", "model"))
         return Summary(
-            spec.recipe, parts, stages, _count(model.parameters()), condition, ("model",) if condition else ()
+            spec.recipe or f"model {spec.components['model'].name}",
+            parts,
+            stages,
+            _count(model.parameters()),
+            condition,
+            ("model",) if condition else (),
         )
     stages = (
         Stage("x", "data", model.data.shape),

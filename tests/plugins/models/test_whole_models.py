@@ -1,6 +1,7 @@
 """Whole models: their densities against enumeration and against the Jacobian of their maps; their life on disk."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -120,6 +121,16 @@ def test_saved_resumed_and_sampled_as_any_model(name, tmp_path):
     assert found["elbo"].value == pytest.approx(-found["nll[3]"].value, abs=1e-4)
     assert "no latents" in found.undefined["active-units"]
     assert "no latents" in found.undefined["rate"]
+
+
+def test_it_is_called_by_its_name_and_built_by_its_command():
+    from genmod.model.summary import summarize
+    from genmod.report.commands import build_command
+
+    model = genmod.build(model={"name": "pixelcnn", **SMALL["pixelcnn"]})
+    assert summarize(model).recipe == "model pixelcnn"
+    line = build_command(model.spec, model.data, Path("m"))
+    assert line == "genmod build --model pixelcnn -s model.channels=4 -s model.layers=2 -o m"
 
 
 def test_what_needs_latents_is_refused_with_the_reason():
