@@ -118,7 +118,7 @@ def heads(network: str, linear: Path | None) -> list[Tensor]:
 
 
 def _of_package(network: str) -> dict[str, Tensor]:
-    import lpips  # type: ignore[import-not-found]
+    import lpips
 
     # The package makes a network of random weights too, which is dropped, and knows an old form of torchvision's names.
     with warnings.catch_warnings(), seeded(0), torch.device("cpu"):
