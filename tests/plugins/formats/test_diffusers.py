@@ -36,6 +36,14 @@ PUBLISHED = {
 PICTURES = torch.rand((20, 3, 8, 12), generator=torch.Generator().manual_seed(4))
 
 
+def some(cases, count):
+    """The cases, of which those after the first few are slow."""
+    return [
+        pytest.param(*values, marks=[pytest.mark.slow] * (i >= count))
+        for i, values in enumerate(cases.values())
+    ]
+
+
 def read(folder, **options):
     return genmod.build(source=f"diffusers:{folder}", data=PICTURES, **options).eval()
 
@@ -75,7 +83,9 @@ def test_what_was_read_is_written_as_it_was(name, tmp_path):
     assert json.loads((out / "config.json").read_text()) == config
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "sd")) for name in PUBLISHED]
+)
 def test_every_key_of_a_published_layout(name):
     """Their keys and shapes as diffusers has them at the width that is published, and the names they have here."""
     rows = json.loads((RECORDED / f"{name}.keys.json").read_text())
@@ -101,6 +111,7 @@ def test_every_key_of_a_published_layout(name):
     assert left == added | ({"posterior.books.0"} if layout.codes else set())
 
 
+@pytest.mark.slow
 def test_weights_that_say_older_names_of_attention(folder):
     older = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     tensors = load_file(folder / FILE)
@@ -121,6 +132,7 @@ def test_half_precision_is_read_in_single_where_there_is_no_other(folder):
     assert torch.equal(found, halves["encoder.conv_in.weight"].float())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)])
 @torch.no_grad()
 def test_values_of_any_range(low, high):
@@ -137,6 +149,7 @@ def test_values_of_any_range(low, high):
     torch.testing.assert_close(decoded, wanted["decoded"], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_factors_are_those_of_draws_of_the_training_pictures(tmp_path):
     ours = read(RECORDED / "kl")
     split = genmod.as_dataset(PICTURES).split("train")
@@ -165,6 +178,7 @@ def test_factors_that_cannot_be_measured_are_said_to_be_missing(tmp_path):
     assert json.loads((done.path / "config.json").read_text())["scaling_factor"] == 1
 
 
+@pytest.mark.slow
 def test_layers_without_a_place_there_are_one(tmp_path):
     """Features of another number than diffusers has; the convolution of one pixel becomes part of that before it."""
     encoder = {"name": "autoencoder-2d", "channels": [4, 8], "groups": 2, "features": 5}
@@ -204,7 +218,7 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize(("change", "said"), CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize(("change", "said"), some(CONFIGS, 6), ids=CONFIGS)
 def test_configurations_that_are_refused(folder, change, said):
     config = json.loads((folder / "config.json").read_text()) | change
     (folder / "config.json").write_text(json.dumps(config))
@@ -231,7 +245,7 @@ WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize(("tensors", "said"), WEIGHTS.values(), ids=WEIGHTS)
+@pytest.mark.parametrize(("tensors", "said"), some(WEIGHTS, 2), ids=WEIGHTS)
 def test_weights_that_are_refused(folder, tensors, said):
     changed(folder, **tensors)
     with pytest.raises(FileError, match=said):
@@ -295,7 +309,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(("parts", "said"), MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(("parts", "said"), some(MODELS, 3), ids=MODELS)
 def test_models_that_are_refused(parts, said, tmp_path):
     usual = {
         "encoder": {"name": "autoencoder-2d", "channels": [4, 8], "groups": 2},
@@ -316,6 +330,7 @@ def test_models_that_are_refused(parts, said, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_it_is_an_ordinary_model(name, tmp_path):
     """Saved, loaded and trained like any other."""
