@@ -21,14 +21,76 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
     Raises:
         UsageError: it has none; the message lists all reasons.
     """
+    _check_parts(model)
     encoder, posterior, network = model.encoder, model.posterior, model.network
+    assert isinstance(posterior, NormalMapPosterior | VQPosterior)
+    assert isinstance(network, Autoencoder2dNetwork)
+    options = {kind: model.spec.components[kind].options for kind in ("encoder", "network")}
+    wrong = [
+        f"{name} {given} of the encoder and {other} of the network"
+        for name in _SHARED
+        if (given := options["encoder"][name]) != (other := options["network"][name])
+    ]
+    wrong += ["shortcuts"] * any(each["shortcuts"] for each in options.values())
+    groups = {m.num_groups for p in (encoder, network) for m in p.modules() if isinstance(m, nn.GroupNorm)}
+    if len(groups) > 1:
+        wrong.append(f"layers that are normalised in {' and '.join(map(str, sorted(groups)))} groups")
+    head, start = posterior.places.head, network.start
+    length = latent = features = posterior.latent_shape[0]
+    on_map = network.in_shape == posterior.latent_shape
+    if on_map and isinstance(head, nn.Conv2d) and isinstance(start, nn.Conv2d):
+        latent, features = start.out_channels, head.in_channels
+    else:
+        wrong.append("latents that are no map, or that the prior changes")
+    is_vq = isinstance(posterior, VQPosterior)
+    if latent != length and not (is_vq and features == latent):
+        wrong.append(
+            f"network that makes {latent} channels of {length}, after {features} features of the encoder"
+        )
+    if isinstance(posterior, VQPosterior) and (len(posterior.books) > 1 or posterior.cosine):
+        wrong.append("codebooks of several heads, or of directions")
+    if not _is_mean(model):
+        decoder = model.spec.components["decoder"].name
+        wrong.append(f"decoder {decoder!r}, whose mean is not the output of the network")
+    if wrong:
+        raise UsageError(
+            f"diffusers has no {'; no '.join(wrong)}",
+            hint="genmod show format diffusers says which models it has",
+        )
+    notes = []
+    if isinstance(posterior, NormalMapPosterior) and posterior.scale == "bounded":
+        notes.append(
+            "standard deviations of q(z|x) are exp(v) there, and exp(v / sqrt(1 + (v/9)²)) here; "
+            "they are the same with -s posterior.scale=log-variance"
+        )
+    return Layout(
+        cls="VQModel" if is_vq else "AutoencoderKL",
+        inputs=model.data.shape[0],
+        channels=tuple(options["encoder"]["channels"]),
+        layers=options["encoder"]["layers"],
+        groups=groups.pop(),
+        attention=options["encoder"]["attention"],
+        latent=latent,
+        length=length,
+        codes=posterior.classes if isinstance(posterior, VQPosterior) else 0,
+        quant=is_vq or (features == 2 * latent and not _is_identity(head)),
+        post_quant=is_vq or not _is_identity(start),
+    ), notes
+
+
+def _check_parts(model: LatentVariableModel) -> None:
+    """Refuse a model of other parts than diffusers has.
+
+    Raises:
+        UsageError: it is; the message lists them all.
+    """
     parts = model.spec.components
     wrong = [
         f"{kind} {parts[kind].name if kind in parts else 'of that kind'!r}"
         for kind, part, classes in (
-            ("encoder", encoder, Autoencoder2dEncoder),
-            ("posterior", posterior, (NormalMapPosterior, VQPosterior)),
-            ("network", network, Autoencoder2dNetwork),
+            ("encoder", model.encoder, Autoencoder2dEncoder),
+            ("posterior", model.posterior, (NormalMapPosterior, VQPosterior)),
+            ("network", model.network, Autoencoder2dNetwork),
         )
         if kind not in parts or parts[kind].module or not isinstance(part, classes)
     ]
@@ -42,58 +104,6 @@ def layout_of(model: LatentVariableModel) -> tuple[Layout, list[str]]:
             hint="it has autoencoders of pictures: genmod build --encoder autoencoder-2d --posterior normal-map "
             "-s posterior.scale=log-variance --latent 4 --decoder laplace",
         )
-    assert isinstance(posterior, NormalMapPosterior | VQPosterior)
-    assert isinstance(network, Autoencoder2dNetwork)
-    options = {kind: parts[kind].options for kind in ("encoder", "network")}
-    wrong = [
-        f"{name} {given} of the encoder and {other} of the network"
-        for name in _SHARED
-        if (given := options["encoder"][name]) != (other := options["network"][name])
-    ]
-    wrong += ["shortcuts"] * any(each["shortcuts"] for each in options.values())
-    groups = {m.num_groups for p in (encoder, network) for m in p.modules() if isinstance(m, nn.GroupNorm)}
-    if len(groups) > 1:
-        wrong.append(f"layers that are normalised in {' and '.join(map(str, sorted(groups)))} groups")
-    head, start = posterior.places.head, network.start
-    on_map = isinstance(head, nn.Conv2d) and isinstance(start, nn.Conv2d)
-    if not on_map or network.in_shape != posterior.latent_shape:
-        wrong.append("latents that are no map, or that the prior changes")
-    length = latent = features = posterior.latent_shape[0]
-    if isinstance(head, nn.Conv2d) and isinstance(start, nn.Conv2d):
-        latent, features = start.out_channels, head.in_channels
-    if latent != length and not (isinstance(posterior, VQPosterior) and features == latent):
-        wrong.append(
-            f"network that makes {latent} channels of {length}, after {features} features of the encoder"
-        )
-    if isinstance(posterior, VQPosterior) and (len(posterior.books) > 1 or posterior.cosine):
-        wrong.append("codebooks of several heads, or of directions")
-    if not _is_mean(model):
-        wrong.append(f"decoder {parts['decoder'].name!r}, whose mean is not the output of the network")
-    if wrong:
-        raise UsageError(
-            f"diffusers has no {'; no '.join(wrong)}",
-            hint="genmod show format diffusers says which models it has",
-        )
-    codes = posterior.classes if isinstance(posterior, VQPosterior) else 0
-    notes = []
-    if isinstance(posterior, NormalMapPosterior) and posterior.scale == "bounded":
-        notes.append(
-            "standard deviations of q(z|x) are exp(v) there, and exp(v / sqrt(1 + (v/9)²)) here; "
-            "they are the same with -s posterior.scale=log-variance"
-        )
-    return Layout(
-        "VQModel" if codes else "AutoencoderKL",
-        model.data.shape[0],
-        tuple(options["encoder"]["channels"]),
-        options["encoder"]["layers"],
-        groups.pop(),
-        options["encoder"]["attention"],
-        latent,
-        length,
-        codes,
-        quant=bool(codes) or (features == 2 * latent and not _is_identity(head)),
-        post_quant=bool(codes) or not _is_identity(start),
-    ), notes
 
 
 def _is_identity(layer: nn.Module) -> bool:
