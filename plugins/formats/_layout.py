@@ -47,7 +47,7 @@ CLASSES: dict[str, dict[str, Any]] = {
 _BLOCKS = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
 _NAMES = {"act_fn": "silu", "norm_type": "group"}
 _MOST = 1_000_000
-_MOST_STAGES, _MOST_LAYERS = 12, 100
+_MOST_STAGES, _MOST_LAYERS, _MOST_SAID = 12, 100, 5
 
 
 @dataclass(frozen=True)
@@ -93,25 +93,26 @@ class Layout:
             UsageError: it describes a model that genmod's parts are not; the message lists all that differs.
         """
         name = config.get("_class_name")
-        if name not in CLASSES:
+        if not isinstance(name, str) or name not in CLASSES:
             raise UsageError(
                 f"{where} describes a {name!r:.80}; format diffusers reads {' and '.join(CLASSES)}",
                 hint="give the folder of the autoencoder alone, such as the folder vae of a pipeline",
             )
         defaults = CLASSES[name]
         own = {key: value for key, value in config.items() if not key.startswith("_")}
-        wrong = [f"{key}, which is no entry of {name}" for key in own if key not in defaults]
+        unknown = [key for key in own if key not in defaults]
+        wrong = [f"{key:.80}, which is no entry of {name}" for key in unknown[:_MOST_SAID]]
         own = defaults | own
         channels = own["block_out_channels"]
         wrong += [f"{key} = {own[key]!r:.80}" for key in _NAMES if key in own and own[key] != _NAMES[key]]
-        if not _is_list(channels) or not all(map(_is_count, channels)):
+        if _is_list(channels) and all(map(_is_count, channels)):
+            wrong += [
+                f"{key} = {own[key]!r:.200}"
+                for key, block in _BLOCKS.items()
+                if not _is_list(own[key]) or list(own[key]) != [block] * len(channels)
+            ]
+        else:
             wrong.append(f"block_out_channels = {channels!r:.80}")
-            channels = (1,)
-        wrong += [
-            f"{key} = {own[key]!r:.200}"
-            for key, block in _BLOCKS.items()
-            if not _is_list(own[key]) or list(own[key]) != [block] * len(channels)
-        ]
         counts = ["in_channels", "layers_per_block", "norm_num_groups", "latent_channels"]
         counts += ["num_vq_embeddings"] * (name == "VQModel")
         wrong += [f"{key} = {own[key]!r:.80}" for key in counts if not _is_count(own[key])]
@@ -121,7 +122,6 @@ class Layout:
             wrong.append(
                 f"out_channels = {own['out_channels']!r:.80} with in_channels = {own['in_channels']!r:.80}"
             )
-        length = own.get("vq_embed_dim") or own["latent_channels"]
         flags = ("mid_block_add_attention", "use_quant_conv", "use_post_quant_conv")
         wrong += [f"{key} = {own[key]!r:.80}" for key in flags if not isinstance(own.get(key, True), bool)]
         if not wrong and any(n % own["norm_num_groups"] for n in channels):
@@ -136,22 +136,22 @@ class Layout:
                 hint="genmod show format diffusers says which models can be read",
             )
         return cls(
-            name,
-            own["in_channels"],
-            tuple(channels),
-            own["layers_per_block"],
-            own["norm_num_groups"],
-            own["mid_block_add_attention"],
-            own["latent_channels"],
-            length,
-            own.get("num_vq_embeddings", 0),
-            own.get("use_quant_conv", True),
-            own.get("use_post_quant_conv", True),
+            cls=name,
+            inputs=own["in_channels"],
+            channels=tuple(channels),
+            layers=own["layers_per_block"],
+            groups=own["norm_num_groups"],
+            attention=own["mid_block_add_attention"],
+            latent=own["latent_channels"],
+            length=own.get("vq_embed_dim") or own["latent_channels"],
+            codes=own.get("num_vq_embeddings", 0),
+            quant=own.get("use_quant_conv", True),
+            post_quant=own.get("use_post_quant_conv", True),
         )
 
     def config(self) -> dict[str, Any]:
         """The entries of ``config.json``."""
-        config = dict(CLASSES[self.cls])
+        config = {"_class_name": self.cls, **CLASSES[self.cls]}
         config |= {key: [block] * len(self.channels) for key, block in _BLOCKS.items()}
         config |= {
             "in_channels": self.inputs,
@@ -163,10 +163,8 @@ class Layout:
             "latent_channels": self.latent,
         }
         if self.codes:
-            config |= {"num_vq_embeddings": self.codes, "vq_embed_dim": self.length}
-            return {"_class_name": self.cls, **config}
-        config |= {"use_quant_conv": self.quant, "use_post_quant_conv": self.post_quant}
-        return {"_class_name": self.cls, **config}
+            return config | {"num_vq_embeddings": self.codes, "vq_embed_dim": self.length}
+        return config | {"use_quant_conv": self.quant, "use_post_quant_conv": self.post_quant}
 
     @property
     def features(self) -> int:

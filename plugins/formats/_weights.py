@@ -1,13 +1,14 @@
 """Weights of diffusers' autoencoders from those of genmod's models, and the other way."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from genmod import DataInfo, FileError, LatentVariableModel
+from genmod import DataInfo, FileError, LatentVariableModel, UsageError
 from genmod.plugins.formats._layout import Layout
 from genmod.system import read_float_tensors, shapes_in
 
@@ -15,6 +16,7 @@ __all__ = ["folded", "taken"]
 
 _OLDER = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """What layers of attention were called before diffusers 0.12."""
+_PARTS = ("encoder.", "posterior.", "network.")
 
 
 @torch.no_grad()
@@ -60,8 +62,15 @@ def taken(path: Path, layout: Layout, model: Any) -> dict[str, Tensor]:
 
     Raises:
         FileError: the file is damaged, or has other weights; the message names them.
+        UsageError: the model has other layers, by options of its own.
     """
     keys, expected = layout.keys(), model.state_dict()
+    absent = [
+        part
+        for part, present in (("posterior.places.head", layout.quant), ("network.start", layout.post_quant))
+        if not present
+    ]
+    _check_layers(model, {ours for ours in keys.values() if ours}, absent)
     there = {_renamed(name): (name, shape) for name, shape in shapes_in(path).items()}
     unknown, missing = sorted(set(there) - set(keys)), sorted(set(keys) - set(there))
     if unknown or missing:
@@ -83,11 +92,10 @@ def taken(path: Path, layout: Layout, model: Any) -> dict[str, Tensor]:
             )
     tensors = {_renamed(name): tensor for name, tensor in read_float_tensors(path).items()}
     found = {ours: tensors[theirs] for theirs, ours in keys.items() if ours}
-    for part, present in (("posterior.places.head", layout.quant), ("network.start", layout.post_quant)):
-        if not present:
-            size = len(expected[f"{part}.bias"])
-            found[f"{part}.weight"] = torch.eye(size)[..., None, None]
-            found[f"{part}.bias"] = torch.zeros(size)
+    for part in absent:
+        size = len(expected[f"{part}.bias"])
+        found[f"{part}.weight"] = torch.eye(size)[..., None, None]
+        found[f"{part}.bias"] = torch.zeros(size)
     half, middle = _range(model.data)
     found["network.conv_out.weight"] = found["network.conv_out.weight"] * half
     found["network.conv_out.bias"] = found["network.conv_out.bias"] * half + middle
@@ -97,6 +105,28 @@ def taken(path: Path, layout: Layout, model: Any) -> dict[str, Tensor]:
         if "posterior.books.0.sums" in expected:
             found["posterior.books.0.sums"] = found["posterior.books.0.vectors"].clone()
     return found
+
+
+def _check_layers(model: Any, wanted: set[str], absent: Sequence[str]) -> None:
+    """Refuse a model whose encoder, posterior and network have other layers than those that are read.
+
+    Args:
+        model: built with the options of the configuration, and perhaps with others that a user set.
+        wanted: names of the weights that are read.
+        absent: layers that change nothing, for which there are no weights.
+
+    Raises:
+        UsageError: it has.
+    """
+    wanted = wanted | {f"{part}.{weight}" for part in absent for weight in ("weight", "bias")}
+    own = {name for name, _ in model.named_parameters() if name.startswith(_PARTS)}
+    other = sorted(wanted - set(model.state_dict())) + sorted(own - wanted)
+    if other:
+        raise UsageError(
+            f"with the options that were set, the layers are not those that are read; {other[0]} is one of "
+            f"{len(other)} weights of only one of the two",
+            hint="leave out options of encoder, posterior and network; config.json has them",
+        )
 
 
 def _renamed(name: str) -> str:

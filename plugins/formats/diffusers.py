@@ -2,14 +2,24 @@
 
 import math
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast, final
 
 import torch
 from annotated_types import Ge, Gt
 
-from genmod import Doc, FileError, Format, GenmodError, GivenModel, Incoming, LatentVariableModel, Split
+from genmod import (
+    Doc,
+    FileError,
+    Format,
+    GenmodError,
+    GivenModel,
+    Incoming,
+    LatentVariableModel,
+    Split,
+    UndefinedError,
+)
 from genmod.plugins.formats._layout import Layout
 from genmod.plugins.formats._layout_of import layout_of
 from genmod.plugins.formats._weights import folded, taken
@@ -38,7 +48,8 @@ class DiffusersFormat(Format):
     is scaled and shifted. The output of the network must be the mean of the decoder, as with ``gaussian`` and ``laplace``.
 
     ``scaling_factor = 1/σ`` and ``shift_factor = μ``, with mean μ and standard deviation σ of all numbers in draws of
-    ``q(z|x)`` of training pictures, chosen at random: ``(z - μ)/σ`` is what a diffusion model there is trained on.
+    ``q(z|x)`` of training pictures, chosen at random: ``(z - μ)/σ`` is what a diffusion model there is trained on. A
+    ``VQModel`` has no shift.
 
     ``genmod build --from diffusers:FOLDER --data photos`` reads both classes, with blocks ``DownEncoderBlock2D`` and
     ``UpDecoderBlock2D``: the autoencoders of Stable Diffusion 1, 2, XL and 3, and of FLUX.1. Neither way needs diffusers.
@@ -65,7 +76,8 @@ class DiffusersFormat(Format):
             Annotated[float, Gt(0)] | None, Doc("scaling_factor; by default it is measured on training data")
         ] = None,
         shift: Annotated[
-            float | None, Doc("shift_factor; by default it is measured on training data")
+            float | None,
+            Doc("shift_factor; by default it is measured with the other one, and none where that is given"),
         ] = None,
         pictures: Annotated[int, Ge(1), Doc("training pictures whose codes are measured")] = 512,
     ) -> None:
@@ -79,19 +91,19 @@ class DiffusersFormat(Format):
         model = cast(LatentVariableModel, model)
         layout, notes = layout_of(model)
         tensors = folded(model, layout)
-        scaling, shift, said = self._factors(model, training, seed)
-        config = layout.config() | {"sample_size": max(model.data.shape[1:]), "scaling_factor": scaling}
-        if not layout.codes:
-            config["shift_factor"] = shift
+        config = layout.config()
+        factors, said = self._factors(model, config, training, seed)
+        config |= {"sample_size": max(model.data.shape[1:]), **factors}
         write_bytes(folder / f"{_STEM}.safetensors", save(tensors, metadata={"format": "pt"}))
         write_json(folder / _CONFIG, config)
         return [f"{layout.cls}, {sum(t.numel() for t in tensors.values()):,} weights", *notes, *said]
 
     def read(self, folder: Path) -> Incoming:
-        config = parse_json(read_text(_in(folder, _CONFIG), "configuration"), str(folder / _CONFIG))
+        where = _config_in(folder)
+        config = parse_json(read_text(where, "configuration"), str(where))
         if not isinstance(config, dict):
-            raise FileError(f"{folder / _CONFIG} is damaged: it is no table")
-        layout = Layout.from_config(config, str(folder / _CONFIG))
+            raise FileError(f"{where} is damaged: it is no table")
+        layout = Layout.from_config(config, str(where))
         path = _weights_in(folder)
         options: dict[str, Any] = {
             "channels": list(layout.channels),
@@ -117,34 +129,33 @@ class DiffusersFormat(Format):
         )
 
     def _factors(
-        self, model: LatentVariableModel, training: Callable[[], Split], seed: int
-    ) -> tuple[float, float | None, list[str]]:
-        """``scaling_factor`` and ``shift_factor``, and what is to be said of them."""
+        self, model: LatentVariableModel, known: Collection[str], training: Callable[[], Split], seed: int
+    ) -> tuple[dict[str, float | None], list[str]]:
+        """Of ``scaling_factor`` and ``shift_factor`` those that the class knows, and what is to be said of them."""
+        given = {"scaling_factor": self.scaling, "shift_factor": self.shift}
+        factors = {name: value for name, value in given.items() if name in known}
+        notes = [
+            f"{name} {value:g} is left out: this class has none"
+            for name, value in given.items()
+            if name not in known and value is not None
+        ]
         if self.scaling is not None:
-            return self.scaling, self.shift, []
+            return factors, notes
         try:
-            mean, deviation, count = _measured(model, training(), self.pictures, seed)
+            measured, count = _measured(model, training(), self.pictures, seed)
         except GenmodError as error:
-            return (
-                1.0,
-                self.shift,
-                [
-                    f"scaling_factor is 1, not measured ({error.message}); set it with -s format.scaling=NUMBER"
-                ],
+            said = (
+                f"scaling_factor is 1, not measured ({error.message}); set it with -s format.scaling=NUMBER"
             )
-        scaling, shift = 1 / deviation, mean if self.shift is None else self.shift
-        return (
-            scaling,
-            shift,
-            [
-                f"scaling_factor {scaling:.5g} and shift_factor {shift:.5g}, measured on {count:,} training pictures"
-            ],
-        )
+            return factors | {"scaling_factor": 1.0}, [*notes, said]
+        new = {name: measured[name] for name, value in factors.items() if value is None}
+        said = " and ".join(f"{name} {value:.5g}" for name, value in new.items())
+        return factors | new, [*notes, f"{said}, measured on {count:,} training pictures"]
 
 
 @torch.no_grad()
-def _measured(model: LatentVariableModel, split: Split, most: int, seed: int) -> tuple[float, float, int]:
-    """Mean and standard deviation of all numbers in the codes of some examples, and how many examples."""
+def _measured(model: LatentVariableModel, split: Split, most: int, seed: int) -> tuple[dict[str, float], int]:
+    """The factors that bring all numbers in the codes of some examples to mean 0 and variance 1, and how many examples."""
     count = min(most, len(split))
     order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:count].sort()[0]
     draws = []
@@ -155,20 +166,23 @@ def _measured(model: LatentVariableModel, split: Split, most: int, seed: int) ->
     codes = torch.cat(draws)
     mean, deviation = float(codes.mean()), float(codes.std(correction=0))
     if not (math.isfinite(mean) and 0 < deviation < math.inf):
-        raise FileError(f"the codes of {count} training pictures have the standard deviation {deviation}")
-    return mean, deviation, count
-
-
-def _in(folder: Path, name: str) -> Path:
-    if not (folder / name).exists():
-        inner = next((each for each in ("vae", "movq", "vqvae") if (folder / each / name).is_file()), None)
-        raise FileError(
-            f"{folder} has no {name}",
-            hint=f"it is a pipeline; give the folder of its autoencoder: --from {shlex.quote(f'diffusers:{folder / inner}')}"
-            if inner
-            else "give a folder that save_pretrained wrote",
+        raise UndefinedError(
+            f"the codes of {count:,} training pictures have the standard deviation {deviation:g}"
         )
-    return folder / name
+    return {"scaling_factor": 1 / deviation, "shift_factor": mean}, count
+
+
+def _config_in(folder: Path) -> Path:
+    """The file that says what the model is."""
+    if (folder / _CONFIG).exists():
+        return folder / _CONFIG
+    hint = "give a folder that save_pretrained wrote"
+    for inner in ("vae", "movq", "vqvae"):
+        if (folder / inner / _CONFIG).is_file():
+            source = shlex.quote(f"diffusers:{folder / inner}")
+            hint = f"it is a pipeline; give the folder of its autoencoder: --from {source}"
+            break
+    raise FileError(f"{folder} has no {_CONFIG}", hint=hint)
 
 
 def _weights_in(folder: Path) -> Path:

@@ -166,10 +166,30 @@ def test_factors_are_those_of_draws_of_the_training_pictures(tmp_path):
     again = genmod.export(ours, "diffusers", tmp_path / "again", data=PICTURES)
     assert (again.path / "config.json").read_bytes() == (done.path / "config.json").read_bytes()
     fewer = {"name": "diffusers", "pictures": 3, "shift": 0.25}
-    config = json.loads(
-        (genmod.export(ours, fewer, tmp_path / "few", data=PICTURES).path / "config.json").read_text()
-    )
+    done = genmod.export(ours, fewer, tmp_path / "few", data=PICTURES)
+    config = json.loads((done.path / "config.json").read_text())
     assert config["shift_factor"] == 0.25
+    # Nothing is said to be measured that was given.
+    assert done.notes[-1] == f"scaling_factor {config['scaling_factor']:.5g}, measured on 3 training pictures"
+
+
+def test_nothing_is_said_of_a_shift_that_is_not_written(tmp_path):
+    shifted = {"name": "diffusers", "shift": 0.25}
+    done = genmod.export(read(RECORDED / "vq"), shifted, tmp_path / "out", data=PICTURES)
+    config = json.loads((done.path / "config.json").read_text())
+    assert "shift_factor" not in config
+    assert done.notes[-2:] == (
+        "shift_factor 0.25 is left out: this class has none",
+        f"scaling_factor {config['scaling_factor']:.5g}, measured on {len(genmod.as_dataset(PICTURES).split('train'))} "
+        "training pictures",
+    )
+
+
+def test_options_that_make_other_layers_are_refused():
+    for options in ({"encoder.layers": 3}, {"encoder.attention": False}, {"network.layers": 2}):
+        with pytest.raises(UsageError, match="the layers are not those that are read") as error:
+            read(RECORDED / "kl", settings=options)
+        assert error.value.hint
 
 
 def test_factors_that_cannot_be_measured_are_said_to_be_missing(tmp_path):
@@ -202,11 +222,12 @@ def test_layers_without_a_place_there_are_one(tmp_path):
 CONFIGS = {
     "class": ({"_class_name": "AutoencoderTiny"}, "AutoencoderTiny"),
     "no class": ({"_class_name": None}, "reads AutoencoderKL and VQModel"),
+    "classes": ({"_class_name": ["AutoencoderKL"]}, "reads AutoencoderKL and VQModel"),
     "block": ({"down_block_types": ["DownEncoderBlock2D", "AttnDownEncoderBlock2D"]}, "AttnDownEncoder"),
     "number of blocks": ({"up_block_types": ["UpDecoderBlock2D"]}, "up_block_types"),
     "function": ({"act_fn": "gelu"}, "act_fn = 'gelu'"),
     "groups": ({"norm_num_groups": 5}, "norm_num_groups = 5"),
-    "channels": ({"block_out_channels": "many"}, "block_out_channels = 'many'"),
+    "channels": ({"block_out_channels": "many"}, r"has not: block_out_channels = 'many'\s"),
     "no channels": ({"block_out_channels": []}, "block_out_channels"),
     "negative": ({"latent_channels": -1}, "latent_channels = -1"),
     "true is no number": ({"layers_per_block": True}, "layers_per_block = True"),
@@ -218,7 +239,7 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize(("change", "said"), some(CONFIGS, 6), ids=CONFIGS)
+@pytest.mark.parametrize(("change", "said"), some(CONFIGS, 8), ids=CONFIGS)
 def test_configurations_that_are_refused(folder, change, said):
     config = json.loads((folder / "config.json").read_text()) | change
     (folder / "config.json").write_text(json.dumps(config))
