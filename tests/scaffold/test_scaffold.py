@@ -3,12 +3,15 @@
 import sys
 import tomllib
 
+import numpy as np
 import pytest
 
+import genmod
 from genmod.errors import FileError, UsageError
 from genmod.registry.component import KINDS
 from genmod.registry.lookup import Registry
 from genmod.scaffold import new_plugin, plugin_files
+from genmod.scaffold.templates.format import TemplateFormat
 from genmod.testing import run_checks
 
 
@@ -108,3 +111,11 @@ def test_what_cannot_be_made(tmp_path, name, kinds, match):
         new_plugin(name, kinds, tmp_path / "new")
     assert raised.value.hint
     assert not (tmp_path / "new").exists()
+
+
+def test_arrays_that_are_no_numbers_are_refused_by_the_format(tmp_path):
+    model = genmod.build(encoder="mlp", latent=2)
+    TemplateFormat().write(model, tmp_path, lambda: None, 0)
+    np.savez(tmp_path / "weights.npz", text=np.array(["text"]))
+    with pytest.raises(FileError, match="is damaged"):
+        TemplateFormat().read(tmp_path).weights(model)

@@ -75,7 +75,7 @@ def _arrays(path: Path, model: Any, kinds: Collection[str]) -> dict[str, Tensor]
         # Without pickle, which would execute what is in the file.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = {name: torch.from_numpy(file[name]) for name in file.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile) as error:
         raise FileError(f"{path} is damaged: {error}") from None
     if {name: tensor.shape for name, tensor in found.items()} != wanted:
         raise FileError(f"{path} has other arrays than the model")
