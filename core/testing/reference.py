@@ -36,8 +36,8 @@ __all__ = [
     "DATA",
     "LATENT",
     "ReferenceBound",
-    "ReferenceFlow",
     "ReferenceKL",
+    "ReferenceNormals",
     "ReferenceNothing",
     "ReferencePosterior",
     "ReferencePrior",
@@ -221,7 +221,7 @@ def reference_model(
 
 
 @final
-class ReferenceFlow(GenerativeModel):
+class ReferenceNormals(GenerativeModel):
     """A model without latents: independent normals, ``x_i ~ N(b_i, s_i²)``."""
 
     def __init__(self, spec: ModelSpec, data: DataInfo) -> None:

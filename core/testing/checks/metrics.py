@@ -24,7 +24,7 @@ from genmod.testing.case import Case, NotApplicable
 from genmod.testing.check import check_for, expect
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.inputs import examples
-from genmod.testing.reference import DATA, ReferenceFlow, reference_model
+from genmod.testing.reference import DATA, ReferenceNormals, reference_model
 
 __all__: list[str] = []
 
@@ -212,7 +212,7 @@ def check_metric_undefined(case: Case) -> None:
 
 
 def _without_latents() -> LatentVariableModel:
-    return cast(LatentVariableModel, ReferenceFlow(ModelSpec(), _PICTURES))
+    return cast(LatentVariableModel, ReferenceNormals(ModelSpec(), _PICTURES))
 
 
 def _bare() -> Subject:
