@@ -42,7 +42,10 @@ Channels = Annotated[
 Layers = Annotated[int, Ge(1), Doc("residual blocks in each stage of the encoder; the network has one more")]
 Groups = Annotated[
     Annotated[int, Gt(0)] | None,
-    Doc("groups of channels that each norm has; by default 32, or fewer, of at least 4 channels"),
+    Doc(
+        "groups of channels that each norm has, or fewer where they do not divide those of all stages; "
+        "by default 32, of at least 4 channels"
+    ),
 ]
 Attend = Annotated[bool, Doc("attention between all places at the coarsest stage")]
 Shortcuts = Annotated[bool, Doc("add what halves and doubles without weights, for high compression")]
