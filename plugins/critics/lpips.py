@@ -59,7 +59,8 @@ class LpipsCritic(Distance):
         linear: LinearFile = None,
         weight: Weight = 1.0,
     ) -> None:
-        check_images(data, "lpips", least=2)
+        other = "critic perceptual compares any data: --critic perceptual -s critic.features=pixel"
+        check_images(data, "critic 'lpips' needs", least=2, hint=other)
         super().__init__(data, latent_shape, weight)
         given = "--critic lpips -s critic.weights={file} -s critic.linear=lpips.safetensors"
         self.weights = require_files(network, weights, linear, given)

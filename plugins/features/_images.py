@@ -27,8 +27,22 @@ __all__ = [
 WeightsFile = Annotated[Path | None, Doc("the weights, a .safetensors file; without it there are none")]
 
 
-def check_images(data: DataInfo, who: str, *, least: int = 8, channels: tuple[int, ...] = (1, 3)) -> None:
+def check_images(
+    data: DataInfo,
+    who: str,
+    *,
+    least: int = 8,
+    channels: tuple[int, ...] = (1, 3),
+    hint: str = "features pixel and pca take any data",
+) -> None:
     """Refuse data that are not images of the usual colours with bounded values.
+
+    Args:
+        data: shape and range of the data.
+        who: what needs images, with the verb, as ``"features 'vgg' need"``.
+        least: pixels on a side.
+        channels: numbers of channels that will do.
+        hint: what takes other data.
 
     Raises:
         UndefinedError: they are not, or are smaller than ``least`` pixels on a side.
@@ -41,9 +55,9 @@ def check_images(data: DataInfo, who: str, *, least: int = 8, channels: tuple[in
     ):
         colours = " or ".join(map(str, channels))
         raise UndefinedError(
-            f"features {who!r} need images of {colours} channels and at least {least}×{least} pixels with bounded "
+            f"{who} images of {colours} channels and at least {least}×{least} pixels with bounded "
             f"values; these data have the shape {data.shape} and reach from {data.low:g} to {data.high:g}",
-            hint="features pixel and pca take any data",
+            hint=hint,
         )
 
 

@@ -22,13 +22,22 @@ __all__ = [
     "heads",
     "layer_distance",
     "require_files",
+    "save_network",
 ]
 
 _LEAST = 32
 _NETWORKS = {
-    "alex": ("alexnet", ("features.1", "features.4", "features.7", "features.9", "features.11")),
-    "vgg": ("vgg16", ("features.3", "features.8", "features.15", "features.22", "features.29")),
+    "alex": (
+        "alexnet",
+        {"features.1": 64, "features.4": 192, "features.7": 384, "features.9": 256, "features.11": 256},
+    ),
+    "vgg": (
+        "vgg16",
+        {"features.3": 64, "features.8": 128, "features.15": 256, "features.22": 512, "features.29": 512},
+    ),
 }
+"""Network → its name in torchvision, and the layers that are compared with the channels of each."""
+
 _SAVE_NETWORK = """\
   python -P -c "import torchvision.models as m, safetensors.torch as s; \
 s.save_file(m.{net}(weights='DEFAULT').state_dict(), '{net}.safetensors')\""""
@@ -93,7 +102,7 @@ def backbone(network: str, weights: Path, shape: Sequence[int]) -> Backbone:
     # Drawing the weights of its large last layers, which are left out, would take seconds.
     with torch.device("meta"):
         whole = torchvision_model(name)
-        part = intermediate(name, whole, layers)
+        part = intermediate(name, whole, list(layers))
     part = part.to_empty(device=torch.empty(0).device)
     load_weights(part, weights, list(whole.state_dict()))
     scale = max(1.0, _LEAST / min(shape[1:]))
@@ -106,15 +115,14 @@ def heads(network: str, linear: Path | None) -> list[Tensor]:
     Raises:
         FileError: the file does not hold them.
     """
-    layers = len(_NETWORKS[network][1])
     tensors = initial_weights(linear) or {} if linear is not None else _of_package(network)
-    found = [tensors.get(f"lin{i}.model.1.weight") for i in range(layers)]
-    if len(tensors) != layers or any(each is None for each in found):
+    expected = {f"lin{i}.model.1.weight": (1, n, 1, 1) for i, n in enumerate(_NETWORKS[network][1].values())}
+    if {name: tuple(each.shape) for name, each in tensors.items()} != expected:
         raise FileError(
-            f"{linear} does not hold the linear weights of LPIPS for this network",
+            f"{linear or 'the package lpips'} does not hold the linear weights of LPIPS for network {network!r}",
             hint=_how(network, "give both files again"),
         )
-    return [each.flatten() for each in found if each is not None]
+    return [tensors[name].flatten() for name in expected]
 
 
 def _of_package(network: str) -> dict[str, Tensor]:

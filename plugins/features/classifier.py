@@ -45,7 +45,7 @@ class ClassifierFeatures(Features):
     def __init__(
         self, data: DataInfo, *, steps: Annotated[int, Ge(1), Doc("steps of training, 128 images each")] = 600
     ) -> None:
-        check_images(data, "classifier", channels=(data.shape[0],))
+        check_images(data, "features 'classifier' need", channels=(data.shape[0],))
         super().__init__(data)
         self.steps = steps
         self.net = self._network()

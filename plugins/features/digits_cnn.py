@@ -59,7 +59,7 @@ class DigitsCnnFeatures(Features):
     version = "v1"
 
     def __init__(self, data: DataInfo) -> None:
-        check_images(data, "digits-cnn", channels=(1,))
+        check_images(data, "features 'digits-cnn' need", channels=(1,))
         if data.shape != (1, 8, 8):
             raise UndefinedError(
                 f"features 'digits-cnn' need images of 1×8×8; these are of {'×'.join(map(str, data.shape))}",

@@ -60,7 +60,7 @@ class DinoFeatures(Features):
     """
 
     def __init__(self, data: DataInfo, *, weights: WeightsFile = None) -> None:
-        check_images(data, "dino", least=2)
+        check_images(data, "features 'dino' need", least=2)
         tensors = read_weights(weights, "dino", _HOW)
         super().__init__(data)
         places = tensors.get("pos_embed", torch.empty(0))

@@ -63,7 +63,7 @@ class InceptionFeatures(Features):
     """
 
     def __init__(self, data: DataInfo, *, weights: WeightsFile = None) -> None:
-        check_images(data, "inception", least=2)
+        check_images(data, "features 'inception' need", least=2)
         tensors = read_weights(weights, "inception", _HOW)
         classes = len(tensors.get("fc.weight", ()))
         # Weights and counts that only training uses.

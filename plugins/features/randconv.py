@@ -56,7 +56,7 @@ class RandconvFeatures(Features):
     version = "v1"
 
     def __init__(self, data: DataInfo) -> None:
-        check_images(data, "randconv")
+        check_images(data, "features 'randconv' need")
         super().__init__(data)
         self.net = random_network()
         stored_weights(self.net, "randconv")

@@ -51,7 +51,7 @@ class VggFeatures(Features):
     """
 
     def __init__(self, data: DataInfo, *, weights: WeightsFile = None) -> None:
-        check_images(data, "vgg", least=2)
+        check_images(data, "features 'vgg' need", least=2)
         super().__init__(data)
         self.net = backbone("vgg", given_file(weights, "vgg", _HOW), data.shape)
         self.version = file_checksum(self.net.net.state_dict())

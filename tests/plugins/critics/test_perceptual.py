@@ -15,6 +15,7 @@ from genmod.model.assembly import assemble, open_dataset
 from genmod.plugins.critics.lpips import LpipsCritic
 from genmod.plugins.critics.perceptual import PerceptualCritic
 from genmod.plugins.encoders._backbone import torchvision_model
+from genmod.plugins.features._perceptual import heads
 from genmod.plugins.features.randconv import RandconvFeatures
 
 SMALL = {"encoder": {"name": "mlp", "hidden": [16]}, "latent": 3}
@@ -165,6 +166,17 @@ def test_lpips_is_that_of_the_package(network, file, files):
             expected = baseline(x, y).flatten() / 5
         found = plain.losses(draw(x, y))["perceptual"].values
         torch.testing.assert_close(found, expected, rtol=2e-2, atol=1e-6)
+
+
+def test_linear_weights_of_another_network_are_refused(files):
+    with pytest.raises(FileError, match="does not hold the linear weights of LPIPS for network 'alex'"):
+        heads("alex", files / "vgg16-linear.safetensors")
+
+
+def test_data_that_lpips_cannot_compare_are_refused():
+    with pytest.raises(UndefinedError, match="critic 'lpips' needs images") as error:
+        LpipsCritic(DataInfo((7,)), (2,))
+    assert "--critic perceptual" in error.value.hint
 
 
 @pytest.mark.slow
