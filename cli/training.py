@@ -62,7 +62,7 @@ def train_all(
         source: the data.
         overrides: training settings that are not the default.
         resume: continue runs that were stopped.
-        overwrite: start over with fresh weights.
+        overwrite: start over with fresh weights where a model is trained.
         quiet: print no results.
         dashboard: draw curves during the run, where stderr is a terminal.
 
@@ -137,6 +137,8 @@ def _train(
     if team.leads:
         team.wait()
     seed = overrides.get("seed", 0)
+    # A model that was never trained begins with the weights that it was built with, which may be those of another library.
+    overwrite = overwrite and place.is_trained
     model = assemble(*place.read_spec(), seed=seed) if overwrite else load(place, weights="last")
     how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, **overrides}
     with Dashboard() if dashboard and console.animated() else TrainingProgress() as progress:

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from genmod import load
+from genmod import load, save
 
 SMALL = ["--encoder", "mlp", "-s", "encoder.hidden=16", "--latent", "2"]
 RUN = ["--steps", "4", "--device", "cpu"]
@@ -47,6 +48,19 @@ def test_all_are_looked_at_before_the_first_is_trained(genmod, models):
     assert done.code == 2
     assert "there is no model directory" in done.err
     assert not (a / "run.json").exists()
+
+
+def test_weights_of_a_model_that_was_never_trained_are_its_beginning(genmod, models):
+    """Such as those of another library: there is no run to start over."""
+    a, _ = models
+    model = load(a)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 1
+    save(model, a)
+    assert genmod("train", a, *RUN, "--overwrite", "--freeze", "encoder").code == 0
+    for name, tensor in load(a).encoder.state_dict().items():
+        assert torch.equal(tensor, model.encoder.state_dict()[name])
 
 
 @pytest.mark.slow
