@@ -25,6 +25,7 @@ __all__ = [
     "code_blocks",
     "coded_batches",
     "encode_split",
+    "encoded_rows",
     "observed_batches",
 ]
 
@@ -157,8 +158,6 @@ def code_blocks(
     more: Sequence[More] = (),
     draws: int = 1,
     seed: int = 0,
-    stream: str = "encode",
-    rows: range | None = None,
 ) -> Iterator[dict[str, Tensor]]:
     """Codes of the examples of a split in their order, block by block, on the CPU.
 
@@ -172,8 +171,6 @@ def code_blocks(
         more: ``scales`` and ``draws`` beside the codes.
         draws: of ``q(z|x)``, for each example.
         seed: of the draws.
-        stream: of the draws.
-        rows: only these examples, one after the other; blocks begin with the first of them.
 
     Yields:
         First ``codes (B, *shape)`` int64 of a posterior with a codebook, else ``means (B, *latent_shape)``, else, where
@@ -193,10 +190,35 @@ def code_blocks(
         [torch.Size([5, 2])]
     """
     check_more(more)
-    split, size = model.suited(split), examples_at_once(model)
-    rows = range(len(split)) if rows is None else rows
-    if not len(rows):
+    split = model.suited(split)
+    if not len(split):
         raise UsageError("there are no examples to encode", hint="choose data that have some")
+    for _, block in encoded_rows(model, split, range(len(split)), more=more, draws=draws, seed=seed):
+        yield block
+
+
+def encoded_rows(
+    model: WholeModel,
+    split: Split,
+    rows: range,
+    *,
+    more: Sequence[More] = (),
+    draws: int = 1,
+    seed: int = 0,
+    stream: str = "encode",
+) -> Iterator[tuple[Batch, dict[str, Tensor]]]:
+    """Examples with their codes, as :func:`code_blocks` makes them, of a split that is in the model's terms already.
+
+    Args:
+        model: any model.
+        split: from ``model.suited``.
+        rows: of the examples, one after the other; blocks begin with the first of them.
+        more: beside the codes.
+        draws: of ``q(z|x)``, for each example.
+        seed: of the draws.
+        stream: of the draws.
+    """
+    size = examples_at_once(model)
     for start in range(rows.start, rows.stop, size):
         batch = split.__getitems__(range(start, min(start + size, rows.stop)))
         with evaluating(model), seeded(seed_for(seed, stream, start)), drawn_on_cpu(model.device):
@@ -205,7 +227,7 @@ def code_blocks(
             if "draws" in more or not block.keys() & {"codes", "means"}:
                 drawn = q.sample((draws,)) if draws > 1 else q.sample()
                 block["draws"] = drawn.transpose(0, 1) if draws > 1 else drawn
-        yield {name: tensor.cpu().contiguous() for name, tensor in block.items()}
+        yield batch, {name: tensor.cpu().contiguous() for name, tensor in block.items()}
 
 
 def check_more(more: Sequence[str]) -> None:

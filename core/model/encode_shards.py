@@ -16,10 +16,18 @@ from genmod.data.dataset import Batch, DataInfo, Split
 from genmod.distributions.codes import Codebook
 from genmod.errors import DataError, FileError, UsageError, quoted
 from genmod.interfaces.given import WholeModel
-from genmod.model.encode import More, check_more, code_blocks
+from genmod.model.encode import More, check_more, encoded_rows
 from genmod.model.evaluating import evaluating
 from genmod.model.moments import Moments
-from genmod.system.files import alone_in, own_path, remove_leftovers, remove_own, write_json
+from genmod.system.files import (
+    alone_in,
+    own_path,
+    parse_json,
+    read_text,
+    remove_leftovers,
+    remove_own,
+    write_json,
+)
 from genmod.system.random import seeded
 from genmod.system.tensors import fingerprint, read_tensors, write_tensors
 
@@ -93,22 +101,22 @@ def planned(
     check_more(more)
     if not all(len(split) for split, _ in splits.values()):
         raise UsageError("there are no examples to encode", hint="choose data that have some")
-    first = next(iter(splits.values()))[0]
-    block = next(code_blocks(model, first, more=more, draws=draws, rows=range(1)))
+    first = model.suited(next(iter(splits.values()))[0])
+    _, block = next(encoded_rows(model, first, range(1), more=more, draws=draws))
     kind = cast("CodesOf", next(iter(block)))
-    shape, info = tuple(block[kind].shape[1:]), model.suited(first).info or model.data
+    shape, info = tuple(block[kind].shape[1:]), first.info or model.data
     if kind == "draws" and draws > 1:
         raise UsageError(
             f"posterior {model.spec.components['posterior'].name!r} has no known mean, so that the codes are its draws: one of "
             "each example",
             hint="leave --draws out",
         )
-    classes: dict[str, Any] = {"levels": _codebook(model).classes} if kind == "codes" else _REALS
+    values: dict[str, Any] = {"levels": _codebook(model).classes} if kind == "codes" else _REALS
     # Codes in rows have one channel, as pictures do.
     example = (1, *shape) if kind == "codes" and len(shape) == 2 else shape
     plan = CodeFolder(
         kind,
-        DataInfo(example, **classes, classes=info.classes, factors=info.factors, coded_by=fingerprint(model)),  # type: ignore[arg-type]
+        DataInfo(example, **values, classes=info.classes, factors=info.factors, coded_by=fingerprint(model)),  # type: ignore[arg-type]
         {name: len(split) for name, (split, _) in splits.items()},
         shard=1,
         beside=tuple(name for name in block if name != kind),
@@ -143,6 +151,8 @@ def begin(
     for place in (folder, *(own_path(folder, name) for name in names)):
         remove_leftovers(place, r"\d{6}\.safetensors", r"codes\.json")
     if path.exists():
+        if overwrite:
+            _check_own(path)
         there = read_code_folder(folder) if not overwrite else None
         if there is None or _undone(there) != plan:
             if not overwrite:
@@ -218,6 +228,19 @@ def _undone(there: CodeFolder) -> CodeFolder:
     return replace(there, data=data, scale_of_draws=(), complete=False)
 
 
+def _check_own(path: Path) -> None:
+    """Refuse a description that another program wrote: what stands beside it is not genmod's either."""
+    try:
+        plain = parse_json(read_text(path, "description of codes", links=False), str(path))
+    except FileError:
+        plain = None
+    if not isinstance(plain, dict) or type(plain.get("format")) is not int or "code_shape" not in plain:
+        raise FileError(
+            f"{path} is damaged, or genmod did not write it; the folder is left alone",
+            hint="choose another folder, or remove what is in this one",
+        )
+
+
 def _remove_codes(folder: Path) -> None:
     """Remove what :func:`encode_shards` writes, and nothing else."""
     for place in (folder, *(own_path(folder, name) for name in ("train", "validation", "test"))):
@@ -241,15 +264,14 @@ class _Layout:
         """The tensors of some examples, block by block."""
         plan, start = self.plan, rows.start
         more: Any = plan.beside
-        stream = f"encode/{self.name}"
-        for block in code_blocks(
+        for batch, block in encoded_rows(
             self.model,
             self.split,
+            rows,
             more=more,
             draws=plan.draws,
             seed=plan.source["seed"],
-            stream=stream,
-            rows=rows,
+            stream=f"encode/{self.name}",
         ):
             codes = block.pop(plan.kind)
             n = len(codes)
@@ -258,7 +280,6 @@ class _Layout:
                     f"codes of examples {start} to {start + n - 1} of split {self.name} are not finite",
                     hint="look for the reason in training: genmod train MODEL --replay",
                 )
-            batch = self.split.__getitems__(range(start, start + n))
             yield {
                 "x": _stored(codes.reshape(n, *plan.data.shape), plan),
                 **{name: _stored(each, plan) for name, each in block.items()},
@@ -318,7 +339,7 @@ def _codebook(model: WholeModel) -> Codebook:
 
 def _is_normal(model: WholeModel, split: Split) -> bool:
     """Whether a draw from ``q(z|x)`` is its mean and a standard normal times its scale."""
-    batch = model.suited(split).__getitems__([0])
+    batch = split.__getitems__([0])
     with evaluating(model), seeded(0):
         q: Distribution = model.given(model.context(batch)).encode(batch.x.to(model.device))
     while isinstance(q, Independent):

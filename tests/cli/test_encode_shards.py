@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 import genmod as library
 from genmod.data.code_folder import CODES, read_code_folder
+from genmod.model.encode_shards import encode_shards
 
 RNG = np.random.default_rng(3)
 OPTIONS = ("--with", "scales", "--shard", "10", "-q")
@@ -143,5 +144,26 @@ def test_nothing_of_others_is_lost(genmod, model):
             *(f"{split}/000000.safetensors" for split in ("train", "validation", "test")),
         ]
     )
+    os.mkdir("theirs")
+    Path("theirs", CODES).write_text('{"format": 1}')
+    Path("theirs/000000.safetensors").write_text("theirs")
+    before = files("theirs")
+    done = genmod("encode", "model", "-o", "theirs", "-q", "--overwrite")
+    assert (done.code, "genmod did not write it" in done.err, files("theirs") == before) == (2, True, True)
     assert genmod("encode", "model", "-o", "x.npz", "--shard", "3").code == 2
     assert genmod("encode", "model", "-o", "no/such", "-q").code == 2
+
+
+def test_each_example_is_read_once(genmod, model):
+    """But for the first one, on which it is tried what there is to write."""
+    read = []
+
+    class Counted(library.TensorSplit):
+        def __getitems__(self, indices):
+            read.extend(indices)
+            return super().__getitems__(indices)
+
+    split = Counted(library.Batch(torch.from_numpy(np.load("x.npz")["x"])))
+    encode_shards(model, Path("codes"), {"all": (split, torch.arange(60))}, shard=7)
+    assert sorted(read)[-59:] == [*range(1, 60)]
+    assert read.count(0) <= 4
