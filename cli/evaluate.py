@@ -21,7 +21,7 @@ def evaluate(
     set_: MetricSet = None,
     data_root: DataRoot = None,
     start: Annotated[
-        str | None,
+        Path | None,
         typer.Option(
             "--from",
             metavar="DIR",

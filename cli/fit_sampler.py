@@ -76,12 +76,15 @@ def fit_sampler(
     if encoded is None:
         own = {f"dataset.{key}": value for key, value in options["dataset"].items()}
         data = open_dataset(spec.with_options(own), data_root, info=info)
-    elif options["dataset"] or not is_code_folder(encoded):
+    elif not is_code_folder(encoded):
         raise UsageError(
-            f"{encoded} is not opened with options of a dataset"
-            if options["dataset"]
-            else f"{encoded} is no folder of genmod encode: it has no {CODES}",
+            f"{encoded} is no folder of genmod encode: it has no {CODES}",
             hint=f"genmod encode {quoted(directory)} --with scales -o {quoted(encoded)}",
+        )
+    elif options["dataset"]:
+        raise UsageError(
+            f"the codes in {encoded} are there already, and options of a dataset change nothing in them",
+            hint=f"leave out -s {' and -s '.join(f'dataset.{name}' for name in options['dataset'])}, or --encoded",
         )
     model = open_model(there, device)
     with there.alone(), StepProgress() as progress:

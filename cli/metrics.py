@@ -8,7 +8,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import latents_from, open_data, open_model, set_option, settings_by_owner
+from genmod.cli.outputs import attach_codes, open_data, open_model, set_option, settings_by_owner
 from genmod.defaults import METRIC
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def measure_all(
     seed: int,
     device: str,
     root: Path | None,
-    start: str | None = None,
+    start: Path | None = None,
 ) -> "dict[Path, Evaluation]":
     """Measure the model of each directory on its own data, with latents of a model of codes where ``start`` is its directory.
 
@@ -70,7 +70,8 @@ def measure_all(
     found = {}
     for place in places:
         model = open_model(place, device)
-        latents_from(model, start, device)
+        if start is not None:
+            attach_codes(model, start, device)
         if len(places) > 1:
             console.note(f"measuring {place.path}")
         with StepProgress() as progress:

@@ -30,6 +30,7 @@ __all__ = [
     "Seed",
     "Set",
     "SplitOption",
+    "attach_codes",
     "check_file",
     "check_out",
     "check_out_or_rows",
@@ -195,26 +196,43 @@ def latents_from(
         condition: of the model; that of the model of codes, where latents come from one.
 
     Raises:
-        UsageError: there is no such source; or the model is conditional itself, where latents come from another.
+        UsageError: there is no such source, or as :func:`attach_codes`.
     """
     from genmod.interfaces.sampler import Source
 
     if start is None or start in get_args(Source):
         return start, condition  # type: ignore[return-value]
-    if not Path(start).is_dir():
-        raise UsageError(
-            f"latents from {start!r}",
-            hint="prior, sampler, or the directory of a model of codes: --from latents",
-        )
-    from genmod.model.latents_from import LatentsFrom
+    attach_codes(model, Path(start), device, condition)
+    return "sampler", None
 
+
+def attach_codes(
+    model: "LatentVariableModel", start: Path, device: str, condition: str | None = None
+) -> None:
+    """Let a model draw its latents from a model of its codes.
+
+    Args:
+        model: that decodes them.
+        start: directory of the model of codes.
+        device: of the model of codes.
+        condition: of the model of codes.
+
+    Raises:
+        UsageError: there is no such directory, the model is conditional itself, or the other one is of other codes.
+    """
+    if not start.is_dir():
+        raise UsageError(
+            f"latents cannot come from {str(start)!r}: there is no such directory",
+            hint="give the directory of a model of codes: --from latents; genmod sample takes prior and sampler, too",
+        )
     if model.conditions is not None:
         raise UsageError(
             f"the model is conditional, and what the latents in {start} were given is not known to it",
-            hint="decode them by a model that is not conditional, and let the model of codes be: --condition VALUE",
+            hint="build the model that decodes without --condition, and the model of codes with it",
         )
-    model.attach_sampler(LatentsFrom(open_model(Path(start), device), model, condition))
-    return "sampler", None
+    from genmod.model.latents_from import LatentsFrom
+
+    model.attach_sampler(LatentsFrom(open_model(start, device), model, condition))
 
 
 def warn_untrained(place: "ModelDirectory") -> None:

@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 from genmod.distributions.codes import Codebook
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Sampler
+from genmod.model.evaluating import evaluating
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.tensors import fingerprint
 
@@ -60,7 +61,7 @@ class LatentsFrom(Sampler):
                 hint="encode the data again, and train that model anew: genmod encode MODEL --with scales -o codes/",
             )
         # In tuples, so that neither is a part of the sampler.
-        self._codes, self._model, self.condition = (codes.eval(),), (model,), condition
+        self._codes, self._model, self.condition = (codes,), (model,), condition
         self.support = model.posterior.support or self.support
 
     def fit(self, codes: Tensor, *, seed: int = 0, on_step: Any = None) -> None:
@@ -72,7 +73,8 @@ class LatentsFrom(Sampler):
     def draw(self, n: int) -> Tensor:
         """``n`` latents, ``(n, *latent_shape)``."""
         (codes,), (model,) = self._codes, self._model
-        x = codes.sample(n, noise=True, condition=self.condition).cpu()
+        with evaluating(codes):
+            x = codes.sample(n, noise=True, condition=self.condition).cpu()
         if isinstance(model.posterior, Codebook):
             whole = (x * ((codes.data.levels or 2) - 1)).round().long()
             return model.posterior.embed(whole.reshape(n, *model.posterior.shape).to(model.device))

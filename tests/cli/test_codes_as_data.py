@@ -50,6 +50,9 @@ def test_pictures_from_a_model_of_codes(genmod, tokenizer):
         genmod("evaluate", "tok", "--metric", "fid", "-s", "fid.samples=100", "--from", "latents", "-q").code
         == 0
     )
+    # These are sources of one model alone, and not passed over in silence.
+    done = genmod("evaluate", "tok", "--metric", "fid", "--from", "prior")
+    assert (done.code, "there is no such directory" in done.err) == (2, True)
     assert genmod("sample", "tok", "--from", "nowhere").code == 2
     assert genmod("sample", "tok", "--from", "tok").code == 2
 
@@ -115,6 +118,8 @@ def test_a_sampler_is_fitted_to_codes_of_a_folder(genmod, tokenizer):
     assert genmod("build", *MAP, "--latent", "3", "-o", "other", "--seed", "5").code == 0
     done = genmod("fit-sampler", "other", "--encoded", "codes")
     assert (done.code, "other weights" in done.err) == (2, True)
+    done = genmod(*fit, "--overwrite", "-s", "dataset.validation=5")
+    assert (done.code, "leave out -s dataset.validation, or --encoded" in done.err) == (2, True)
 
 
 def test_many_codes_are_in_a_file(genmod, tokenizer, monkeypatch, tmp_path):
