@@ -101,17 +101,7 @@ def fit_sampler(
         given |= {"folder": kept} if kept is not None else {}
         made.fit(train.to(model.device), seed=seed, on_step=lambda n, of: tell("fit", n, of), **given)
     made.eval().requires_grad_(False)
-    density = None
-    if made.has_density:
-        held, context = coded.held(made.most_scored)
-        parts = held.split(MOST)
-        contexts = context.split(MOST) if size and context is not None else [None] * len(parts)
-        with torch.no_grad():
-            scores = [
-                made.given(None if c is None else c.to(model.device)).log_prob(each.to(model.device)).cpu()
-                for each, c in zip(parts, contexts, strict=True)
-            ]
-        density = float(torch.cat(scores).double().mean())
+    density = _held_out_density(made, coded, conditional=size > 0) if made.has_density else None
     component = provided.component
     made.origin = Origin(
         ComponentSpec(
@@ -132,6 +122,19 @@ def fit_sampler(
     )
     model.attach_sampler(made)
     return made
+
+
+def _held_out_density(sampler: Sampler, coded: CodesToFit, *, conditional: bool) -> float:
+    """Mean log-density of codes of the validation split, nats."""
+    held, context = coded.held(sampler.most_scored)
+    parts, device = held.split(MOST), coded.model.device
+    contexts = context.split(MOST) if conditional and context is not None else [None] * len(parts)
+    with torch.no_grad():
+        scores = [
+            sampler.given(None if c is None else c.to(device)).log_prob(each.to(device)).cpu()
+            for each, c in zip(parts, contexts, strict=True)
+        ]
+    return float(torch.cat(scores).double().mean())
 
 
 @contextmanager
