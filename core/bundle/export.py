@@ -16,7 +16,7 @@ from genmod.model.opening import data_for
 from genmod.options.schema import validate
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
-from genmod.system.files import move, own_path, staged_directory
+from genmod.system.files import alone_in, move, own_path, remove_leftovers, staged_directory
 
 __all__ = ["Exported", "check_export_place", "export"]
 
@@ -62,7 +62,7 @@ def export(
 
     Raises:
         UsageError: an unknown format, wrong options, or a model that it cannot write.
-        FileError: the folder is not empty, or cannot be written.
+        FileError: the folder is not empty, cannot be written, or another process is at work there.
         PluginError: a plugin is missing or broken.
     """
     part = ComponentSpec.from_plain("format", format)
@@ -79,10 +79,12 @@ def export(
             notes = tuple(made.write(model, stage, training, seed))
             files = _files(stage)
     else:
-        with evaluating(model), tempfile.TemporaryDirectory(prefix=".export.", dir=out) as place:
-            notes = tuple(made.write(model, Path(place), training, seed))
-            files = _files(Path(place))
-            _replace(Path(place), out, files)
+        with evaluating(model), alone_in(out):
+            remove_leftovers(out, "export")
+            with tempfile.TemporaryDirectory(prefix=".export.", suffix=".tmp", dir=out) as place:
+                notes = tuple(made.write(model, Path(place), training, seed))
+                files = _files(Path(place))
+                _replace(Path(place), out, files)
     return Exported(out, files, notes)
 
 

@@ -22,6 +22,7 @@ from genmod.model.opening import data_for
 from genmod.model.pieces import MOST
 from genmod.registry.lookup import current_registry
 from genmod.registry.paths import dataset_at
+from genmod.system.files import remove_leftovers
 from genmod.system.tensors import fingerprint
 
 __all__ = ["CodesToFit", "roomy"]
@@ -118,6 +119,7 @@ def roomy(shape: tuple[int, ...], dtype: torch.dtype, place: Path | None) -> Ten
     size = torch.Size(shape).numel()
     if place is None or size * dtype.itemsize <= _HELD:
         return torch.empty(shape, dtype=dtype)
+    remove_leftovers(place, "codes")
     handle, name = tempfile.mkstemp(suffix=".tmp", prefix=".codes.", dir=place)
     os.close(handle)
     try:

@@ -129,6 +129,8 @@ def test_many_codes_are_in_a_file(genmod, tokenizer, monkeypatch, tmp_path):
     monkeypatch.setattr(codes_to_fit, "_HELD", 100)
     mapped, made = [], torch.from_file
     monkeypatch.setattr(torch, "from_file", lambda *a, **b: mapped.append(a[0]) or made(*a, **b))
+    # Where it was not possible to remove a file that is mapped, or the process was killed before.
+    (tmp_path / ".codes.0a1b2c3d.tmp").write_bytes(b"left")
     again = library.fit_sampler(tokenizer, sampler="gaussian", seed=1, folder=tmp_path / "fit")
     assert len(mapped) == 1
     assert mapped[0].startswith(str(tmp_path))

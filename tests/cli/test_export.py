@@ -49,6 +49,9 @@ def test_what_is_there_is_left_alone(genmod, imported):
     assert refused.code == 2
     assert "--overwrite" in refused.err
     assert Path("out/config.json").read_text() == "mine"
+    # Of an export that was killed.
+    Path("out/.export.0a1b2c3d.tmp").mkdir()
+    Path("out/.export.0a1b2c3d.tmp/config.json").write_text("{}")
     assert genmod(*export, "out", "--overwrite").code == 0
     assert Path("out/notes.txt").read_text() == "mine"
     assert sorted(path.name for path in Path("out").iterdir()) == [*FILES, "notes.txt"]
