@@ -17,6 +17,9 @@ from genmod.model.assembly import assemble
 __all__ = ["SIDES", "trained"]
 
 BATCH, RATE = 16, 1e-3
+SETTINGS: dict[str, Any] = {"per_device_train_batch_size": BATCH, "num_epochs": 10**6, "no_cuda": True}
+"""Of pythae's trainers."""
+
 SIDES = (
     "autoencoder-kl-small",
     "autoencoder-kl-small-plain",
@@ -73,6 +76,22 @@ def on_map(model: Any, x: Tensor) -> Tensor:
     return found.unflatten(2, model.posterior.places.shape)  # type: ignore[no-any-return]
 
 
+def encoder(model: Any, outputs: Callable[[Tensor], dict[str, Tensor]]) -> Any:
+    """Encoder and head of the posterior as pythae's encoder, with outputs that are made of :func:`on_map`."""
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseEncoder
+
+    class Encoder(BaseEncoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = model.encoder, model.posterior
+
+        def forward(self, x: Tensor) -> Any:
+            return ModelOutput(**outputs(on_map(model, x)))
+
+    return Encoder()
+
+
 def decoder(model: Any) -> Any:
     """The network as pythae's decoder; it ends in a sigmoid, as pythae's do."""
     from pythae.models.base.base_utils import ModelOutput
@@ -101,17 +120,7 @@ def fit(peer: Any, kind: Any, config: Any, train: Tensor, clock: Clock) -> None:
 def vqvae(twin: Any, train: Tensor, clock: Clock, seed: int) -> Trained:
     """pythae's VQVAE with as many codes as the recipe has, moved by running means."""
     from pythae.models import VQVAE, VQVAEConfig
-    from pythae.models.base.base_utils import ModelOutput
-    from pythae.models.nn import BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
-
-    class Encoder(BaseEncoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.head = twin.encoder, twin.posterior
-
-        def forward(self, x: Tensor) -> Any:
-            return ModelOutput(embedding=on_map(twin, x))
 
     config = VQVAEConfig(
         input_dim=tuple(train.shape[1:]),
@@ -119,28 +128,20 @@ def vqvae(twin: Any, train: Tensor, clock: Clock, seed: int) -> Trained:
         num_embedding=twin.posterior.classes,
         use_ema=True,
     )
-    peer = VQVAE(config, Encoder(), decoder(twin))
-    settings = {"per_device_train_batch_size": BATCH, "num_epochs": 10**6, "no_cuda": True, "seed": seed}
-    fit(peer, BaseTrainer, BaseTrainerConfig(learning_rate=RATE, **settings), train, clock)
+    peer = VQVAE(config, encoder(twin, lambda found: {"embedding": found}), decoder(twin))
+    fit(peer, BaseTrainer, BaseTrainerConfig(learning_rate=RATE, seed=seed, **SETTINGS), train, clock)
     return count(peer), lambda x: peer({"data": x}).recon_x
 
 
 def vaegan(twin: Any, train: Tensor, clock: Clock, seed: int) -> Trained:
     """pythae's VAEGAN with its discriminator for pictures of 32×32 and the weights of its own scripts."""
     from pythae.models import VAEGAN, VAEGANConfig
-    from pythae.models.base.base_utils import ModelOutput
-    from pythae.models.nn import BaseEncoder
     from pythae.models.nn.benchmarks.cifar import Discriminator_Conv_CIFAR
     from pythae.trainers import CoupledOptimizerAdversarialTrainer, CoupledOptimizerAdversarialTrainerConfig
 
-    class Encoder(BaseEncoder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.head = twin.encoder, twin.posterior
-
-        def forward(self, x: Tensor) -> Any:
-            mean, log_var = on_map(twin, x).chunk(2, 1)
-            return ModelOutput(embedding=mean.flatten(1), log_covariance=log_var.flatten(1))
+    def moments(found: Tensor) -> dict[str, Tensor]:
+        mean, log_var = found.chunk(2, 1)
+        return {"embedding": mean.flatten(1), "log_covariance": log_var.flatten(1)}
 
     size = torch.Size(twin.latent_shape).numel()
     config = VAEGANConfig(
@@ -154,14 +155,8 @@ def vaegan(twin: Any, train: Tensor, clock: Clock, seed: int) -> Trained:
     discriminator = Discriminator_Conv_CIFAR(config)
     first = discriminator.layers[0][0]
     discriminator.layers[0][0] = nn.Conv2d(train.shape[1], first.out_channels, 4, 2, padding=1)
-    peer = VAEGAN(config, Encoder(), decoder(twin), discriminator)
-    settings = {"per_device_train_batch_size": BATCH, "num_epochs": 10**6, "no_cuda": True, "seed": seed}
+    peer = VAEGAN(config, encoder(twin, moments), decoder(twin), discriminator)
     rates = {f"{part}_learning_rate": RATE for part in ("encoder", "decoder", "discriminator")}
-    fit(
-        peer,
-        CoupledOptimizerAdversarialTrainer,
-        CoupledOptimizerAdversarialTrainerConfig(**rates, **settings),
-        train,
-        clock,
-    )
+    settings = CoupledOptimizerAdversarialTrainerConfig(**rates, seed=seed, **SETTINGS)
+    fit(peer, CoupledOptimizerAdversarialTrainer, settings, train, clock)
     return count(peer.encoder, peer.decoder), lambda x: peer.decoder(peer.encoder(x).embedding).reconstruction
