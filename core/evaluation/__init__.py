@@ -25,11 +25,12 @@ from genmod.evaluation.row import (
     spread,
 )
 from genmod.evaluation.runner import evaluate
-from genmod.evaluation.spectrum import Bands, frequencies, octaves, power_spectrum
+from genmod.evaluation.spectrum import NO_POWER, Bands, frequencies, octaves, power_spectrum
 from genmod.evaluation.subject import Coded, Part, Subject
 from genmod.model.importance import LogMeanExp, importance_bounds, latents_that_fit
 
 __all__ = [
+    "NO_POWER",
     "Bands",
     "Coded",
     "Compared",

@@ -5,7 +5,10 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["Bands", "frequencies", "octaves", "power_spectrum"]
+__all__ = ["NO_POWER", "Bands", "frequencies", "octaves", "power_spectrum"]
+
+NO_POWER = 1e-24
+"""Share of the power of pictures below which they have none at some frequencies: that of rounding."""
 
 
 def power_spectrum(x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.errors import DataWarning, UndefinedError, UsageError, quoted
+from genmod.figures.draw import log_scale
 from genmod.figures.names import drawable
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["COLOURS", "MAIN", "Curve", "curves", "draw", "metrics_of", "read_curves", "running_mean"]
 
 MAIN = ("loss", "elbo", "rate", "distortion")
-"""The metrics that are drawn by default, where there are rows of them."""
+"""The metrics that are drawn by default, where there are rows of them. All are in nats; others are in units that only the
+component knows which reports them."""
 
 COLOURS = ("#2f6fb3", "#d9731a", "#2b8a5b", "#b3417a", "#7a5bc2", "#8a6d1f", "#1f8f99", "#c23b3b")
 """One for each run; distinguished by most people who see colours differently, on white and on black."""
@@ -39,7 +41,7 @@ class Curve:
         split: ``train``, means over the examples since the row before, or ``validation``.
         steps: optimizer steps done at each point.
         epochs: passes over the data done at each point.
-        values: of the metric, nats where it is a loss.
+        values: of the metric.
         window: number of rows averaged in each value.
     """
 
@@ -257,17 +259,10 @@ def _line(panel: "Axes", curve: Curve, runs: Sequence[str], *, x: str, faint: bo
 
 
 def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[float]) -> None:
-    unit = "" if metric in ("lr", "skipped") or "." in metric else " (nats)"
-    panel.set_ylabel(drawable(metric) + unit)
+    panel.set_ylabel(drawable(metric) + (" (nats)" if metric in MAIN else ""))
     panel.set_xlabel(x)
     if log and values and min(values) > 0:
-        from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-        panel.set_yscale("log")
-        # Curves seldom span a decade, and powers of ten alone would leave an axis without numbers.
-        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
-        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        panel.yaxis.set_minor_formatter(NullFormatter())
+        log_scale(panel, values)
     panel.grid(color="#8888", linewidth=0.4, alpha=0.35)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelbottom=True)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from genmod.errors import UndefinedError
-from genmod.evaluation.spectrum import Bands, power_spectrum
+from genmod.evaluation.spectrum import NO_POWER, Bands, power_spectrum
 from genmod.figures.curves import COLOURS
-from genmod.figures.draw import INK, QUIET, bare
+from genmod.figures.draw import INK, bare, log_scale, name_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,10 +38,11 @@ class Spectra:
 def spectra(x: Tensor, made: Tensor) -> Spectra:
     """The spectra of pictures and of the errors of their reconstructions, both ``(N, channels, height, width)``.
 
-    Rings are as wide as the frequencies of the shorter side are apart; the brightness, at zero, is left out.
+    Rings are as wide as the frequencies of the shorter side are apart; the brightness, at zero, is left out, and so are
+    rings at which the pictures have no power.
 
     Raises:
-        UndefinedError: these are no pictures, or values of them are missing.
+        UndefinedError: these are no pictures, or each is of one colour, or values of them are missing.
 
     Example:
         >>> found = spectra(torch.rand(5, 1, 8, 8), torch.zeros(5, 1, 8, 8))
@@ -57,15 +58,20 @@ def spectra(x: Tensor, made: Tensor) -> Spectra:
     # A little below half a step, so that frequencies between two rings belong to the same one everywhere.
     edges = [0.0, *((0.5 - 1e-9 + ring) * step for ring in range(2 * min(height, width)))]
     bands = Bands(edges, height, width)
-    inside = bands.counts[1:] > 0
     at_once = max(1, _VALUES // x[0].numel())
-    means = []
-    for each in (x, x - made):
-        total = sum(power_spectrum(part).sum(0) for part in each.split(at_once))
-        power = bands.sums(torch.as_tensor(total)[None] / len(x))[0].cpu()
-        means.append((power / bands.counts.clamp(min=1))[1:][inside])
-    rings = torch.arange(1, len(edges), dtype=torch.float64)[inside] * step
-    return Spectra(rings, *means)
+    pictures, errors = (
+        bands.sums(torch.as_tensor(sum(power_spectrum(part).sum(0) for part in each.split(at_once)))[None])[
+            0
+        ].cpu()
+        / len(x)
+        for each in (x, x - made)
+    )
+    inside = pictures > NO_POWER * pictures.sum()
+    inside[0] = False
+    if not inside.any():
+        raise UndefinedError("there is no spectrum: each of the pictures is of one colour")
+    rings = torch.arange(len(edges), dtype=torch.float64) * step
+    return Spectra(rings[inside], *((each / bands.counts)[inside] for each in (pictures, errors)))
 
 
 def draw_spectra(axes: "Axes", found: Spectra) -> None:
@@ -76,12 +82,12 @@ def draw_spectra(axes: "Axes", found: Spectra) -> None:
     ):
         axes.plot(found.frequencies.tolist(), values.tolist(), label=name, color=colour, linewidth=1.6)
     axes.set_xscale("log", base=2)
-    if min(float(found.pictures.min()), float(found.errors.min())) > 0:
-        axes.set_yscale("log")
+    powers = [*found.pictures.tolist(), *found.errors.tolist()]
+    if min(powers) > 0:
+        log_scale(axes, powers)
     marks = [2.0**-power for power in range(1, 12) if 2.0**-power >= float(found.frequencies[0]) * 0.99]
     axes.set_xticks(marks, [f"1/{round(1 / mark)}" for mark in marks])
     axes.minorticks_off()
-    axes.set_xlabel("cycles per pixel", color=QUIET, fontsize=9)
-    axes.set_ylabel("power per frequency", color=QUIET, fontsize=9)
+    name_axes(axes, "cycles per pixel", "power per frequency")
     axes.legend(frameon=False, fontsize=9, labelcolor=INK)
     bare(axes, "What is lost", "where the curves meet, nothing is kept")

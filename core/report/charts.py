@@ -127,7 +127,7 @@ def spectra_chart(found: Spectra, n: int, key: str) -> Chart:
         n: number of pictures.
         key: name of the drawing, unique on the page.
     """
-    lost = (found.errors / found.pictures.clamp(min=1e-300)).tolist()
+    lost = (found.errors / found.pictures).tolist()
     alt = f"spectra of pictures and of errors: {lost[0]:.2g} of the lowest frequencies is lost, {lost[-1]:.2g} of the highest"
     note = f"Power of {n:,} pictures and of the errors of their reconstructions, by cosine transforms, mean over directions."
     return Chart(_drawn(lambda axes: draw_spectra(axes, found), (4.8, 3.0), alt, key), note)

@@ -7,13 +7,10 @@ import torch
 from torch import Tensor
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError
-from genmod.evaluation import Bands, octaves, power_spectrum
+from genmod.evaluation import NO_POWER, Bands, octaves, power_spectrum
 from genmod.plugins.metrics._reconstruction import reconstructions
 
 __all__ = ["Spectrum", "share_row"]
-
-_NOTHING = 1e-24
-"""Share of the power of pictures below which they have none in a band: that of rounding."""
 
 
 @final
@@ -75,7 +72,7 @@ class Spectrum(Metric):
 def share_row(name: str, errors: Tensor, pictures: Tensor, whole: Tensor, definition: str) -> Row | Undefined:
     """A ratio of two means over the examples, with its error by the delta method."""
     n, lost, power = len(errors), errors.mean(), pictures.mean()
-    if not power > _NOTHING * whole:
+    if not power > NO_POWER * whole:
         return Undefined(name, "the pictures have no power at these frequencies")
     ratio = lost / power
     error = ((errors - ratio * pictures) / power).std().item() / n**0.5 if n > 1 else float("nan")

@@ -82,6 +82,14 @@ def test_logarithmic_only_where_it_can_be(runs):
     assert [panel.get_yscale() for panel in curves([runs / "b"], log=True).axes] == ["linear"]
 
 
+def test_units_are_of_what_is_in_nats(runs):
+    path = runs / "a" / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"lr"', '"perceptual": 0.2, "patch_critic_loss": 1.0, "lr"'))
+    metrics = ["loss", "perceptual", "patch_critic_loss", "lr"]
+    labels = [panel.get_ylabel() for panel in curves([runs / "a"], metrics).axes]
+    assert labels == ["loss (nats)", *metrics[1:]]
+
+
 def test_what_cannot_be_drawn(runs):
     with pytest.raises(UsageError, match="did you mean loss"):
         read_curves([runs / "a"], ["los"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genmod import Batch, DataInfo, TensorSplit, UndefinedError, UsageError, compose, evaluate
-from genmod.figures.spectra import spectra
+from genmod.figures.spectra import Spectra, draw_spectra, spectra
 from genmod.figures.worst import difference, worst_grid
 from genmod.model.assembly import assemble
 
@@ -79,3 +79,35 @@ def test_what_has_no_spectrum():
         spectra(torch.rand(4, 5), torch.rand(4, 5))
     with pytest.raises(UndefinedError, match="missing"):
         spectra(torch.full((4, 1, 5, 5), math.nan), torch.rand(4, 1, 5, 5))
+
+
+def test_frequencies_that_no_picture_has_are_left_out():
+    """Of them any error would be an infinite share."""
+    stripes = torch.rand(5, 1, 6, 1, generator=torch.Generator().manual_seed(1)).expand(5, 1, 6, 8)
+    found = spectra(stripes, torch.rand(5, 1, 6, 8))
+    # Waves of 1 to 5 half periods down, and none across.
+    torch.testing.assert_close(12 * found.frequencies, torch.arange(1.0, 6.0, dtype=torch.float64))
+    assert bool((found.errors / found.pictures).max() < 1e6)
+    with pytest.raises(UndefinedError, match="of one colour"):
+        spectra(torch.full((4, 1, 5, 5), 0.3), torch.rand(4, 1, 5, 5))
+
+
+@pytest.mark.parametrize(("lowest", "most"), [(0.6, 8), (0.02, 8), (1e-6, 8)])
+def test_powers_have_numbers_that_people_can_read(lowest, most):
+    """Whether they span less than a power of ten or many, and where no text is read as a formula."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    found = Spectra(*(torch.tensor(each) for each in ([0.1, 0.2, 0.4], [0.9, 0.8, 0.7], [0.5, 0.4, lowest])))
+    with rc_context({"text.parse_math": False}):
+        figure = Figure(figsize=(4.8, 3.0), layout="constrained")
+        draw_spectra(axes := figure.subplots(), found)
+        figure.draw_without_rendering()
+        low, high = axes.get_ylim()
+        shown = [
+            label.get_text()
+            for place, label in zip(axes.get_yticks(), axes.get_yticklabels(), strict=True)
+            if low <= place <= high
+        ]
+    assert 2 <= len(shown) <= most
+    assert all(low <= float(text.replace("\u2212", "-")) <= high for text in shown)

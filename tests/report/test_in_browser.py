@@ -94,6 +94,15 @@ def test_texts_can_be_read(browser, page_file, scheme):
     assert worst[0] >= 4.5, worst
 
 
+def test_drawings_of_a_size_are_shown_in_one_size(browser, page_file):
+    """One that stands alone is not stretched over the page, and its text with it."""
+    page, _ = visit(browser, page_file, "light")
+    widths = page.eval_on_selector_all(".charts svg", "all => all.map(i => i.getBoundingClientRect().width)")
+    assert len(widths) == 3
+    assert max(widths) - min(widths) < 1
+    page.close()
+
+
 def test_on_paper_it_is_light_and_whole(browser, artefacts, page_file):
     page, _ = visit(browser, page_file, "dark")
     page.emulate_media(media="print")

@@ -141,6 +141,10 @@ def test_the_worst_are_those_with_the_largest_distortion(page, trained):
     assert [error for error, _ in shown] == [f"{errors[int(i)]:.1f}" for _, i in shown]
 
 
+def test_drawings_have_no_source_of_formulas(page):
+    assert "mathdefault" not in page
+
+
 def test_what_is_lost_is_shown_by_example_and_by_frequency(page):
     worst = page.partition('id="worst"')[2].partition("<h2")[0]
     assert "From top to bottom: data, observed, reconstruction, difference; below" in worst
