@@ -25,9 +25,8 @@ def origin_of_latents(model: LatentVariableModel, source: Source | None = None) 
     """
     sampler = model.sampler_for(source)
     if not model.has_latents:
-        return (
-            f"model, {model.spec.components['model'].name if model.spec.components else type(model).__name__}"
-        )
+        named = model.spec.components.get("model")
+        return f"model, {named.name if named else type(model).__name__}"
     if sampler is None:
         named = model.spec.components.get("prior")
         return f"prior, {named.name if named else type(model.prior).__name__}"
