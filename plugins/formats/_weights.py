@@ -25,7 +25,11 @@ def folded(model: LatentVariableModel, layout: Layout) -> dict[str, Tensor]:
 
     Layers that are linear one after the other are one there where diffusers has no place for both.
     """
-    own = {name: t.detach().cpu().double() for name, t in model.state_dict().items() if t.is_floating_point()}
+    own = {
+        name: t.detach().cpu().double()
+        for name, t in model.state_dict().items()
+        if name.startswith(_PARTS) and t.is_floating_point()
+    }
     head = {weight: own[f"posterior.places.head.{weight}"] for weight in ("weight", "bias")}
     if getattr(model.posterior, "scale", "") == "bounded":
         # There it is the logarithm of the variance.

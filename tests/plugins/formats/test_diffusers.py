@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 import genmod
 from genmod import FileError, UsageError
 from genmod.model.assembly import blueprint
+from genmod.model.incoming import assemble_incoming
 from genmod.plugins.formats._layout import Layout
 from genmod.plugins.formats.diffusers import DiffusersFormat
 from genmod.spec import ModelSpec
@@ -138,8 +139,6 @@ def test_half_precision_is_read_in_single_where_there_is_no_other(folder):
 def test_values_of_any_range(low, high):
     wanted = load_file(RECORDED / "kl.safetensors")
     incoming = DiffusersFormat().read(RECORDED / "kl")
-    from genmod.model.incoming import assemble_incoming
-
     spec = genmod.compose("vae", components={**incoming.components, **incoming.others}, latent=2)
     ours = assemble_incoming(spec, genmod.DataInfo((3, 8, 12), low=low, high=high), incoming, "it").eval()
     half = (high - low) / 2

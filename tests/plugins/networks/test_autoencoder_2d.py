@@ -51,6 +51,14 @@ def attention(w, name, maps, groups):
     )
 
 
+def spec_of(**options):
+    """A model with the encoder and its mirror."""
+    encoder = {"name": "autoencoder-2d", **options}
+    return compose(
+        components={"encoder": encoder, "posterior": "normal-map", "decoder": "gaussian"}, latent=2
+    )
+
+
 def double(part):
     with torch.no_grad():
         for parameter in part.parameters():
@@ -108,15 +116,7 @@ def test_the_network_by_hand():
 )
 def test_every_stride_with_its_mirror(stages, shortcuts):
     options = {"channels": [4] * (stages - 1) + [8], "shortcuts": shortcuts}
-    spec = compose(
-        components={
-            "encoder": {"name": "autoencoder-2d", **options},
-            "posterior": "normal-map",
-            "decoder": "gaussian",
-        },
-        latent=2,
-    )
-    model = assemble(spec, DataInfo((3, 67, 40))).eval()
+    model = assemble(spec_of(**options), DataInfo((3, 67, 40))).eval()
     stride = 2 ** (stages - 1)
     assert model.latent_shape == (2, math.ceil(67 / stride), math.ceil(40 / stride))
     assert model.spec.components["network"].options["channels"] == options["channels"]
@@ -190,14 +190,7 @@ def test_shortcuts_that_do_not_fit_are_refused():
 
 
 def test_data_of_any_range_are_mapped_to_the_same():
-    spec = compose(
-        components={
-            "encoder": {"name": "autoencoder-2d", **SMALL},
-            "posterior": "normal-map",
-            "decoder": "gaussian",
-        },
-        latent=2,
-    )
+    spec = spec_of(**SMALL)
     unit, wide, free = (
         assemble(spec, DataInfo((1, 8, 8), low=low, high=high)).eval()
         for low, high in ((0.0, 1.0), (-3.0, 5.0), (-math.inf, math.inf))
@@ -211,10 +204,7 @@ def test_data_of_any_range_are_mapped_to_the_same():
 
 
 def _trained_on_64(*, attention=True):
-    encoder = {"name": "autoencoder-2d", "channels": [4, 8], "attention": attention}
-    spec = compose(
-        components={"encoder": encoder, "posterior": "normal-map", "decoder": "gaussian"}, latent=2
-    )
+    spec = spec_of(channels=[4, 8], attention=attention)
     return spec, assemble(spec, DataInfo((3, 64, 64))).eval()
 
 
