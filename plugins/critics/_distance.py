@@ -24,9 +24,9 @@ Weight = Annotated[
 
 
 class ByLayers(nn.Module):
-    """The distance of examples by the layers of a network, ``x, y (N, *data.shape) → (N,)``; x has no gradient.
+    """The distance of examples by the layers of a network; x has no gradient.
 
-    See :func:`layer_distance`.
+    ``x (B, *data.shape), y (K · B, *data.shape) → (K · B,)``: each x beside the K y of its place. See :func:`layer_distance`.
 
     Args:
         net: examples → outputs of its layers by name, ``(N, C_l, *places)``.
@@ -41,8 +41,9 @@ class ByLayers(nn.Module):
             self.register_buffer(f"weight_{i}", each)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        draws = len(y) // len(x)
         with torch.no_grad():
-            real = list(self.net(x).values())
+            real = [each.expand(draws, *each.shape).flatten(0, 1) for each in self.net(x).values()]
         weights: list[Tensor | float] = [*self.buffers(recurse=False)] or [1 / len(real)] * len(real)
         return layer_distance(real, self.net(y).values(), weights, self.smallest)
 
@@ -79,7 +80,7 @@ class Distance(Critic):
 
     @abstractmethod
     def make(self) -> nn.Module:
-        """The network, ``x, y (N, *data.shape)`` in the units of the data → distances ``(N,)``."""
+        """The network, ``x (B, *data.shape), y (K · B, *data.shape)`` in the units of the data → distances ``(K · B,)``."""
 
     def begin(self) -> None:
         """Make the network if the weights of the model do not follow; called last when a critic is made."""
@@ -114,7 +115,6 @@ class Distance(Critic):
 
     def losses(self, draw: Draw) -> Mapping[str, Loss]:
         made = draw.likelihood.mean.reshape(-1, *self.data.shape)
-        real = draw.x.expand(len(made) // len(draw.x), *draw.x.shape).reshape(made.shape)
-        distances = self.network(made)(real.to(made), made)
+        distances = self.network(made)(draw.x.to(made), made)
         values = distances.view(-1, len(draw.x)).mean(0)
         return {self.name: Loss(values, weight=float(self.weight) * self.data.size, measures=True)}
