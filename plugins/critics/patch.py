@@ -116,7 +116,7 @@ class PatchCritic(Adversary):
             if min(left) < 3:
                 raise UsageError(
                     f"{len(widths)} stages leave {left[0]}×{left[1]} places of the picture, and the layout pix2pix needs 3×3",
-                    hint="give fewer channels, or choose the other layout: -s critic.layout=halving",
+                    hint="give fewer channels, or choose the other layout, halving",
                 )
             widths, strides, kernel = (*widths, 2 * widths[-1]), [*strides, 1], 4
         stages: list[nn.Module] = []

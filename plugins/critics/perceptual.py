@@ -88,7 +88,7 @@ class PerceptualCritic(Distance):
             if made.wants_labels and batch.labels is None:
                 raise UndefinedError(
                     f"features {self.features!r} are those of a classifier, and the data have no classes",
-                    hint="use others: -s critic.features=pca",
+                    hint="use other features, such as pca",
                 )
             made.fit(x, batch.labels, seed=0)
         self.fitted.load_state_dict(ByLayers(_Layers(made)).state_dict())
@@ -107,7 +107,7 @@ class PerceptualCritic(Distance):
         if not reached:
             raise UsageError(
                 f"critic 'perceptual' moves a model by the gradient of its features, and {self.features!r} have none",
-                hint="use others: -s critic.features=randconv",
+                hint="use other features, such as randconv",
             )
 
 
