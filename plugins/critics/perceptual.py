@@ -1,7 +1,7 @@
 """A distance of reconstructions from examples by features."""
 
 from functools import partial
-from typing import Annotated, final
+from typing import Annotated, Self, final
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,7 @@ class PerceptualCritic(Distance):
         if cls.wants_fit:
             self.examples_wanted = _FITTED
             with seeded(0):
-                self.fitted = without_parameters(self.make())
+                self.fitted = without_parameters(self.make()).eval()
         else:
             self.begin()
 
@@ -96,6 +96,13 @@ class PerceptualCritic(Distance):
 
     def network(self, like: Tensor) -> nn.Module:
         return super().network(like) if self.fitted is None else self.fitted
+
+    def train(self, mode: bool = True) -> Self:
+        """The features stay in evaluation mode."""
+        super().train(mode)
+        if self.fitted is not None:
+            self.fitted.eval()
+        return self
 
     def _check(self, net: nn.Module) -> None:
         """Refuse features through which no gradient passes."""

@@ -110,6 +110,13 @@ def test_features_are_fitted_to_training_examples():
     torch.testing.assert_close((found @ expected.T).abs(), torch.eye(2).double(), rtol=0, atol=1e-3)
 
 
+def test_fitted_features_stay_in_evaluation_mode():
+    """Else what drops units would measure other distances in training than in evaluation."""
+    critic = PerceptualCritic(DataInfo((1, 8, 8)), (2,), features="pca:components=2")
+    assert not any(module.training for module in critic.fitted.modules())
+    assert not any(module.training for module in critic.train().fitted.modules())
+
+
 def shapes_of(name):
     """The tensors of the convolutions of a network, without values."""
     with torch.device("meta"):
