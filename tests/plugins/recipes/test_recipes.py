@@ -1,13 +1,17 @@
 """Recipes of autoencoders with other decoders and priors: names, numbers of their papers, and that they learn."""
 
 import math
+import shlex
+from pathlib import Path
 
 import pytest
 import torch
 
 import genmod
 from genmod import compose
+from genmod.cli import main
 from genmod.model.assembly import assemble, open_dataset
+from genmod.plugins import recipes
 from genmod.plugins.datasets.digits import Digits
 from genmod.plugins.encoders.mlp import MlpEncoder
 from genmod.registry.lookup import Registry
@@ -107,3 +111,22 @@ def test_compressed_counts_of_all_sizes_are_told_apart():
     x = torch.tensor([[0.0, 1e6], [3.0, -20.0]], dtype=torch.float64)
     torch.testing.assert_close(encoder(x), plain(torch.asinh(x)))
     assert encoder(x).abs().max() < 20 * math.log(2e6)
+
+
+@pytest.mark.slow
+def test_settings_of_training_that_recipes_name_can_be_typed(tmp_path):
+    """Those of the papers, in comments; one step of a small model."""
+    folder = Path(recipes.__file__).parent
+    lines = {
+        line
+        for file in folder.glob("*.toml")
+        for line in file.read_text().splitlines()
+        if "genmod train" in line
+    }
+    assert lines
+    for i, line in enumerate(sorted(lines)):
+        place = genmod.save(genmod.build(encoder="mlp", latent=2), tmp_path / str(i))
+        words = shlex.split(line.partition("genmod train")[2])
+        with pytest.raises(SystemExit) as exit:
+            main(["train", str(place), *words, "--steps", "1"])
+        assert exit.value.code == 0
