@@ -191,12 +191,13 @@ def _splits(
     """What to encode by split, with the row of each example in its file; ``all`` of a file, or of one split."""
     import torch
 
-    if file is None and split == "all":
+    if file is None:
         from genmod.cli.outputs import dataset_options, open_data
         from genmod.data.everything import in_order
 
         dataset = open_data(model, dataset_options(settings), data_root)
+        if split != "all":
+            return {"all": in_order(dataset, split)}
         return {name: in_order(dataset, name) for name in ("train", "validation", "test")}  # type: ignore[arg-type]
-    examples, labels = open_rows(model, file, split, settings, data_root)
-    rows = range(len(examples)) if examples.names is not None else labels
-    return {"all": (examples, torch.tensor(rows, dtype=torch.int64))}
+    examples, _ = open_rows(model, file, split, settings, data_root)
+    return {"all": (examples, torch.arange(len(examples)))}

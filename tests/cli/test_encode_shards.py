@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.numpy import load_file
 
 import genmod as library
@@ -167,3 +168,15 @@ def test_each_example_is_read_once(genmod, model):
     encode_shards(model, Path("codes"), {"all": (split, torch.arange(60))}, shard=7)
     assert sorted(read)[-59:] == [*range(1, 60)]
     assert read.count(0) <= 4
+
+
+def test_one_split_of_pictures_in_files_knows_their_places_too(genmod):
+    Path("photos").mkdir()
+    for i in range(20):
+        Image.fromarray(RNG.integers(0, 256, (8, 8), dtype=np.uint8)).save(f"photos/{i:02d}.png")
+    library.save(library.build(data="photos", encoder={"name": "mlp", "hidden": [4]}, latent=2), "model")
+    assert genmod("encode", "model", "-o", "whole", "-q").code == 0
+    assert genmod("encode", "model", "-o", "part", "--split", "test", "-q").code == 0
+    whole, part = (load_file(f"{place}/000000.safetensors") for place in ("whole/test", "part"))
+    for name in ("index", "names", "x"):
+        assert np.array_equal(whole[name], part[name])
