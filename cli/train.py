@@ -126,7 +126,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run that was stopped or killed.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over with fresh weights.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start a trained model over, with fresh weights.")
+    ] = False,
     replay: Annotated[
         bool, typer.Option("--replay", help="Repeat the step that gave a value that was not finite.")
     ] = False,
