@@ -3,6 +3,7 @@
 from genmod.distributions.codes import Codebook, Coded, CodedPrior, InCodebook, IntegerCodes
 from genmod.distributions.coordinates import Coordinates, contrasts, coordinates
 from genmod.distributions.gradients import refuse_draws_alone, through_draws, with_gradient_of
+from genmod.distributions.implicit import Implicit
 from genmod.distributions.kl import (
     by_part,
     by_variable,
@@ -50,6 +51,7 @@ __all__ = [
     "CodedPrior",
     "Coordinates",
     "Drawn",
+    "Implicit",
     "InCodebook",
     "IntegerCodes",
     "LogScaleNormal",

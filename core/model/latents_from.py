@@ -1,12 +1,12 @@
 """Latents of one model that another one draws: a model of its codes."""
 
-from typing import Any, ClassVar, final
+from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
 from genmod.distributions.codes import Codebook
+from genmod.distributions.implicit import Implicit
 from genmod.errors import UsageError
 from genmod.interfaces.sampler import Sampler
 from genmod.model.evaluating import evaluating
@@ -68,7 +68,7 @@ class LatentsFrom(Sampler):
         raise UsageError("a model of codes is trained by itself", hint="genmod train")
 
     def forward(self) -> Distribution:
-        return _Drawn(self)
+        return Implicit(self.draw, self.latent_shape, self.support)
 
     def draw(self, n: int) -> Tensor:
         """``n`` latents, ``(n, *latent_shape)``."""
@@ -79,27 +79,3 @@ class LatentsFrom(Sampler):
             whole = (x * ((codes.data.levels or 2) - 1)).round().long()
             return model.posterior.embed(whole.reshape(n, *model.posterior.shape).to(model.device))
         return codes.data.original(x).to(model.device, model.dtype)
-
-
-class _Drawn(Distribution):
-    """What :class:`LatentsFrom` draws, as a distribution."""
-
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, source: LatentsFrom) -> None:
-        self._source = source
-        super().__init__(torch.Size(), torch.Size(source.latent_shape), validate_args=False)
-
-    @property
-    def support(self) -> Any:
-        return self._source.support
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "_Drawn":
-        other = _Drawn(self._source)
-        other._batch_shape = torch.Size(batch_shape)
-        return other
-
-    @torch.no_grad()
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        shape = torch.Size((*sample_shape, *self._batch_shape))
-        return self._source.draw(shape.numel()).reshape(*shape, *self.event_shape)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, final
+from typing import Annotated, final
 
 import torch
 from annotated_types import Gt
@@ -25,52 +25,17 @@ from genmod import (
     compose,
     train,
 )
+from genmod.distributions import Implicit
 from genmod.plugins.samplers._standard import Standard
 from genmod.registry import Registry
 from genmod.system import seed_for, seeded
 
-__all__ = ["Generated", "VaeSampler"]
+__all__ = ["VaeSampler"]
 
 _PATIENCE = 40
 """Epochs without a lower validation loss after which the fit ends."""
 _KEPT = 200
 """Steps between two writings of the state."""
-
-
-@final
-class Generated(Distribution):
-    """The distribution of what a model generates, noise included; its density is an intractable integral.
-
-    ``p(x) = ∫ p(x|z) p(z) dz``
-
-    Args:
-        model: a model with a prior.
-
-    Example:
-        >>> import genmod
-        >>> Generated(genmod.build(encoder="mlp")).sample((3,)).shape
-        torch.Size([3, 1, 8, 8])
-    """
-
-    arg_constraints: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, model: LatentVariableModel) -> None:
-        self.model = model
-        super().__init__(torch.Size(), torch.Size(model.data.shape), validate_args=False)
-
-    @property
-    def support(self) -> constraints.Constraint:
-        return constraints.independent(constraints.real, len(self.event_shape))
-
-    def expand(self, batch_shape: Any, _instance: object = None) -> "Generated":
-        other = Generated(self.model)
-        other._batch_shape = torch.Size(batch_shape)
-        return other
-
-    @torch.no_grad()
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        shape = torch.Size((*sample_shape, *self._batch_shape))
-        return self.model.sample(shape.numel(), noise=True).reshape(*shape, *self.event_shape)
 
 
 class _Vectors(Dataset):
@@ -185,7 +150,10 @@ class VaeSampler(Sampler):
                 run(overwrite=directory is not None)
 
     def forward(self) -> Distribution:
-        return self.standard.back(Generated(self.model))
+        real = constraints.independent(constraints.real, 1)
+        return self.standard.back(
+            Implicit(partial(self.model.sample, noise=True), self.model.data.shape, real)
+        )
 
     @torch.no_grad()
     def bound(self, z: Tensor, samples: int = 100) -> Tensor:

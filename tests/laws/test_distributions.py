@@ -61,7 +61,6 @@ from genmod.plugins.samplers._carried import Carried
 from genmod.plugins.samplers._velocity import VectorNetwork
 from genmod.plugins.samplers.kde import KernelDensity
 from genmod.plugins.samplers.riemannian import Explored
-from genmod.plugins.samplers.vae import Generated
 from genmod.system.tensors import fingerprint
 
 B = (2, 3)
@@ -162,10 +161,9 @@ MADE = {
     "TopDown": lambda: genmod.build("vdvae-small", latent=2, settings={"posterior.groups": 1}).prior(),
     "Explored": lambda: Explored(Metric(torch.zeros(1, 2), torch.eye(2)[None], 1.0, 0.01), 2, 0.1),
     "KernelDensity": lambda: KernelDensity(torch.randn(20, 3), torch.eye(3)),
-    "Generated": lambda: Generated(genmod.build(encoder="mlp", latent=2)),
-    "_Drawn": from_codes,
+    "Implicit": from_codes,
 }
-WITHOUT_DENSITY = {"Delta", "Explored", "Generated", "_Drawn"}
+WITHOUT_DENSITY = {"Delta", "Explored", "Implicit"}
 WITHOUT_NOISE = {"Coded", "Delta", "LogCosh", "MsSsim", "Perceptual"}
 OF_THE_WHOLE_BATCH = {"_Calibrating"}
 """Its scale is that of all the values it is asked about."""
