@@ -287,8 +287,8 @@ def compared(
             training = made_of.of_training(n)[0].to(device)
         except UndefinedError as error:
             reason = error.message
-    used = "sampler" if subject.model.sampler_for(source) is not None else "prior"
-    used = used if subject.model.has_latents else "model"
+    fitted = subject.model.sampler_for(source) is not None
+    used = "model" if not subject.model.has_latents else "sampler" if fitted else "prior"
     label = ",".join([made_of.name, *([source] if source else []), *["noise"] * noise])
     details = {
         "features": made_of.name,

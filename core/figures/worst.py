@@ -49,8 +49,10 @@ def worst_grid(
         (torch.Size([2, 3, 1, 8, 8]), torch.Size([2]))
     """
     split = model.suited(split)
-    if n < 1 or not len(split):
+    if n < 1:
         raise UsageError(f"{n} of {len(split)} examples were asked for; give a whole number from 1")
+    if not len(split):
+        raise UsageError("there are no examples to reconstruct")
     data = model.data
     kept = {
         "indices": torch.zeros(0, dtype=torch.int64),

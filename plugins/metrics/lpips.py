@@ -28,15 +28,15 @@ class Lpips(Metric):
 
     ``Σ_l mean_{h,w} w_l · (Φ_l(x) - Φ_l(x'))²``, ``Φ_l`` the maps of layer l, of length 1 over the channels
 
-    Both files are needed, of the network and of the linear weights, where the package lpips is not installed, whose linear
-    weights are taken; the first digits of their checksum are part of the name. Images with a shorter side than 32 pixels
-    are enlarged to that; grey ones are repeated for each colour.
+    The weights of the network are from a file, the linear ones from another or from the package lpips; the first digits of
+    their checksum are part of the name. Images with a shorter side than 32 pixels are enlarged to that; grey ones are
+    repeated for each colour.
 
     Reference:
         The Unreasonable Effectiveness of Deep Features as a Perceptual Metric (Zhang et al., 2018), arXiv:1801.03924
 
     Raises:
-        UsageError: one of the files was not given.
+        UsageError: the file of the network was not given, or that of the linear weights where the package is not installed.
 
     Example:
         >>> from genmod import UsageError

@@ -49,6 +49,8 @@ def test_more_than_there_are_shows_all_and_none_is_refused(model):
     assert worst_grid(model, split(3), 5).images.shape == (3, 3, 1, 6, 8)
     with pytest.raises(UsageError, match="0 of 3 examples"):
         worst_grid(model, split(3), 0)
+    with pytest.raises(UsageError, match="no examples to reconstruct"):
+        worst_grid(model, split(0), 5)
 
 
 def test_differences_lie_in_the_range_of_the_data():
