@@ -41,13 +41,22 @@ def cache_file(what: str, place: Path, count: int = LEAST) -> Path | None:
     if count < LEAST or chosen == "0":
         return None
     folder = Path(chosen or (Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "genmod" / "listings"))
+    try:
+        folder = folder.expanduser()
+    except RuntimeError:  # this user has no home
+        return None
     name = hashlib.sha256(os.fsencode(place.absolute())).hexdigest()[:32]
-    return folder.expanduser() / f"{what}-{name}.safetensors"
+    return folder / f"{what}-{name}.safetensors"
 
 
-def is_settled(times: NDArray[np.int64]) -> bool:
-    """Whether times of last changes, in nanoseconds, are so old that a further change would have another time."""
-    return not len(times) or int(np.abs(times - time.time_ns()).min()) > _TICK
+def is_settled(times: NDArray[np.int64], since: int) -> bool:
+    """Whether a further change would have another time.
+
+    Args:
+        times: of last changes, in nanoseconds.
+        since: before they were asked for; what changes while much is read may bear a time that has been seen already.
+    """
+    return not ((times >= since - _TICK) & (times <= time.time_ns() + _TICK)).any()
 
 
 def read_kept(path: Path | None, expected: Mapping[str, tuple[type, int]]) -> dict[str, NDArray[Any]] | None:
@@ -73,9 +82,9 @@ def kept(path: Path | None, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def joined(texts: list[str]) -> NDArray[np.uint8]:
     """Texts without zero bytes, such as names of files, as the bytes of one."""
-    return np.frombuffer(os.fsencode("\0".join(texts)), np.uint8).copy()
+    return np.frombuffer("\0".join(texts).encode("utf-8", "surrogateescape"), np.uint8).copy()
 
 
 def parted(text: NDArray[np.uint8]) -> list[str]:
     """The reverse of :func:`joined`; one empty text for none."""
-    return os.fsdecode(text.tobytes()).split("\0")
+    return text.tobytes().decode("utf-8", "surrogateescape").split("\0")

@@ -1,5 +1,6 @@
 """What the headers of many pictures say, read once and kept."""
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
@@ -38,6 +39,7 @@ class Facts:
     def __init__(self, listing: Listing) -> None:
         n = len(listing)
         self._listing, self._file = listing, cache_file("facts", listing.place, n)
+        self._begun = time.time_ns()
         self._keys, self._stamps = listing.hashes.view(np.int64), listing.stamps()
         self._headers = np.full((n, 3), -1, np.int64)
         self._whites = np.full(n, np.nan)
@@ -95,7 +97,7 @@ class Facts:
         chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
         name = f"{what} in {self._listing.place}" if len(rows) >= _LONG else ""
         errors = [error for part in in_threads(read_some, chunks, name) for error in part]
-        if len(rows) and is_settled(self._stamps[:, 1]):
+        if len(rows) and is_settled(self._stamps[:, 1], self._begun):
             values = (self._keys, self._stamps, self._headers, self._whites)
             kept(self._file, dict(zip(_TYPES, values, strict=True)))
         return errors

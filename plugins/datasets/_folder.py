@@ -1,6 +1,7 @@
 """The pictures below a folder, listed once: a second time, only the folders are looked at."""
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _walked(place: Path) -> _Found:
     names: list[str] = []
     folders: list[str] = []
     marks: list[tuple[int, int, int]] = []
-    waiting, seen = [""], set()
+    waiting, seen, begun = [""], set(), time.time_ns()
     while waiting:
         current = waiting.pop()
         try:
@@ -104,7 +105,7 @@ def _walked(place: Path) -> _Found:
     names.sort()
     hashes = np.fromiter(map(mixed_text, names), np.uint64, len(names))
     times = np.array(marks, np.int64).reshape(-1, 3)
-    if is_settled(times[:, 0]):
+    if is_settled(times[:, 0], begun):
         arrays = (joined(names), hashes.view(np.int64), joined(folders), times)
         kept(cache_file("folder", place, len(names)), dict(zip(_TYPES, arrays, strict=True)))
     return _Found(names, hashes)

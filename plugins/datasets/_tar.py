@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
+from shlex import quote
 
 from genmod import DataError
 from genmod.plugins.datasets._sources import Member
@@ -20,12 +21,13 @@ _MAX_EXTRA = 2**20
 """Bytes of a long name or of other additions to a header."""
 _MAX_MEMBERS = 10_000_000
 _COMPRESSED = {
-    b"\x1f\x8b": "gunzip",
-    b"BZh": "bunzip2",
-    b"\xfd7zXZ": "unxz",
-    b"\x28\xb5\x2f\xfd": "unzstd",
-    b"\x04\x22\x4d\x18": "unlz4",
+    b"\x1f\x8b": ("gunzip", ".gz", ".tgz"),
+    b"BZh": ("bunzip2", ".bz2", ".tbz2"),
+    b"\xfd7zXZ": ("unxz", ".xz", ".txz"),
+    b"\x28\xb5\x2f\xfd": ("unzstd --rm", ".zst", ".tzst"),
+    b"\x04\x22\x4d\x18": ("unlz4 --rm", ".lz4"),
 }
+"""How a compressed file begins → what decompresses it, and endings of names, without which that refuses."""
 _REFUSED = {
     b"1": "a link",
     b"2": "a link",
@@ -47,17 +49,24 @@ def members_of(path: Path) -> Iterator[Member]:
     try:
         with FileIO(path) as file:
             yield from _members(path, file)
-    except (OSError, ValueError) as error:
+    except DataError:  # which is a ValueError, too
+        raise
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise DataError(f"{path} cannot be read as a tar archive: {error}", hint=_REPACK) from error
 
 
 def _members(path: Path, file: FileIO) -> Iterator[Member]:
     start, end = file.read(6), file.seek(0, 2)
-    for magic, command in _COMPRESSED.items():
+    for magic, (command, *endings) in _COMPRESSED.items():
         if start.startswith(magic):
+            ended = path.suffix.lower() in endings
+            packed = quote(f"{path}{'' if ended else endings[0]}")
+            rename = "" if ended else f"mv {quote(str(path))} {packed} && "
             raise DataError(
                 f"{path} is compressed, so that its pictures cannot be read one by one",
-                hint=f"decompress it: {command} {path}; pictures are compressed already",
+                hint=f"decompress it, since pictures are compressed already: {rename}{command} {packed}",
             )
     place, count, name, size = 0, 0, "", -1  # the last two are those of an addition to the next header
     while place < end:
@@ -76,6 +85,8 @@ def _members(path: Path, file: FileIO) -> Iterator[Member]:
             if long > _MAX_EXTRA:
                 raise ValueError(f"a name of {long:,} bytes at byte {place:,}")
             extra = file.read(long)
+            if len(extra) < long:
+                raise DataError(f"{path} ends within a name", hint="restore it from a copy")
             if kind == b"L":
                 name = _text(extra)
             elif kind in (b"x", b"X"):
@@ -139,14 +150,14 @@ def _pax(extra: bytes, name: str, size: int) -> tuple[str, int]:
 
 def _records(extra: bytes) -> dict[str, str]:
     """Additions to a header: ``LENGTH KEY=VALUE`` and a newline each, the length that of all of it."""
-    found = {}
-    while extra:
-        digits, _, _ = extra.partition(b" ")
+    found, place = {}, 0
+    while place < len(extra):
+        digits = extra[place : place + 8].partition(b" ")[0]
         length = int(digits) if digits.isdigit() and len(digits) < 8 else 0
-        record = extra[len(digits) + 1 : length]
-        if not record.endswith(b"\n") or b"=" not in record or length > len(extra):
+        record = extra[place + len(digits) + 1 : place + length]
+        if not record.endswith(b"\n") or b"=" not in record or place + length > len(extra):
             raise ValueError("additions to a header are damaged")
         key, _, value = record[:-1].partition(b"=")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
-        extra = extra[length:]
+        place += length
     return found

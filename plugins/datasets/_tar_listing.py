@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class TarListing(Listing):
     """
 
     def __init__(self, place: Path) -> None:
+        self._begun = time.time_ns()
         try:
             status = place.stat()
         except OSError as error:
@@ -67,7 +69,7 @@ class TarListing(Listing):
         inside = spans.shape == (len(names), 2) and bool(
             (spans >= 0).all()
             and (spans[:, 1] <= _MAX_PICTURE).all()
-            and (spans.sum(1) <= self._stamp[0]).all()
+            and (spans[:, 0] <= self._stamp[0] - spans[:, 1]).all()
         )
         same = len(names) == len(labels) == len(hashes)
         return (names, labels, hashes.view(np.uint64), spans) if inside and same else None
@@ -100,7 +102,7 @@ class TarListing(Listing):
         classes = [labels.get(key, "") for key in pictures]
         hashes = np.fromiter(map(mixed_text, pictures), np.uint64, len(pictures))
         spans = np.array([(m.offset, m.size) for m in pictures.values()], np.int64).reshape(-1, 2)
-        if is_settled(self._stamp[1:]):
+        if is_settled(self._stamp[1:], self._begun):
             arrays = (joined(names), joined(classes), hashes.view(np.int64), spans, self._stamp)
             kept(cache_file("tar", place, len(names)), dict(zip(_TYPES, arrays, strict=True)))
         return names, classes, hashes, spans
@@ -113,8 +115,9 @@ def _label(member: Member, ending: str) -> str:
             f"{member} has {member.size:,} bytes; a label has at most {_MAX_LABEL:,}",
             hint="leave out what is no label, or give it another ending",
         )
+    content = member.read_bytes()
     try:
-        found: Any = member.read_bytes().decode().strip()
+        found: Any = content.decode().strip()
         if ending == "json":
             read = json.loads(found)
             found = read.get("label", read.get("cls")) if isinstance(read, dict) else None

@@ -1,5 +1,6 @@
 """Pictures in tar archives of the layout of WebDataset."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import final
@@ -59,7 +60,7 @@ class WebDataset(PictureDataset):
             if packed:
                 raise DataError(
                     f"{packed[0]} is compressed, so that its pictures cannot be read one by one",
-                    hint="decompress it; pictures are compressed already",
+                    hint="decompress it, since pictures are compressed already, and remove the compressed file",
                 )
             found = [each for each in found if each.suffix.lower() == ".tar" and each.is_file()]
         listings = [TarListing(each) for each in found]
@@ -75,5 +76,5 @@ class WebDataset(PictureDataset):
         )
 
     def in_order(self, classes: set[str]) -> Sequence[str]:
-        numbers = all(each.lstrip("-").isdecimal() for each in classes)
+        numbers = all(re.fullmatch("-?[0-9]{1,18}", each) for each in classes)
         return sorted(classes, key=int) if numbers else sorted(classes)

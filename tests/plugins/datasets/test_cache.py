@@ -150,6 +150,36 @@ def test_archives_are_listed_once(cache, counted, tmp_path):
     assert counted() == {"header_of": 6, "brightest": 1, "_walked": 0, "members_of": 1}
 
 
+def test_what_changed_just_before_it_was_read_is_not_kept_however_long_reading_took(
+    cache, monkeypatch, tmp_path
+):
+    """A change within the same tick of the clock, after the first picture was read, would bear the same time."""
+    folder = write(tmp_path / "in")
+    with tarfile.open(folder / "a.tar", "w") as archive:
+        archive.add(folder / "a", "a")
+    begun = time.time_ns()
+    now = begun - 10**9
+    for path in (folder / "a", folder / "a.tar", folder / "a" / "04.png"):
+        os.utime(path, ns=(now, now))
+    listing = _folder.FolderListing(folder)
+    clock, before = [begun], os.stat
+
+    def slow(*given, **named):
+        clock[0] = begun + 60 * 10**9
+        return before(*given, **named)
+
+    monkeypatch.setattr(time, "time_ns", lambda: clock[0])
+    monkeypatch.setattr(os, "stat", slow)
+    for read in (
+        lambda: _folder._walked(folder),
+        lambda: _tar_listing.TarListing(folder / "a.tar"),
+        lambda: _facts.Facts(listing),
+    ):
+        clock[0] = begun
+        read()
+    assert not cache.exists()
+
+
 @pytest.mark.parametrize("value", ["0", "elsewhere"])
 def test_it_can_be_switched_off_and_moved(cache, monkeypatch, tmp_path, value):
     monkeypatch.setenv("GENMOD_CACHE", value if value == "0" else str(tmp_path / value))
@@ -171,6 +201,20 @@ def test_where_nothing_can_be_written_nothing_is_kept(cache, tmp_path):
     cache.write_text("no folder")
     folder = write(tmp_path / "in")
     alike(everything(folder), everything(folder))
+    assert cache.read_text() == "no folder"
+
+
+def test_who_has_no_home_keeps_nothing(cache, counted, monkeypatch, tmp_path):
+    for name in ("GENMOD_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    folder = write(tmp_path / "in")
+    alike(everything(folder), everything(folder))
+    assert counted()["_walked"] == 2
 
 
 def hurt(path, name, values):

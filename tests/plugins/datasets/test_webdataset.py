@@ -1,6 +1,7 @@
 """Pictures in tar archives: read where they are, as they would be in a folder, and never from a dishonest archive."""
 
 import contextlib
+import gzip
 import io
 import shutil
 import struct
@@ -16,7 +17,8 @@ import torch
 from PIL import Image
 
 from genmod.errors import DataError
-from genmod.plugins.datasets._tar import members_of
+from genmod.plugins.datasets import _tar
+from genmod.plugins.datasets._tar import _records, members_of
 from genmod.plugins.datasets.image_folder import ImageFolder
 from genmod.plugins.datasets.webdataset import WebDataset
 from genmod.registry.lookup import Registry
@@ -43,6 +45,7 @@ def refusal(path):
     with pytest.raises(DataError) as raised:
         _ = opened(path).info
     assert raised.value.hint
+    assert "\n" not in raised.value.message  # it is one error, not one within another
     return raised.value.message
 
 
@@ -151,6 +154,8 @@ def test_crops_are_random_in_training_alone(tmp_path, archive):
     [
         (["10", " 2\n", "-1", "2"], ("-1", "2", "10")),
         (["cat", "dog", "10", "cat"], ("10", "cat", "dog")),
+        (["--1", "2", "2", "10"], ("--1", "10", "2")),
+        (["0" * 30 + "7", "7", "8", "8"], ("0" * 30 + "7", "7", "8")),
         (["cat", "", "dog", "cat"], ()),
     ],
 )
@@ -223,6 +228,18 @@ def test_links_and_devices_are_refused(tmp_path, archive, kind):
     assert f"has the member b.png, which is {what}" in refusal(path)
 
 
+@pytest.mark.skipif(shutil.which("gunzip") is None, reason="there is no program gunzip")
+@pytest.mark.parametrize("name", ["a b.tar", "a.tar.gz", "a.tgz"])
+def test_the_hint_decompresses(tmp_path, archive, name):
+    path = archive(tmp_path / "plain.tar", [(f"{i}.png", picture()) for i in range(9)])
+    (tmp_path / name).write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError) as raised:
+        _ = opened(tmp_path / name).info
+    subprocess.run(raised.value.hint.partition(": ")[2], shell=True, check=True, cwd=tmp_path)
+    assert {each.suffix for each in tmp_path.iterdir()} == {".tar"}
+    assert len(opened(tmp_path / f"{name.split('.')[0]}.tar").everything()) == 9
+
+
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
 def test_compressed_archives_are_refused(tmp_path, archive, mode):
     for name in ("a.tar", f"a.tar.{mode}"):
@@ -269,6 +286,7 @@ def pax(*records):
         (pax(b"size=99999999999") + header(), "ends within"),
         (header("x", 9, b"x") + b"99 a=b\n".ljust(512, b"\0") + header(), "damaged"),
         (header("x", 7, b"x") + b"0 a=b\n".ljust(512, b"\0") + header(), "damaged"),
+        (header("x", 2000, b"x") + b"4 =\n" * 200, "ends within a name"),
         (header("x", 20, b"g") + b"20 path=all-of-them\n".ljust(512, b"\0") + header(), "for all members"),
         (header(p124=b"\xff" * 12), "is no"),
         (header(p124=b"12345678zzz\0"), "is no"),
@@ -296,6 +314,39 @@ def test_an_archive_that_is_cut_or_changed_is_read_or_refused(tmp_path, archive)
         changed[place] ^= 1 << RNG.integers(8)
         path.write_bytes(changed)
         _tried(path)
+
+
+def test_many_additions_to_a_header_take_a_time_that_grows_with_their_length():
+    """What is copied of 2,000 records is little more than they are."""
+    copied = 0
+
+    class Counted(bytes):
+        def __getitem__(self, key):
+            nonlocal copied
+            found = super().__getitem__(key)
+            copied += len(found) if isinstance(key, slice) else 0
+            return Counted(found) if isinstance(key, slice) else found
+
+        def partition(self, separator):
+            nonlocal copied
+            copied += len(self)
+            return super().partition(separator)
+
+    extra = Counted(b"4 =\n" * 2000)
+    assert _records(extra) == {"": ""}
+    assert copied < 10 * len(extra)
+
+
+def test_an_archive_that_cannot_be_read(tmp_path, archive, monkeypatch):
+    path = archive(tmp_path / "a.tar", [("a.png", picture())])
+
+    def refused(*given):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(_tar, "FileIO", refused)
+    with pytest.raises(DataError, match="cannot be read: Permission denied") as raised:
+        _ = opened(path).info
+    assert not raised.value.hint
 
 
 def _tried(path):
