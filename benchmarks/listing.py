@@ -3,14 +3,14 @@
     python benchmarks/listing.py FOLDER --count 100000
 
 The pictures are made where there are none: tiny PNG files, 1,000 to a subfolder. Each start is a process of its own; the time
-to import torch is not counted. What is kept for the second start goes to FOLDER.cache.
+to import torch is not counted. What is kept for the second start goes to a folder of its own, which is removed.
 """
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from io import BytesIO
 from pathlib import Path
@@ -67,9 +67,8 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if not arguments.folder.exists():
         make(arguments.folder, arguments.count)
-    cache = arguments.folder.with_name(f"{arguments.folder.name}.cache")
-    shutil.rmtree(cache, ignore_errors=True)
     print("start       described  first batch  processor     MiB")
-    for name, where in (("not kept", "0"), ("first", cache), ("second", cache), ("trained", cache)):
-        described, read, worked, memory = start(arguments.folder, str(where), name)
-        print(f"{name:10} {described:8.1f} s {read:10.1f} s {worked:8.1f} s {memory:7,.0f}", flush=True)
+    with tempfile.TemporaryDirectory() as cache:
+        for name, where in (("not kept", "0"), ("first", cache), ("second", cache), ("trained", cache)):
+            described, read, worked, memory = start(arguments.folder, where, name)
+            print(f"{name:10} {described:8.1f} s {read:10.1f} s {worked:8.1f} s {memory:7,.0f}", flush=True)
