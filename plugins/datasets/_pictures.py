@@ -197,8 +197,10 @@ def _values(source: Source, image: ImageFile.ImageFile) -> tuple[NDArray[Any], f
         if image.tile[0][0] != "ppm":
             raise ValueError("deep pictures in plain text")
         shape = (image.height, image.width, len(image.getbands()))
-        values = np.frombuffer(source.read_bytes(), ">u2", math.prod(shape), image.tile[0][2]).reshape(shape)
-        return values.astype(np.uint16), 65535.0
+        with stream_of(source) as stream:
+            stream.seek(image.tile[0][2])
+            content = stream.read(2 * math.prod(shape))
+        return np.frombuffer(content, ">u2", math.prod(shape)).reshape(shape).astype(np.uint16), 65535.0
     if image.mode.startswith("I"):
         values = np.asarray(image)
         # Some are in the other order of bytes, which numpy would keep.

@@ -255,3 +255,11 @@ def test_other_kinds_of_values_are_refused_where_a_model_says_which(tmp_path):
     assert known.info.levels == 4096
     with pytest.raises(DataError, match=r"05.png has floating-point values, and others have whole numbers"):
         known.everything().in_memory()
+
+
+def test_a_pixmap_is_read_no_further_than_its_pixels(tmp_path):
+    a = arrays(4096, 3)
+    data = folder(tmp_path, [b"P6\n7 6\n4095\n" + each.astype(">u2").tobytes() for each in a], "ppm")
+    with (tmp_path / "00.ppm").open("r+b") as file:
+        file.truncate(2**40)  # a file with holes, which takes no room
+    expect_kept(data, a, 4096)
