@@ -87,6 +87,8 @@ class CodeShards:
                     hint="type the same genmod encode again: it writes what is damaged anew",
                 )
             found.setdefault(name, []).append(file)
+        if "train" not in found:
+            raise DataError(f"the codes in {self.place} have no training split", hint="encode the data again")
         return found
 
     def beside(self, path: Path, name: str, shape: tuple[int, ...]) -> RowFile | None:

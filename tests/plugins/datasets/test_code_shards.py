@@ -152,6 +152,7 @@ HOSTILE = {
         "expected",
     ),
     "splits": (lambda p: change(p, splits={"train": 10**6}), "expected"),
+    "untrained": (lambda p: change(p, splits={"validation": 8, "test": 7}), "no training split"),
     "many": (lambda p: change(p, splits={"train": 2**60}), "damaged"),
     "names": (lambda p: change(p, splits={"../train": 5}), "damaged"),
     "kind": (lambda p: change(p, kind="codes"), "damaged"),
