@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any, final
 
 from genmod import DataError
@@ -69,6 +70,6 @@ class ImageFolder(PictureDataset):
 
     def nothing(self, place: Path) -> DataError:
         hint = "give another folder: -s dataset.path=FOLDER"
-        if any(place.rglob("*.tar")):
-            hint = f"there are archives: --data webdataset -s dataset.path={place}"
+        if any(any(place.glob(pattern)) for pattern in ("*.tar", "train/*.tar")):
+            hint = f"there are archives: --data webdataset -s dataset.path={quote(str(place))}"
         return DataError(f"{place} has no pictures; names end in {', '.join(SUFFIXES)}", hint=hint)

@@ -184,9 +184,14 @@ def test_links_are_followed_once(tmp_path, pictures):
 def test_no_folder_and_no_pictures(tmp_path):
     assert "there is no" in refusal(lambda: ImageFolder(tmp_path, path=tmp_path / "nothing").info)
     assert "has no pictures" in refusal(lambda: ImageFolder(tmp_path, path=tmp_path, size=4).info)
-    (tmp_path / "a.tar").touch()
-    with pytest.raises(DataError, match=r"--data webdataset -s dataset.path="):
-        ImageFolder(tmp_path, path=tmp_path, size=4).split("train")
+    place = tmp_path / "my pictures"
+    for folder, told in ((place, True), (place / "train", True), (place / "other", False)):
+        folder.mkdir(parents=True)
+        (folder / "a.tar").touch()
+        with pytest.raises(DataError) as raised:
+            ImageFolder(tmp_path, path=place, size=4).split("train")
+        assert (f"--data webdataset -s dataset.path='{place}'" in raised.value.hint) == told
+        (folder / "a.tar").unlink()
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="Not a directory"):
         ImageFolder(tmp_path, path=tmp_path / "file", size=4).split("train")
