@@ -59,9 +59,9 @@ def fit_network(
 
     Args:
         network: what is moved.
-        rest: which codes, ``(n,)``.
-        loss: of some of them, ``(b,) → ()``.
-        held_loss: of those held out, under some weights, always by the same random numbers, ``network → ()``.
+        rest: places of the codes for fitting, as :func:`split_held` gives them, ``(n,)``.
+        loss: mean over the codes at some places, ``(b,) → ()``.
+        held_loss: mean over the codes held out, of a network, always by the same random numbers, ``network → ()``.
         steps: most steps.
         batch: codes in each.
         lr: learning rate.
