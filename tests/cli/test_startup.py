@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -59,6 +60,10 @@ sys.stderr.write(" ".join(name for name in {HEAVY[:4]!r} if name in sys.modules)
     assert "conv" in done.stdout.split()
 
 
+@pytest.mark.skipif(
+    tuple(map(int, version("torch").split(".")[:2])) < (2, 14),
+    reason="older ones import it for what has no memory",
+)
 def test_no_command_imports_the_compiler(tmp_path):
     """The import of torch's compiler takes as long as that of torch itself."""
     commands = [
