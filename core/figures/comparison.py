@@ -8,9 +8,10 @@ from torch import Tensor
 
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
-from genmod.figures.draw import INK, QUIET, bare, draw_path, groups_of, scatter, show_tiles
+from genmod.figures.draw import bare, draw_path, groups_of, scatter, show_tiles
 from genmod.figures.gaps import distance_to, emptiest_path, gap, ratio_of_means
 from genmod.figures.names import drawable
+from genmod.figures.palette import INK, QUIET
 from genmod.figures.plane import on_plane
 from genmod.figures.temperature import origin_of_latents
 from genmod.figures.views import (

@@ -11,19 +11,17 @@ from genmod.bundle.directory import ModelDirectory
 from genmod.errors import DataWarning, UndefinedError, UsageError, quoted
 from genmod.figures.draw import log_scale
 from genmod.figures.names import drawable
+from genmod.figures.palette import RUNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "MAIN", "Curve", "curves", "draw", "metrics_of", "read_curves", "running_mean"]
+__all__ = ["MAIN", "Curve", "curves", "draw", "metrics_of", "read_curves", "running_mean"]
 
 MAIN = ("loss", "elbo", "rate", "distortion")
 """The metrics that are drawn by default, where there are rows of them. All are in nats; others are in units that only the
 component knows which reports them."""
-
-COLOURS = ("#2f6fb3", "#d9731a", "#2b8a5b", "#b3417a", "#7a5bc2", "#8a6d1f", "#1f8f99", "#c23b3b")
-"""One for each run; distinguished by most people who see colours differently, on white and on black."""
 
 _MOST = 24
 """Metrics that are drawn at once."""
@@ -244,7 +242,7 @@ def _line(panel: "Axes", curve: Curve, runs: Sequence[str], *, x: str, faint: bo
     validation = curve.split == "validation"
     place = runs.index(curve.run)
     # One run alone has a colour for each split, several have one each.
-    colour = COLOURS[(int(validation) if len(runs) == 1 else place) % len(COLOURS)]
+    colour = RUNS[(int(validation) if len(runs) == 1 else place) % len(RUNS)]
     label = curve.label if len(runs) == 1 else f"{drawable(curve.run)}: {curve.label}"
     style: dict[str, Any] = {"color": colour, "linewidth": 1.2 if not validation else 1.8}
     if validation:

@@ -11,16 +11,13 @@ from torch import Tensor
 from genmod.data.dataset import Batch, DataInfo
 from genmod.errors import UsageError
 from genmod.figures.names import drawable
+from genmod.figures.palette import CLASSES, INK, LINE, PAPER, QUIET
 from genmod.figures.tiles import side_by_side, tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
-    "COLOURS",
-    "INK",
-    "LINE",
-    "QUIET",
     "Groups",
     "bare",
     "draw_path",
@@ -31,14 +28,6 @@ __all__ = [
     "scatter",
     "show_tiles",
 ]
-
-INK, QUIET, LINE = "#1b1b1f", "#66666b", "#c8c8cc"
-PAPER = 250
-
-# Petroff's ten, made to be distinguished by people who see colours differently.
-COLOURS = (
-    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#5c5e66", "#92dadd",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,10 +86,10 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, 
     x, y = points.T.tolist()
     style: dict[str, Any] = {"s": size, "linewidths": 0.25, "edgecolors": INK, "zorder": 3}
     if groups.numbers is None:
-        axes.scatter(x, y, color=COLOURS[0], **style)
+        axes.scatter(x, y, color=CLASSES[0], **style)
         return
     numbers = groups.numbers[: len(points)]
-    if len(groups.names) > len(COLOURS):
+    if len(groups.names) > len(CLASSES):
         drawn = axes.scatter(x, y, c=numbers.tolist(), cmap="viridis", **style)
         bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.8, pad=0.02, aspect=30)
         bar.set_label(drawable(groups.what), color=QUIET)
@@ -108,14 +97,14 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, 
         return
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0)).tolist()
     axes.scatter(
-        [x[i] for i in order], [y[i] for i in order], c=[COLOURS[int(numbers[i])] for i in order], **style
+        [x[i] for i in order], [y[i] for i in order], c=[CLASSES[int(numbers[i])] for i in order], **style
     )
     if not names:
         return
     if max(map(len, groups.names)) > 2:
         for number, name in enumerate(groups.names):
             axes.scatter(
-                [], [], color=COLOURS[number], s=30, linewidths=0.25, edgecolors=INK, label=drawable(name)
+                [], [], color=CLASSES[number], s=30, linewidths=0.25, edgecolors=INK, label=drawable(name)
             )
         axes.legend(
             loc="upper center",

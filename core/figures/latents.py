@@ -10,9 +10,10 @@ from torch import Tensor
 
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
-from genmod.figures.draw import INK, groups_of
+from genmod.figures.draw import groups_of
 from genmod.figures.gaps import Gap
 from genmod.figures.names import drawable
+from genmod.figures.palette import INK
 from genmod.figures.panels import MAKERS, Drawer
 from genmod.figures.picture import arrays_as, check_format
 from genmod.figures.plane import Projection

@@ -10,8 +10,9 @@ from torch import Tensor
 from genmod.data.dataset import DataInfo
 from genmod.errors import UndefinedError
 from genmod.figures.contours import contours
-from genmod.figures.draw import COLOURS, INK, QUIET, bare, draw_path, name_axes, scatter, show_tiles
+from genmod.figures.draw import bare, draw_path, name_axes, scatter, show_tiles
 from genmod.figures.gaps import distance_to, gap
+from genmod.figures.palette import CLASSES, INK, QUIET
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
 from genmod.figures.traversals import active_traversal
@@ -234,7 +235,7 @@ def activity_bars(axes: "Axes", amounts: Tensor, measure: str) -> None:
     shown = amounts.argsort(descending=True)[:_MOST_BARS].tolist()
     active = int((amounts > 0.01).sum())
     places = list(range(len(shown)))
-    axes.bar(places, amounts[shown].tolist(), color=COLOURS[0], edgecolor=INK, linewidth=0.5, width=0.8)
+    axes.bar(places, amounts[shown].tolist(), color=CLASSES[0], edgecolor=INK, linewidth=0.5, width=0.8)
     every = max(1, -(-len(shown) // 20))
     axes.set_xticks(places[::every], [f"z{d}" for d in shown[::every]], rotation=90 if len(shown) > 12 else 0)
     axes.set_ylabel(measure, color=QUIET, fontsize=9)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from genmod.errors import UndefinedError
 from genmod.evaluation.spectrum import NO_POWER, Bands, power_spectrum
-from genmod.figures.curves import COLOURS
-from genmod.figures.draw import INK, bare, log_scale, name_axes
+from genmod.figures.draw import bare, log_scale, name_axes
+from genmod.figures.palette import INK, RUNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +78,7 @@ def draw_spectra(axes: "Axes", found: Spectra) -> None:
     """Both spectra, on logarithmic scales."""
     for values, name, colour in (
         (found.pictures, "pictures", INK),
-        (found.errors, "errors of reconstructions", COLOURS[1]),
+        (found.errors, "errors of reconstructions", RUNS[1]),
     ):
         axes.plot(found.frequencies.tolist(), values.tolist(), label=name, color=colour, linewidth=1.6)
     axes.set_xscale("log", base=2)

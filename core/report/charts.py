@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo
-from genmod.figures.curves import COLOURS, Curve, draw
-from genmod.figures.draw import COLOURS as GROUP_COLOURS
-from genmod.figures.draw import INK, LINE, QUIET, bare, groups_of, name_axes, scatter
+from genmod.figures.curves import Curve, draw
+from genmod.figures.draw import bare, groups_of, name_axes, scatter
+from genmod.figures.palette import CLASSES, INK, LINE, QUIET, RUNS
 from genmod.figures.panels import activity_bars
 from genmod.figures.plane import on_plane
 from genmod.figures.spectra import Spectra, draw_spectra
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Chart", "codes_chart", "curves_chart", "dimensions_chart", "spectra_chart"]
 
 _OF_THE_PAGE = {
-    **{colour: f"var(--s{i})" for i, colour in enumerate(COLOURS)},
-    **{colour: f"var(--c{i})" for i, colour in enumerate(GROUP_COLOURS)},
+    **{colour: f"var(--s{i})" for i, colour in enumerate(RUNS)},
+    **{colour: f"var(--c{i})" for i, colour in enumerate(CLASSES)},
     INK: "var(--ink)",
     "#000000": "var(--ink)",
     QUIET: "var(--muted)",
