@@ -1,4 +1,4 @@
-"""The README: its commands run as they stand, what it shows is what they print, what it lists is there."""
+"""The README and the pages of ``docs/``: commands run as they stand and print what is shown, what is listed is there."""
 
 import json
 import os
@@ -9,7 +9,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ORDER = (
+    "components",
+    "building",
+    "training",
+    "using",
+    "measuring",
+    "data",
+    "tokenizers",
+    "python",
+    "files",
+    "plugins",
+)
+"""In which a reader comes upon them, and a command may need what an earlier one made."""
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ORDER}
+TEXT = "\n".join([README, *PAGES.values()])
 MNIST = Path(os.environ.get("GENMOD_DATA") or "/nonexistent", "MNIST", "raw", "train-images-idx3-ubyte.gz")
 
 
@@ -17,17 +32,22 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
+def test_every_page_is_read():
+    assert sorted(path.stem for path in (ROOT / "docs").glob("*.md")) == sorted(PAGES)
+    assert all(f"docs/{name}.md" in README for name in PAGES)
+
+
 def test_first_the_line_that_runs_then_the_line_that_tests():
     assert [block.strip() for block in blocks("bash")] == [
         "pip install . && genmod build --encoder conv --prior normal && genmod train",
         "pip install '.[test]' && pytest",
     ]
-    first, second = map(TEXT.index, ("## Install and run", "## Test"))
+    first, second = map(README.index, ("## Install and run", "## Test"))
     assert (
-        TEXT.index("![")
+        README.index("![")
         < first
         < second
-        < min(TEXT.index(f"```{name}") for name in ("console", "toml", "python"))
+        < min(README.index(f"```{name}") for name in ("console", "python"))
     )
 
 
@@ -51,9 +71,7 @@ def test_commands(walk):
         if "mnist" in command.line:
             continue
         walk.follow(command, code=2 if any(line.startswith("error: ") for line in command.shown) else 0)
-    for name in re.findall(
-        r"^\| (`[^|]*`) \|", TEXT[TEXT.index("## A model directory") : TEXT.index("## Python")], re.MULTILINE
-    ):
+    for name in re.findall(r"^\| (`[^|]*`) \|", PAGES["files"], re.MULTILINE):
         for part in re.findall(r"`([^`]+)`", name):
             assert (walk.folder / "model" / part).exists(), part
 
@@ -80,7 +98,7 @@ def test_components_are_those_that_there_are(environment, tmp_path):
     there_are = {}
     for row in listed:
         there_are.setdefault(row["kind"], []).append(row["name"])
-    table = TEXT[TEXT.index("## Components") : TEXT.index("`genmod show`")]
+    table = PAGES["components"].partition("`genmod show`")[0]
     shown = {
         kind: re.findall(r"`([\w.-]+)`", names)
         for kind, names in re.findall(r"^\| (\w+) \|.*\| (`.*) \|$", table, re.MULTILINE)
@@ -89,6 +107,10 @@ def test_components_are_those_that_there_are(environment, tmp_path):
     assert shown == there_are, "the table should say\n" + "\n".join(rows)
 
 
-@pytest.mark.parametrize("name", re.findall(r"\]\(([^)#:]+)\)", TEXT))
-def test_linked_files_are_there(name):
-    assert (ROOT / name).exists()
+@pytest.mark.parametrize(
+    "path", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda path: path.stem
+)
+def test_linked_files_are_there(path):
+    text = path.read_text(encoding="utf-8")
+    names = re.findall(r"\]\(([^)#:]+)(?:#[\w-]+)?\)", text)
+    assert [name for name in names if not (path.parent / name).exists()] == []

@@ -1,4 +1,4 @@
-"""Trainers of other packages train a model as it is, by the lines of the README; each is skipped where it is not installed."""
+"""Trainers of other packages train a model as it is, by the lines of ``docs/python.md``; each is skipped where it is not installed."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import genmod
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,11 +20,11 @@ pytestmark = [
 
 
 def run(words, **names):
-    """Execute the block of the README with these words, and return the names that it leaves."""
+    """Execute the block of the page with these words, and return the names that it leaves."""
     (block,) = [
-        each for each in re.findall(r"^```py\n(.*?)^```$", README, re.MULTILINE | re.DOTALL) if words in each
+        each for each in re.findall(r"^```py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) if words in each
     ]
-    exec(compile(block, "README.md", "exec"), names)
+    exec(compile(block, "python.md", "exec"), names)
     return names
 
 
