@@ -47,11 +47,12 @@ COMMANDS = {
     "plugins": ("plugins:plugins", "List the installed plugins and their status."),
     "check": ("check:check", "Check plugins and components against the laws of their kinds."),
     "plugin": ("plugin:plugin", "Start a plugin of your own."),
+    "config": ("config:config", "Show the settings that hold, and where each is from."),
     "info": ("info:info", "Describe this installation, for error reports."),
 }
 """Name of each command → its function, in a file of this folder, and its line in ``genmod --help``."""
 
-_FLAGS = frozenset({"--version", "--no-plugins", "-q", "--quiet", "-v", "--verbose", "--debug"})
+_FLAGS = frozenset({"--version", "--no-plugins", "--offline", "-q", "--quiet", "-v", "--verbose", "--debug"})
 _VALUED = frozenset({"--plugin", "--disable-plugin", "--color"})
 
 
@@ -124,6 +125,9 @@ def _options(
             autocompletion=distributions,
         ),
     ] = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Download nothing; also GENMOD_OFFLINE=1.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print data and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is done.")] = False,
     color: Annotated[
@@ -143,8 +147,11 @@ def _options(
     if ctx.invoked_subcommand is None:
         sys.stderr.write(f"{ctx.get_help()}\n")
         raise typer.Exit(2)
+    from genmod.cli.settings_from import in_all_commands
     from genmod.registry.lookup import use_registry
 
+    if ctx.invoked_subcommand != "config":
+        ctx.with_resource(in_all_commands(offline=offline))
     ctx.with_resource(use_registry(registry_of(ctx.params)))
 
 

@@ -10,6 +10,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names
 from genmod.cli.outputs import DataRoot, set_option
+from genmod.cli.settings_from import build_settings, holds_train_settings
 from genmod.defaults import RECIPE
 from genmod.errors import quoted
 
@@ -26,6 +27,7 @@ def _part(kind: str, text: str) -> Any:
 
 
 def build(
+    ctx: typer.Context,
     recipe: Annotated[
         str,
         typer.Argument(
@@ -110,6 +112,12 @@ def build(
         "dataset": data,
     }
     chosen = {kind: name for kind, name in parts.items() if name is not None}
+    is_typed = {name: ctx.get_parameter_source(name).name == "COMMANDLINE" for name in ("recipe", "seed")}
+    start = build_settings(recipe=is_typed["recipe"] or from_ is not None, typed=chosen)
+    recipe, latent = start.get("recipe", recipe), latent or start.get("latent")
+    condition = condition or start.get("condition")
+    seed = seed if is_typed["seed"] else start.get("seed", seed)
+    chosen = start["parts"]
     incoming = None
     if from_ is not None:
         from genmod.model.incoming import read_source, with_parts
@@ -118,6 +126,8 @@ def build(
         chosen = with_parts(incoming, chosen, latent, from_)
         recipe = incoming.recipe if recipe == RECIPE else recipe
     spec = _compose(recipe, chosen, latent if incoming is None else incoming.latent, condition, set_ or [])
+    described = _own_file(recipe)
+    training = described is not None and holds_train_settings(described)
 
     from genmod.bundle.model import save
     from genmod.model.assembly import assemble, blueprint
@@ -146,7 +156,8 @@ def build(
     else:
         where = "" if out == Path("model") else f" {quoted(out)}"
         if from_ is None:
-            console.note(f"wrote {out}\nnext: genmod train{where}")
+            more = f" --config {quoted(recipe)}" if training else ""
+            console.note(f"wrote {out}\nnext: genmod train{where}{more}")
         else:
             console.note(f"wrote {out}, with the weights of {from_}\nnext: genmod evaluate{where}")
         if was_trained:
@@ -154,11 +165,10 @@ def build(
 
 
 def _compose(
-    recipe: str, parts: Mapping[str, Any], latent: Any, condition: str | None, settings: list[str]
+    recipe: str, parts: Mapping[str, Any], latent: Any, condition: Any, settings: list[str]
 ) -> "ModelSpec":
     from genmod.model.build import compose
     from genmod.options.schema import Text
-    from genmod.registry.lookup import current_registry
     from genmod.spec import parse_setting
 
     values = {path: Text(value) for path, value in map(parse_setting, settings)}
@@ -170,10 +180,17 @@ def _compose(
     }
     if recipe == "-":
         return compose(text=_standard_input(), **choices)
+    path = _own_file(recipe)
+    return compose(recipe, **choices) if path is None else compose(file=path, **choices)
+
+
+def _own_file(recipe: str) -> Path | None:
+    """The user's own file, where the name is that of one and not of a recipe."""
+    from genmod.registry.lookup import current_registry
+
     path = Path(recipe)
-    if path.suffix == ".toml" or (path.is_file() and recipe not in current_registry().names("recipe")):
-        return compose(file=path, **choices)
-    return compose(recipe, **choices)
+    is_file = path.suffix == ".toml" or (path.is_file() and recipe not in current_registry().names("recipe"))
+    return path if is_file else None
 
 
 def _standard_input() -> str:

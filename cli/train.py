@@ -62,6 +62,14 @@ def train(
             show_default="no",
         ),
     ] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(
+            "--deterministic/--no-deterministic",
+            help="The same bits each time, on a GPU too, where steps then take up to twice as long.",
+            show_default="no",
+        ),
+    ] = None,
     workers: Annotated[
         int | None, _setting("N", "Processes that read data too large for memory, or that augment.", "0")
     ] = None,
@@ -95,6 +103,13 @@ def train(
         int | None,
         _setting(
             "N", "Epochs between pictures of the progress in DIR/samples/film; 0 for none.", "a dozen in all"
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Settings from the table [train] of a TOML file; those above hold before them. `genmod config` shows others.",
         ),
     ] = None,
     set_: Annotated[
@@ -156,6 +171,7 @@ def train(
     if overwrite and resume:
         raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
     from genmod.bundle.directory import ModelDirectory
+    from genmod.cli.settings_from import train_settings
     from genmod.cli.training import Data, train_all
     from genmod.options.text import plain_value
     from genmod.training.settings import TrainSettings
@@ -164,13 +180,12 @@ def train(
     given = {**ctx.params, "compile": compile_, "trackers": tracker}
     given["freeze"] = [name.strip() for text in freeze or () for name in text.split(",")]
     overrides = {name: given[name] for name in TrainSettings.names() if given.get(name) not in (None, [], ())}
-    overrides |= {
-        name: tuple(overrides[name]) for name in ("augment", "freeze", "trackers") if name in overrides
-    }
     for name in ("optimizer", "schedule"):
         # Classes of torch declare no types of their options: a value is what it looks like in JSON.
         if options[name]:
             overrides[f"{name}_options"] = {key: plain_value(text) for key, text in options[name].items()}
+    # A resumed run keeps its own settings.
+    overrides = train_settings(overrides, config, from_files=not resume)
     places = directories or [Path("model")]
     source = Data(data, options["dataset"], data_root)
     if not (resume or overwrite or replay or json or "WORLD_SIZE" in os.environ) and len(places) == 1:

@@ -161,10 +161,12 @@ class ModelSpec:
     ) -> Self:
         """From the content of a TOML file: ``latent``, ``condition``, and a name or a table for each kind.
 
+        A table ``train`` is left to ``genmod train --config``.
+
         Raises:
             UsageError: an unknown or ill-typed entry.
         """
-        entries = {key: value for key, value in table.items() if key not in ("summary", "paper")}
+        entries = {key: value for key, value in table.items() if key not in ("summary", "paper", "train")}
         latent, condition = entries.pop("latent", None), entries.pop("condition", ())
         unknown = sorted(set(entries) - set(SPEC_KINDS))
         if unknown:

@@ -17,6 +17,8 @@ for _name in [
 # One thread, here, in the threads of a server, and in every process that a test starts: the small tensors of the tests
 # gain nothing from more, tests that run side by side lose, and sums are rounded alike on any number of cores.
 os.environ["OMP_NUM_THREADS"] = "1"
+# Settings of the user are those of nobody.
+os.environ["XDG_CONFIG_HOME"] = str(Path(__file__).with_name("no-settings").absolute())
 # What is found out about many files is kept by the tests of that alone, and not in the user's cache.
 os.environ["GENMOD_CACHE"] = "0"
 

@@ -1,6 +1,5 @@
 """Datasets: fixed, disjoint splits of examples, and what a model must know about them."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,24 +10,11 @@ import torch
 from torch import Tensor
 
 from genmod.data.info import DataInfo, Factor
+from genmod.system.data_root import default_root
 
 __all__ = ["Batch", "DataInfo", "Dataset", "Factor", "Split", "SplitName", "TensorSplit", "default_root"]
 
 SplitName = Literal["train", "validation", "test"]
-
-
-def default_root(explicit: Path | None = None) -> Path:
-    """Where data files are: the folder given, else ``$GENMOD_DATA``, else ``~/.cache/genmod``.
-
-    Example:
-        >>> default_root(Path("data")).name
-        'data'
-    """
-    if explicit is not None:
-        return Path(explicit).expanduser()
-    if os.environ.get("GENMOD_DATA"):
-        return Path(os.environ["GENMOD_DATA"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genmod"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from genmod.system.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from genmod.system.data_root import offline
     from genmod.system.files import parse_json, read_text, write_bytes, write_json
     from genmod.system.memory import bytes_per_row
     from genmod.system.noise import drawn_on_cpu
@@ -26,6 +27,7 @@ __all__ = [
     "checksum",
     "drawn_on_cpu",
     "gather_batch",
+    "offline",
     "own_part",
     "parse_json",
     "read_any_tensors",
@@ -43,6 +45,7 @@ __all__ = [
 __getattr__, __dir__ = names_on_demand(
     __name__,
     {
+        "data_root": "offline",
         "files": "parse_json read_text write_bytes write_json",
         "memory": "bytes_per_row",
         "noise": "drawn_on_cpu",

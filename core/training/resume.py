@@ -19,6 +19,7 @@ from genmod.training.settings import TrainSettings
 __all__ = ["check_facts", "facts", "find"]
 
 _FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device", "trackers", "film_every"}
+_FREE |= {"deterministic"}
 """Settings that change no weight except by rounding, and so may differ."""
 
 _SAME_BITS = ("torch", "device", "processor", "cpu_capability", "threads", "processes")

@@ -53,6 +53,8 @@ class TrainSettings:
         strategy: how several processes share the work: ``ddp``, each with all weights, or ``fsdp``, each with a
             part of them, for models that do not fit on one device.
         compile: compile the step with ``torch.compile``, which takes 10 to 20 seconds at the start of a run.
+        deterministic: use only algorithms of torch that give the same bits each time on the same machine: on a GPU, a step
+            then takes longer, up to twice as long, and an operation that has none stops the run.
         augment: transforms of each training image, from ``torchvision.transforms.v2``, such as
             ``random-crop:28,padding=2``.
         freeze: parts that keep their weights, such as ``encoder``.
@@ -92,6 +94,7 @@ class TrainSettings:
     precision: Literal["32", "bf16"] = "32"
     strategy: Literal["ddp", "fsdp"] = "ddp"
     compile: bool = False
+    deterministic: bool = False
     augment: tuple[str, ...] = ()
     freeze: tuple[str, ...] = ()
     trackers: tuple[str, ...] = ()
@@ -122,6 +125,12 @@ class TrainSettings:
         for name, allowed in (("precision", ("32", "bf16")), ("strategy", ("ddp", "fsdp"))):
             if getattr(self, name) not in allowed:
                 wrong.append(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
+        for name in ("optimizer", "schedule", "device"):
+            if not isinstance(getattr(self, name), str):
+                wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be a text, its name")
+        for name in ("compile", "deterministic"):
+            if not isinstance(getattr(self, name), bool):
+                wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be true or false")
         for name in ("augment", "freeze", "trackers"):
             value = getattr(self, name)
             if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):

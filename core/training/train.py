@@ -11,6 +11,7 @@ from genmod.bundle.model import save, start_over
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.opening import data_for
+from genmod.system.deterministic import deterministic
 from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
@@ -94,7 +95,12 @@ def train(
             found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
-        with seeded(seed_for(chosen.seed, "run")), named_failures(), frozen(model, chosen.freeze):
+        with (
+            seeded(seed_for(chosen.seed, "run")),
+            named_failures(),
+            deterministic(chosen.deterministic),
+            frozen(model, chosen.freeze),
+        ):
             run = Run(model, data, chosen, place, found, tell, stop)
             if overwrite and there is not None:
                 _start_over(model, there, team, tell)

@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from genmod import DataError, SplitName
+from genmod.system import offline
 
-__all__ = ["fetch", "locate", "split_folders"]
+__all__ = ["check_online", "fetch", "locate", "split_folders"]
 
 _FOLDERS: dict[SplitName, tuple[str, ...]] = {
     "train": ("train",),
@@ -47,6 +48,18 @@ def split_folders(place: Path) -> dict[SplitName, Path | None]:
     }
 
 
+def check_online(target: Path, hint: str) -> None:
+    """Refuse to download a file where nothing may be downloaded.
+
+    Raises:
+        DataError: ``--offline`` or ``GENMOD_OFFLINE`` was given.
+    """
+    if offline():
+        raise DataError(
+            f"{target} is missing, and --offline or GENMOD_OFFLINE forbids to download it", hint=hint
+        )
+
+
 def fetch(urls: Sequence[str], target: Path, *, md5: str, hint: str) -> None:
     """Download a file from the first of ``urls`` that has it, with a progress bar on stderr.
 
@@ -61,6 +74,7 @@ def fetch(urls: Sequence[str], target: Path, *, md5: str, hint: str) -> None:
     Raises:
         DataError: no server could be reached or had this file, or it cannot be written; lists each reason.
     """
+    check_online(target, hint)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     failures = []
     try:

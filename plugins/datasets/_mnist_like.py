@@ -10,7 +10,7 @@ import torch
 from annotated_types import Interval
 
 from genmod import Batch, DataError, DataInfo, Dataset, Doc, SplitName, TensorSplit
-from genmod.plugins.datasets._files import fetch
+from genmod.plugins.datasets._files import check_online, fetch
 from genmod.plugins.datasets._idx import read_idx
 
 __all__ = ["MnistLike"]
@@ -88,6 +88,9 @@ class MnistLike(Dataset):
             f"put {', '.join(name for name, _, _ in self.files)} into {folder}, plain or gzipped (.gz),\n"
             "or name the folder where they are: --data-root DIR, or GENMOD_DATA=DIR"
         )
+        missing = next(name for name, _, _ in self.files if self._find(name) is None)
+        # Before torchvision is imported, which takes seconds.
+        check_online(folder / f"{missing}.gz", hint)
         mirrors, checksums = _torchvision_source(self.source, hint)
         for name, _, _ in self.files:
             if self._find(name) is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 from genmod import Doc, Tracker
+from genmod.system import offline
 
 __all__ = ["WandB"]
 
@@ -25,7 +26,10 @@ class WandB(Tracker):
         run: Mapping[str, Any],
         *,
         project: Annotated[str, Doc("project that the run belongs to")] = "genmod",
-        mode: Annotated[Literal["offline", "online"], Doc("online sends each row to the server")] = "offline",
+        mode: Annotated[
+            Literal["offline", "online"],
+            Doc("online sends each row to the server, unless --offline is given"),
+        ] = "offline",
     ) -> None:
         super().__init__(directory, run)
         self.project = project
@@ -42,7 +46,7 @@ class WandB(Tracker):
             name=name,
             group=name,
             dir=str(self.directory),
-            mode=self.mode,
+            mode="offline" if offline() else self.mode,
             config=dict(self.run),
             # It would run git in the current folder, and git what the repository there names.
             settings=wandb.Settings(console="off", silent=True, disable_git=True),

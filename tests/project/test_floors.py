@@ -19,7 +19,7 @@ FLOORS = (
     "evaluation bundle",
     "figures",
     "training explorer",
-    "experiments",
+    "experiments configuration",
     "plugins testing report scaffold features sklearn",
     "cli __main__",
 )
