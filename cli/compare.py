@@ -115,8 +115,11 @@ def _draw(
     from genmod.figures.latents import save_figure
 
     models = {str(place.path): open_model(place, device) for place in places}
-    splits = {name: open_data(model, {}, root).split("test") for name, model in models.items()}
-    save_figure(side_by_side(models, splits, seed=seed), out)
+    data = {name: open_data(model, {}, root) for name, model in models.items()}
+    splits, references = (
+        {name: each.split(part) for name, each in data.items()} for part in ("test", "train")
+    )
+    save_figure(side_by_side(models, splits, references=references, seed=seed), out)
     console.print_text(str(out))
 
 

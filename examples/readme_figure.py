@@ -4,9 +4,9 @@
     python examples/readme_figure.py --data mnist
 
 Trains both with the same networks and two latent dimensions, and draws of each the codes of test examples, coloured
-by class, what lies on the way between two of them, and what random points among them decode to. Of the plain
-autoencoder nothing says where to draw; the points are anywhere in the box around its codes. Those of the other come
-from its prior.
+by class, what lies on the way between two of them, and what random points among them decode to, framed where that is
+like no digit. Of the plain autoencoder nothing says where to draw; the points are anywhere in the box around its
+codes. Those of the other come from its prior.
 
 On the handwritten digits that come with scikit-learn this takes about a minute on two cores, on MNIST some five.
 """
@@ -29,7 +29,7 @@ parser.add_argument(
 )
 arguments = parser.parse_args()
 
-models, splits = {}, {}
+models, splits, references = {}, {}, {}
 for recipe, title in (("autoencoder", "Autoencoder"), ("vae", "Variational autoencoder")):
     model = genmod.build(
         recipe,
@@ -42,8 +42,9 @@ for recipe, title in (("autoencoder", "Autoencoder"), ("vae", "Variational autoe
         model, steps=arguments.steps, lr=2e-3, schedule="cosine", seed=arguments.seed, device="cpu"
     )
     print(f"{recipe}: {result.steps} steps in {result.seconds:.0f} s")
-    models[title], splits[title] = model, genmod.open_dataset(model.spec).split("test")
+    data = genmod.open_dataset(model.spec)
+    models[title], splits[title], references[title] = model, data.split("test"), data.split("train")
 
 arguments.out.parent.mkdir(parents=True, exist_ok=True)
-side_by_side(models, splits, seed=arguments.seed).savefig(arguments.out)
+side_by_side(models, splits, references=references, seed=arguments.seed).savefig(arguments.out)
 print(f"wrote {arguments.out}")

@@ -1,31 +1,26 @@
 """Models side by side: their codes, and decodings between codes and at random points."""
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+import torch
 
 from genmod.data.dataset import Split
 from genmod.errors import UndefinedError, UsageError
 from genmod.figures.draw import bare, draw_path, groups_of, scatter, show_tiles
-from genmod.figures.gaps import distance_to, emptiest_path, gap, ratio_of_means
+from genmod.figures.gaps import emptiest_path, roaming, yardstick
 from genmod.figures.names import drawable
-from genmod.figures.palette import INK, QUIET
+from genmod.figures.palette import INK, LINE, MARK
 from genmod.figures.plane import on_plane
-from genmod.figures.temperature import origin_of_latents
+from genmod.figures.scene import encoded_and_compared
 from genmod.figures.views import (
-    choose_examples,
     cycled,
     decode_means,
     encode_centres,
     observed,
-    prior_draws,
-    random_decodings,
     rows_of,
 )
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.model.pieces import held
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -40,22 +35,20 @@ def side_by_side(
     models: Mapping[str, LatentVariableModel],
     splits: Mapping[str, Split],
     *,
-    number: int = 1000,
+    references: Mapping[str, Split] | None = None,
+    number: int = 2000,
     seed: int = 0,
 ) -> "Figure":
     """Draw models as columns, to compare what lies between their codes.
 
     For each: the codes of examples, coloured by class, with the line between two codes that is farthest from all
-    others and with random points; the decodings on that line and of the points; the gaps as a number, by
-    :func:`genmod.figures.gap`, and the same ratio for the points. The points are draws from the prior; for a
-    model without one, they are uniform in the box around the codes, or, in more than two dimensions, normal with
-    the mean and the standard deviations of the codes.
-
-    Half of each split is encoded, and the other half is what decodings are compared to.
+    others and with random points; the decodings on that line and of the points, framed where they are like no example;
+    and the gaps as a number, the share of such points, see :class:`genmod.figures.Gap`.
 
     Args:
         models: by name.
         splits: of each model's data, by the same names, 16 or more examples.
+        references: other examples, by the same names, to compare decodings with; by default half of each split.
         number: examples to encode, at most.
         seed: of the examples, the points and the lines.
 
@@ -81,19 +74,35 @@ def side_by_side(
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr,call-arg]
     parts = figure.subfigures(1, len(models), squeeze=False)[0]
     for part, (name, model) in zip(parts, models.items(), strict=True):
-        _column(part, name, model, splits[name], number, seed)
+        _column(part, name, model, splits[name], (references or {}).get(name), number, seed)
     return figure
 
 
 def _column(
-    part: "SubFigure", name: str, model: LatentVariableModel, split: Split, number: int, seed: int
+    part: "SubFigure",
+    name: str,
+    model: LatentVariableModel,
+    split: Split,
+    reference: Split | None,
+    number: int,
+    seed: int,
 ) -> None:
-    split, half = model.suited(split), min(held(number, model.data), len(split) // 2)
-    both = choose_examples(split, half + min(held(5000, model.data), len(split) - half), seed=seed)
-    batch, reference = both[slice(0, half)], both[slice(half, None)]
+    split = model.suited(split)
+    batch, compared = encoded_and_compared(model, split, reference, number, seed=seed)
     context = model.context(batch)
     z = encode_centres(model, observed(model, batch.x, seed=seed), context=context, seed=seed)
-    points, origin = _points(model, z, context, seed)
+    everywhere, origin = roaming(model, z, context=context, seed=seed)
+    made = decode_means(model, everywhere, context=cycled(context, len(everywhere)))
+    measure, text = None, ""
+    far = torch.zeros(len(everywhere))
+    try:
+        measure = yardstick(model, z, compared.x, context=context)
+        far = measure.far(made)
+        text = str(measure.gap(far, origin))
+    except UndefinedError as error:
+        text = error.message
+    some = torch.arange(_DOWN * _STEPS) % len(everywhere)
+    points, lost = everywhere[some.to(everywhere.device)], far[some] > 1
     way = emptiest_path(model, z, steps=_STEPS, seed=seed)
     crosses = bool(model.space.contains(way).all())
     plane = on_plane([z, points, way if crosses else way[:0]], space=model.space.kind, seed=seed)
@@ -103,54 +112,29 @@ def _column(
     upper, middle, lower = part.subplots(3, 1, height_ratios=[4.6, 1.0, 3.2])
     scatter(upper, codes, groups_of(batch, split.info or model.data))
     draw_path(upper, path)
-    upper.scatter(*circles.T.tolist(), s=42, facecolors="none", edgecolors="white", linewidths=2.6, zorder=7)
-    upper.scatter(*circles.T.tolist(), s=42, facecolors="none", edgecolors=INK, linewidths=1.1, zorder=8)
+    edges = [MARK if each else INK for each in lost.tolist()]
+    x, y = circles.T.tolist()
+    upper.scatter(x, y, s=42, facecolors="none", edgecolors="white", linewidths=2.6, zorder=7)
+    upper.scatter(x, y, s=42, facecolors="none", edgecolors=edges, linewidths=1.1, zorder=8)
     bare(upper, "Codes of examples", f"{plane.method + '; ' if plane.method else ''}circles: {origin}")
     upper.set_xticks([])
     upper.set_yticks([])
     upper.margins(0.04)
     for side in ("top", "right"):
         upper.spines[side].set_visible(True)
-        upper.spines[side].set_color("#c8c8cc")
+        upper.spines[side].set_color(LINE)
 
-    at_codes = math.nan
-    try:
-        found = gap(model, z, reference.x, context=context, seed=seed)
-        at_codes, text = found.at_codes, f"gaps: {found}"
-    except UndefinedError as error:
-        text = error.message
     if crosses:
         images = decode_means(model, way, context=rows_of(context, slice(1)))
-        far = distance_to(model.data.values(reference.x).float().flatten(1).cpu(), images) / at_codes
-        columns = [] if math.isnan(at_codes) else [f"{d:.2f}" for d in far.tolist()]
-        show_tiles(middle, images[None], model.data, columns=columns, below=True)
-        bare(middle, "Along the line", text)
+        shape = (1, _STEPS)
+        marked = None if measure is None else (measure.far(images) > 1).reshape(shape)
+        show_tiles(middle, images.unflatten(0, shape), model.data, marked=marked)
+        bare(
+            middle, "Along the line", "between two codes in dense regions, as far as possible from all others"
+        )
     else:
         middle.set_axis_off()
-        bare(middle, "No line between codes", text)
-    made = decode_means(model, points, context=cycled(context, len(points))).reshape(
-        _DOWN, -1, *model.data.shape
-    )
-    show_tiles(lower, made, model.data)
-    note = ""
-    if not math.isnan(at_codes):
-        values = model.data.values(reference.x).float().flatten(1).cpu()
-        at = distance_to(values, decode_means(model, z, context=context))
-        ratio, width = ratio_of_means(distance_to(values, made.flatten(0, 1)), at)
-        note = f"{ratio:.2f} ± {width:.2f} times as far from the nearest example as reconstructions are"
-    bare(lower, "What the circles decode to", note)
-    middle.tick_params(labelcolor=QUIET)
-
-
-def _points(model: LatentVariableModel, z: Tensor, context: Tensor | None, seed: int) -> tuple[Tensor, str]:
-    """Random points of the latent space, and what they are."""
-    n = _DOWN * _STEPS
-    given = cycled(context, n)
-    try:
-        draws = prior_draws(model, n, context=given, seed=seed)
-        return draws, f"draws from the {origin_of_latents(model, 'prior')}"
-    except UndefinedError:
-        box = z[0].numel() <= 2
-        made = random_decodings(model, z, n, context=given, seed=seed, box=box).latents
-        assert made is not None
-        return made, "anywhere in the box around them" if box else "normal with their mean and spread"
+        bare(middle, "No line between codes", "it would leave the latent space")
+    shape = (_DOWN, _STEPS)
+    show_tiles(lower, made[some].unflatten(0, shape), model.data, marked=lost.reshape(shape))
+    bare(lower, "What the circles decode to", text if measure is None else f"framed: like no example; {text}")

@@ -11,7 +11,7 @@ from torch import Tensor
 from genmod.data.dataset import Batch, DataInfo
 from genmod.errors import UsageError
 from genmod.figures.names import drawable
-from genmod.figures.palette import CLASSES, INK, LINE, PAPER, QUIET
+from genmod.figures.palette import CLASSES, INK, LINE, MARK, PAPER, QUIET
 from genmod.figures.tiles import side_by_side, tiles
 
 if TYPE_CHECKING:
@@ -162,9 +162,12 @@ def show_tiles(
     gap: int | None = None,
     scale: int | None = None,
     blank: Tensor | None = None,
-    below: bool = False,
+    marked: Tensor | None = None,
 ) -> None:
-    """Pictures ``(rows, columns, *data.shape)`` in axes, with a label to each row and each column."""
+    """Pictures ``(rows, columns, *data.shape)`` in axes, with a label to each row and each column.
+
+    Those ``marked (rows, columns)`` have frames.
+    """
     whole = montage(images, data, gap=gap, scale=scale, blank=blank)
     # Strips of tables have no shape of their own, so they fill the width.
     axes.imshow(
@@ -178,9 +181,15 @@ def show_tiles(
     places = list(range(0, len(columns), every))
     axes.set_yticks([(i + 0.5) * step_y for i in range(len(rows))], [*map(drawable, rows)])
     axes.set_xticks([(i + 0.5) * step_x for i in places], [drawable(columns[i]) for i in places])
-    axes.tick_params(
-        length=0, labelsize=9, labelcolor=QUIET, top=False, labeltop=not below, labelbottom=below
-    )
+    axes.tick_params(length=0, labelsize=9, labelcolor=QUIET, top=False, labeltop=True, labelbottom=False)
+    if marked is not None:
+        from matplotlib.patches import Rectangle
+
+        for row, column in marked.nonzero().tolist():
+            corner = (column * step_x - 0.5, row * step_y - 0.5)
+            axes.add_patch(
+                Rectangle(corner, step_x - 1, step_y - 1, fill=False, edgecolor=MARK, lw=2.2, clip_on=False)
+            )
 
 
 def draw_path(axes: "Axes", path: Tensor, *, joined: bool = True) -> None:

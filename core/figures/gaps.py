@@ -1,4 +1,4 @@
-"""Gaps: distances from the data of decodings between the codes of a model."""
+"""Gaps: where latents decode to what is like no example of the data."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -8,61 +8,116 @@ from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.neighbours import nearest
-from genmod.figures.views import decode_means
+from genmod.figures.temperature import origin_of_latents
+from genmod.figures.views import cycled, decode_means, prior_draws, random_latents
 from genmod.figures.walks import slerp
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
-from genmod.system.random import seed_for, seeded
+from genmod.system.random import seed_for
 
-__all__ = ["Gap", "distance_to", "emptiest_path", "gap", "ratio_of_means", "region", "straight"]
+__all__ = ["Gap", "Yardstick", "emptiest_path", "gap", "roaming", "yardstick"]
 
-_ENDS = 400
+_DRAWS = 1000
+_CODES = 400
+_WAYS = 400
 _NEIGHBOUR = 5
+_LIKE = 0.99
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Distances from the data of decodings between the codes, relative to those at the codes.
+    """The share of latents that decode to what is like no example.
 
-    With ``d(z) = min_n ‖E[x|z] - x_n‖`` the Euclidean distance of a decoding to the nearest of the reference
-    examples ``x_n``, each number is a ratio of means:
+    With ``d(x) = min_n ‖x - x_n‖`` the Euclidean distance to the nearest of the reference examples ``x_n``:
 
-    ``between = mean d(z on straight lines between codes) / mean d(z at the codes)``
+    ``gap = P(d(E[x|z]) > limit)``,
+    ``limit = max(99 % quantile of d(x_m), of x_m itself left out; 99 % quantile of d(E[x|z]) at the codes)``
 
-    ``around = mean d(z drawn in the region of the codes, gaps included) / mean d(z at the codes)``
+    Farther than the limit is what is farther from all examples than 99 of 100 examples are from the others, and than 99
+    of 100 reconstructions are. The latents ``z`` are drawn where one would draw them: from the prior; of a model
+    without one, anywhere in the box around the codes, or, in more than two dimensions, normal with their mean and
+    standard deviations.
 
-    A model whose latent space has no gaps has ratios near 1: all its decodings are as near to the data as its
-    reconstructions. Models that blur have ratios near 1, too, since the denominator is the distance of their own
-    reconstructions: the ratios measure gaps, and ``at_codes`` measures quality.
+    A latent space without gaps has about 1 %, or less where decodings are blurred, since means lie nearer to examples
+    than these to each other. Because the limit is never below the distances of the model's own reconstructions, it
+    measures gaps, not quality: a model that reconstructs nothing has none.
 
     Args:
-        between: ratio on straight lines between the codes of random pairs, great circles on a sphere.
-        between_error: its standard error, over pairs.
-        around: ratio of points that are normal with mean and covariance of the codes (of directions on a
-            sphere). NaN where hardly any of those lie in the latent space.
-        around_error: its standard error.
-        at_codes: mean distance of reconstructions to the nearest reference example, the denominator of both.
-        pairs: number of pairs.
+        share: of the draws.
+        error: its standard error, over draws.
+        limit: distance beyond which nothing is like an example.
+        draws: their number.
+        origin: where they are from.
         reference: number of reference examples.
     """
 
-    between: float
-    between_error: float
-    around: float
-    around_error: float
-    at_codes: float
-    pairs: int
+    share: float
+    error: float
+    limit: float
+    draws: int
+    origin: str
     reference: int
 
-    def to_json(self) -> dict[str, float | int | None]:
-        """Plain data, with None for undefined numbers."""
-        return {name: None if math.isnan(value) else value for name, value in asdict(self).items()}
+    def to_json(self) -> dict[str, float | int | str]:
+        """Plain data."""
+        return asdict(self)
 
     def __str__(self) -> str:
-        text = f"between codes {self.between:.2f} ± {self.between_error:.2f}"
-        if not math.isnan(self.around):
-            text += f", around them {self.around:.2f} ± {self.around_error:.2f}"
-        return f"{text} (1: no gaps)"
+        return f"gaps: {100 * self.share:.1f} ± {100 * self.error:.1f} % of {self.origin}"
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """How far from all examples a decoding may be.
+
+    Args:
+        values: of the reference examples, ``(M, data.size)``.
+        limit: as of :class:`Gap`.
+    """
+
+    values: Tensor
+    limit: float
+
+    def far(self, decoded: Tensor) -> Tensor:
+        """Distances to the nearest example in units of the limit: ``(N, *data.shape) → (N,)`` double; over 1 is a gap."""
+        # Where all examples are the same, whatever is not is infinitely far.
+        return _to_nearest(self.values, decoded) / max(self.limit, 1e-12)
+
+    def gap(self, far: Tensor, origin: str) -> Gap:
+        """The gaps of a model, from :meth:`far` of decodings of draws."""
+        n, hits = len(far), int((far > 1).sum())
+        # One more of each kind, so that none of a thousand has no error of nothing.
+        even = (hits + 1) / (n + 2)
+        error = math.sqrt(even * (1 - even) / (n + 3))
+        return Gap(hits / n, error, self.limit, n, origin, len(self.values))
+
+
+def yardstick(
+    model: LatentVariableModel, latents: Tensor, reference: Tensor, *, context: Tensor | None = None
+) -> Yardstick:
+    """The limit beyond which decodings of a model are like no example.
+
+    Args:
+        model: any model.
+        latents: codes of examples that are not among the reference ones, ``(N, *latent_shape)``; 400 of them are used.
+        reference: examples of the same data, as they are stored, ``(M, *data.shape)``.
+        context: what a conditional model is given of the encoded examples, ``(N, size)``.
+
+    Raises:
+        UsageError: too few codes or examples.
+        UndefinedError: values of the reference are missing.
+    """
+    if len(latents) < 4 or len(reference) < 4:
+        raise UsageError(
+            f"gaps are measured with 4 or more codes and examples; given were {len(latents)} and {len(reference)}"
+        )
+    values = model.data.values(reference).float().flatten(1).cpu()
+    if not values.isfinite().all():
+        raise UndefinedError("distances to examples with missing values are not defined")
+    given = None if context is None else context[:_CODES]
+    own = nearest(values, values, 2)[0][:, 1]
+    again = _to_nearest(values, decode_means(model, latents[:_CODES], context=given))
+    return Yardstick(values, max(float(own.quantile(_LIKE)), float(again.quantile(_LIKE))))
 
 
 def gap(
@@ -71,108 +126,60 @@ def gap(
     reference: Tensor,
     *,
     context: Tensor | None = None,
-    steps: int = 9,
     seed: int = 0,
 ) -> Gap:
-    """Measure the gaps between the codes of a model; see :class:`Gap` for the definition.
+    """Measure the gaps in the latent space of a model; see :class:`Gap` for the definition.
 
-    The encoded examples must not be among the reference ones: compared with themselves, reconstructions are too near, and
-    all ratios too large.
+    Shares of two models are comparable where the reference is the same.
 
     Args:
         model: any model; it needs no prior.
-        latents: codes of examples, ``(N, *latent_shape)``, N from 4; at most 400 are used, in pairs.
-        reference: other examples of the same data, as they are stored, ``(M, *data.shape)``; ratios of two
-            models are comparable where it is the same.
-        context: what a conditional model is given of the encoded examples, ``(N, size)``; between two, that of the
-            nearer one.
-        steps: points on each line, without its ends.
-        seed: of the pairs and the points.
+        latents: codes of examples that are not among the reference ones, ``(N, *latent_shape)``, N from 4.
+        reference: other examples of the same data, as they are stored, ``(M, *data.shape)``, M from 4.
+        context: what a conditional model is given of the encoded examples, ``(N, size)``.
+        seed: of the draws.
 
     Raises:
-        UsageError: too few codes.
-        UndefinedError: ways between codes leave the latent space, as they do where latents are classes, or values
-            of the reference are missing.
+        UsageError: too few codes or examples.
+        UndefinedError: values of the reference are missing.
 
     Example:
         >>> import genmod
         >>> model = genmod.build("autoencoder", encoder="mlp", latent=2)
-        >>> gap(model, torch.randn(20, 2), torch.rand(30, 1, 8, 8)).pairs
-        10
+        >>> gap(model, torch.randn(20, 2), torch.rand(30, 1, 8, 8)).origin
+        'points anywhere in the box around the codes'
     """
-    if len(latents) < 4 or not len(reference):
-        raise UsageError(
-            f"gaps are measured between 4 or more codes and a reference; given were {len(latents)} and {len(reference)}"
-        )
-    values = model.data.values(reference).float().flatten(1).cpu()
-    if not values.isfinite().all():
-        raise UndefinedError("distances to examples with missing values are not defined")
-    generator = torch.Generator().manual_seed(seed_for(seed, "gap"))
-    order = torch.randperm(len(latents), generator=generator)[:_ENDS]
-    pairs = len(order) // 2
-    order = order[: 2 * pairs].to(latents.device)
-    z = latents[order]
-    given = None if context is None else context[order.to(context.device)]
-    t = torch.linspace(0, 1, steps + 2)[1:-1]
-    ways = straight(model, z[:pairs], z[pairs:], t)
-    if not model.space.contains(ways.flatten(0, 1)).all():
-        raise UndefinedError(f"straight lines between the codes leave the latent space ({model.space.kind})")
-    along = None
-    if given is not None:
-        first = (t < 0.5).to(given.device)[None, :, None]
-        along = torch.where(first, given[:pairs, None], given[pairs:, None])
-    at = _distances(model, z, given, values)
-    along = None if along is None else along.flatten(0, 1)
-    between = _distances(model, ways.flatten(0, 1), along, values).reshape(pairs, steps).mean(1)
-    points, kept = region(model, latents, len(z), seed=seed)
-    around = (math.nan, math.nan)
-    if len(points):
-        around = ratio_of_means(_distances(model, points, None if given is None else given[kept], values), at)
-    ratio, error = ratio_of_means(between, at)
-    return Gap(ratio, error, *around, float(at.mean()), pairs, len(values))
+    measure = yardstick(model, latents, reference, context=context)
+    points, origin = roaming(model, latents, context=context, seed=seed)
+    return measure.gap(measure.far(decode_means(model, points, context=cycled(context, len(points)))), origin)
 
 
-def straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor) -> Tensor:
-    """Points on straight lines, or great circles on a sphere: ``(N, *latent), (N, *latent), (T,) → (N, T, *latent)``.
+def roaming(
+    model: LatentVariableModel, latents: Tensor, *, context: Tensor | None = None, seed: int = 0
+) -> tuple[Tensor, str]:
+    """A thousand latents, fewer of large examples, from where one would draw them, and what they are.
 
-    Example:
-        >>> import genmod
-        >>> model = genmod.build(encoder="mlp", latent=2)
-        >>> straight(model, torch.zeros(1, 2), torch.ones(1, 2), torch.tensor([0.5])).tolist()
-        [[[0.5, 0.5]]]
-    """
-    if model.space.kind == "sphere":
-        return slerp(start.flatten(1), end.flatten(1), t).reshape(len(start), len(t), *start.shape[1:])
-    t = t.to(start).reshape(1, -1, *[1] * (start.dim() - 1))
-    return start[:, None] * (1 - t) + end[:, None] * t
-
-
-def region(model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Random points in the region of the codes, gaps included: normal with their mean and covariance.
-
-    On a sphere they are projected to it; elsewhere, those outside the latent space are left out.
+    Args:
+        model: any model.
+        latents: codes of examples, ``(N, *latent_shape)``.
+        context: what a conditional model is given of them, ``(N, size)``, one after the other.
+        seed: of the draws.
 
     Returns:
-        Points ``(m, *latent_shape)``, ``m ≤ n``, none at all where less than half of them lie inside; and the
-        number of each of them among the ``n``.
+        ``(n, *latent_shape)``, and ``draws from the prior, normal`` or the like.
     """
-    flat = latents.detach().flatten(1).double().cpu()
-    centre = flat.mean(0)
-    # A square root of the covariance that exists for singular ones, too.
-    values, vectors = torch.linalg.eigh((flat - centre).T @ (flat - centre) / len(flat))
-    with seeded(seed_for(seed, "region")):
-        noise = torch.randn(n, flat.shape[1], dtype=torch.float64)
-    z = centre + noise @ (values.clamp(min=0).sqrt()[:, None] * vectors.T)
-    z = z.reshape(n, *model.latent_shape).to(latents)
-    if model.space.kind == "sphere":
-        z = z / z.norm(dim=-1, keepdim=True)
-    kept = model.space.contains(z).nonzero()[:, 0]
-    kept = kept if 2 * len(kept) >= n else kept[:0]
-    return z[kept.to(z.device)], kept
+    n = held(_DRAWS, model.data)
+    try:
+        draws = prior_draws(model, n, context=cycled(context, n), seed=seed)
+        return draws, f"draws from the {origin_of_latents(model, 'prior')}"
+    except UndefinedError:
+        box = latents[0].numel() <= 2
+        where = "anywhere in the box around the codes" if box else "with mean and spread of the codes"
+        return random_latents(model, latents, n, seed=seed, box=box), f"points {where}"
 
 
 def emptiest_path(model: LatentVariableModel, latents: Tensor, *, steps: int = 12, seed: int = 0) -> Tensor:
-    """The straight line between two codes in dense regions that is farthest from all codes.
+    """The straight line between two codes in dense regions that is farthest from all codes; a great circle on a sphere.
 
     Of 400 random pairs of codes, both from the denser four fifths (by the distance to the fifth neighbour), it is
     the line with the largest mean distance to its nearest codes.
@@ -202,28 +209,20 @@ def emptiest_path(model: LatentVariableModel, latents: Tensor, *, steps: int = 1
     # The first neighbour of a code is itself.
     crowding = nearest(flat, crowd, min(_NEIGHBOUR + 1, len(crowd)))[0][:, -1]
     dense = crowding.argsort()[: max(2, 4 * len(flat) // 5)]
-    pairs = dense[torch.randint(len(dense), (_ENDS, 2), generator=generator)].to(latents.device)
-    ways = straight(model, latents[pairs[:, 0]], latents[pairs[:, 1]], torch.linspace(0, 1, steps))
-    away = nearest(ways.flatten(0, 1).flatten(1).float().cpu(), crowd)[0].reshape(_ENDS, steps)
+    pairs = dense[torch.randint(len(dense), (_WAYS, 2), generator=generator)].to(latents.device)
+    ways = _straight(model, latents[pairs[:, 0]], latents[pairs[:, 1]], torch.linspace(0, 1, steps))
+    away = nearest(ways.flatten(0, 1).flatten(1).float().cpu(), crowd)[0].reshape(_WAYS, steps)
     return ways[away.mean(1).argmax().to(ways.device)]
 
 
-def distance_to(values: Tensor, decoded: Tensor) -> Tensor:
+def _straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor) -> Tensor:
+    """Points of lines, or of great circles on a sphere: ``(N, *latent), (N, *latent), (T,) → (N, T, *latent)``."""
+    if model.space.kind == "sphere":
+        return slerp(start.flatten(1), end.flatten(1), t).reshape(len(start), len(t), *start.shape[1:])
+    t = t.to(start).reshape(1, -1, *[1] * (start.dim() - 1))
+    return start[:, None] * (1 - t) + end[:, None] * t
+
+
+def _to_nearest(values: Tensor, decoded: Tensor) -> Tensor:
     """Euclidean distance of each decoding to the nearest example: ``(M, data.size), (N, *data.shape) → (N,)``."""
     return nearest(decoded.detach().flatten(1).cpu(), values)[0][:, 0]
-
-
-def ratio_of_means(over: Tensor, under: Tensor) -> tuple[float, float]:
-    """Ratio of two means and its standard error, by the delta method; both are independent draws, ``(N,)``, ``(M,)``."""
-    a, b = over.double(), under.double()
-    ratio = a.mean() / b.mean()
-    spread = (a.var() / len(a) / a.mean().square() + b.var() / len(b) / b.mean().square()).sqrt()
-    return float(ratio), float(ratio * spread)
-
-
-def _distances(model: LatentVariableModel, z: Tensor, context: Tensor | None, values: Tensor) -> Tensor:
-    """Distances of decodings of latents ``(N, *latent_shape)`` to the nearest of ``values (M, D)``, ``(N,)``."""
-    size = held(len(z), model.data)
-    given = [None] * -(-len(z) // size) if context is None else context.split(size)
-    pairs = zip(z.split(size), given, strict=True)
-    return torch.cat([distance_to(values, decode_means(model, part, context=each)) for part, each in pairs])

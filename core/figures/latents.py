@@ -17,10 +17,9 @@ from genmod.figures.palette import INK
 from genmod.figures.panels import MAKERS, Drawer
 from genmod.figures.picture import arrays_as, check_format
 from genmod.figures.plane import Projection
-from genmod.figures.scene import Scene
-from genmod.figures.views import choose_examples, observed
+from genmod.figures.scene import Scene, encoded_and_compared
+from genmod.figures.views import observed
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.model.pieces import held
 from genmod.system.files import write_bytes
 
 if TYPE_CHECKING:
@@ -106,8 +105,8 @@ def latents_figure(
 
     Panels: ``scatter``, the codes of examples and contours of the prior; ``manifold``, decodings of a grid over a
     latent space of two dimensions; ``kl``, the activity of each dimension; ``traversals`` of the most active
-    dimensions; ``gaps``, decodings on the line between two codes that is farthest from all others, and the measured
-    gaps. Undefined panels are left out; :attr:`Latents.left_out` says why.
+    dimensions; ``gaps``, decodings on the line between two codes that is farthest from all others and of draws, and the
+    share of draws that decode to what is like no example. Undefined panels are left out; :attr:`Latents.left_out` says why.
 
     Args:
         model: any model.
@@ -138,15 +137,8 @@ def latents_figure(
         raise UsageError(
             f"the latents of {min(number, len(split))} examples cannot be drawn; give 16 or more"
         )
-    split, most = model.suited(split), held(5000, model.data)
-    encoded = len(split) if reference is not None else max(len(split) // 2, len(split) - most)
-    encoded = min(held(number, model.data), encoded)
-    batch = choose_examples(split, encoded, seed=seed)
-    if reference is None:
-        everything = choose_examples(split, encoded + most, seed=seed)
-        compared = everything[slice(encoded, None)]
-    else:
-        compared = choose_examples(model.suited(reference), most, seed=seed)
+    split = model.suited(split)
+    batch, compared = encoded_and_compared(model, split, reference, number, seed=seed)
     scene = Scene(
         model,
         observed(model, batch.x, seed=seed),
@@ -191,7 +183,7 @@ def _title(scene: Scene, name: str, n: int) -> str:
     return f"{start} {kind} ({shape} numbers) of {n:,} examples, seed {scene.seed}".replace("  ", " ")
 
 
-_HEIGHTS = {"scatter": 6.0, "manifold": 6.0, "kl": 3.0, "traversals": 3.0, "gaps": 2.3}
+_HEIGHTS = {"scatter": 6.0, "manifold": 6.0, "kl": 3.0, "traversals": 3.0, "gaps": 4.2}
 
 
 def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figure":

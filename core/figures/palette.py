@@ -1,6 +1,6 @@
 """Colours of figures and pages: one palette for classes, one for runs, and the greys around them."""
 
-__all__ = ["CLASSES", "CLASSES_ON_DARK", "INK", "LINE", "PAPER", "QUIET", "RUNS"]
+__all__ = ["CLASSES", "CLASSES_ON_DARK", "INK", "LINE", "MARK", "PAPER", "QUIET", "RUNS"]
 
 CLASSES = (
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#5c5e66", "#92dadd",
@@ -21,6 +21,9 @@ RUNS = ("#2f6fb3", "#d9731a", "#2b8a5b", "#b3417a", "#7a5bc2", "#8a6d1f", "#1f8f
 
 INK, QUIET, LINE = "#1b1b1f", "#66666b", "#c8c8cc"
 """Of text and outlines, of what is said beside, and of frames."""
+
+MARK = "#e3002b"
+"""Of frames around what stands out."""
 
 PAPER = 250
 """Grey level between the tiles of a picture."""

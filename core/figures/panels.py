@@ -11,12 +11,12 @@ from genmod.data.dataset import DataInfo
 from genmod.errors import UndefinedError
 from genmod.figures.contours import contours
 from genmod.figures.draw import bare, draw_path, name_axes, scatter, show_tiles
-from genmod.figures.gaps import distance_to, gap
+from genmod.figures.gaps import roaming, yardstick
 from genmod.figures.palette import CLASSES, INK, QUIET
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
 from genmod.figures.traversals import active_traversal
-from genmod.figures.views import decode_means, evaluating, rows_of
+from genmod.figures.views import cycled, decode_means, evaluating, rows_of
 from genmod.figures.walks import activity
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ Drawer = Callable[["Axes"], None]
 
 _MOST_BARS = 40
 _ROWS = 8
+_ACROSS = 12
 _ELLIPSES = 60
 _SIDE = 15
 _KL_EXAMPLES = 1000
@@ -265,26 +266,33 @@ def _traversals(scene: Scene) -> Drawer:
 
 
 def _gaps(scene: Scene) -> Drawer:
-    model = scene.model
-    found = gap(model, scene.codes, scene.reference, context=scene.context, seed=scene.seed)
-    if scene.path is None:
-        raise UndefinedError("the line between two codes leaves the latent space")
-    scene.gap = found
-    images = decode_means(model, scene.path, context=scene.given)
-    values = model.data.values(scene.reference).float().flatten(1).cpu()
-    distances = distance_to(values, images) / found.at_codes
-    scene.arrays |= {"path": scene.path, "path_images": images, "path_distances": distances}
-    scene.arrays["gap"] = torch.tensor([found.between, found.between_error, found.around, found.around_error])
+    model, many = scene.model, 2 * _ACROSS
+    measure = yardstick(model, scene.codes, scene.reference, context=scene.context)
+    points, origin = roaming(model, scene.codes, context=scene.context, seed=scene.seed)
+    made = decode_means(model, points, context=cycled(scene.context, len(points)))
+    far = measure.far(made)
+    found = scene.gap = measure.gap(far, origin)
+    scene.arrays |= {"draws": points, "draws_distances": far, "gap": torch.tensor([found.share, found.error])}
+    # As many of the draws as fit; where they are few, the first ones again.
+    some = torch.arange(many) % len(points)
+    images, amounts, rows = made[some], far[some], ["draws", ""]
+    if scene.path is not None:
+        way = decode_means(model, scene.path, context=scene.given)
+        scene.arrays |= {"path": scene.path, "path_images": way, "path_distances": measure.far(way)}
+        images, amounts = torch.cat([way, images]), torch.cat([scene.arrays["path_distances"], amounts])
+        rows = ["widest line", *rows]
 
     def drawer(axes: "Axes") -> None:
+        shape = (len(rows), _ACROSS)
         show_tiles(
-            axes, images[None], model.data, rows=("decoded",), columns=[f"{d:.2f}" for d in distances.tolist()],
-            below=True,
-        )  # fmt: skip
-        axes.set_xlabel(
-            "distance to the nearest example, over that of reconstructions", color=QUIET, fontsize=9
+            axes, images.unflatten(0, shape), model.data, rows=rows, marked=(amounts > 1).reshape(shape)
         )
-        bare(axes, "Across the widest gap between codes", f"gaps of this model: {found}")
+        axes.set_xlabel(
+            "framed: farther from the nearest example than 99 of 100 examples and reconstructions are",
+            color=QUIET,
+            fontsize=9,
+        )
+        bare(axes, "Gaps between codes", str(found))
 
     return drawer
 

@@ -6,18 +6,44 @@ from functools import cached_property
 
 from torch import Tensor
 
+from genmod.data.dataset import Batch, Split
 from genmod.distributions.support import Space
 from genmod.errors import UndefinedError
 from genmod.figures.draw import Groups
 from genmod.figures.gaps import Gap, emptiest_path
 from genmod.figures.plane import Plane, Projection, on_plane
-from genmod.figures.views import cycled, encode_centres, prior_draws, rows_of
+from genmod.figures.views import choose_examples, cycled, encode_centres, prior_draws, rows_of
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import held
 
-__all__ = ["Scene"]
+__all__ = ["Scene", "encoded_and_compared"]
 
 _STEPS = 12
 _PRIOR_DRAWS = 2000
+_COMPARED = 5000
+
+
+def encoded_and_compared(
+    model: LatentVariableModel, split: Split, reference: Split | None, number: int, *, seed: int
+) -> tuple[Batch, Batch]:
+    """Examples to encode, and others to compare decodings with.
+
+    Args:
+        model: any model.
+        split: suited to it.
+        reference: where the others are from; by default those of the split that are not encoded, or its second half.
+        number: of examples to encode, at most.
+        seed: of the choice.
+    """
+    most = held(_COMPARED, model.data)
+    encoded = len(split) if reference is not None else max(len(split) // 2, len(split) - most)
+    encoded = min(held(number, model.data), encoded)
+    if reference is not None:
+        return choose_examples(split, encoded, seed=seed), choose_examples(
+            model.suited(reference), most, seed=seed
+        )
+    both = choose_examples(split, encoded + most, seed=seed)
+    return both[slice(0, encoded)], both[slice(encoded, None)]
 
 
 @dataclass

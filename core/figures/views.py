@@ -29,6 +29,7 @@ __all__ = [
     "observed",
     "prior_draws",
     "random_decodings",
+    "random_latents",
     "reconstruction_grid",
     "rows_of",
     "sample_grid",
@@ -314,13 +315,20 @@ def random_decodings(
     """
     if n < 1:
         raise UsageError(f"{n} decodings were asked for; give a whole number from 1")
-    latents = latents.float().cpu()
+    z = random_latents(model, latents, n, seed=seed, box=box)
+    title = f"Decodings of {n} random points, seed {seed}"
+    return Picture(decode_means(model, z, context=context), model.data, latents=z, title=title)
+
+
+def random_latents(
+    model: LatentVariableModel, latents: Tensor, n: int, *, seed: int = 0, box: bool = False
+) -> Tensor:
+    """The points of :func:`random_decodings`, ``(n, *latent_shape)``."""
+    latents = latents.detach().float().cpu()
     with seeded(seed):
         if box:
             z = torch.lerp(latents.amin(0), latents.amax(0), torch.rand(n, *model.latent_shape))
         else:
             spread, centre = torch.std_mean(latents, 0, correction=0)
             z = centre + spread * torch.randn(n, *model.latent_shape)
-    z = model.space.settled(z.flatten(1)).reshape(z.shape).to(model.device)
-    title = f"Decodings of {n} random points, seed {seed}"
-    return Picture(decode_means(model, z, context=context), model.data, latents=z, title=title)
+    return model.space.settled(z.flatten(1)).reshape(z.shape).to(model.device)

@@ -342,14 +342,14 @@ def test_temperature(genmod, model):
 def test_latents(genmod, model, tmp_path):
     done = genmod("latents", "-n", 40, "--panel", "kl,gaps")
     assert (done.code, done.out) == (0, "model/samples/latents.png\n")
-    assert "gaps: between codes" in done.err
+    assert "% of draws from the prior" in done.err
     with Image.open(tmp_path / "here" / done.out.strip()) as image:
         assert min(image.size) > 300
     done = genmod("latents", "-n", 40, "--panel", "kl,gaps", "-o", "a.npz", "--json")
     printed = json.loads(done.out)
     assert printed["left_out"] == {}
     assert {"codes", "kl", "gap", "labels", "path_images"} <= set(arrays("a.npz"))
-    torch.testing.assert_close(arrays("a.npz")["gap"][0], torch.tensor(printed["gap"]["between"]))
+    torch.testing.assert_close(arrays("a.npz")["gap"][0], torch.tensor(printed["gap"]["share"]))
     for arguments, message in (
         (["--panel", "map"], "no such panel: 'map'"),
         (["--panel", "manifold"], "a manifold is drawn of two dimensions"),
