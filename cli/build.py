@@ -149,8 +149,12 @@ def build(
         console.print_json({"directory": None if dry_run else str(out), **summary.to_json()})
     else:
         if info.columns:
-            console.print_text(f"{columns_table(made)}\n")
-        console.print_text(str(summary))
+            names, *rows = columns_table(made)
+            console.print_table(names, rows)
+            console.print_text("")
+        names, *rows = summary.table()
+        console.print_table(names, rows)
+        console.print_prose("\n".join(["", *summary.sentences()]))
     if dry_run:
         console.note("nothing was written; leave out --dry-run to build it")
     else:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
@@ -18,6 +18,7 @@ __all__ = [
     "error",
     "note",
     "print_json",
+    "print_prose",
     "print_table",
     "print_text",
     "settings",
@@ -28,6 +29,10 @@ _LONGEST = 5000
 _CODES = {"bold": "1", "red": "31", "yellow": "33", "cyan": "36"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+_COMMAND = re.compile(r"\s*(next: |example: )?(genmod|pip|cd|mkdir|python|export) ")
+_COMMAND_WITHIN = re.compile(r"\b(?:genmod|pip install|mkdir -p) [^;,()\n]+|(?<=\s)--?[a-z][\w-]* [\w./]+")
+_HELD = "\0"
+"""Stands for a space at which no line is broken."""
 
 
 @dataclass
@@ -53,6 +58,11 @@ def print_text(text: str) -> None:
     sys.stdout.write(_CONTROL_BUT_LAYOUT.sub(" ", text) + "\n")
 
 
+def print_prose(text: str) -> None:
+    """Print sentences to stdout, in lines that fit a terminal where it is one."""
+    print_text(_folded(text, stream=sys.stdout))
+
+
 def print_json(document: Any) -> None:
     """Print data as one JSON document to stdout; NaN and infinities become null."""
     from genmod.options.text import json_data
@@ -68,29 +78,24 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         for row in [list(columns), *cells]:
             print_text("\t".join(row))
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from genmod.cli.columns import laid_out
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    used = [i for i in range(len(columns)) if any(row[i] for row in cells)]
-    for i in used:
-        table.add_column(Text(columns[i]), overflow="fold")
-    for row in cells:
-        table.add_row(*(Text(row[i]) for i in used))
-    Console(file=sys.stdout, color_system="auto" if colored(sys.stdout) else None).print(table)
+    head, body = laid_out(columns, cells, _width(sys.stdout))
+    start, end = (f"\x1b[{_CODES['bold']}m", "\x1b[0m") if colored(sys.stdout) else ("", "")
+    for line in [*(f"{start}{line}{end}" for line in head), *body]:
+        sys.stdout.write(f"{line}\n")
 
 
 def note(text: str) -> None:
     """Print what happened, or what to do next, to stderr; not with ``--quiet``."""
     if not settings.quiet:
-        _to_stderr(text)
+        _to_stderr(_folded(text))
 
 
 def detail(text: str) -> None:
     """Print to stderr with ``--verbose`` alone."""
     if settings.verbose:
-        _to_stderr(text)
+        _to_stderr(_folded(text))
 
 
 def warning(text: str) -> None:
@@ -132,15 +137,53 @@ def colored(stream: TextIO) -> bool:
 def _labelled(label: str, color: str, text: str) -> str:
     if len(text) > _LONGEST:  # lists of names come from files of others, too
         text = f"{text[: _LONGEST - 500]} … {text[-500:]}"
-    indented = _CONTROL_BUT_LAYOUT.sub(" ", text).replace("\n", "\n" + " " * (len(label) + 2))
+    indent = len(label) + 2
+    indented = _folded(_CONTROL_BUT_LAYOUT.sub(" ", text), indent).replace("\n", "\n" + " " * indent)
     start = f"\x1b[{_CODES['bold']};{_CODES[color]}m{label}:\x1b[0m" if colored(sys.stderr) else f"{label}:"
     return f"{start} {indented}"
+
+
+def _folded(text: str, indent: int = 0, stream: TextIO | None = None) -> str:
+    """The text with lines that fit the terminal, if the stream is one; commands to copy stay in one piece."""
+    stream = stream or sys.stderr
+    if not _is_terminal(stream):
+        return text
+    from genmod.cli.columns import wrapped
+
+    room = max(20, _width(stream) - indent)
+    return "\n".join(
+        line if len(line) <= room or _COMMAND.match(line) else "\n".join(_paragraph(line, room, wrapped))
+        for line in text.split("\n")
+    )
+
+
+def _paragraph(line: str, room: int, wrapped: Callable[[str, int], list[str]]) -> list[str]:
+    """A line in several, each with the indent of the first."""
+    start = line[: len(line) - len(line.lstrip())]
+    held = _COMMAND_WITHIN.sub(_held(room - len(start)), line.lstrip())
+    return [start + part.replace(_HELD, " ") for part in wrapped(held, room - len(start))]
+
+
+def _held(room: int) -> Callable[[re.Match[str]], str]:
+    """Holds the words of a command together where they fit into a line."""
+    return lambda found: found[0].replace(" ", _HELD) if len(found[0]) < room else found[0]
 
 
 def _to_stderr(text: str) -> None:
     sys.stdout.flush()
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def _width(stream: TextIO) -> int:
+    """Columns of a terminal."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from genmod.cli import console
 from genmod.cli.braille import Track, plot, thinned
+from genmod.cli.gauge import clock
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -111,13 +112,13 @@ class Dashboard:
         step, began = self._first or (0, time.monotonic())
         seconds = time.monotonic() - began
         rate = (event.step - step) / seconds if seconds > 0 else 0.0
-        left = f"{_clock((event.total_steps - event.step) / rate)} left" if rate else ""
+        left = f"{clock((event.total_steps - event.step) / rate)} left" if rate else ""
         done = event.step / event.total_steps if event.total_steps else 1.0
         cells = max(10, min(40, width - 60))
         bar = "━" * round(cells * done) + "╌" * (cells - round(cells * done))
         return (
             f"epoch {event.epoch:.1f}  {bar} {event.step}/{event.total_steps}  {rate:.1f} steps/s  "
-            f"{_clock(seconds)} gone  {left}"
+            f"{clock(seconds)} gone  {left}"
         )
 
 
@@ -156,12 +157,6 @@ def panels(points: Points, width: int, names: Sequence[str] = ()) -> "list[Rende
 def _style(what: str, all_of_them: Mapping[str, Any]) -> str:
     colours = ("blue", "yellow", "green", "magenta", "cyan", "red")
     return SPLITS.get(what) or colours[list(all_of_them).index(what) % len(colours)]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _memory() -> list[str]:

@@ -1,71 +1,85 @@
-"""The progress of a run on stderr: a live line on a terminal, plain lines every few seconds elsewhere."""
+"""The progress of a run on stderr: live lines on a terminal, elsewhere a plain line every ten seconds."""
 
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from genmod.cli import console
+from genmod.cli.gauge import Piece, fitted, gauge, results, shown, time_left
 
 if TYPE_CHECKING:
     from genmod.training.train import Event
 
 __all__ = ["StepProgress", "TrainingProgress"]
 
-_SECONDS_BETWEEN_LINES = 5.0
+_SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_DRAWINGS = 0.1
 
 
-def _bar(*more: str) -> Any:
-    """A live line on stderr: a name, steps done and in total, the time left, and further texts."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        *map(TextColumn, more),
-        console=Console(stderr=True, no_color=not console.colored(sys.stderr)),
-        transient=True,
-    )
-
-
-class _Line:
-    """A live line on a terminal, which is removed in the end."""
-
-    columns: tuple[str, ...] = ()
+class _Live:
+    """Lines at the foot of a terminal that are drawn again and again, and removed in the end."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._live: Any = None
+        self._drawn = 0.0
 
     def __enter__(self) -> Self:
-        if console.animated():
-            self._bar = _bar(*self.columns)
-            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _lines(self, width: int) -> Sequence[Sequence[Piece]]:
+        """What is drawn in so many letters; one line for each list."""
+        raise NotImplementedError
+
+    def _draw(self, *, now: bool = False) -> None:
+        """Draw, but no more often than can be read."""
+        if not now and time.monotonic() - self._drawn < _SECONDS_BETWEEN_DRAWINGS:
+            return
+        from rich.console import Console, Group
+        from rich.text import Text
+
+        if self._live is None:
+            # At the first event only: of several processes one alone has events.
+            from rich.live import Live
+
+            terminal = Console(stderr=True, no_color=not console.colored(sys.stderr), highlight=False)
+            self._live = Live(console=terminal, auto_refresh=False, transient=True)
+            self._live.start()
+        # A letter in the last column would let some terminals begin a new line.
+        width = self._live.console.width - 1
+        painted = console.colored(sys.stderr)
+        lines = [
+            Text.assemble(
+                *((text, style if painted else "") for text, style in fitted(line, width)), no_wrap=True
+            )
+            for line in self._lines(width)
+        ]
+        self._live.update(Group(*lines), refresh=True)
+        self._drawn = time.monotonic()
 
 
-class TrainingProgress(_Line):
-    """Shows the events of a run; pass it to ``train`` as ``on_event``."""
+class TrainingProgress(_Live):
+    """Shows the events of a run; pass it to ``train`` as ``on_event``.
 
-    columns = ("{task.fields[terms]}",)
+    The loss that is shown is that of the step beside it: the mean over the steps since the last row of metrics.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._task: Any = None
-        self._started = time.monotonic()
-        self._first_step: int | None = None
-        self._last_step = 0
+        self._began: tuple[int, float] | None = None
         self._printed = 0.0
-        self._train: dict[str, float] = {}
-        self._validation: dict[str, float] = {}
+        self._event: Event | None = None
+        self._values: dict[str, float] = {}
+        self._validation: tuple[int, float] | None = None
+        self._best: tuple[int, float] | None = None
 
     def __call__(self, event: "Event") -> None:
         if event.kind == "warning":
@@ -73,68 +87,81 @@ class TrainingProgress(_Line):
             return
         if event.kind == "resume":
             console.note(f"continuing from step {event.step} of {event.total_steps}")
-        if self._first_step is None or event.step < self._last_step:
+        if self._began is None or (self._event and event.step < self._event.step):
             # Another run begins.
-            self._first_step, self._started = event.step, time.monotonic()
-            self._train, self._validation = {}, {}
-        self._last_step = event.step
-        if event.kind == "train":
-            self._train = dict(event.values)
+            self._began = (event.step, time.monotonic())
+            self._values, self._validation, self._best = {}, None, None
+        self._event = event
+        if event.kind in ("train", "progress") and event.values:
+            self._values = dict(event.values)
         if event.kind == "validation":
-            self._validation = dict(event.values)
-        if self._bar is not None:
-            self._redraw(event)
-        elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES and event.kind in (
-            "validation",
-            "progress",
-        ):
-            self._printed = time.monotonic()
-            console.note(self._line(event))
+            self._validation = (event.step, event.values["loss"])
+            if event.best:
+                self._best = self._validation
+        if console.animated():
+            self._draw(now=event.kind == "validation")
+        elif event.kind in ("progress", "validation"):
+            self._print(event)
 
-    def _redraw(self, event: "Event") -> None:
-        if self._task is None:
-            self._task = self._bar.add_task("", total=event.total_steps, terms="")
-        self._bar.update(
-            self._task,
-            completed=event.step,
-            total=event.total_steps,
-            description=f"epoch {event.epoch:.1f}",
-            terms=self._terms(),
-        )
+    def _print(self, event: "Event") -> None:
+        """A line of plain text, no more often than every ten seconds."""
+        if self._printed and time.monotonic() - self._printed < _SECONDS_BETWEEN_LINES:
+            return
+        self._printed = time.monotonic()
+        terms = [f"{name} {shown(value)}" for name, value in self._values.items()]
+        validation = "".join(text for text, _ in self._validation_loss())
+        parts = [
+            f"step {event.step}/{event.total_steps}",
+            f"epoch {event.epoch:.1f}",
+            *terms,
+            validation,
+            self._left(event),
+        ]
+        console.note("  ".join(filter(None, parts)))
 
-    def _line(self, event: "Event") -> str:
-        done = event.step - (self._first_step or 0)
-        seconds = time.monotonic() - self._started
-        left = seconds / done * (event.total_steps - event.step) if done else 0.0
-        return f"step {event.step}/{event.total_steps}  epoch {event.epoch:.1f}  {self._terms()}  {left:.0f} s left"
+    def _left(self, event: "Event") -> str:
+        first, began = self._began or (0, time.monotonic())
+        return time_left(event.step, first, event.total_steps, time.monotonic() - began)
 
-    def _terms(self) -> str:
-        def text(values: dict[str, float]) -> str:
-            return " ".join(f"{name} {value:.2f}" for name, value in values.items())
+    def _lines(self, width: int) -> Sequence[Sequence[Piece]]:
+        event = self._event
+        if event is None:
+            return []
+        first = gauge(f"epoch {event.epoch:.1f}", event.step, event.total_steps, self._left(event), width)
+        return [first, results(self._values, self._validation_loss(), width)]
 
-        parts = [text(self._train)]
-        if self._validation:
-            parts.append(f"validation {text({'loss': self._validation['loss']})} nats")
-        return " | ".join(part for part in parts if part)
+    def _validation_loss(self) -> list[Piece]:
+        if self._validation is None:
+            return []
+        text = f"validation {shown(self._validation[1])}"
+        if self._validation == self._best:
+            return [(text, ""), (" (best)", "green")]
+        best = f", best {shown(self._best[1])} at {self._best[0]}" if self._best else ""
+        return [(text + best, "")]
 
 
-class StepProgress(_Line):
+class StepProgress(_Live):
     """Shows how far a task is; call it with the task's name, the steps done and their total."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._tasks: dict[str, Any] = {}
-        self._began: dict[str, tuple[float, int]] = {}
+        self._began: dict[str, tuple[int, float]] = {}
+        self._now = ("", 0, 0)
         self._printed = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        began, first = self._began.setdefault(what, (time.monotonic(), done))
-        if self._bar is not None:
-            if what not in self._tasks:
-                self._tasks[what] = self._bar.add_task(what, total=total)
-            self._bar.update(self._tasks[what], completed=done)
-        elif time.monotonic() - self._printed > _SECONDS_BETWEEN_LINES:
+        self._began.setdefault(what, (done, time.monotonic()))
+        another, self._now = what != self._now[0], (what, done, total)
+        if console.animated():
+            self._draw(now=another)
+        elif time.monotonic() - self._printed >= _SECONDS_BETWEEN_LINES:
             self._printed = time.monotonic()
-            seconds = (self._printed - began) / (done - first) * (total - done) if done > first else None
-            left = "" if seconds is None else f"  {seconds:.0f} s left"
-            console.note(f"{what} {done}/{total}{left}")
+            console.note("  ".join(filter(None, [f"{what} {done}/{total}", self._left()])))
+
+    def _left(self) -> str:
+        what, done, total = self._now
+        first, began = self._began[what]
+        return time_left(done, first, total, time.monotonic() - began)
+
+    def _lines(self, width: int) -> Sequence[Sequence[Piece]]:
+        return [gauge(*self._now, self._left(), width)]

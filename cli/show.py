@@ -191,7 +191,7 @@ def _print(document: dict[str, Any]) -> None:
         lines += ["", document["description"].replace("``", "`")]
     if document["reference"]:
         lines += ["", "reference:", *(f"  {line}" for line in document["reference"].splitlines())]
-    console.print_text("\n".join(lines) + "\n")
+    console.print_prose("\n".join(lines) + "\n")
     if "text" in document:
         if "parts" in document:
             console.print_table(

@@ -79,6 +79,14 @@ class Summary:
         return asdict(self)
 
     def __str__(self) -> str:
+        return "\n".join([*_aligned(self.table()), "", *self.sentences()])
+
+    def table(self) -> list[tuple[str, ...]]:
+        """The rows of its table, the first of them names of columns."""
+        return [_COLUMNS, *self._rows()]
+
+    def sentences(self) -> list[str]:
+        """What stands below the table: the shapes on the way, and what the parts are given."""
         stages = self._stages()
         conditions = ", ".join(f"{name} ({size})" for name, size in self.condition.items())
         *first, last = self.given or ("",)
@@ -88,7 +96,7 @@ class Summary:
             given.append(
                 f"given the {self.exposure} l of each example, to decoder, so that the ELBO bounds log p(x|l)"
             )
-        return "\n".join([*_aligned([_COLUMNS, *self._rows()]), "", stages, *given])
+        return [stages, *given]
 
     def _repr_html_(self) -> str:
         return html_table(_COLUMNS, self._rows(), f"{self.recipe or 'model'}: {self._stages()}")
@@ -167,8 +175,8 @@ def _count(parameters: Iterable[nn.Parameter]) -> int:
     return sum(p.numel() for p in parameters if p.requires_grad)
 
 
-def columns_table(model: GivenModel) -> str:
-    """What was decided for each column of a table: its kind, type, values, and how it is modelled; a line for each."""
+def columns_table(model: GivenModel) -> list[tuple[str, ...]]:
+    """What was decided for each column of a table: its kind, type, values, and how it is modelled; names come first."""
     from genmod.data.column import Column
 
     likelihoods = iter(getattr(getattr(model, "decoder", None), "by_column", ()))
@@ -196,14 +204,14 @@ def columns_table(model: GivenModel) -> str:
     rows = [
         (c.name, c.kind, c.dtype, "some" if c.missing else "", values(c), how(c)) for c in model.data.columns
     ]
-    return "\n".join(_aligned([head, *rows], right=()))
+    return [head, *rows]
 
 
-def _aligned(rows: Sequence[tuple[str, ...]], right: Sequence[int] = (3,)) -> list[str]:
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.rjust(width) if i in right else cell.ljust(width)
+            cell.rjust(width) if i == 3 else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows

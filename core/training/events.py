@@ -19,7 +19,7 @@ class Event:
         step: optimizer steps done.
         total_steps: of the whole run.
         epoch: passes over the data, with a fraction.
-        values: named means over examples, nats.
+        values: named means over examples, nats; with ``progress`` those of this process since its last ``train``.
         best: whether this is the lowest validation loss so far.
         text: message of a warning.
     """

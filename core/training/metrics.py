@@ -58,6 +58,11 @@ class RunningMeans:
             {name: value / state["count"] for name, value in state["sums"].items()} if state["count"] else {}
         )
 
+    def so_far(self) -> dict[str, float]:
+        """The means so far, which go on; empty if nothing was added."""
+        self._settle()
+        return {name: value / self._count for name, value in self._sums.items()} if self._count else {}
+
     def state(self) -> dict[str, Any]:
         """Sums, number of examples, and the description of an impossible value, as plain data."""
         self._settle()

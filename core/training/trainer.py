@@ -195,7 +195,7 @@ class Run:
             if self._asked_to_stop:
                 raise Interrupted(self._asked_to_stop, state.step)
             if time.monotonic() - self._reported > 0.1:
-                self._tell("progress", {})
+                self._tell("progress", state.means.so_far())
         return "finished"
 
     def _step(self) -> float:

@@ -19,7 +19,7 @@ def test_default_is_a_vae_in_model(genmod):
     assert done.code == 0
     assert sorted(path.name for path in Path("model").iterdir()) == ["model.json", "model.safetensors"]
     assert done.err == "wrote model\nnext: genmod train\n"
-    assert "encoder     conv       genmod-torch " in done.out
+    assert "encoder\tconv\tgenmod-torch " in done.out
     assert "data 1×8×8 → encoder 256 → posterior 16 → network 1×8×8 → decoder 1×8×8" in done.out
 
 
@@ -279,7 +279,7 @@ def test_component_of_a_plugin_is_shown_with_its_provider(genmod, plant):
     for name in ("wide", "genmod-other/wide"):
         done = genmod("build", "--encoder", name)
         assert done.code == 0
-        assert "encoder     wide       genmod-other 1.5 " in done.out
+        assert "encoder\twide\tgenmod-other 1.5\t" in done.out
     for more, code in ((["--no-plugins"], 2), (["--disable-plugin", "genmod-other"], 2)):
         done = genmod("build", "--encoder", "wide", *more)
         assert done.code == code

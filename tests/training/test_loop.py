@@ -1,5 +1,6 @@
 """Training: what it does to a model, what it reports, and what it leaves alone."""
 
+import itertools
 import json
 import math
 
@@ -189,6 +190,22 @@ def test_logging_does_not_change_the_weights(data, tmp_path):
     assert {"train", "validation"} <= set(kinds)
     assert kinds[-1] == "end"
     assert [event.step for event in seen] == sorted(event.step for event in seen)
+
+
+def test_progress_has_the_loss_of_its_step(data, monkeypatch):
+    """The mean over the steps since the last row, for each step, although a row is written after every fourth."""
+    singly = rows_of(run(data, steps=11, log_every=1)[1], "train")
+    seen, seconds = [], itertools.count()
+    monkeypatch.setattr("genmod.training.trainer.time.monotonic", lambda: float(next(seconds)))
+    run(data, steps=11, log_every=4, on_event=seen.append)
+    progress = [event for event in seen if event.kind == "progress"]
+    assert [event.step for event in progress] == list(range(1, 12))
+    for event in progress:
+        last = max(step for step in (0, 4, 6, 8, 11) if step <= event.step)
+        losses = [row["loss"] for row in singly[last : event.step]]
+        wanted = {"loss": pytest.approx(sum(losses) / len(losses), rel=1e-9)} if losses else {}
+        assert {name: event.values[name] for name in wanted} == wanted
+        assert bool(event.values) is bool(losses)
 
 
 def test_run_that_ends_within_an_epoch_is_validated(data):
