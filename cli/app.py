@@ -23,6 +23,7 @@ __all__ = ["COMMANDS", "global_options_first", "load_command", "run"]
 COMMANDS = {
     "build": ("build:build", "Assemble a model from named components."),
     "train": ("train:train", "Train a model in its directory."),
+    "rerun": ("rerun:rerun", "Repeat a run from its record."),
     "fit-sampler": ("fit_sampler:fit_sampler", "Fit a distribution of latents to draw new examples from."),
     "export": ("export:export", "Write a model for another library."),
     "sample": ("sample:sample", "Draw new examples from a model."),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genmod.cli import console
 from genmod.errors import GenmodError
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from genmod.model.latent_variable import LatentVariableModel
     from genmod.training.train import TrainResult
 
-__all__ = ["Data", "train_all"]
+__all__ = ["Data", "Source", "train_all"]
+
+
+class Source(Protocol):
+    """Where the data of each model come from."""
+
+    def open(self, place: "ModelDirectory") -> "Dataset":
+        """The data for the model in a directory; nothing is read yet."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class Data:
 
 def train_all(
     directories: Sequence[Path],
-    source: Data,
+    source: Source,
     overrides: Mapping[str, Any],
     *,
     resume: bool,

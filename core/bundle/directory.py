@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from genmod.bundle.aside import files_of_others, link
 from genmod.errors import DataError, FileError, quoted
 from genmod.model.resolve import resolve_kinds
 from genmod.spec import ModelSpec
 from genmod.system.files import (
-    OWN_SUFFIXES,
     alone_in,
     move,
     own_path,
@@ -44,7 +43,7 @@ _BEFORE = re.compile(r"before-\d{8}T\d{6}(-\d+)?")
 _RECORDED: dict[str, Any] = {
     **dict.fromkeys(("status", "started", "before"), str),
     **dict.fromkeys(("step", "total_steps", "best_step", "best_loss", "seconds"), int | float),
-    **dict.fromkeys(("settings", "versions", "environment", "git"), dict),
+    **dict.fromkeys(("settings", "versions", "environment", "git", "weights", "data"), dict),
     "command": list,
 }
 _MOST_DESCRIPTION, _MOST_ROWS = 4_000_000, 1_000_000_000
@@ -136,6 +135,11 @@ class ModelDirectory:
         """
         return self._spec_and_data
 
+    def read_seed(self) -> int | None:
+        """The seed that the first weights were drawn with; None where that is not known."""
+        seed = self._content.get("seed")
+        return seed if type(seed) is int and 0 <= seed < 2**63 else None
+
     def with_dataset(self) -> ModelSpec:
         """The specification, its dataset resolved; that is done once.
 
@@ -174,13 +178,13 @@ class ModelDirectory:
         except DataError as error:
             raise FileError(f"{path} is damaged: {error.message}") from None
 
-    def write_spec(self, spec: ModelSpec, data: "DataInfo") -> None:
-        """Replace the specification and the description of the data.
+    def write_spec(self, spec: ModelSpec, data: "DataInfo", *, seed: int | None = None) -> None:
+        """Replace the specification, the description of the data, and the seed of the first weights.
 
         Raises:
             FileError: it cannot be written.
         """
-        plain = {"format": FORMAT, **spec.to_json(), "data": data.to_json()}
+        plain = {"format": FORMAT, **spec.to_json(), "data": data.to_json(), "seed": seed}
         write_json(self.description, plain, limit=_MOST_DESCRIPTION)
         for read in ("_content", "_spec_and_data"):
             vars(self).pop(read, None)
@@ -280,10 +284,10 @@ class ModelDirectory:
                     path = own_path(self.path, name)
                     if path.is_dir():
                         shutil.copytree(
-                            path, stage / name, symlinks=True, copy_function=_link, ignore=_of_others
+                            path, stage / name, symlinks=True, copy_function=link, ignore=files_of_others
                         )
                     elif path.is_file():
-                        _link(path, stage / name)
+                        link(path, stage / name)
         except BaseException:
             remove_own(place)
             raise
@@ -326,18 +330,6 @@ class ModelDirectory:
         for path in self.path.iterdir():
             if _BEFORE.fullmatch(path.name) and not path.is_symlink():
                 remove_own(path)
-
-
-def _of_others(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if Path(folder, name).is_file() and Path(name).suffix not in OWN_SUFFIXES]
-
-
-def _link(source: Any, target: Any) -> None:
-    """A hard link in place of a copy: genmod replaces its files and never changes them."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except (OSError, NotImplementedError):
-        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _finite(value: Any) -> float | int | None:

@@ -96,7 +96,7 @@ def start_over(model: "GenerativeModel", place: ModelDirectory) -> Path | None:
 def _write(model: "GenerativeModel", sampler: "Sampler | None", place: ModelDirectory) -> None:
     from genmod.bundle.sampler import write_sampler
 
-    place.write_spec(model.spec, model.data)
+    place.write_spec(model.spec, model.data, seed=model.weights_seed)
     write_tensors(place.weights(), model.state_dict())
     if sampler is not None:
         write_sampler(sampler, place.path)
@@ -153,6 +153,7 @@ def load(
     model = model.to(precision_of(path))
     tensors = read_tensors(path, model.state_dict())
     model.load_state_dict(tensors)
+    model.weights_seed = place.read_seed()
     if has_sampler(place.path):
         model.attach_sampler(
             partial(

@@ -1,10 +1,10 @@
 """Datasets: fixed, disjoint splits of examples, and what a model must know about them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -132,6 +132,9 @@ class Dataset(ABC):
 
     known: DataInfo | None = None
     """The data description of the model that these data are opened for; it overrides what the files say."""
+
+    opened_as: Mapping[str, Any] | None = None
+    """Name, provider and options that it was opened by, as plain data; None of data that were given in Python."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -191,6 +191,7 @@ class _SuitedData(Dataset):
         # A dataset without files may have no folder.
         super().__init__(getattr(dataset, "root", default_root()))
         self._dataset, self.wanted, self.condition = dataset, wanted, condition
+        self.opened_as = dataset.opened_as
         match = _Match.of(dataset.info, wanted, condition)
         self._info = match.info
         # Each split is read and checked once.

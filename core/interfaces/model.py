@@ -81,6 +81,9 @@ class GenerativeModel(nn.Module, ABC):
     conditions: Conditions | None = None
     """What it is conditioned on; None if it is not conditional."""
 
+    weights_seed: int | None = None
+    """The seed that its first weights were drawn with; None where they are from elsewhere, or it is not known."""
+
     def __init__(self, spec: ModelSpec, data: DataInfo) -> None:
         super().__init__()
         self.spec = spec

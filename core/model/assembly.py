@@ -61,8 +61,10 @@ def open_dataset(
             hint="give them again: genmod.train(model, data), genmod.evaluate(model, data)\n"
             "or train on others: genmod train DIR --data NAME",
         )
-    found = resolve_kinds(spec, ("dataset",), registry=registry).resolved["dataset"]
+    spec = resolve_kinds(spec, ("dataset",), registry=registry)
+    found = spec.resolved["dataset"]
     dataset: Dataset = found.cls(default_root(root), **deepcopy(dict(found.options)))
+    dataset.opened_as = spec.components["dataset"].to_json()
     if info is None:
         return dataset
     dataset.known = info
@@ -100,7 +102,9 @@ def assemble(
         check(planned)
     _check_memory(planned)
     with seeded(seed_for(seed, "weights")), use_registry(registry or current_registry()):
-        return _construct(planned.spec, data)
+        model = _construct(planned.spec, data)
+    model.weights_seed = seed
+    return model
 
 
 def _with_modules(

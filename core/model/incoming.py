@@ -111,6 +111,7 @@ def assemble_incoming(
     with weights_follow():
         model = assemble(spec, data, seed=seed, check=check)
     model.load_state_dict(found, strict=False)
+    model.weights_seed = None
     return model
 
 

@@ -70,4 +70,5 @@ def resized_parts(
             hint=f"those of fully convolutional parts do not: {MAPS}",
         )
     made.to(model.device, model.dtype).load_state_dict(weights, strict=needed is None)
+    made.weights_seed = None
     return made.train(model.training)

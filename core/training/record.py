@@ -2,24 +2,43 @@
 
 import math
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
+from genmod.data.dataset import Dataset
+from genmod.interfaces.model import GenerativeModel
 from genmod.spec import ModelSpec
 from genmod.system.environment import environment, git_state, versions
 from genmod.system.files import write_json
+from genmod.system.tensors import checksum
 from genmod.training.distributed import Team
 from genmod.training.settings import TrainSettings
 
-__all__ = ["Record", "surroundings"]
+__all__ = ["Record", "beginning", "surroundings"]
 
 
 def surroundings(device: str) -> dict[str, Any]:
     """The facts beside the settings that can change the bits of a run."""
     found = versions()
     return {**environment(device), "torch": found["torch"], "processes": Team().size}
+
+
+def beginning(
+    model: GenerativeModel, data: Dataset, place: ModelDirectory | None, *, resumed: bool
+) -> dict[str, Any]:
+    """What a run begins with, for its record: the seed and the checksum of its weights, and its data by name.
+
+    A resumed run has that of its first part.
+    """
+    if place is None or not Team().leads:
+        return {}
+    if resumed:
+        return {key: value for key, value in place.read_record().items() if key in ("weights", "data")}
+    weights = {"seed": model.weights_seed, "sha256": checksum(model.state_dict())}
+    return {"weights": weights, "data": data.opened_as}
 
 
 class Record:
@@ -30,9 +49,17 @@ class Record:
         spec: specification of the model.
         settings: settings of the run.
         device: device of the run.
+        began: from :func:`beginning`.
     """
 
-    def __init__(self, directory: Path | None, spec: ModelSpec, settings: TrainSettings, device: str) -> None:
+    def __init__(
+        self,
+        directory: Path | None,
+        spec: ModelSpec,
+        settings: TrainSettings,
+        device: str,
+        began: Mapping[str, Any],
+    ) -> None:
         self.environment = surroundings(device)
         self._path = ModelDirectory(directory).record if directory is not None else None
         providers = [part.provider for part in spec.components.values() if part.provider]
@@ -40,6 +67,7 @@ class Record:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": sys.argv,
             "settings": settings.to_json(),
+            **began,
             "versions": versions(*providers),
             "environment": self.environment,
             "git": git_state() if directory is not None else None,

@@ -18,6 +18,7 @@ from genmod.training import resume as resuming
 from genmod.training.distributed import Team
 from genmod.training.events import Event, TrainResult
 from genmod.training.freezing import frozen
+from genmod.training.record import beginning
 from genmod.training.settings import TrainSettings
 from genmod.training.signals import Interrupted, StopSignals
 from genmod.training.trainer import Run
@@ -101,7 +102,8 @@ def train(
             deterministic(chosen.deterministic),
             frozen(model, chosen.freeze),
         ):
-            run = Run(model, data, chosen, place, found, tell, stop)
+            began = beginning(model, data, there, resumed=resume)
+            run = Run(model, data, chosen, place, found, tell, stop, began)
             if overwrite and there is not None:
                 _start_over(model, there, team, tell)
             result = run.go()

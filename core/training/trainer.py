@@ -59,6 +59,7 @@ class Run:
         found: the checkpoint to resume from; None for a new run.
         tell: called with each event.
         stop: the signals that stop the run.
+        began: what the run begins with, for its record.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Run:
         found: Checkpoint | None,
         tell: Callable[[Event], None],
         stop: StopSignals,
+        began: Mapping[str, Any],
     ) -> None:
         self.settings, self.stop, self.team = settings, stop, Team()
         # Only rank 0 writes files and reports events.
@@ -100,9 +102,8 @@ class Run:
         if found is not None:
             resuming.check_facts(found, self.facts)
             self.state.restore(found)
-        self.state.means.limits = limits_of(model)
-        self.buffers = Buffers(model)
-        self.record = Record(self.directory, model.spec, settings, str(self.device))
+        self.state.means.limits, self.buffers = limits_of(model), Buffers(model)
+        self.record = Record(self.directory, model.spec, settings, str(self.device), began)
         self.tracking = Tracking(
             self.directory,
             settings.trackers if self.team.leads else (),
@@ -128,8 +129,7 @@ class Run:
         place, epochs = None if self.sharded else self.directory, math.ceil(self.total / self.per_epoch)
         how: dict[str, Any] = {"every": settings.film_every, "seed": settings.seed, "warn": self._warn}
         self.film = Film(place, model, self.validation, epochs, resumed=found is not None, **how)
-        self._asked_to_stop, self._due = 0, 0
-        self._resumed = found is not None
+        self._asked_to_stop, self._due, self._resumed = 0, 0, found is not None
         self._saved = -1 if found is None else self.state.step
         self._began = time.perf_counter() - self.state.seconds
         self._checkpointed, self._reported = time.monotonic(), 0.0
