@@ -13,6 +13,7 @@ from genmod.figures.names import drawable
 from genmod.figures.palette import INK, LINE, MARK
 from genmod.figures.plane import on_plane
 from genmod.figures.scene import encoded_and_compared
+from genmod.figures.tiles import enlargement
 from genmod.figures.views import (
     cycled,
     decode_means,
@@ -129,9 +130,8 @@ def _column(
         shape = (1, _STEPS)
         marked = None if measure is None else (measure.far(images) > 1).reshape(shape)
         show_tiles(middle, images.unflatten(0, shape), model.data, marked=marked)
-        bare(
-            middle, "Along the line", "between two codes in dense regions, as far as possible from all others"
-        )
+        how = enlargement(model.data)
+        bare(middle, "Along the line", f"between two codes, far from all others{'; ' * bool(how)}{how}")
     else:
         middle.set_axis_off()
         bare(middle, "No line between codes", "it would leave the latent space")

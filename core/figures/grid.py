@@ -11,7 +11,7 @@ from torch import Tensor
 from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
 from genmod.figures.names import printable
-from genmod.figures.tiles import tiles
+from genmod.figures.tiles import enlargement, tiles
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -69,7 +69,7 @@ def grid(
     column_labels: Sequence[str] = (),
     title: str = "",
 ) -> "Image":
-    """One picture of many examples, small ones enlarged without smoothing.
+    """One picture of many examples, small ones enlarged; where that is by interpolation, a line at the bottom says so.
 
     The example in row ``r`` and column ``c`` begins ``MARGIN + r * (height + GAP)`` pixels from the top and
     ``MARGIN + c * (width + GAP)`` from the left, with ``height × width`` the size of one tile; the strips of
@@ -82,7 +82,7 @@ def grid(
         columns: examples in a line; longer rows are broken and continued below in a further block. By
             default about as many as there are lines, or, of tables and where rows are given, as many as fit
             into 1,400 pixels.
-        scale: pixels on the screen for each pixel, or the height of a table's cell.
+        scale: pixels on the screen for each pixel, without interpolation, or the height of a table's cell.
         row_labels: to the left of each row.
         column_labels: above each column; where they are too wide, only some of them.
         title: at the top.
@@ -96,7 +96,7 @@ def grid(
     Example:
         >>> picture = grid(torch.rand(10, 1, 8, 8), data=DataInfo((1, 8, 8)), columns=5)
         >>> picture.size  # five times two tiles of 64 pixels
-        (368, 158)
+        (368, 180)
     """
     from PIL import Image, ImageDraw
 
@@ -122,7 +122,10 @@ def grid(
     block_height = header + rows * pitch[0] - GAP
     between = _BETWEEN_BLOCKS if rows > 1 or column_labels else GAP
     blocks = math.ceil(across / columns)
-    right = max(left + columns * pitch[1] - pitch[1] + width, MARGIN + math.ceil(title_font.getlength(title)))
+    note = enlargement(data, scale)
+    footer = (_line_height(font) + GAP) * bool(note)
+    widest = max(math.ceil(title_font.getlength(title)), math.ceil(font.getlength(note)))
+    right = max(left + columns * pitch[1] - pitch[1] + width, MARGIN + widest)
     plan = _Plan(
         rows=rows,
         columns=columns,
@@ -130,7 +133,7 @@ def grid(
         pitch=pitch,
         left=left,
         tops=tuple(top + header + block * (block_height + between) for block in range(blocks)),
-        size=(right + MARGIN, top + blocks * (block_height + between) - between + MARGIN),
+        size=(right + MARGIN, top + blocks * (block_height + between) - between + footer + MARGIN),
     )
 
     canvas = torch.tensor(PAPER, dtype=torch.uint8).repeat(plan.size[1], plan.size[0], 1)
@@ -140,6 +143,7 @@ def grid(
     image = Image.fromarray(canvas.numpy())
     draw = ImageDraw.Draw(image)
     draw.text((MARGIN, MARGIN), title, fill=_TITLE_INK, font=title_font)
+    draw.text((MARGIN, plan.size[1] - MARGIN), note, fill=_INK, font=font, anchor="ls")
     for text, place, anchor in _labels(plan, row_labels, column_labels, font):
         draw.text(place, text, fill=_INK, font=font, anchor=anchor)
     return image

@@ -18,6 +18,7 @@ from genmod.figures.panels import MAKERS, Drawer
 from genmod.figures.picture import arrays_as, check_format
 from genmod.figures.plane import Projection
 from genmod.figures.scene import Scene, encoded_and_compared
+from genmod.figures.tiles import enlargement
 from genmod.figures.views import observed
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.files import write_bytes
@@ -180,7 +181,9 @@ def _title(scene: Scene, name: str, n: int) -> str:
     }
     kind = kinds.get(scene.space.kind, "")
     start = f"{name}: latents" if name else "Latents"
-    return f"{start} {kind} ({shape} numbers) of {n:,} examples, seed {scene.seed}".replace("  ", " ")
+    how = enlargement(scene.model.data)
+    text = f"{start} {kind} ({shape} numbers) of {n:,} examples, seed {scene.seed}{'; ' * bool(how)}{how}"
+    return text.replace("  ", " ")
 
 
 _HEIGHTS = {"scatter": 6.0, "manifold": 6.0, "kl": 3.0, "traversals": 3.0, "gaps": 4.2}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genmod.data.dataset import DataInfo
 from genmod.errors import UndefinedError
 from genmod.figures.contours import contours
 from genmod.figures.draw import bare, draw_path, name_axes, scatter, show_tiles
@@ -180,22 +179,10 @@ def _manifold(scene: Scene) -> Drawer:
     scene.arrays |= {"manifold": images, "manifold_latents": z}
 
     def drawer(axes: "Axes") -> None:
-        show_tiles(
-            axes,
-            images,
-            model.data,
-            gap=0 if len(model.data.shape) > 1 else 4,
-            scale=_scale_of_map(model.data),
-            blank=blank,
-        )
+        show_tiles(axes, images, model.data, gap=0 if len(model.data.shape) > 1 else 4, blank=blank)
         bare(axes, "Decoded manifold", note)
 
     return drawer
-
-
-def _scale_of_map(data: DataInfo) -> int | None:
-    """Enlargement of an image in a map of many; None for strips of tables."""
-    return max(1, 32 // max(data.shape[-2:])) if len(data.shape) > 1 else None
 
 
 def _grid_of_quantiles(scene: Scene) -> tuple[Tensor, str]:

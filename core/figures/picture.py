@@ -79,7 +79,7 @@ class Picture:
         >>> import torch
         >>> picture = Picture(torch.rand(4, 1, 8, 8), DataInfo((1, 8, 8)))
         >>> picture.image().size, sorted(picture.arrays())
-        ((158, 158), ['images'])
+        ((239, 180), ['images'])
     """
 
     images: Tensor

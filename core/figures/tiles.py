@@ -7,12 +7,25 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 
-__all__ = ["side_by_side", "tiles"]
+__all__ = ["enlargement", "side_by_side", "tiles"]
 
 STRIP_WIDTH = 24
 _NOT_A_NUMBER = (255, 0, 200)
 _DIVERGING = ((33, 102, 172), (146, 197, 222), (238, 238, 238), (244, 165, 130), (178, 24, 43))
 _BETWEEN_CHANNELS = 250
+_SMALL = 16
+"""Longest side of images that are enlarged by interpolation: of so few pixels, the edges are seen and not the picture."""
+
+
+def enlargement(data: DataInfo, scale: int | None = None) -> str:
+    """How images are enlarged at this scale, for a caption, where it is by interpolation; else nothing.
+
+    Example:
+        >>> enlargement(DataInfo((1, 8, 8))), enlargement(DataInfo((1, 28, 28)))
+        ('8x8 pixels, enlarged by interpolation', '')
+    """
+    small = scale is None and len(data.shape) > 1 and 1 < max(data.shape[-2:]) <= _SMALL
+    return f"{data.shape[-2]}x{data.shape[-1]} pixels, enlarged by interpolation" if small else ""
 
 
 def tiles(examples: Tensor, data: DataInfo, scale: int | None = None) -> Tensor:
@@ -25,6 +38,9 @@ def tiles(examples: Tensor, data: DataInfo, scale: int | None = None) -> Tensor:
 
     Values outside ``[low, high]`` are clipped. Where the data have no bound, the range of what is shown takes
     its place: of all values of images, of each column of a table on its own. NaN is drawn in magenta.
+
+    Where no scale is given, images of at most 16 pixels are enlarged by bicubic interpolation, which captions say, see
+    :func:`enlargement`. Else nothing is smoothed.
 
     Args:
         examples: float values, or stored integers.
@@ -39,11 +55,19 @@ def tiles(examples: Tensor, data: DataInfo, scale: int | None = None) -> Tensor:
     grey = (_unit(values, data, tuple(range(values.dim()))) * 255).round()
     channels, height, width = grey.shape[1:]
     factor = scale or max(1, round(64 / max(height, width)))
-    pixels = grey.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    pixels = _enlarged(grey, factor, smooth=bool(enlargement(data, scale)))
     bad = values.isnan().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     if channels == 3:
         return _mark(pixels.permute(0, 2, 3, 1), bad.any(1))
     return _mark(_montage(pixels, _BETWEEN_CHANNELS)[..., None].expand(-1, -1, -1, 3), _montage(bad, False))
+
+
+def _enlarged(grey: Tensor, factor: int, *, smooth: bool) -> Tensor:
+    """Each pixel ``factor`` times as wide and high: ``(N, C, H, W) → (N, C, factor * H, factor * W)``."""
+    if not smooth or factor == 1:
+        return grey.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    size = [factor * side for side in grey.shape[2:]]
+    return torch.nn.functional.interpolate(grey, size, mode="bicubic").round().clamp(0, 255)
 
 
 def _unit(values: Tensor, data: DataInfo, over: tuple[int, ...]) -> Tensor:

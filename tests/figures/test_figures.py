@@ -31,6 +31,7 @@ from genmod.figures import (
     traversal,
 )
 from genmod.figures.grid import GAP, MARGIN, PAPER, STRIP_GAP
+from genmod.figures.tiles import enlargement
 from genmod.model.assembly import assemble
 
 UNBOUNDED = {"low": -math.inf, "high": math.inf}
@@ -168,15 +169,31 @@ def test_rounding_noise_of_a_constant_is_not_blown_up():
 
 
 @pytest.mark.parametrize(
-    ("shape", "tile"), [((1, 8, 8), 64), ((1, 28, 28), 56), ((3, 32, 32), 64), ((3, 200, 300), 200)]
+    ("shape", "tile"), [((1, 17, 17), 68), ((1, 28, 28), 56), ((3, 32, 32), 64), ((3, 200, 300), 200)]
 )
 def test_small_images_are_enlarged_to_be_seen(shape, tile):
     assert grid(torch.zeros(1, *shape), data=DataInfo(shape)).size[1] == tile + 2 * MARGIN
 
 
+def test_images_of_few_pixels_are_interpolated_and_the_picture_says_so():
+    # Interpolation follows a straight line, away from the edges, where steps would be off by 14.
+    ramp = (torch.arange(8.0) / 8).expand(1, 1, 8, 8)
+    crisp = grid(ramp, data=DataInfo((1, 8, 8)), scale=8)
+    smooth = grid(ramp, data=DataInfo((1, 8, 8)))
+    row = cell(smooth, 0, 0, 64, 64)[30, 16:48, 0].double()
+    wanted = ((torch.arange(16, 48) + 0.5) / 8 - 0.5) / 8 * 255
+    assert (row - wanted).abs().max() <= 3
+    assert cell(crisp, 0, 0, 64, 64)[30, :, 0].unique().numel() == 8
+    below = pixels(smooth)[crisp.size[1] - MARGIN :]
+    assert (below < 128).any()
+    assert smooth.size[1] > crisp.size[1]
+    assert enlargement(DataInfo((1, 8, 8))) == "8x8 pixels, enlarged by interpolation"
+    assert enlargement(DataInfo((16,))) == ""
+
+
 def test_layout_without_columns():
     def lines(n, shape=(1, 8, 8), **arguments):
-        height = grid(torch.zeros(n, *shape), data=DataInfo(shape), **arguments).size[1]
+        height = grid(torch.zeros(n, *shape), data=DataInfo(shape), scale=8, **arguments).size[1]
         return (height - 2 * MARGIN + GAP) / (64 + GAP)
 
     assert [lines(n) for n in (1, 2, 9, 10, 64)] == [1, 1, 3, 3, 8]
@@ -188,7 +205,7 @@ def test_layout_without_columns():
 
 def test_long_rows_go_on_below():
     images = torch.rand(2, 30, 1, 8, 8)
-    image = grid(images, data=DataInfo((1, 8, 8)), columns=20)
+    image = grid(images, data=DataInfo((1, 8, 8)), columns=20, scale=8)
     flat = pixels(image)
     tile = (images[1, 25, 0] * 255).round().to(torch.uint8).repeat_interleave(8, 0).repeat_interleave(8, 1)
     top = MARGIN + 2 * (64 + GAP) - GAP + 20 + (64 + GAP)
