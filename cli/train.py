@@ -144,6 +144,10 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start a trained model over, with fresh weights.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Try a few steps; print plan, memory and time; write nothing."),
+    ] = False,
     replay: Annotated[
         bool, typer.Option("--replay", help="Repeat the step that gave a value that was not finite.")
     ] = False,
@@ -167,7 +171,10 @@ def train(
     """
     from genmod.cli.processes import launched
 
-    launched(processes)
+    if not dry_run:
+        launched(processes)
+    if dry_run and (resume or replay):
+        raise typer.BadParameter("--dry-run plans a run from its beginning, without --resume or --replay")
     if overwrite and resume:
         raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
     from genmod.bundle.directory import ModelDirectory
@@ -188,6 +195,11 @@ def train(
     overrides = train_settings(overrides, config, from_files=not resume)
     places = directories or [Path("model")]
     source = Data(data, options["dataset"], data_root)
+    if dry_run:
+        from genmod.cli.plan import print_plans
+
+        print_plans(places, source, overrides, overwrite=overwrite, json=json)
+        return
     if not (resume or overwrite or replay or json or "WORLD_SIZE" in os.environ) and len(places) == 1:
         overwrite = ModelDirectory(places[0]).is_trained and console.agreed(
             f"{places[0]} holds a trained model. Start over with fresh weights?"

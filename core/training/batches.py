@@ -77,11 +77,11 @@ class Batches:
         self._stream: Iterator[Any] = iter(())
         self._next = -1
         held = None if split.varies or (augmentation and workers) else split.in_memory()
-        self._held: Batch | None = None
+        self.held: Batch | None = None
         if held is not None and augmentation:
             self._source.split = TensorSplit(held)
         elif held is not None:
-            self._held = held.to(device)
+            self.held = held.to(device)
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of an optimizer step, counted from 0 over the whole run.
@@ -89,8 +89,8 @@ class Batches:
         Raises:
             DataError: a file can no longer be read, or a worker was killed.
         """
-        if self._held is not None:
-            return self._held.take(self._order[step].to(self.device))
+        if self.held is not None:
+            return self.held.take(self._order[step].to(self.device))
         if step != self._next:
             self._stream = self._read_from(step)
         self._next = step + 1

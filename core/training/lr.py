@@ -53,6 +53,11 @@ class LearningRate:
         else:
             self._scheduler = _scheduler(schedule, self._optimizer, options)
 
+    @property
+    def follows_epochs(self) -> bool:
+        """Whether it is a scheduler of torch, which is advanced after each epoch, and is known only then."""
+        return self._scheduler is not None
+
     def at(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
         if step < self.warmup:

@@ -14,7 +14,7 @@ from genmod.options.schema import Text, validate
 from genmod.options.text import parse_call
 from genmod.registry.lookup import current_registry
 
-__all__ = ["Tracking"]
+__all__ = ["Tracking", "check_trackers"]
 
 
 class Tracking:
@@ -99,7 +99,25 @@ class Tracking:
                 self._warn(f"tracker {name!r} failed and gets no more rows: {error!r}")
 
 
+def check_trackers(trackers: Sequence[str]) -> None:
+    """Whether trackers can be opened; none is.
+
+    Raises:
+        UsageError: no such tracker, or wrong options.
+        PluginError: a package that a tracker needs is not installed.
+    """
+    for text in trackers:
+        _found(text)
+
+
 def _open(text: str, directory: Path, run: Mapping[str, Any]) -> Tracker:
+    cls, options = _found(text)
+    tracker: Tracker = cls(directory, run, **options)
+    return tracker
+
+
+def _found(text: str) -> tuple[type[Any], dict[str, Any]]:
+    """The class and the options of a tracker."""
     name, values, options = parse_call(text)
     if values:
         raise UsageError(
@@ -108,5 +126,4 @@ def _open(text: str, directory: Path, run: Mapping[str, Any]) -> Tracker:
         )
     cls = current_registry().find("tracker", name).load()
     given = {key: Text(value) for key, value in options.items()}
-    tracker: Tracker = cls(directory, run, **validate(cls, given, name, label=f"tracker {name}"))
-    return tracker
+    return cls, dict(validate(cls, given, name, label=f"tracker {name}"))

@@ -172,7 +172,7 @@ class Run:
                 return "stopped early"
             for schedule in moving:
                 schedule.advance(Clock(state.step, self.per_epoch, self.total))
-            lr = self._step()
+            lr = self.step()
             state.step += 1
             for part in self.stepping:
                 part.after_step()
@@ -198,7 +198,7 @@ class Run:
                 self._tell("progress", state.means.so_far())
         return "finished"
 
-    def _step(self) -> float:
+    def step(self) -> float:
         """One optimizer step; returns the learning rate."""
         state = self.state
         lr = state.lr.at(state.step)

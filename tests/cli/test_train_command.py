@@ -76,3 +76,21 @@ def test_under_torchrun(genmod, models, program):
     assert genmod("train", b, *RUN).code == 0
     two, one = (load(model, weights="last").state_dict() for model in (a, b))
     assert max((one[name] - two[name]).abs().max().item() for name in one) < 1e-6
+
+
+def test_a_plan_is_printed_and_nothing_is_written(genmod, models):
+    a, b = models
+    before = {path: path.read_bytes() for path in a.rglob("*") if path.is_file()}
+    done = genmod("train", a, "--dry-run", "--steps", "50", "--ema", "0.9")
+    assert done.code == 0, done.err
+    assert "steps\t50 of 128 examples each, 5 times through the data\n" in done.out
+    assert "other settings\tema 0.9\n" in done.out
+    assert f"writes\t{a / 'model.safetensors'}\n" in done.out
+    assert "memory of optimizer\t" in done.out
+    assert "time in all, about\t" in done.out
+    assert "nothing was written" in done.err
+    done = genmod("train", a, b, "--dry-run", "--json", *RUN)
+    plans = json.loads(done.out)
+    assert [(each["directory"], each["steps"]) for each in plans] == [(str(a), 4), (str(b), 4)]
+    assert {path: path.read_bytes() for path in a.rglob("*") if path.is_file()} == before
+    assert genmod("train", a, "--dry-run", "--resume").code == 2
