@@ -102,7 +102,9 @@ def train(
     film_every: Annotated[
         int | None,
         _setting(
-            "N", "Epochs between pictures of the progress in DIR/samples/film; 0 for none.", "a dozen in all"
+            "N",
+            "Epochs between pictures of the progress in DIR/samples/film; 0 for none.",
+            "two dozen in all, most of them early",
         ),
     ] = None,
     config: Annotated[

@@ -177,10 +177,16 @@ def png_of(image: "Image") -> bytes:
     return stream.getvalue()
 
 
-def moving(frames: Sequence["Image"], suffix: str, milliseconds: int = _MILLISECONDS) -> bytes:
+def moving(
+    frames: Sequence["Image"], suffix: str, milliseconds: int = _MILLISECONDS, *, last: int = 0
+) -> bytes:
     """An endless film, as ``.gif`` or ``.apng``; the first frame stays longer.
 
-    Frames are brought to the size of the largest.
+    Args:
+        frames: are brought to the size of the largest.
+        suffix: ``.gif`` or ``.apng``.
+        milliseconds: that each is shown.
+        last: milliseconds that the last one is shown, if longer.
     """
     from PIL import Image
 
@@ -191,6 +197,7 @@ def moving(frames: Sequence["Image"], suffix: str, milliseconds: int = _MILLISEC
         whole.paste(frame, (0, 0))
         same.append(whole)
     durations = [max(_LONGEST_PAUSE, milliseconds), *[milliseconds] * (len(same) - 1)]
+    durations[-1] = max(durations[-1], last)
     stream = io.BytesIO()
     more: dict[str, Any] = {"save_all": True, "append_images": same[1:], "duration": durations, "loop": 0}
     if suffix == ".gif":

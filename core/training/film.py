@@ -1,4 +1,4 @@
-"""A film of a run: pictures of the same latents and the same examples, drawn every few epochs."""
+"""A film of a run: the same latents, the same examples and their codes, again and again while a model learns."""
 
 import math
 from collections.abc import Callable
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genmod.bundle.directory import ModelDirectory
-from genmod.data.dataset import Split
+from genmod.data.dataset import Batch, Split
 from genmod.errors import UndefinedError
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.sampler import Source
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.pieces import examples_at_once
 from genmod.system.files import write_bytes
 from genmod.system.parallel import local
 
@@ -20,19 +21,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Film"]
 
-FRAMES = 12
+FRAMES = 24
 """Default number of pictures of a run."""
 
-_SAMPLES, _COLUMNS, _EXAMPLES = 16, 8, 8
-_MILLISECONDS = 400
+_SAMPLES, _COLUMNS, _EXAMPLES = 24, 8, 8
+_MILLISECONDS, _LAST = 300, 2500
+_CODES, _NUMBERS = 500, 512
+"""Codes on the map, and the most numbers that each may have to be kept for it."""
 
 
 class Film:
     """Draws frames while a model is trained, and joins them at the end.
 
     ``DIR/samples/film/epoch-00012.png`` shows, after twelve epochs, fixed validation examples with their
-    reconstructions above samples from fixed latents; ``DIR/samples/film.gif`` shows all frames. A frame is a function
-    of weights, seed and epoch, so a resumed run gives the same frames. The random state of the training is not used,
+    reconstructions above samples from fixed latents; beside it, ``epoch-00012.npy`` has the codes of some validation
+    examples. ``DIR/samples/film.gif`` shows all frames, each beside a map of these codes. A frame is a function of
+    weights, seed and epoch, so a resumed run gives the same frames. The random state of the training is not used,
     and a failure to draw does not stop the training.
 
     Args:
@@ -40,7 +44,8 @@ class Film:
         model: of one without latents, frames show samples alone.
         split: where the examples come from.
         epochs: of the whole run.
-        every: epochs between frames; 0 for none, None for about a dozen frames in the run.
+        every: epochs between frames; 0 for none, None for two dozen frames in the run, closer together at its beginning,
+            where most is learnt.
         seed: of the latents and the choice of examples.
         resumed: whether existing frames belong to this run.
         warn: called once with the reason when drawing fails.
@@ -56,7 +61,7 @@ class Film:
         ...     for epoch in range(1, 11):
         ...         film.after(epoch)
         ...     film.end()
-        ...     [path.name for path in sorted(Path(place).glob("samples/film/*"))]
+        ...     [path.name for path in sorted(Path(place).glob("samples/film/*.png"))]
         ['epoch-00000.png', 'epoch-00005.png', 'epoch-00010.png']
     """
 
@@ -73,22 +78,24 @@ class Film:
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.model, self.split, self.epochs, self.seed, self._warn = model, split, epochs, seed, warn
-        self.every = max(1, math.ceil(epochs / FRAMES)) if every is None else every
+        self.due = (
+            _spread_out(epochs) if every is None else set(range(0, epochs + 1, every)) if every else set()
+        )
         self.folder = None
-        if directory is not None and self.every:
+        if directory is not None and self.due:
             self.folder = ModelDirectory(directory).pictures("film")
         self._resumed = resumed
 
     def after(self, epoch: int, *, last: bool = False) -> None:
         """Draw the frame of an epoch, if it is due; the last epoch of a run always has one."""
-        if self.folder is not None and (last or epoch % self.every == 0):
+        if self.folder is not None and (last or epoch in self.due):
             self._try(lambda folder: self._draw(folder, epoch))
 
     def begin(self) -> None:
         """Remove the frames of an earlier run, and draw the one before the first step."""
         if self._resumed or self.folder is None:
             return
-        for path in self.folder.glob("epoch-*.png"):
+        for path in [*self.folder.glob("epoch-*.png"), *self.folder.glob("epoch-*.npy")]:
             with suppress(OSError):
                 path.unlink()
         self.after(0)
@@ -123,7 +130,7 @@ class Film:
                     shown.images[[0, -1]],
                     data=self.model.data,
                     columns=_COLUMNS,
-                    title=f"Epoch {epoch}: examples, reconstructions",
+                    title=f"Epoch {epoch}: examples and reconstructions",
                 )
             )
         with suppress(UndefinedError):
@@ -136,18 +143,99 @@ class Film:
         _stacked(parts).save(stream, "PNG")
         folder.mkdir(parents=True, exist_ok=True)
         write_bytes(folder / f"epoch-{epoch:05d}.png", stream.getvalue())
+        self._keep_codes(folder / f"epoch-{epoch:05d}.npy")
+
+    def _on_the_map(self) -> Batch | None:
+        """The examples whose codes are followed; None where codes are no places."""
+        model = self.model
+        if not isinstance(model, LatentVariableModel) or math.prod(model.latent_shape) > _NUMBERS:
+            return None
+        if model.space.kind in ("choice", "bits") or model.space.codebook is not None:
+            return None
+        from genmod.figures.views import choose_examples
+
+        return choose_examples(self.split, min(_CODES, examples_at_once(model)), seed=self.seed)
+
+    def _keep_codes(self, path: Path) -> None:
+        import io
+
+        import numpy as np
+
+        from genmod.figures.views import codes
+
+        if (batch := self._on_the_map()) is None or not isinstance(self.model, LatentVariableModel):
+            return
+        z = codes(self.model, batch.x, context=self.model.context(batch), seed=self.seed)
+        stream = io.BytesIO()
+        np.save(stream, z.flatten(1).float().cpu().numpy())
+        write_bytes(path, stream.getvalue())
 
     def _join(self, folder: Path) -> None:
         from PIL import Image
 
         from genmod.figures.picture import moving
 
-        frames = []
-        for path in sorted(folder.glob("epoch-*.png")):
+        frames, paths = [], sorted(folder.glob("epoch-*.png"))
+        for path in paths:
             with Image.open(path) as image:
                 frames.append(image.convert("RGB"))
-        if len(frames) > 1:
-            write_bytes(folder.with_suffix(".gif"), moving(frames, ".gif", _MILLISECONDS))
+        if len(frames) < 2:
+            return
+        maps = self._maps(paths, frames[0].height)
+        frames = (
+            [_beside(chart, frame) for chart, frame in zip(maps, frames, strict=True)] if maps else frames
+        )
+        write_bytes(folder.with_suffix(".gif"), moving(frames, ".gif", _MILLISECONDS, last=_LAST))
+
+    def _maps(self, paths: list[Path], height: int) -> "list[Image]":
+        """Where the codes were at each frame; none if they are not known of all frames."""
+        import numpy as np
+        import torch
+
+        from genmod.figures.unfolding import code_map, on_last_axes
+
+        kept = [path.with_suffix(".npy") for path in paths]
+        batch = self._on_the_map()
+        if batch is None or not all(path.is_file() for path in kept):
+            return []
+        known = [torch.from_numpy(np.load(path, allow_pickle=False)) for path in kept]
+        if len({each.shape for each in known}) > 1 or not known[-1].isfinite().all():
+            return []
+        places, how = on_last_axes(known)
+        names = self.model.data.classes if batch.labels is not None else ()
+        return [
+            code_map(
+                each,
+                batch.labels if names else None,
+                names,
+                height=height,
+                title=f"Epoch {int(path.stem[-5:])}: codes of {len(each)} examples",
+                note=how,
+            )
+            for path, each in zip(paths, places, strict=True)
+        ]
+
+
+def _spread_out(epochs: int) -> set[int]:
+    """Epoch 0, the last one, and others between them whose logarithms are evenly spread."""
+    number = FRAMES - 2
+    while True:
+        found = {round(epochs ** (k / number)) for k in range(number + 1)} if epochs > 1 else {epochs}
+        if len(found) >= min(FRAMES - 1, epochs):
+            return {0, *found}
+        number += 1
+
+
+def _beside(left: "Image", right: "Image") -> "Image":
+    """One picture of two."""
+    from PIL import Image
+
+    from genmod.figures.grid import PAPER
+
+    whole = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), PAPER)
+    whole.paste(left, (0, 0))
+    whole.paste(right, (left.width, 0))
+    return whole
 
 
 def _stacked(parts: "list[Image]") -> "Image":

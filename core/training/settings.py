@@ -64,8 +64,8 @@ class TrainSettings:
             seconds after the last. 0 for those only.
         keep_checkpoints: how many checkpoints to keep.
         log_every: steps between two rows of metrics; there is also one at the end of each epoch.
-        film_every: epochs between two pictures of the progress, in ``samples/film`` of the directory; by default
-            chosen so that there are about a dozen pictures, 0 for none.
+        film_every: epochs between two pictures of the progress, in ``samples/film`` of the directory; by default two
+            dozen pictures, closer together at the beginning; 0 for none.
 
     Raises:
         UsageError: invalid values; the message lists all of them.

@@ -1,12 +1,17 @@
 """The film of a run: which frames there are, and that the run is the same with it and without."""
 
 import importlib
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import genmod
+from genmod.figures import choose_examples, codes
+from genmod.figures.palette import CLASSES
+from genmod.figures.unfolding import code_map, on_last_axes
 from genmod.training.film import Film
 
 
@@ -27,7 +32,7 @@ def run(place, **overrides):
 
 
 def frames(place):
-    return [path.name for path in sorted((place / "samples/film").glob("*"))]
+    return [path.name for path in sorted((place / "samples/film").glob("*.png"))]
 
 
 def test_the_run_is_the_same_with_a_film(tmp_path):
@@ -84,11 +89,56 @@ def test_a_failure_to_draw_stops_nothing_and_is_told_once(tmp_path, monkeypatch)
     assert texts == ["no more pictures of the progress: no ink"]
 
 
-def test_by_default_there_are_about_a_dozen(tmp_path):
-    for epochs in (3, 12, 150, 1000):
-        film = Film(tmp_path, built(), None, epochs)
-        drawn = {epoch for epoch in range(epochs + 1) if epoch % film.every == 0} | {epochs}
-        assert min(epochs + 1, 10) <= len(drawn) <= 14
+def test_by_default_there_are_two_dozen_and_most_are_early(tmp_path):
+    for epochs in (1, 3, 12, 23, 24, 150, 1000):
+        due = sorted(Film(tmp_path, built(), None, epochs).due)
+        assert {0, 1, epochs} <= set(due)
+        assert len(due) == min(24, epochs + 1) or len(due) == 25
+        steps = [b - a for a, b in pairwise(due)]
+        assert sum(steps) == epochs
+        assert epochs < 100 or (steps[0] == 1 and max(steps) == steps[-1] > epochs / 6)
+        # A resumed run, or one of Python users, may end before.
+        assert Film(tmp_path, built(), None, 4, every=3).due == {0, 3}
+
+
+def test_the_map_follows_the_codes_of_the_same_examples(tmp_path):
+    model, _ = run(tmp_path / "model", film_every=2)
+    kept = sorted((tmp_path / "model/samples/film").glob("*.npy"))
+    assert [path.name for path in kept] == ["epoch-00000.npy", "epoch-00002.npy", "epoch-00004.npy"]
+    # The last ones are those of the last weights.
+    last = genmod.load(tmp_path / "model", weights="last")
+    batch = choose_examples(genmod.open_dataset(model.spec).split("validation"), 500, seed=0)
+    wanted = codes(last, batch.x, seed=0)
+    torch.testing.assert_close(torch.from_numpy(np.load(kept[-1])), wanted)
+    with Image.open(tmp_path / "model/samples/film.gif") as film:
+        width = film.width
+    with Image.open(kept[0].with_suffix(".png")) as frame:
+        assert width == frame.width + frame.height
+
+
+def test_codes_are_drawn_where_they_are_in_the_colours_of_their_classes():
+    places = torch.tensor([[0.5, 0.5], [-0.5, -0.5], [7.0, 0.0]])
+    image = code_map(places, torch.tensor([1, 2, 0]), ("a", "b", "c"), height=300, title="t")
+    assert image.size == (300, 300)
+    # The frame begins below the title and ends above the legend, of which the dots are the only other ones.
+    picture = np.asarray(image)[45:260]
+    at = {
+        number: np.argwhere((picture == [int(CLASSES[number][i : i + 2], 16) for i in (1, 3, 5)]).all(-1))
+        for number in (0, 1, 2)
+    }
+    assert len(at[0]) == 0
+    assert len(at[1]) > 10 < len(at[2])
+    assert at[1][:, 0].max() < at[2][:, 0].min()
+    assert at[1][:, 1].min() > 150 > at[2][:, 1].max()
+
+
+def test_many_numbers_are_projected_on_what_the_last_codes_vary_in():
+    late = torch.randn(50, 5) * torch.tensor([1.0, 0.01, 3.0, 0.01, 0.01])
+    (early, end), how = on_last_axes([late.mean(0).expand(50, 5), late])
+    assert early.abs().max() < 1e-5
+    assert end.abs().quantile(0.99) <= 1
+    assert "principal components at the end, 100 %" in how
+    assert abs(torch.corrcoef(torch.stack([end[:, 0], late[:, 2]]))[0, 1]) > 0.99
 
 
 def test_no_film_without_a_directory(tmp_path, monkeypatch):
