@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from genmod.errors import UndefinedError
+from genmod.figures.bars import activity_bars, variables_of
 from genmod.figures.contours import contours
 from genmod.figures.draw import bare, draw_path, name_axes, scatter, show_tiles
 from genmod.figures.gaps import roaming, yardstick
-from genmod.figures.palette import CLASSES, INK, QUIET
+from genmod.figures.palette import INK, QUIET
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
 from genmod.figures.traversals import active_traversal
@@ -21,11 +22,10 @@ from genmod.figures.walks import activity
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MAKERS", "Drawer", "activity_bars"]
+__all__ = ["MAKERS", "Drawer"]
 
 Drawer = Callable[["Axes"], None]
 
-_MOST_BARS = 40
 _ROWS = 8
 _ACROSS = 12
 _ELLIPSES = 60
@@ -215,23 +215,8 @@ def _kl(scene: Scene) -> Drawer:
         raise UndefinedError("these latents are one variable; there is nothing to compare")
     order = amounts.argsort(descending=True)
     scene.arrays |= {"kl": amounts, "order": order}
-    return lambda axes: activity_bars(axes, amounts, measure)
-
-
-def activity_bars(axes: "Axes", amounts: Tensor, measure: str) -> None:
-    """The activity of each variable, ``(V,)``, the largest first."""
-    shown = amounts.argsort(descending=True)[:_MOST_BARS].tolist()
-    active = int((amounts > 0.01).sum())
-    places = list(range(len(shown)))
-    axes.bar(places, amounts[shown].tolist(), color=CLASSES[0], edgecolor=INK, linewidth=0.5, width=0.8)
-    every = max(1, -(-len(shown) // 20))
-    axes.set_xticks(places[::every], [f"z{d}" for d in shown[::every]], rotation=90 if len(shown) > 12 else 0)
-    axes.set_ylabel(measure, color=QUIET, fontsize=9)
-    total = f"{float(amounts.sum()):.2f} nats in all" if "KL" in measure else "no divergence by dimension"
-    more = f"; the {len(shown)} largest of {len(amounts)}" if len(shown) < len(amounts) else ""
-    bare(axes, "What each dimension says", f"{total}; {active} of {len(amounts)} above 0.01{more}")
-    # Few bars stay narrow.
-    axes.set_xlim(-0.7, max(len(shown), 6) - 0.3)
+    names = variables_of(scene.model)
+    return lambda axes: activity_bars(axes, amounts, measure, names)
 
 
 # Traversals

@@ -36,6 +36,9 @@ class Prior(Part, ABC):
     """Whether it depends on the context of a conditional model. Its constructor is then given, after
     ``latent_shape``, the length of a context, 0 of a model that is not conditional."""
 
+    group_sizes: tuple[int, ...] = ()
+    """Sizes of the groups of latents that it draws one after the other, in that order; empty of a prior without groups."""
+
     def __init__(self, latent_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.latent_shape = latent_shape

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from genmod.data.dataset import Batch, DataInfo
+from genmod.figures.bars import Variables, activity_bars, group_bars
 from genmod.figures.curves import Curve, draw
 from genmod.figures.draw import bare, groups_of, name_axes, scatter
 from genmod.figures.palette import CLASSES, INK, LINE, QUIET, RUNS
-from genmod.figures.panels import activity_bars
 from genmod.figures.plane import on_plane
 from genmod.figures.spectra import Spectra, draw_spectra
 from genmod.model.latent_variable import LatentVariableModel
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Chart", "codes_chart", "curves_chart", "dimensions_chart", "spectra_chart"]
+__all__ = ["Chart", "codes_chart", "curves_chart", "dimensions_chart", "groups_chart", "spectra_chart"]
+
+_SIZE = (4.8, 3.0)
+"""Inches of a drawing."""
 
 _OF_THE_PAGE = {
     **{colour: f"var(--s{i})" for i, colour in enumerate(RUNS)},
@@ -51,7 +54,7 @@ class Chart:
 
 
 def curves_chart(found: Sequence[Curve], runs: Sequence[str]) -> Chart:
-    """The curves of all metrics, a panel each.
+    """The curves of one metric; the legend of all of them is the page's.
 
     Args:
         found: of all runs.
@@ -59,10 +62,12 @@ def curves_chart(found: Sequence[Curve], runs: Sequence[str]) -> Chart:
     """
     with _styled():
         figure = draw(found, runs=runs, most_of=True)
+        figure.set_size_inches(*_SIZE)
+        for legend in list(figure.legends):
+            legend.remove()
     last = {(c.metric, c.run, c.split): c.values[-1] for c in found}
     ends = "; ".join(f"{' of '.join(dict.fromkeys(key))} ends at {value:.4g}" for key, value in last.items())
-    note = "Means over the examples of each row of metrics.jsonl; the first steps lie outside where they dwarf the rest."
-    return Chart(_svg(figure, f"curves over steps: {ends}", "curves"), note)
+    return Chart(_svg(figure, f"curves over steps: {ends}", f"curves {found[0].metric}"), "")
 
 
 def codes_chart(model: LatentVariableModel, data: DataInfo, latents: Tensor, batch: Batch, key: str) -> Chart:
@@ -100,23 +105,33 @@ def codes_chart(model: LatentVariableModel, data: DataInfo, latents: Tensor, bat
     return Chart(_drawn(drawer, (4.8, 4.6), note, key), note)
 
 
-def dimensions_chart(amounts: Tensor, measure: str, key: str) -> Chart:
+def dimensions_chart(amounts: Tensor, measure: str, variables: Variables, key: str) -> Chart:
     """The activity of each variable of the latents, the largest first.
 
     Args:
         amounts: of each, ``(V,)``.
         measure: what they are.
+        variables: their names.
         key: name of the drawing, unique on the page.
     """
-    largest = ", ".join(f"z{d} {amounts[d]:.3g}" for d in amounts.argsort(descending=True)[:5].tolist())
+    largest = ", ".join(
+        f"{variables.names[d]} {amounts[d]:.3g}" for d in amounts.argsort(descending=True)[:5].tolist()
+    )
     alt = f"{measure} of {len(amounts)} latent dimensions; the largest: {largest}"
 
     def drawer(axes: "Axes") -> None:
-        activity_bars(axes, amounts, measure)
+        activity_bars(axes, amounts, measure, variables)
 
-    return Chart(
-        _drawn(drawer, (4.8, 3.0), alt, key), f"{measure} of each latent dimension, the largest first."
-    )
+    note = f"{measure[0].upper()}{measure[1:]} of each latent dimension, the largest first."
+    return Chart(_drawn(drawer, _SIZE, alt, key), note)
+
+
+def groups_chart(amounts: Tensor, measure: str, variables: Variables, key: str) -> Chart:
+    """The activity of each group of latents, in the order in which they are drawn; as :func:`dimensions_chart`."""
+    totals = [float(part.sum()) for part in amounts.split(list(variables.groups))]
+    alt = f"{measure} of {len(totals)} groups: " + ", ".join(f"{total:.3g}" for total in totals)
+    note = f"{measure[0].upper()}{measure[1:]}, summed over each of {len(totals)} groups of latents."
+    return Chart(_drawn(lambda axes: group_bars(axes, amounts, measure, variables), _SIZE, alt, key), note)
 
 
 def spectra_chart(found: Spectra, n: int, key: str) -> Chart:
@@ -130,7 +145,7 @@ def spectra_chart(found: Spectra, n: int, key: str) -> Chart:
     lost = (found.errors / found.pictures).tolist()
     alt = f"spectra of pictures and of errors: {lost[0]:.2g} of the lowest frequencies is lost, {lost[-1]:.2g} of the highest"
     note = f"Power of {n:,} pictures and of the errors of their reconstructions, by cosine transforms, mean over directions."
-    return Chart(_drawn(lambda axes: draw_spectra(axes, found), (4.8, 3.0), alt, key), note)
+    return Chart(_drawn(lambda axes: draw_spectra(axes, found), _SIZE, alt, key), note)
 
 
 def _drawn(drawer: "Callable[[Axes], None]", size: tuple[float, float], alt: str, key: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genmod.data.conditions import Conditions
 from genmod.data.dataset import Batch, DataInfo, Split
 from genmod.errors import GenmodError, UndefinedError
 from genmod.evaluation.neighbours import nearest_example
@@ -19,6 +20,7 @@ from genmod.figures import (
     reconstruction_grid,
     sample_grid,
 )
+from genmod.figures.bars import Variables, variables_of
 from genmod.figures.spectra import Spectra, spectra
 from genmod.figures.traversals import active_traversal
 from genmod.figures.views import decode_means, observed
@@ -32,12 +34,17 @@ from genmod.system.random import seed_for
 __all__ = ["Card", "Gallery", "Painter", "class_of", "indices_of"]
 
 SAMPLES = 48
+OF_A_CLASS = 8
+MOST_CLASSES = 12
 CARDS = 10
 WALKS = 5
 DIMENSIONS = 8
 STEPS = 9
-TILES = SAMPLES + 3 * CARDS + 4 * CARDS + 2 * CARDS + (WALKS + DIMENSIONS) * STEPS
+TILES = 2 * SAMPLES + 3 * CARDS + 4 * CARDS + 2 * CARDS + WALKS * (STEPS + 2) + DIMENSIONS * STEPS
 """Images in the pictures of one model."""
+
+_HIGH = 4
+"""Samples in a column."""
 
 _COMPARED = 200
 """Samples and test examples whose distances to training examples are compared."""
@@ -64,12 +71,14 @@ class Gallery:
         note: description of the pictures, and how they were made.
         missing: why there are none.
         rows: whether each picture is a row with its text at the left.
+        wall: whether they stand close together, without texts.
     """
 
     cards: tuple[Card, ...] = ()
     note: str = ""
     missing: str = ""
     rows: bool = False
+    wall: bool = False
 
 
 def indices_of(split: Split, n: int, seed: int) -> list[int]:
@@ -166,6 +175,11 @@ class Painter:
         return self._codes.cpu(), self._many[0]
 
     @cached_property
+    def variables(self) -> Variables:
+        """Names and groups of the latents."""
+        return variables_of(self.model)
+
+    @cached_property
     def _many(self) -> tuple[Batch, Tensor | None]:
         batch = self.split.__getitems__(
             indices_of(self.split, held(_FOR_ACTIVITY, self.model.data), self.seed)
@@ -183,25 +197,27 @@ class Painter:
     @_or_reason
     def samples(self) -> Gallery:
         """New examples."""
-        images = sample_grid(self.model, SAMPLES, seed=self.seed).images
+        given = self.model.conditions
+        classes = _single(given)
+        count = OF_A_CLASS * len(classes) if classes else SAMPLES
+        images = sample_grid(self.model, count, seed=self.seed).images.flatten(
+            0, -1 - len(self.model.data.shape)
+        )
         source = "the sampler that was fitted" if self.model.sampler_for(None) is not None else "the prior"
         what = f"Means of p(x|z) at latents from {source}" if self.model.has_latents else "Draws of the model"
-        given = self.model.conditions
         in_turn = f" of every {' and '.join(given.values)} in turn" if given else ""
         note = f"{what}{in_turn}, seed {self.seed}."
-        alt = f"{SAMPLES} samples{in_turn}"
-        return Gallery(
-            (
-                Card(
-                    of_pixels(
-                        self._pixels(images),
-                        alt,
-                        columns=_columns(self.model.data, 12 if self.alone else 8, 24 if self.alone else 8),
-                    )
-                ),
-            ),
-            note,
-        )
+        if classes:
+            # They come in turn: the first of each class, the second of each, and so on.
+            of_each = images.unflatten(0, (OF_A_CLASS, len(classes))).transpose(0, 1)
+            return self._rows(of_each, classes, note, "samples of")
+        if len(self.model.data.shape) == 1:
+            strips = of_pixels(self._pixels(images), f"{SAMPLES} samples", columns=24 if self.alone else 8)
+            return Gallery((Card(strips),), note)
+        # In columns, of which a page has as many side by side as there is room for.
+        columns = self._pixels(images).unflatten(0, (_HIGH, SAMPLES // _HIGH)).transpose(0, 1)
+        cards = (Card(of_pixels(column, f"{_HIGH} samples{in_turn}", columns=1)) for column in columns)
+        return Gallery(tuple(cards), note, wall=True)
 
     @_or_reason
     def neighbours(self) -> Gallery:
@@ -275,15 +291,25 @@ class Painter:
         given = None if context is None else paired(context)
         walk = interpolation(model, *paired(ends), steps=STEPS, context=given)
         labels = [f"{self.name} {a} to {b}" for a, b in zip(*paired(torch.tensor(chosen)), strict=True)]
-        note = "Decodings at equal steps on the straight line between the codes of two examples."
-        return self._rows(walk.images, labels, note, "decodings on the way from")
+        note = (
+            "Decodings at equal steps on the straight line between the codes of two examples, "
+            "which stand at its ends themselves."
+        )
+        first, second = (part[:, None] for part in paired(model.data.values(batch.x).cpu()))
+        whole = torch.cat([first, walk.images.cpu().to(first.dtype), second], 1)
+        return self._rows(whole, labels, note, "decodings on the way from", ends=True)
 
     @_or_reason
     def traversals(self) -> Gallery:
         """Decodings along single dimensions of the latents."""
         amounts, measure = self._amounts
         picture = active_traversal(self.model, self._codes, amounts, DIMENSIONS, STEPS, context=self._many[1])
-        labels = [f"z{d}: {amounts[d]:.2f}" for d in picture.extra["dimensions"].tolist()]
+        names, groups = self.variables.names, self.variables.group_of
+        several = len(self.variables.groups) > 1
+        labels = [
+            f"{names[d]}{f' of group {groups[d]}' if several else ''}: {amounts[d]:.2f}"
+            for d in picture.extra["dimensions"].tolist()
+        ]
         start = indices_of(self.split, 1, self.seed)[0]
         note = (
             f"Each row changes one dimension of the code of {self.name} example {start} from -3 to 3 standard deviations; "
@@ -291,16 +317,25 @@ class Painter:
         )
         return self._rows(picture.images, labels, note, "decodings along")
 
-    def _rows(self, images: Tensor, labels: Sequence[str], note: str, what: str) -> Gallery:
+    def _rows(
+        self, images: Tensor, labels: Sequence[str], note: str, what: str, *, ends: bool = False
+    ) -> Gallery:
         rows, columns = images.shape[:2]
         pixels = self._pixels(images.flatten(0, 1)).unflatten(0, (rows, columns))
         cards = (
-            Card(of_pixels(row, f"{what} {name}"), (name,)) for row, name in zip(pixels, labels, strict=True)
+            Card(of_pixels(row, f"{what} {name}", ends=ends), (name,))
+            for row, name in zip(pixels, labels, strict=True)
         )
         return Gallery(tuple(cards), note, rows=True)
 
     def _pixels(self, images: Tensor) -> Tensor:
         return pixels_of(images.cpu(), self.model.data, self.most)
+
+
+def _single(conditions: Conditions | None) -> list[str]:
+    """The values of the only condition of a model; none where there are several, or too many values to show each."""
+    values = [] if conditions is None else list(conditions.values.values())
+    return list(values[0]) if len(values) == 1 and len(values[0]) <= MOST_CLASSES else []
 
 
 def _columns(data: DataInfo, images: int, strips: int | None = None) -> int | None:

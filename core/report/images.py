@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 from genmod.figures.picture import png_of
-from genmod.figures.tiles import side_by_side, tiles
+from genmod.figures.tiles import enlargement, side_by_side, tiles
 
 __all__ = ["Shown", "most_pixels", "of_pixels", "pixels_of"]
 
@@ -56,8 +56,8 @@ def pixels_of(examples: Tensor, data: DataInfo, most: int) -> Tensor:
 
     All of them at once, so that values without bounds have one scale of colours.
     """
-    # A strip of a table is drawn as it is shown; an image has one pixel for each of its own.
-    found = tiles(examples, data, None if len(data.shape) == 1 else 1)
+    # Strips of tables and images of few pixels are drawn as they are shown; others have one pixel for each of their own.
+    found = tiles(examples, data, None if len(data.shape) == 1 or enlargement(data) else 1)
     height, width = found.shape[1:3]
     if len(data.shape) == 1 or max(height, width) <= most:
         return found
@@ -68,13 +68,14 @@ def pixels_of(examples: Tensor, data: DataInfo, most: int) -> Tensor:
     return smaller.round().clamp(0, 255).byte().permute(0, 2, 3, 1)
 
 
-def of_pixels(pixels: Tensor, alt: str, *, columns: int | None = None) -> Shown:
+def of_pixels(pixels: Tensor, alt: str, *, columns: int | None = None, ends: bool = False) -> Shown:
     """Examples side by side, with transparent gaps.
 
     Args:
         pixels: ``(N, height, width, 3)`` ``uint8``.
         alt: description of the picture.
         columns: examples in a line; all by default.
+        ends: whether the first and the last of a single line stand apart from the rest.
     """
     from PIL import Image
 
@@ -84,6 +85,10 @@ def of_pixels(pixels: Tensor, alt: str, *, columns: int | None = None) -> Shown:
     gap = max(1, round(4 / factor))
     opaque = torch.cat([pixels, pixels.new_full((*pixels.shape[:3], 1), 255)], -1)
     canvas = side_by_side(opaque, columns, gap, 0)
+    if ends:
+        first, last = width + gap, canvas.shape[1] - width
+        apart = canvas.new_zeros(len(canvas), 3 * gap, 4)
+        canvas = torch.cat([canvas[:, :first], apart, canvas[:, first:last], apart, canvas[:, last:]], 1)
     grey = torch.equal(canvas[..., 0], canvas[..., 1]) and torch.equal(canvas[..., 0], canvas[..., 2])
     image = Image.fromarray((canvas[..., [0, 3]] if grey else canvas).numpy(), "LA" if grey else "RGBA")
     return Shown(_uri(png_of(image)), image.width * factor, image.height * factor, alt, crisp=factor > 1)

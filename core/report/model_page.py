@@ -14,10 +14,11 @@ from genmod.errors import DataError, GenmodError, UndefinedError
 from genmod.evaluation import Evaluation, evaluate
 from genmod.evaluation.runner import MetricName
 from genmod.figures.curves import Curve, read_curves
+from genmod.figures.tiles import enlargement
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.summary import Summary, summarize
 from genmod.options.text import option_text
-from genmod.report.charts import Chart, codes_chart, dimensions_chart, spectra_chart
+from genmod.report.charts import Chart, codes_chart, dimensions_chart, groups_chart, spectra_chart
 from genmod.report.commands import build_command, train_command
 from genmod.report.galleries import TILES, Gallery, Painter
 from genmod.report.images import most_pixels
@@ -43,6 +44,7 @@ class ModelPage:
         spectra: of pictures and of the errors of reconstructions; None of other data.
         codes: its codes on a plane.
         dimensions: activity of its latent dimensions.
+        groups: activity of their groups; None where there are none.
         commands: the command lines that make it again.
         facts: machine and versions, by name; of the training, else of this page.
         problems: why there are no codes or no dimensions.
@@ -64,6 +66,7 @@ class ModelPage:
     spectra: Chart | None
     codes: Chart | None
     dimensions: Chart | None
+    groups: Chart | None
     commands: tuple[str, ...]
     facts: Mapping[str, str]
     problems: Mapping[str, str]
@@ -121,7 +124,12 @@ def look_at(
             return None
 
     def dimensions() -> Chart:
-        return dimensions_chart(*painter.activity(), f"dimensions {directory}")
+        return dimensions_chart(*painter.activity(), painter.variables, f"dimensions {directory}")
+
+    def groups() -> Chart | None:
+        if len(painter.variables.groups) < 2:
+            return None
+        return groups_chart(*painter.activity(), painter.variables, f"groups {directory}")
 
     def spectra() -> Chart:
         return spectra_chart(*painter.spectra(), f"spectra {directory}")
@@ -152,6 +160,7 @@ def look_at(
         spectra=attempt("spectra", spectra) if data.is_image else None,
         codes=attempt("codes", codes),
         dimensions=attempt("dimensions", dimensions),
+        groups=attempt("groups", groups),
         commands=_commands(model, directory, record, split, seed, metrics),
         facts=_facts(record, str(model.device)),
         problems=problems,
@@ -176,7 +185,9 @@ def _data(model: LatentVariableModel, dataset: Dataset) -> str:
     classes = f", {len(data.classes)} classes" if data.classes else ""
     missing = ", values missing" if data.missing else ""
     name = model.spec.components["dataset"].name
-    return f"{name}: {shape}, {values}{classes}{missing}; {sizes} examples"
+    small = enlargement(data)
+    shown = f"; shown: {small}" if small else ""
+    return f"{name}: {shape}, {values}{classes}{missing}; {sizes} examples{shown}"
 
 
 def _commands(

@@ -13,6 +13,7 @@ from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import UsageError
 from genmod.evaluation.runner import MetricName, make_metrics
 from genmod.experiments.compare import Difference, differences
+from genmod.figures.palette import CLASSES, CLASSES_ON_DARK, RUNS, RUNS_ON_DARK
 from genmod.model.assembly import open_dataset
 from genmod.options.text import option_text
 from genmod.report.charts import Chart, curves_chart
@@ -91,15 +92,19 @@ def render(pages: Sequence[ModelPage], places: Sequence[ModelDirectory], *, spli
     import jinja2
 
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        loader=jinja2.FunctionLoader(
+            lambda name: files("genmod.report").joinpath(name).read_text(encoding="utf-8")
+        ),
     )
     environment.filters |= {"number": _number, "option": option_text}
     environment.globals |= {"measured": measured}
-    template = environment.from_string(
-        files("genmod.report").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    )
     return (
-        template.render(
+        environment.get_template("report.html.jinja")
+        .render(
             pages=pages,
             several=len(pages) > 1,
             split=split,
@@ -111,7 +116,13 @@ def render(pages: Sequence[ModelPage], places: Sequence[ModelDirectory], *, spli
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             version=versions().get("genmod-torch", "unknown"),
             files=_FILES,
-        ).strip()
+            lines=_lines(pages),
+            classes=CLASSES,
+            classes_on_dark=CLASSES_ON_DARK,
+            runs=RUNS,
+            runs_on_dark=RUNS_ON_DARK,
+        )
+        .strip()
         + "\n"
     )
 
@@ -151,9 +162,24 @@ def _differences(pages: Sequence[ModelPage]) -> list[Difference]:
     return differences({page.name: page.evaluation for page in pages})
 
 
-def _curves(pages: Sequence[ModelPage]) -> Chart | None:
+def _curves(pages: Sequence[ModelPage]) -> list[Chart]:
     found = [curve for page in pages for curve in page.curves]
-    return curves_chart(found, [page.name for page in pages]) if found else None
+    names = [page.name for page in pages]
+    metrics = dict.fromkeys(curve.metric for curve in found)
+    return [curves_chart([c for c in found if c.metric == metric], names) for metric in metrics]
+
+
+def _lines(pages: Sequence[ModelPage]) -> list[tuple[str, int, bool]]:
+    """The legend of the curves: name, number of the colour, and whether the line is dashed."""
+    found = []
+    for place, page in enumerate(pages):
+        for split in ("train", "validation"):
+            if any(curve.split == split for curve in page.curves):
+                if len(pages) == 1:
+                    found.append((split, int(split == "validation"), False))
+                else:
+                    found.append((f"{page.name}: {split}", place % len(RUNS), split == "train"))
+    return found
 
 
 def measured(value: float, error: float) -> tuple[str, str]:

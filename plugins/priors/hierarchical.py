@@ -55,7 +55,7 @@ class HierarchicalPrior(Prior):
         activation: Annotated[Activation, Doc("function between the layers")] = "silu",
     ) -> None:
         super().__init__(latent_shape)
-        self.sizes = sizes_of(groups, latent_shape, "prior")
+        self.sizes = self.group_sizes = sizes_of(groups, latent_shape, "prior")
         self.support = constraints.real_vector
         self.context_size = context_size
         self.register_buffer("zeros", torch.zeros(self.sizes[0]), persistent=False)

@@ -64,6 +64,7 @@ class TopDownPrior(Prior):
             )
         self.support = constraints.real_vector
         self.maps, self.width, self.context_size = Maps.in_shape(latent_shape), width, context_size
+        self.group_sizes = tuple(map(math.prod, self.maps.parts))
         sizes = [part[1:] for part in self.maps.parts]
         self.values_of_a_row = width * max(map(math.prod, sizes))
         gain = 1 / math.sqrt(len(sizes) * max(blocks, 1))

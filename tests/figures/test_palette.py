@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from genmod.figures.palette import CLASSES, CLASSES_ON_DARK, RUNS
+from genmod.figures.palette import CLASSES, CLASSES_ON_DARK, RUNS, RUNS_ON_DARK
 
 # How the cones of people without one kind of them see linear red, green and blue: Viénot, Brettel and Mollon, 1999.
 DEFICIENT = {
@@ -30,7 +30,9 @@ def lab(colour, matrix=((1, 0, 0), (0, 1, 0), (0, 0, 1))):
 
 
 @pytest.mark.parametrize("name", DEFICIENT)
-@pytest.mark.parametrize(("palette", "apart"), [(CLASSES, 15), (CLASSES_ON_DARK, 12), (RUNS, 5)])
+@pytest.mark.parametrize(
+    ("palette", "apart"), [(CLASSES, 15), (CLASSES_ON_DARK, 12), (RUNS, 5), (RUNS_ON_DARK, 20)]
+)
 def test_colours_stay_apart_where_one_kind_of_cone_is_missing(palette, apart, name):
     seen = [lab(colour, DEFICIENT[name]) for colour in palette]
     distance = {

@@ -98,8 +98,10 @@ def test_drawings_of_a_size_are_shown_in_one_size(browser, page_file):
     """One that stands alone is not stretched over the page, and its text with it."""
     page, _ = visit(browser, page_file, "light")
     widths = page.eval_on_selector_all(".charts svg", "all => all.map(i => i.getBoundingClientRect().width)")
-    assert len(widths) == 3
+    assert len(widths) == 7
     assert max(widths) - min(widths) < 1
+    # A letter of a drawing is about as high as one of the page, not larger.
+    assert max(widths) <= 440
     page.close()
 
 
@@ -119,6 +121,20 @@ def test_on_a_telephone_nothing_is_cut(browser, artefacts, page_file):
     page.set_viewport_size({"width": 390, "height": 800})
     page.screenshot(path=artefacts / "report-narrow.png")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    # Tables are read without scrolling sideways.
+    hidden = page.eval_on_selector_all(
+        "table.stack td, table.stack th[scope=row]",
+        "all => all.filter(c => c.getBoundingClientRect().right > 390).map(c => c.textContent)",
+    )
+    assert page.locator("table.stack").count() == 2
+    assert hidden == []
+    assert page.locator("table.stack td.value").first.bounding_box()["y"] == pytest.approx(
+        page.locator("table.stack td.error").first.bounding_box()["y"], abs=3
+    )
+    # Six samples side by side, and a drawing as wide as the page.
+    tops = page.eval_on_selector_all(".wall img", "all => all.map(i => i.getBoundingClientRect().top)")
+    assert tops.count(tops[0]) == 6
+    assert page.locator(".chart svg").first.bounding_box()["width"] > 340
     page.close()
 
 

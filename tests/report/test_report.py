@@ -13,13 +13,16 @@ import torch
 import genmod
 from genmod import Batch, DataInfo
 from genmod.errors import FileError, UsageError
+from genmod.figures import sample_grid
+from genmod.figures.bars import Variables, variables_of
 from genmod.figures.curves import Curve
 from genmod.model.assembly import assemble, blueprint, open_dataset
 from genmod.model.build import compose
 from genmod.options.schema import Text
 from genmod.report import report
-from genmod.report.charts import codes_chart, curves_chart, dimensions_chart
+from genmod.report.charts import codes_chart, curves_chart, dimensions_chart, groups_chart
 from genmod.report.commands import build_command, train_command
+from genmod.report.galleries import Painter
 from genmod.report.images import most_pixels, of_pixels, pixels_of
 from genmod.report.model_page import _facts
 
@@ -127,8 +130,10 @@ def test_numbers_are_those_of_evaluate(page, trained):
     found = genmod.evaluate(model, open_dataset(model.spec), seed=0)
     for row in found.rows:
         places = 1 - math.floor(math.log10(row.standard_error))
-        text = f'{row.value:.{places}f} <span class="pm">± {row.standard_error:.{places}f} {row.unit}</span>'
-        assert text in page
+        line = page.partition(f'<th scope="row">{row.name}</th>')[2].partition("</tr>")[0]
+        cells = [re.sub("<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", line)]
+        value, error = f"{row.value:.{places}f}", f"{row.standard_error:.{places}f}"
+        assert cells[:4] == [value, f"± {error}", row.unit, "250"]
         assert row.definition in page.replace("&gt;", ">").replace("&lt;", "<")
 
 
@@ -256,15 +261,17 @@ def test_pixels_are_the_data():
 
     from PIL import Image
 
-    data = DataInfo((1, 2, 2), levels=256)
-    x = torch.tensor([[[[0, 64], [128, 255]]], [[[9, 8], [7, 6]]]], dtype=torch.uint8)
+    data = DataInfo((1, 2, 20), levels=256)
+    x = torch.arange(80, dtype=torch.uint8).reshape(2, 1, 2, 20)
     shown = of_pixels(pixels_of(x, data, 100), "two", columns=2)
     image = Image.open(BytesIO(b64decode(shown.uri.partition(",")[2])))
     array = np.array(image.convert("RGBA"))
-    assert array[:, :2, 0].tolist() == [[0, 64], [128, 255]]
-    assert array[:, 3:, 1].tolist() == [[9, 8], [7, 6]]
-    assert array[:, 2, 3].tolist() == [0, 0]
-    assert (shown.width, shown.height) == (5 * 30, 2 * 30)
+    assert array[:, :20, 0].tolist() == x[0, 0].tolist()
+    assert array[:, 21:, 1].tolist() == x[1, 0].tolist()
+    assert array[:, 20, 3].tolist() == [0, 0]
+    assert (shown.width, shown.height) == (41 * 3, 2 * 3)
+    apart = of_pixels(pixels_of(x, data, 100), "two", ends=True)
+    assert apart.width == (41 + 2 * 3) * 3
 
 
 def texts_of(chart):
@@ -294,12 +301,45 @@ def test_a_run_has_its_colour_whether_or_not_others_have_curves():
 
 
 def test_bars_are_sorted_and_counted():
-    drawn = dimensions_chart(torch.tensor([0.001, 3.0, 1.0]), "mean KL in nats", "m")
+    names = Variables(("z0", "z1", "z2"), (3,), ("3",))
+    drawn = dimensions_chart(torch.tensor([0.001, 3.0, 1.0]), "mean KL in nats", names, "m")
     assert [text for text in texts_of(drawn) if text.startswith("z")] == ["z1", "z2", "z0"]
     assert any("2 of 3 above 0.01" in text for text in texts_of(drawn))
     assert (
         'aria-label="mean KL in nats of 3 latent dimensions; the largest: z1 3, z2 1, z0 0.001"' in drawn.svg
     )
+
+
+def test_groups_are_named_coloured_and_summed():
+    names = variables_of(genmod.build("vdvae-small"))
+    assert len(names.names) == sum(names.groups)
+    assert names.shapes[0].count("×") == 2
+    amounts = torch.zeros(32)
+    amounts[[0, 3, 5, 31]] = torch.tensor([1.0, 0.5, 4.0, 2.0])
+    names = variables_of(genmod.build("ladder-vae"))
+    drawn = dimensions_chart(amounts, "mean KL in nats", names, "m")
+    assert "group 1: z4 to z11" in texts_of(drawn)
+    assert [text for text in texts_of(drawn) if text.startswith("z")][:4] == ["z5", "z31", "z0", "z3"]
+    assert {f"var(--c{i})" for i in range(3)} <= set(re.findall(r"var\(--c\d\)", drawn.svg))
+    alone = dimensions_chart(torch.ones(3), "variance", Variables(("a", "b", "c"), (3,), ("3",)), "m")
+    assert not any("group" in text for text in texts_of(alone))
+    assert "of 3 groups: 1.5, 4, 2" in groups_chart(amounts, "mean KL in nats", names, "m").svg
+
+
+def test_samples_of_a_conditional_model_have_a_row_for_each_class(tmp_path):
+    torch.manual_seed(0)
+    model = genmod.build("cvae", **{**SMALL, "latent": 2})
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.mul_(3)
+    painter = Painter(model.eval(), None, "test", None, seed=0, most=60, alone=True)
+    found = painter.samples()
+    assert [card.lines for card in found.cards] == [(str(i),) for i in range(10)]
+    assert set(model.asked(None, 80)[3::10].argmax(1).tolist()) == {3}
+    row = sample_grid(model, 80, seed=0).images[3::10]
+    wanted = of_pixels(pixels_of(row, model.data, 60), "").uri
+    assert found.cards[3].picture.uri == wanted
+    assert found.cards[3].picture.uri != found.cards[4].picture.uri
 
 
 def test_two_numbers_are_drawn_as_they_are():
@@ -321,7 +361,8 @@ def test_two_numbers_are_drawn_as_they_are():
 
 def test_drawings_are_in_the_colours_of_the_page_and_share_no_ids():
     amounts = torch.tensor([0.5, 0.25])
-    one, two = (dimensions_chart(amounts, "mean KL in nats", key).svg for key in ("a", "b"))
+    names = Variables(("z0", "z1"), (2,), ("2",))
+    one, two = (dimensions_chart(amounts, "mean KL in nats", names, key).svg for key in ("a", "b"))
     for svg in (one, two):
         assert not re.findall(r"#[0-9a-f]{6}\b", svg)
         assert "http" not in svg
