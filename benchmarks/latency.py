@@ -1,0 +1,104 @@
+"""Processor seconds and seconds on the clock of each command, as ratios to ``python -c "import torch"``.
+
+    python benchmarks/latency.py
+
+A round starts each command once, as a user types it, and the import beside them, so that other work on the machine slows all of
+them alike; the table has the medians of the rounds. Processor time, of the command and its children, is what the bounds are for.
+The commands work on small models of the digits that come along, in an empty folder.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+IMPORT = [sys.executable, "-c", "import torch"]
+GENMOD = [sys.executable, "-P", "-m", "genmod"]
+
+PREPARED = (
+    "build -o m",
+    "train m --steps 20 --film-every 0",
+    "build --encoder mlp --latent 2 -o other",
+    "train other --steps 20 --film-every 0",
+)
+"""Commands that make what the others work on; they are not timed."""
+
+COMMANDS = {
+    "--help": 0.2,
+    "list": 0.2,
+    "plugins": 0.5,
+    "show encoder conv": 0.5,
+    "show encoder conv --json": 0.5,
+    "plot m -o plot.png": 0.8,
+    "info": 1.1,
+    "build -o new --overwrite": 1.5,
+    "sample m -o s.png": 1.5,
+    "evaluate m": 1.5,
+    "reconstruct m -o r.png": 1.5,
+    "traverse m -o t.png": 1.5,
+    "grid": 2.0,
+    "latents m -o l.png": 2.2,
+    "report m -o report.html": 2.2,
+    "compare m other": 2.2,
+    "explore m --export page.html": 2.2,
+}
+"""Command → the ratio of its processor time to that of the import that is wanted at most."""
+
+FIRST_STEP = """
+import resource, time, torch
+def worked():
+    use = resource.getrusage(resource.RUSAGE_SELF)
+    return use.ru_utime + use.ru_stime
+begun, started = time.perf_counter(), worked()
+import sys
+from genmod.training.trainer import Trainer
+print(started)
+"""
+
+
+def measured(command, folder):
+    """Seconds of the processor and of the clock that a command takes, its children included."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - begun
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="how often each command is started")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="commands of these names alone, as: grid report")
+    options = parser.parse_args()
+    chosen = [line for line in COMMANDS if not options.only or line.split()[0] in options.only]
+    with tempfile.TemporaryDirectory() as place:
+        for line in PREPARED:
+            measured([*GENMOD, *line.split()], place)
+        found = {line: [] for line in ("import torch", *chosen)}
+        for _ in range(options.rounds):
+            for line, rows in found.items():
+                command = IMPORT if line == "import torch" else [*GENMOD, *line.split()]
+                rows.append(measured(command, place))
+    table(found)
+
+
+def table(found):
+    """Print the medians, and their ratios to those of the import."""
+    medians = {line: [statistics.median(column) for column in zip(*rows, strict=True)] for line, rows in found.items()}
+    unit, unit_wall = medians["import torch"]
+    print("| command | processor, s | clock, s | processor ÷ import | clock ÷ import | at most |\n|---|---|---|---|---|---|")
+    for line, (processor, wall) in medians.items():
+        bound = COMMANDS.get(line)
+        ratio = processor / unit
+        shown = "" if bound is None else f"{bound}{'' if ratio <= bound else ' (missed)'}"
+        print(f"| `{line}` | {processor:.2f} | {wall:.2f} | {ratio:.2f} | {wall / unit_wall:.2f} | {shown} |")
+
+
+if __name__ == "__main__":
+    main()
