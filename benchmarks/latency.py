@@ -2,20 +2,18 @@
 
     python benchmarks/latency.py
 
-A round starts each command once, as a user types it, and the import beside them, so that other work on the machine slows all of
-them alike; the table has the medians of the rounds. Processor time, of the command and its children, is what the bounds are for.
+A round starts each command once, as a user types it, and the import beside them, so that other work on the machine slows all
+of them alike; the table has the medians of the rounds. The bounds are for processor time, that of children included.
 The commands work on small models of the digits that come along, in an empty folder.
 """
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 IMPORT = [sys.executable, "-c", "import torch"]
 GENMOD = [sys.executable, "-P", "-m", "genmod"]
@@ -74,7 +72,9 @@ def measured(command, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often each command is started")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="commands of these names alone, as: grid report")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="commands of these names alone, as: grid report"
+    )
     options = parser.parse_args()
     chosen = [line for line in COMMANDS if not options.only or line.split()[0] in options.only]
     with tempfile.TemporaryDirectory() as place:
@@ -90,9 +90,14 @@ def main():
 
 def table(found):
     """Print the medians, and their ratios to those of the import."""
-    medians = {line: [statistics.median(column) for column in zip(*rows, strict=True)] for line, rows in found.items()}
+    medians = {
+        line: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for line, rows in found.items()
+    }
     unit, unit_wall = medians["import torch"]
-    print("| command | processor, s | clock, s | processor ÷ import | clock ÷ import | at most |\n|---|---|---|---|---|---|")
+    print(
+        "| command | processor, s | clock, s | processor ÷ import | clock ÷ import | at most |\n|---|---|---|---|---|---|"
+    )
     for line, (processor, wall) in medians.items():
         bound = COMMANDS.get(line)
         ratio = processor / unit

@@ -112,7 +112,7 @@ def _draw(
 ) -> None:
     from genmod.cli.outputs import open_data, open_model
     from genmod.figures import side_by_side
-    from genmod.figures.latents import save_figure
+    from genmod.figures.saving import save_figure
 
     models = {str(place.path): open_model(place, device) for place in places}
     data = {name: open_data(model, {}, root) for name, model in models.items()}

@@ -59,7 +59,7 @@ def interpolate(
       genmod interpolate --steps 24 -o walk.gif
       genmod interpolate beta8 --from-prior --seed 5 -o walk.npz
     """
-    from genmod.figures.picture import MOVING_FORMATS
+    from genmod.figures.saving import MOVING_FORMATS
 
     check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     model = open_model(directory, device)

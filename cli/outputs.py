@@ -115,7 +115,7 @@ DataRoot = Annotated[
 def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ()) -> None:
     """:func:`check_file` of a picture, where one is given."""
     if out is not None:
-        from genmod.figures.picture import FORMATS
+        from genmod.figures.saving import FORMATS
 
         check_file(out, formats or FORMATS, overwrite=overwrite)
 
@@ -123,7 +123,7 @@ def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ())
 def check_out_or_rows(out: Path | None, *, overwrite: bool) -> bool:
     """:func:`check_out` of a picture or the rows of a table; whether it is rows."""
     from genmod.data.table_files import WRITTEN_FORMATS
-    from genmod.figures.picture import FORMATS
+    from genmod.figures.saving import FORMATS
 
     check_out(out, overwrite=overwrite, formats=(*FORMATS, *WRITTEN_FORMATS))
     return out is not None and out.suffix.lower() in WRITTEN_FORMATS
@@ -158,7 +158,7 @@ def check_file(path: Path, formats: Sequence[str], *, overwrite: bool, flag: str
         UsageError: its suffix says no known format.
         FileError: it exists and may not be replaced, or there is no such folder.
     """
-    from genmod.figures.picture import check_format
+    from genmod.figures.saving import check_format
 
     check_format(path, formats)
     if not path.parent.is_dir():

@@ -70,7 +70,7 @@ def plot(
         check_file(path, _FORMATS, overwrite=overwrite)
 
     from genmod.figures.curves import curves, read_curves
-    from genmod.figures.latents import save_figure
+    from genmod.figures.saving import save_figure
     from genmod.system.files import write_bytes
 
     found = read_curves(places, metrics, smooth=smooth)

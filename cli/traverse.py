@@ -68,7 +68,7 @@ def traverse(
       genmod traverse --steps 25 -o traversal.gif
       genmod traverse --from-prior --seed 4 -o traversal.npz
     """
-    from genmod.figures.picture import MOVING_FORMATS
+    from genmod.figures.saving import MOVING_FORMATS
 
     check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     chosen = None if dims is None else _numbers(dims)

@@ -1,11 +1,9 @@
 """A model directory: its files by name, what may be written where, and how nothing in it is lost."""
 
-import json
-import math
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genmod.bundle.aside import files_of_others, link
+from genmod.bundle.rows import rows_in
 from genmod.errors import DataError, FileError, quoted
 from genmod.model.resolve import resolve_kinds
 from genmod.spec import ModelSpec
@@ -152,10 +151,26 @@ class ModelDirectory:
         vars(self)["_spec_and_data"] = spec, data
         return spec
 
+    def check(self) -> None:
+        """Refuse what is no model directory; the description of the data is not read, and torch not imported.
+
+        Raises:
+            FileError: there is no model, or its specification is damaged.
+        """
+        _ = self._spec
+
     @cached_property
     def _spec_and_data(self) -> tuple[ModelSpec, "DataInfo"]:
         from genmod.data.dataset import DataInfo
 
+        spec = self._spec
+        try:
+            return spec, DataInfo.from_json(self._content.get("data", {}))
+        except DataError as error:
+            raise FileError(f"{self.description} is damaged: {error.message}") from None
+
+    @cached_property
+    def _spec(self) -> ModelSpec:
         path = self.description
         if not path.exists():
             lacking = (
@@ -172,11 +187,7 @@ class ModelDirectory:
                 f"{path} has format {plain['format']!r}; this version of genmod reads format {FORMAT}",
                 hint="pip install --upgrade genmod-torch",
             )
-        spec = ModelSpec.from_json(plain, where=str(path))
-        try:
-            return spec, DataInfo.from_json(plain.get("data", {}))
-        except DataError as error:
-            raise FileError(f"{path} is damaged: {error.message}") from None
+        return ModelSpec.from_json(plain, where=str(path))
 
     def write_spec(self, spec: ModelSpec, data: "DataInfo", *, seed: int | None = None) -> None:
         """Replace the specification, the description of the data, and the seed of the first weights.
@@ -186,7 +197,7 @@ class ModelDirectory:
         """
         plain = {"format": FORMAT, **spec.to_json(), "data": data.to_json(), "seed": seed}
         write_json(self.description, plain, limit=_MOST_DESCRIPTION)
-        for read in ("_content", "_spec_and_data"):
+        for read in ("_content", "_spec", "_spec_and_data"):
             vars(self).pop(read, None)
 
     def read_record(self) -> dict[str, Any]:
@@ -220,15 +231,7 @@ class ModelDirectory:
         if not path.exists():
             return []
         content = read_bytes(path, "rows of metrics", limit=_MOST_ROWS, links=False)
-        rows = []
-        for line in content.decode("utf-8", errors="replace").split("\n"):
-            with suppress(ValueError, RecursionError):
-                row = json.loads(line)
-                if isinstance(row, dict) and type(row.get("step")) is int and 0 <= row["step"] < 2**53:
-                    rows.append(
-                        {name: value if name == "split" else _finite(value) for name, value in row.items()}
-                    )
-        return rows
+        return rows_in(content.decode("utf-8", errors="replace"))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -330,11 +333,6 @@ class ModelDirectory:
         for path in self.path.iterdir():
             if _BEFORE.fullmatch(path.name) and not path.is_symlink():
                 remove_own(path)
-
-
-def _finite(value: Any) -> float | int | None:
-    number = isinstance(value, int | float) and abs(value) < 1e300 and math.isfinite(value)
-    return value if number else None
 
 
 def read_spec(directory: Path | str) -> tuple[ModelSpec, "DataInfo"]:

@@ -9,7 +9,7 @@ from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
 from genmod.figures.views import evaluating
 
-__all__ = ["Contours", "contours"]
+__all__ = ["Contours", "contours", "smoothed"]
 
 _SHARES = (0.9, 0.5)
 
@@ -49,10 +49,30 @@ def _density(scene: Scene, plane: Plane, points: Tensor) -> Tensor:
             if lies.any():
                 values[lies] = model.prior().log_prob(z[lies.to(z.device)]).exp().double().cpu()
         return values
-    from scipy.stats import gaussian_kde
+    return smoothed(plane.points[1].double(), points)
 
-    try:
-        found = gaussian_kde(plane.points[1].double().T.numpy())(points.T.numpy())
-    except (ValueError, ArithmeticError):
-        return torch.full((len(points),), math.nan, dtype=torch.float64)
-    return torch.from_numpy(found)
+
+def smoothed(points: Tensor, at: Tensor) -> Tensor:
+    """Density of points ``(N, D)``, each smoothed to a normal, at places ``(M, D)`` → ``(M,)``; NaN for points on a line.
+
+    ``1/N Σ_n N(x; x_n, N^(-2/(D+4)) C)`` with the covariance C of the points: Scott's rule, as in ``scipy.stats``, whose
+    import takes half as long as that of torch.
+
+    Reference:
+        Multivariate Density Estimation (Scott, 1992)
+
+    Example:
+        >>> smoothed(torch.tensor([[-1.0], [1.0]]).double(), torch.zeros(1, 1).double())
+        tensor([0.2330], dtype=torch.float64)
+    """
+    n, d = points.shape
+    factor, failed = torch.linalg.cholesky_ex(n ** (-2 / (d + 4)) * points.T.cov().reshape(d, d))
+    if bool(failed):
+        return torch.full((len(at),), math.nan, dtype=points.dtype)
+    whitened, places = (torch.linalg.solve_triangular(factor, x.T, upper=False).T for x in (points, at))
+    norm = n * (2 * math.pi) ** (d / 2) * factor.diagonal().prod()
+    # A part at a time: all distances at once would take much memory.
+    return (
+        torch.cat([(-0.5 * torch.cdist(part, whitened).square()).exp().sum(1) for part in places.split(1000)])
+        / norm
+    )

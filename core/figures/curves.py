@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.errors import DataWarning, UndefinedError, UsageError, quoted
-from genmod.figures.draw import log_scale
+from genmod.figures.axes import log_scale
 from genmod.figures.names import drawable
 from genmod.figures.palette import RUNS
 
@@ -82,7 +82,7 @@ def read_curves(
         raise UsageError(f"means of {smooth} rows were asked for; give a whole number from 1")
     found = []
     for place in map(ModelDirectory.of, directories):
-        place.read_spec()
+        place.check()
         rows = place.read_rows()
         if not rows:
             raise UndefinedError(

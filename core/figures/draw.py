@@ -1,6 +1,5 @@
 """Drawing helpers for the figures of latents: points, images, labels."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ __all__ = [
     "bare",
     "draw_path",
     "groups_of",
-    "log_scale",
     "montage",
     "name_axes",
     "scatter",
@@ -204,26 +202,6 @@ def name_axes(axes: "Axes", x: str, y: str = "") -> None:
     """Quiet names of both axes."""
     axes.set_xlabel(x, color=QUIET, fontsize=9)
     axes.set_ylabel(y, color=QUIET, fontsize=9)
-
-
-def log_scale(axes: "Axes", values: Sequence[float]) -> None:
-    """Positive values on a logarithmic axis with plain numbers.
-
-    matplotlib's own labels are formulas, of which the source is shown where texts of users are not read as such; and
-    only powers of ten have one, which may all lie outside.
-
-    Args:
-        axes: to draw in.
-        values: all that is drawn.
-    """
-    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
-
-    decades = math.log10(max(values) / min(values))
-    marks = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if decades < 1.5 else (1.0, 3.0) if decades < 4 else (1.0,)
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=marks))
-    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def bare(axes: "Axes", title: str = "", note: str = "") -> None:

@@ -1,6 +1,5 @@
 """One figure of the latents of a model: codes, decodings between them, activity of dimensions."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from genmod.figures.gaps import Gap
 from genmod.figures.names import drawable
 from genmod.figures.palette import INK
 from genmod.figures.panels import MAKERS, Drawer
-from genmod.figures.picture import arrays_as, check_format
+from genmod.figures.picture import arrays_as
 from genmod.figures.plane import Projection
+from genmod.figures.saving import check_format, save_figure
 from genmod.figures.scene import Scene, encoded_and_compared
 from genmod.figures.tiles import enlargement
 from genmod.figures.views import observed
@@ -26,7 +26,7 @@ from genmod.system.files import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURE_FORMATS", "PANELS", "Latents", "Panel", "check_panels", "latents_figure", "save_figure"]
+__all__ = ["FIGURE_FORMATS", "PANELS", "Latents", "Panel", "check_panels", "latents_figure"]
 
 Panel = Literal["scatter", "manifold", "kl", "traversals", "gaps"]
 PANELS: tuple[Panel, ...] = get_args(Panel)
@@ -63,18 +63,6 @@ class Latents:
             write_bytes(path, arrays_as(path.suffix.lower(), self.arrays))
         else:
             save_figure(self.figure, path)
-
-
-def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure in one step, the same bytes each time it is drawn."""
-    from matplotlib import rc_context
-
-    format_ = path.suffix.lower()[1:]
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format_)
-    stream = io.BytesIO()
-    with rc_context({"svg.hashsalt": "genmod"}):
-        figure.savefig(stream, format=format_, metadata=metadata)
-    write_bytes(path, stream.getvalue())
 
 
 def check_panels(panels: Sequence[str]) -> None:

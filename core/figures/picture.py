@@ -11,39 +11,20 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 from genmod.errors import UsageError
-from genmod.figures.grid import PAPER, grid
+from genmod.figures.grids import PAPER, grid
+from genmod.figures.saving import FORMATS, MOVING_FORMATS, check_format
 from genmod.figures.tiles import tiles
 from genmod.system.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["FORMATS", "MOVING_FORMATS", "Picture", "arrays_as", "check_format", "moving", "png_of"]
-
-FORMATS = (".png", ".npz", ".safetensors")
-MOVING_FORMATS = (".png", ".gif", ".apng", ".npz", ".safetensors")
-"""Those of a walk, which can also be shown step by step."""
+__all__ = ["Picture", "arrays_as", "moving", "png_of"]
 
 _LARGE = 2**22
 """Pixels of a picture of which the smallest file would take minutes to find."""
 _MILLISECONDS = 120
 _LONGEST_PAUSE = 600
-
-
-def check_format(path: Path, formats: Sequence[str] = FORMATS) -> None:
-    """Refuse a file name whose suffix is no known format.
-
-    Raises:
-        UsageError: another suffix than those of ``formats``.
-
-    Example:
-        >>> check_format(Path("samples.png"))
-    """
-    if path.suffix.lower() not in formats:
-        raise UsageError(
-            f"{path} says no known format by its suffix {path.suffix!r}",
-            hint=f"end the name in {', '.join(formats[:-1])} or {formats[-1]}",
-        )
 
 
 def arrays_as(suffix: str, arrays: Mapping[str, Tensor]) -> bytes:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from genmod.errors import UndefinedError
 from genmod.evaluation.spectrum import NO_POWER, Bands, power_spectrum
-from genmod.figures.draw import bare, log_scale, name_axes
+from genmod.figures.axes import log_scale
+from genmod.figures.draw import bare, name_axes
 from genmod.figures.palette import INK, RUNS
 
 if TYPE_CHECKING:

@@ -117,7 +117,7 @@ class Film:
     def _draw(self, folder: Path, epoch: int) -> None:
         import io
 
-        from genmod.figures.grid import grid
+        from genmod.figures.grids import grid
         from genmod.figures.views import choose_examples, reconstruction_grid, sample_grid
 
         parts = []
@@ -242,7 +242,7 @@ def _stacked(parts: "list[Image]") -> "Image":
     """One picture of several, stacked from top to bottom."""
     from PIL import Image
 
-    from genmod.figures.grid import PAPER
+    from genmod.figures.grids import PAPER
 
     whole = Image.new("RGB", (max(p.width for p in parts), sum(p.height for p in parts)), PAPER)
     top = 0

@@ -30,7 +30,7 @@ from genmod.figures import (
     slerp,
     traversal,
 )
-from genmod.figures.grid import GAP, MARGIN, PAPER, STRIP_GAP
+from genmod.figures.grids import GAP, MARGIN, PAPER, STRIP_GAP
 from genmod.figures.tiles import enlargement
 from genmod.model.assembly import assemble
 

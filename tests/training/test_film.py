@@ -80,7 +80,7 @@ def test_a_failure_to_draw_stops_nothing_and_is_told_once(tmp_path, monkeypatch)
     def fail(*_, **__):
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(importlib.import_module("genmod.figures.grid"), "grid", fail)
+    monkeypatch.setattr(importlib.import_module("genmod.figures.grids"), "grid", fail)
     texts = []
     _, result = run(
         tmp_path / "model", film_every=1, on_event=lambda e: texts.append(e.text) if e.text else None
