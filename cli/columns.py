@@ -39,13 +39,14 @@ def laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     return [blocks[0], [line for block in blocks[1:] for line in block]]
 
 
-def wrapped(text: str, width: int, breaks: re.Pattern[str] = _SPACES) -> list[str]:
-    """The text in lines of at most that width, broken at spaces; a longer word is cut into pieces.
+def wrapped(text: str, width: int, breaks: re.Pattern[str] = _SPACES, *, cut: bool = False) -> list[str]:
+    """The text in lines of at most that width, broken at spaces.
 
     Args:
         text: one line.
         width: of the lines, in letters.
         breaks: places where a line may end.
+        cut: words that are longer into pieces, rather than leave them whole for the terminal to break.
 
     Example:
         >>> wrapped("one of silu, relu or gelu", 12)
@@ -56,7 +57,7 @@ def wrapped(text: str, width: int, breaks: re.Pattern[str] = _SPACES) -> list[st
         if lines[-1] and _wide(lines[-1] + word.rstrip()) > width:
             lines.append("")
         lines[-1] += word
-        while _wide(lines[-1].rstrip()) > width:
+        while cut and _wide(lines[-1].rstrip()) > width:
             end = _letters(lines[-1], width)
             lines[-1:] = [lines[-1][:end], lines[-1][end:]]
     return [line.rstrip() for line in lines]
@@ -85,7 +86,7 @@ def _widths(table: Sequence[Sequence[str]], width: int) -> list[int] | None:
 
 
 def _block(row: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -> list[str]:
-    cells = [wrapped(cell, width, _BREAKS) for cell, width in zip(row, widths, strict=True)]
+    cells = [wrapped(cell, width, _BREAKS, cut=True) for cell, width in zip(row, widths, strict=True)]
     lines = []
     for i in range(max(map(len, cells))):
         texts = []
@@ -106,8 +107,8 @@ def _listed(table: Sequence[Sequence[str]], width: int) -> list[str]:
         lines += [""] if lines else []
         for name, cell in zip(names, row, strict=True):
             if cell:
-                texts = wrapped(cell, max(1, width - label - _GAP), _BREAKS)
-                heads = wrapped(name, label)
+                texts = wrapped(cell, max(1, width - label - _GAP), _BREAKS, cut=True)
+                heads = wrapped(name, label, cut=True)
                 for i in range(max(len(texts), len(heads))):
                     head = heads[i] if i < len(heads) else ""
                     text = texts[i] if i < len(texts) else ""

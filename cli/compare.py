@@ -79,7 +79,7 @@ def compare(
     if pictures is not None:
         from genmod.cli.outputs import check_out
 
-        check_out(pictures, overwrite=overwrite, formats=(".png", ".svg", ".pdf"))
+        check_out(pictures, overwrite=overwrite, formats=(".png", ".svg", ".pdf"), flag="--pictures FILE")
     places = [ModelDirectory(directory) for directory in directories]
     settings = [flattened(place) for place in places]
     paths = sorted(differing(settings), key=lambda path: path if path.startswith("train.") else "")

@@ -30,7 +30,9 @@ _CODES = {"bold": "1", "red": "31", "yellow": "33", "cyan": "36"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 _COMMAND = re.compile(r"\s*(next: |example: )?(genmod|pip|cd|mkdir|python|export) ")
-_COMMAND_WITHIN = re.compile(r"\b(?:genmod|pip install|mkdir -p) [^;,()\n]+|(?<=\s)--?[a-z][\w-]* [\w./]+")
+_COMMAND_WITHIN = re.compile(
+    r"\b(?:genmod|pip install|mkdir -p) (?:(?!: )[^;,()\n])+|(?<=\s)--?[a-z][\w-]* [\w./]+"
+)
 _HELD = "\0"
 """Stands for a space at which no line is broken."""
 

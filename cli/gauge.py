@@ -57,7 +57,7 @@ def gauge(what: str, done: int, total: int, left: str, width: int) -> list[Piece
 
     Example:
         >>> "".join(text for text, _ in gauge("epoch 1.5", 15, 40, "0:09 left", 48))
-        'epoch 1.5  ━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌  15/40  0:09 left'
+        'epoch 1.5  ━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌  15/40  0:09 left'
     """
     texts = [f"{done}/{total}", left] if left else [f"{done}/{total}"]
     room = width - sum(len(_GAP) + len(text) for text in texts)

@@ -112,12 +112,14 @@ DataRoot = Annotated[
 ]
 
 
-def check_out(out: Path | None, *, overwrite: bool, formats: Sequence[str] = ()) -> None:
+def check_out(
+    out: Path | None, *, overwrite: bool, formats: Sequence[str] = (), flag: str = "-o FILE"
+) -> None:
     """:func:`check_file` of a picture, where one is given."""
     if out is not None:
         from genmod.figures.saving import FORMATS
 
-        check_file(out, formats or FORMATS, overwrite=overwrite)
+        check_file(out, formats or FORMATS, overwrite=overwrite, flag=flag)
 
 
 def check_out_or_rows(out: Path | None, *, overwrite: bool) -> bool:

@@ -54,7 +54,7 @@ def find_class(what: str, name: str, known: Mapping[str, type], others: Sequence
     """
     cls = {_plain(key): cls for key, cls in known.items()}.get(_plain(name))
     if cls is None:
-        names = [*others, *sorted(known)]
+        names = list(dict.fromkeys([*others, *sorted(known)]))
         meant = closest(name, names)
         raise UsageError(
             f"no {what} {name!r}" + (f"; did you mean {meant}?" if meant else ""),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from genmod.errors import FileError, quoted
+from genmod.system.nearby import nearby
 
 __all__ = [
     "OWN_SUFFIXES",
@@ -89,7 +90,7 @@ def read_bytes(path: Path, what: str, *, limit: int = _MAX_BYTES, links: bool = 
                 raise FileError(f"{path} is larger than {limit:,} bytes, too large for a {what}")
             return file.read()
     except FileNotFoundError:
-        raise FileError(f"{what} {path} does not exist") from None
+        raise FileError(f"{what} {path} does not exist", hint=nearby(path)) from None
     except IsADirectoryError:
         raise FileError(f"{path} is not a file") from None
     except OSError as error:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from genmod.errors import UsageError
+from genmod.options.values import closest
 
 __all__ = ["frozen", "frozen_modules"]
 
@@ -32,8 +33,10 @@ def frozen(model: nn.Module, names: Sequence[str]) -> Iterator[None]:
     known = dict(model.named_children())
     unknown = [name for name in names if name not in known]
     if unknown:
+        meant = closest(unknown[0], known)
         raise UsageError(
-            f"no such part of the model to freeze: {', '.join(map(repr, unknown))}",
+            f"no such part of the model to freeze: {', '.join(map(repr, unknown))}"
+            + (f"; did you mean {meant}?" if meant else ""),
             hint=f"the parts are: {', '.join(known)}",
         )
     parts = [known[name] for name in dict.fromkeys(names)]

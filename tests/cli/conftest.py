@@ -1,7 +1,9 @@
 """Run command lines in this process, in an empty folder."""
 
+import importlib.util
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,15 @@ def genmod(capsys, monkeypatch, tmp_path):
         return Done(exit.value.code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def terminals():
+    """The module of terminals: ``terminals.Terminal``, ``terminals.Shell``."""
+    spec = importlib.util.spec_from_file_location("terminal", Path(__file__).with_name("terminal.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Tables on a terminal: whole numbers, whole names, no line that is too long, and nothing left out."""
 
-import re
-
 import pytest
 
 from genmod.cli.columns import laid_out, wrapped
@@ -20,10 +18,6 @@ ROWS = [
     ["active_units", "nan", "-", "", "250", "of 16, at 1e-05; see results/2026/table.csv"],
 ]
 WIDTHS = (60, 80, 120)
-
-
-def words(cells):
-    return sorted(re.findall(r"[^\s,]+(?:,\d{3})*", " ".join(" ".join(row) for row in cells)))
 
 
 @pytest.mark.parametrize("width", [20, 34, *WIDTHS])
@@ -68,8 +62,12 @@ def test_a_table_of_nothing_has_a_head(rows):
 @pytest.mark.parametrize("width", range(1, 40))
 def test_wrapped_text_loses_no_letter(width):
     text = "one of silu, relu, in runs/a/long-path/model or 1,234,567 of 模型模型"
-    lines = wrapped(text, width)
+    lines = wrapped(text, width, cut=True)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert max(map(len, lines)) <= width
     if width > 10:
         assert any("1,234,567" in line for line in lines)
+
+
+def test_a_word_that_is_longer_than_the_line_stays_whole_in_a_text():
+    assert wrapped("see /a/path/to/it there", 8) == ["see", "/a/path/to/it", "there"]
