@@ -40,7 +40,9 @@ def latents(
     ] = 2000,
     projection: Annotated[
         Literal["auto", "pca", "tsne"],
-        typer.Option(help="For codes of more than two numbers; auto: pca, or a map of a sphere."),
+        typer.Option(
+            help="For codes of more than two numbers; auto: pca where two components have half of the variance, else tsne."
+        ),
     ] = "auto",
     colour_by: Annotated[
         str | None,

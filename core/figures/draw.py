@@ -21,6 +21,7 @@ __all__ = [
     "bare",
     "draw_path",
     "groups_of",
+    "kept_apart",
     "montage",
     "name_axes",
     "scatter",
@@ -77,11 +78,11 @@ def groups_of(batch: Batch, data: DataInfo, by: str | None = None) -> Groups:
     return Groups(numbers.cpu(), names, "class" if chosen == "label" else chosen)
 
 
-def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, names: bool = True) -> None:
-    """Points ``(N, 2)`` coloured by group; up to ten groups have names, inside where short, more have a scale."""
-    from matplotlib import patheffects
-
+def scatter(axes: "Axes", points: Tensor, groups: Groups, *, marks: bool = True) -> None:
+    """Points ``(N, 2)`` coloured by group: up to ten groups have a legend, and marks in their midst; more have a scale."""
     x, y = points.T.tolist()
+    # Few points are large, many small.
+    size = min(18.0, max(6.0, 9000 / max(1, len(points))))
     style: dict[str, Any] = {"s": size, "linewidths": 0.25, "edgecolors": INK, "zorder": 3}
     if groups.numbers is None:
         axes.scatter(x, y, color=CLASSES[0], **style)
@@ -97,32 +98,53 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, size: float = 9.0, 
     axes.scatter(
         [x[i] for i in order], [y[i] for i in order], c=[CLASSES[int(numbers[i])] for i in order], **style
     )
-    if not names:
-        return
-    if max(map(len, groups.names)) > 2:
-        for number, name in enumerate(groups.names):
-            axes.scatter(
-                [], [], color=CLASSES[number], s=30, linewidths=0.25, edgecolors=INK, label=drawable(name)
-            )
-        axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.08),
-            ncols=5,
-            frameon=False,
-            fontsize=9,
-            handletextpad=0.2,
-        )
-        return
-    halo = [patheffects.withStroke(linewidth=3, foreground="white")]
+    short = max(map(len, groups.names)) <= 2
     for number, name in enumerate(groups.names):
-        mine = points[numbers == number]
-        if len(mine):
-            # At a member, so that the name of a ring is not in its hole.
-            middle = mine[(mine - mine.median(0).values).square().sum(1).argmin()]
-            axes.text(
-                float(middle[0]), float(middle[1]), drawable(name), ha="center", va="center", fontsize=10,
-                fontweight="bold", color=INK, path_effects=halo, zorder=9,
-            )  # fmt: skip
+        axes.scatter(
+            [], [], color=CLASSES[number], s=30, linewidths=0.25, edgecolors=INK, label=drawable(name)
+        )
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.09),
+        ncols=10 if short else 5,
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.0 if short else 0.2,
+        columnspacing=0.8,
+        labelcolor=QUIET,
+    )
+    if marks and short:
+        _mark_groups(axes, points, numbers, groups.names)
+
+
+def _mark_groups(axes: "Axes", points: Tensor, numbers: Tensor, names: Sequence[str]) -> None:
+    """The name of each group on a disc of its colour, in its midst, at a distance from the others."""
+    known = [number for number in range(len(names)) if bool((numbers == number).any())]
+    # At a member, so that the mark of a ring is not in its hole.
+    members = [points[numbers == number] for number in known]
+    at = torch.stack([mine[(mine - mine.median(0).values).square().sum(1).argmin()] for mine in members])
+    spread = (points.quantile(0.98, dim=0) - points.quantile(0.02, dim=0)).clamp(min=1e-9)
+    for number, (x, y) in zip(known, (kept_apart(at / spread) * spread).tolist(), strict=True):
+        colour = CLASSES[number]
+        light = sum(int(colour[i : i + 2], 16) for i in (1, 3, 5)) > 3 * 128
+        axes.text(
+            x, y, drawable(names[number]), ha="center", va="center", fontsize=10, fontweight="bold",
+            color=INK if light else "white", zorder=9,
+            bbox={"boxstyle": "circle,pad=0.25", "facecolor": colour, "edgecolor": "white", "linewidth": 1.5},
+        )  # fmt: skip
+
+
+def kept_apart(at: Tensor, apart: float = 0.07) -> Tensor:
+    """Places ``(N, 2)``, those nearer to each other than ``apart`` moved away from each other."""
+    # Those in one place go different ways.
+    turn = 2.4 * torch.arange(len(at), dtype=torch.float64)
+    at = at.double() + 1e-4 * torch.stack([turn.cos(), turn.sin()], 1)
+    for _ in range(60):
+        between = at[:, None] - at
+        distance = between.norm(dim=2).clamp(min=1e-9)
+        push = (apart - distance).clamp(min=0).fill_diagonal_(0)
+        at = at + 0.5 * (between / distance[..., None] * push[..., None]).sum(1)
+    return at
 
 
 def montage(

@@ -170,11 +170,11 @@ def _title(scene: Scene, name: str, n: int) -> str:
     kind = kinds.get(scene.space.kind, "")
     start = f"{name}: latents" if name else "Latents"
     how = enlargement(scene.model.data)
-    text = f"{start} {kind} ({shape} numbers) of {n:,} examples, seed {scene.seed}{'; ' * bool(how)}{how}"
-    return text.replace("  ", " ")
+    text = f"{start} {kind} ({shape} numbers) of {n:,} examples, seed {scene.seed}".replace("  ", " ")
+    return f"{drawable(text)}{'; ' * bool(how)}{how}"
 
 
-_HEIGHTS = {"scatter": 6.0, "manifold": 6.0, "kl": 3.0, "traversals": 3.0, "gaps": 4.2}
+_HEIGHTS = {"scatter": 6.4, "manifold": 6.4, "kl": 3.0, "traversals": 3.0, "gaps": 4.2}
 
 
 def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figure":
@@ -191,7 +191,7 @@ def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figu
     heights = [_HEIGHTS[row[0]] + taller * ("traversals" in row) for row in rows]
     width = 12.5 if any(len(row) > 1 for row in rows) or "gaps" in drawers else 7.0
     figure = Figure(figsize=(width, sum(heights) + 0.5), dpi=110, layout="constrained", facecolor="white")
-    figure.suptitle(drawable(title), fontsize=13, color=INK, ha="left", x=0.01)
+    figure.suptitle(title, fontsize=13, color=INK, ha="left", x=0.01)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
     parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)
     for row, part in zip(rows, parts[:, 0], strict=True):

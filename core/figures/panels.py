@@ -1,4 +1,4 @@
-"""The panels of the figure of the latents."""
+"""The panels of the figure of the latents, but for that of the codes."""
 
 import math
 from collections.abc import Callable
@@ -9,14 +9,13 @@ from torch import Tensor
 
 from genmod.errors import UndefinedError
 from genmod.figures.bars import activity_bars, variables_of
-from genmod.figures.contours import contours
-from genmod.figures.draw import bare, draw_path, name_axes, scatter, show_tiles
+from genmod.figures.codes_panel import Drawer, codes_panel, radius
+from genmod.figures.draw import bare, show_tiles
 from genmod.figures.gaps import roaming, yardstick
-from genmod.figures.palette import INK, QUIET
-from genmod.figures.plane import Plane
+from genmod.figures.palette import QUIET
 from genmod.figures.scene import Scene
 from genmod.figures.traversals import active_traversal
-from genmod.figures.views import cycled, decode_means, evaluating, rows_of
+from genmod.figures.views import cycled, decode_means, rows_of
 from genmod.figures.walks import activity
 
 if TYPE_CHECKING:
@@ -24,128 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MAKERS", "Drawer"]
 
-Drawer = Callable[["Axes"], None]
-
 _ROWS = 8
 _ACROSS = 12
-_ELLIPSES = 60
 _SIDE = 15
 _KL_EXAMPLES = 1000
-
-
-# Scatter
-
-
-def _scatter(scene: Scene) -> Drawer:
-    plane = scene.plane
-    codes, _, path = plane.points
-    scene.arrays["plane"] = codes
-    if len(path):
-        scene.arrays["path_plane"] = path
-    lines = contours(scene, plane)
-    ellipses = _ellipses(scene) if plane.direct and scene.space.kind == "free" else []
-
-    def drawer(axes: "Axes") -> None:
-        notes = []
-        if lines is not None:
-            x, y, density, levels = lines
-            axes.contour(
-                x.tolist(), y.tolist(), density.numpy(), levels=levels, colors=[QUIET, INK], linewidths=[1.0, 1.3],
-                linestyles=["dashed", "solid"], zorder=4,
-            )  # fmt: skip
-            notes.append("lines: 50 % and 90 % of the prior")
-        elif scene.prior is None:
-            notes.append("no prior")
-        if ellipses:
-            from matplotlib.patches import Ellipse
-
-            for centre, width, height, angle in ellipses:
-                axes.add_patch(
-                    Ellipse(
-                        centre,
-                        width,
-                        height,
-                        angle=angle,
-                        fill=False,
-                        edgecolor=INK,
-                        lw=0.5,
-                        alpha=0.55,
-                        zorder=5,
-                    )
-                )
-            notes.append(f"ellipses: q(z|x) of {len(ellipses)}")
-        scatter(axes, codes, scene.groups)
-        if len(path):
-            # On a map, a path over the edge comes in again at the other side.
-            whole = plane.direct or float(path.diff(dim=0).norm(dim=1).max()) < 0.5 * float(
-                (codes.amax(0) - codes.amin(0)).norm()
-            )
-            draw_path(axes, path, joined=whole)
-            notes.append("dots on a line: path of the gaps")
-        _frame(axes, scene, plane)
-        what = f", coloured by {scene.groups.what}" if scene.groups.what else ""
-        bare(axes, f"Codes{what}", "; ".join([*([plane.method] if plane.method else []), *notes]))
-        if not plane.axes[0]:
-            axes.set_xticks([])
-            axes.set_yticks([])
-            for side in ("left", "bottom"):
-                axes.spines[side].set_visible(False)
-
-    return drawer
-
-
-def _frame(axes: "Axes", scene: Scene, plane: Plane) -> None:
-    """One scale for both axes; room for all codes and most of the prior; the edge of the space where it has one."""
-    codes, draws, _ = plane.points
-    low, high = codes.amin(0), codes.amax(0)
-    if len(draws):
-        levels = draws.quantile(torch.tensor([0.01, 0.99]), dim=0)
-        low, high = torch.minimum(low, levels[0]), torch.maximum(high, levels[1])
-    pad = 0.06 * (high - low).clamp(min=1e-6)
-    axes.set_xlim(float(low[0] - pad[0]), float(high[0] + pad[0]))
-    axes.set_ylim(float(low[1] - pad[1]), float(high[1] + pad[1]))
-    if plane.direct or scene.size > 1:
-        axes.set_aspect("equal", adjustable="box")
-    name_axes(axes, *plane.axes)
-    if scene.space.kind in ("sphere", "ball") and plane.direct:
-        from matplotlib.patches import Circle
-
-        reach = _radius(scene)
-        axes.add_patch(Circle((0, 0), reach, fill=False, edgecolor="#b0b0b5", lw=1.0, zorder=1))
-        axes.set_xlim(-1.04 * reach, 1.04 * reach)
-        axes.set_ylim(-1.04 * reach, 1.04 * reach)
-    if plane.method.startswith("the whole sphere"):
-        from matplotlib.patches import Ellipse
-
-        width, height = 2 * math.sqrt(2), math.sqrt(2)
-        axes.add_patch(
-            Ellipse((0, 0), 2 * width, 2 * height, fill=False, edgecolor="#b0b0b5", lw=1.0, zorder=1)
-        )
-        axes.set_xlim(-1.02 * width, 1.02 * width)
-        axes.set_ylim(-1.02 * height, 1.02 * height)
-
-
-def _radius(scene: Scene) -> float:
-    """The radius of a sphere or a ball."""
-    return scene.space.pieces[0].high or 1.0
-
-
-def _ellipses(scene: Scene) -> list[tuple[tuple[float, float], float, float, float]]:
-    """Centre, two diameters and angle of one standard deviation of ``q(z|x)``, of some examples."""
-    with evaluating(scene.model, scene.seed):
-        q = scene.model.encode(scene.seen[:_ELLIPSES], rows_of(scene.context, slice(_ELLIPSES)))
-        draws = q.sample((500,)).flatten(2).double().cpu()
-    centred = draws - draws.mean(0)
-    covariances = torch.einsum("nbi,nbj->bij", centred, centred) / len(draws)
-    found = []
-    for mean, covariance in zip(draws.mean(0), covariances, strict=True):
-        if float(covariance.diagonal().sum()) < 1e-12:
-            return []
-        values, vectors = torch.linalg.eigh(covariance)
-        small, large = (2 * values.clamp(min=0).sqrt()).tolist()
-        angle = math.degrees(math.atan2(float(vectors[1, 1]), float(vectors[0, 1])))
-        found.append(((float(mean[0]), float(mean[1])), large, small, angle))
-    return found
 
 
 # Manifold
@@ -179,7 +60,7 @@ def _manifold(scene: Scene) -> Drawer:
     scene.arrays |= {"manifold": images, "manifold_latents": z}
 
     def drawer(axes: "Axes") -> None:
-        show_tiles(axes, images, model.data, gap=0 if len(model.data.shape) > 1 else 4, blank=blank)
+        show_tiles(axes, images, model.data, blank=blank)
         bare(axes, "Decoded manifold", note)
 
     return drawer
@@ -188,7 +69,7 @@ def _manifold(scene: Scene) -> Drawer:
 def _grid_of_quantiles(scene: Scene) -> tuple[Tensor, str]:
     """A grid on quantiles of each dimension of the prior, of the codes where there is none; a square over a ball."""
     if scene.space.kind == "ball":
-        edge = 0.97 * _radius(scene)
+        edge = 0.97 * radius(scene)
         marks = torch.linspace(-edge, edge, _SIDE)
         x, y, note = marks, marks, "a square grid over the disc"
     else:
@@ -270,7 +151,7 @@ def _gaps(scene: Scene) -> Drawer:
 
 
 MAKERS: dict[str, Callable[[Scene], Drawer]] = {
-    "scatter": _scatter,
+    "scatter": codes_panel,
     "manifold": _manifold,
     "kl": _kl,
     "traversals": _traversals,

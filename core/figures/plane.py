@@ -10,11 +10,14 @@ from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
 
-__all__ = ["Plane", "Projection", "hammer", "on_plane", "principal_axes"]
+__all__ = ["Plane", "Projection", "hammer", "on_plane", "principal_axes", "uses_tsne"]
 
 Projection = Literal["auto", "pca", "tsne"]
 
-_MOST_FOR_TSNE = 3000
+_MOST_FOR_TSNE = 1000
+_FEWEST_FOR_TSNE = 50
+_ENOUGH = 0.5
+"""Share of the variance that two components must have to be called a map of the codes."""
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,31 @@ class Plane:
         method: name of the projection, for a title; empty for the latents themselves.
         axes: names of the two axes; empty where they have no meaning.
         direct: whether the two numbers are the latents themselves.
+        flat: of a projection on two directions, the point in its middle ``(D,)`` and the directions ``(2, D)``.
     """
 
     points: tuple[Tensor, ...]
     method: str
     axes: tuple[str, str]
     direct: bool
+    flat: tuple[Tensor, Tensor] | None = None
+
+    def lifted(self, points: Tensor) -> Tensor | None:
+        """Latents that lie at points of the plane, ``(N, 2) → (N, D)``; None of a map that has no way back."""
+        if self.direct:
+            return points
+        if self.flat is None:
+            return None
+        middle, axes = (part.to(points) for part in self.flat)
+        return middle + points @ axes
 
 
 def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "auto", seed: int = 0) -> Plane:
     """Put sets of latents, ``(N, *latent_shape)`` each, on one plane; the first set fixes the projection.
 
     One number is drawn at a random height; two are the plane; three on a sphere are drawn on Hammer's map of equal
-    areas. More are projected on the two principal components of the first set, or
-    by t-SNE, which is fitted to all sets together, at most 3,000 points of each.
+    areas. More are projected on the two principal components of the first set, where these have half of its variance or
+    more; else by t-SNE, which is fitted to all sets together, at most 1,000 points of each.
 
     Raises:
         UsageError: an unknown projection.
@@ -71,14 +85,32 @@ def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "au
         return _plane(
             [hammer(flat) for flat in flats], "the whole sphere, on Hammer's map of equal areas", ("", "")
         )
-    if projection == "tsne":
-        return _plane(_tsne([flat[:_MOST_FOR_TSNE] for flat in flats], seed), "t-SNE", ("", ""))
     axes, shares = principal_axes(first)
+    share = f"{100 * float(shares.sum()):.0f} % of the variance"
+    if uses_tsne(first, space=space, projection=projection):
+        method = "t-SNE" if projection == "tsne" else f"t-SNE, since two principal components have {share}"
+        return _plane(_tsne([flat[:_MOST_FOR_TSNE] for flat in flats], seed), method, ("", ""))
     return _plane(
         [(flat - first.mean(0)) @ axes.T for flat in flats],
-        f"two principal components, {100 * float(shares.sum()):.0f} % of the variance",
+        f"two principal components, {share}",
         ("first component", "second component"),
+        flat=(first.mean(0), axes),
     )
+
+
+def uses_tsne(codes: Tensor, *, space: str, projection: Projection = "auto") -> bool:
+    """Whether :func:`on_plane` draws codes by t-SNE, where no line is straight and no distance is one.
+
+    Example:
+        >>> uses_tsne(torch.randn(100, 16), space="free"), uses_tsne(torch.randn(100, 2), space="free")
+        (True, False)
+    """
+    if projection != "auto":
+        return projection == "tsne"
+    flat = codes.detach().flatten(1).double().cpu()
+    if flat.shape[1] < 3 or (flat.shape[1] == 3 and space == "sphere") or len(flat) < _FEWEST_FOR_TSNE:
+        return False
+    return bool(flat.isfinite().all()) and float(principal_axes(flat)[1].sum()) < _ENOUGH
 
 
 def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,8 +153,15 @@ def hammer(directions: Tensor) -> Tensor:
     return torch.stack([x, math.sqrt(2) * latitude.sin() / r], 1)
 
 
-def _plane(points: Sequence[Tensor], method: str, axes: tuple[str, str], *, direct: bool = False) -> Plane:
-    return Plane(tuple(each.float() for each in points), method, axes, direct)
+def _plane(
+    points: Sequence[Tensor],
+    method: str,
+    axes: tuple[str, str],
+    *,
+    direct: bool = False,
+    flat: tuple[Tensor, Tensor] | None = None,
+) -> Plane:
+    return Plane(tuple(each.float() for each in points), method, axes, direct, flat)
 
 
 def _tsne(flats: Sequence[Tensor], seed: int) -> list[Tensor]:

@@ -11,7 +11,7 @@ from genmod.distributions.support import Space
 from genmod.errors import UndefinedError
 from genmod.figures.draw import Groups
 from genmod.figures.gaps import Gap, emptiest_path
-from genmod.figures.plane import Plane, Projection, on_plane
+from genmod.figures.plane import Plane, Projection, on_plane, uses_tsne
 from genmod.figures.views import choose_examples, cycled, encode_centres, prior_draws, rows_of
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
@@ -89,9 +89,11 @@ class Scene:
 
     @cached_property
     def plane(self) -> Plane:
-        """Codes, then draws from the prior, then the path."""
+        """Codes, then draws from the prior, then the path; of these none where distances mean nothing."""
         nothing = self.codes[:0]
-        sets = [self.codes, *(nothing if s is None else s for s in (self.prior, self.path))]
+        alone = uses_tsne(self.codes, space=self.space.kind, projection=self.projection)
+        others = (None, None) if alone else (self.prior, self.path)
+        sets = [self.codes, *(nothing if s is None else s for s in others)]
         return on_plane(sets, space=self.space.kind, projection=self.projection, seed=self.seed)
 
     @property

@@ -1,17 +1,22 @@
 """The figure of the latents: every panel for every kind of latent, or a reason."""
 
 import io
+import math
 
 import numpy as np
 import pytest
 import torch
 from matplotlib.contour import QuadContourSet
 from PIL import Image
+from torch import nn
 
 import genmod
 from genmod import Batch, DataInfo, Factor, TensorSplit, UndefinedError, UsageError, compose
 from genmod.figures import latents_figure, sample_grid, side_by_side, tempered
+from genmod.figures.contours import contours, normal_on
+from genmod.figures.draw import Groups, kept_apart
 from genmod.figures.latents import PANELS
+from genmod.figures.scene import Scene
 from genmod.model.assembly import assemble
 
 
@@ -157,3 +162,79 @@ def test_contours_of_the_prior_are_drawn_where_it_has_a_density_in_the_plane(rec
     figure = latents_figure(model, split_of((1, 8, 8)), panels=["scatter"]).figure
     sets = [each for each in figure.axes[0].collections if isinstance(each, QuadContourSet)]
     assert len(sets) == count
+
+
+def scene_of(model, n=100, codes=None):
+    found = Scene(
+        model,
+        torch.zeros(n, *model.data.shape),
+        None,
+        torch.zeros(n, *model.data.shape),
+        Groups(None),
+        "auto",
+        0,
+    )
+    if codes is not None:
+        found.__dict__["codes"] = codes
+    return found
+
+
+def test_lines_around_half_and_nine_tenths_of_a_normal_prior():
+    scene = scene_of(genmod.build(encoder="mlp", latent=2), codes=torch.randn(100, 2))
+    lines = contours(scene, scene.plane)
+    assert lines.exact
+    # Of a normal distribution in the plane, the density at the edge of the region with share s is (1 - s) / 2π.
+    assert lines.levels == pytest.approx((0.1 / (2 * math.pi), 0.5 / (2 * math.pi)), rel=0.01)
+    z = torch.randn(20000, 2)
+    inside = torch.exp(-z.square().sum(1) / 2) / (2 * math.pi) > lines.levels[1]
+    assert inside.double().mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_projected_normal_prior_is_known_too():
+    codes = torch.randn(400, 3) * torch.tensor([3.0, 2.0, 0.1]) + 1
+    scene = scene_of(genmod.build(encoder="mlp", latent=3), codes=codes)
+    assert "components" in scene.plane.method
+    mean, covariance = normal_on(scene, scene.plane)
+    draws = scene.plane.points[1].double()
+    torch.testing.assert_close(draws.mean(0), mean, atol=0.1, rtol=0)
+    torch.testing.assert_close(draws.T.cov(), covariance, atol=0.12, rtol=0)
+    assert contours(scene, scene.plane).exact
+
+
+class Shades(nn.Module):
+    """Brightness by one number of the latent."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def forward(self, z):
+        return (4 * z[:, self.place, None, None, None]).expand(-1, 1, 8, 8)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_is_decoded_lies_below_the_codes_that_decode_to_it(place):
+    model = genmod.build(encoder="mlp", latent=2)
+    model.network = Shades(place)
+    figure = latents_figure(model, split_of((1, 8, 8)), panels=["scatter"]).figure
+    axes = figure.axes[0]
+    (image,) = axes.images
+    assert image.get_extent() == [*axes.get_xlim(), *axes.get_ylim()]
+    grey = np.asarray(image.get_array())[..., 0].astype(float)
+    across, down = grey.mean(0), grey.mean(1)
+    # The first row of the picture is the upper one.
+    low, high = (across[:50], across[-50:]) if place == 0 else (down[-50:], down[:50])
+    assert high.mean() - low.mean() > 150
+
+
+def test_names_of_groups_in_one_place_are_moved_apart():
+    at = kept_apart(torch.tensor([[0.0, 0.0], [0.0, 0.0], [1.0, 1.0]]))
+    assert (at[0] - at[1]).norm() > 0.06
+    assert (at[2] - 1).abs().max() < 0.001
+
+
+def test_classes_have_a_legend_and_marks_and_many_values_a_scale():
+    model = genmod.build(encoder="mlp", latent=2)
+    axes = latents_figure(model, split_of((1, 8, 8)), panels=["scatter"]).figure.axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == list("0123456789")
+    assert [text.get_text() for text in axes.texts if text.get_bbox_patch() is not None] == ["0", "1", "2"]

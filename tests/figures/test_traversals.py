@@ -112,9 +112,25 @@ def test_projections():
     assert pca.method == "two principal components, 100 % of the variance"
     torch.testing.assert_close(pca.points[0].norm(dim=1), (flat - flat.mean(0)).norm(dim=1), atol=0.1, rtol=0)
     torch.testing.assert_close(pca.points[1], pca.points[0][:4])
+    torch.testing.assert_close(pca.lifted(pca.points[0]).float(), flat, atol=0.1, rtol=0)
+    assert direct.lifted(direct.points[0]) is direct.points[0]
     assert "Hammer" in on_plane([torch.randn(9, 3)], space="sphere").method
     with pytest.raises(genmod.UndefinedError, match="not a number"):
         on_plane([torch.full((9, 2), math.nan)], space="free")
+
+
+def test_where_two_components_say_little_neighbours_stay_neighbours():
+    generator = torch.Generator().manual_seed(0)
+    groups = torch.arange(60) % 6
+    codes = 20 * torch.eye(6)[groups] + torch.randn(60, 6, generator=generator)
+    drawn = on_plane([codes, codes[:0]], space="free")
+    assert drawn.method.startswith("t-SNE, since two principal components have 4")
+    assert drawn.points[1].shape == (0, 2)
+    assert drawn.lifted(drawn.points[0]) is None
+    # Of two components, some groups would lie on each other.
+    near = torch.cdist(drawn.points[0], drawn.points[0]).fill_diagonal_(math.inf).argmin(1)
+    assert (groups[near] == groups).all()
+    assert on_plane([codes], space="free", projection="pca").method.startswith("two principal components")
 
 
 @pytest.mark.parametrize(("recipe", "latent", "parts"), [case[1:] for case in EVERY])
