@@ -56,7 +56,7 @@ def reproduce(
     """
     from genmod.evaluation.runner import make_metrics
     from genmod.experiments import Reproduction
-    from genmod.experiments import reproduce as run
+    from genmod.experiments.reproduce import reproduce as run
     from genmod.model.assembly import blueprint, open_dataset
 
     experiment = Reproduction.find(name, quick=quick)

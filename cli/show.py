@@ -3,7 +3,7 @@
 import inspect
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from genmod.cli.completion import component_names, kinds
 from genmod.registry.component import KINDS
 
 if TYPE_CHECKING:
+    from genmod.options.schema import Option
     from genmod.registry.provided import Provided
 
 __all__ = ["show"]
@@ -65,24 +66,23 @@ def show(
 
 
 def _class(provided: "Provided", name: str) -> dict[str, Any]:
-    from genmod.options.schema import REQUIRED, options_of, to_json
+    from genmod.options.schema import REQUIRED
+    from genmod.options.values import plain
 
-    cls: Callable[..., Any] = provided.load()
-    text, *sections = _SECTION.split(inspect.getdoc(cls) or "")
+    doc, found = _said(provided)
+    text, *sections = _SECTION.split(doc)
     named = dict(zip(sections[::2], map(inspect.cleandoc, sections[1::2]), strict=True))
     options: list[dict[str, Any]] = [
         {
             "name": option.name,
             "type": option.words,
             "required": option.default is REQUIRED,
-            "default": None
-            if option.default is REQUIRED
-            else to_json(cls, {option.name: option.default})[option.name],
+            "default": None if option.default is REQUIRED else plain(option.default),
             "choices": option.choices,
             "allowed": option.allowed,
             "help": option.doc,
         }
-        for option in options_of(cls)
+        for option in found
     ]
     formula = re.search(r"^``([^`]* = [^`]*)``", text, re.MULTILINE)
     return {
@@ -90,15 +90,28 @@ def _class(provided: "Provided", name: str) -> dict[str, Any]:
         "formula": formula.group(1) if formula else "",
         "reference": named.get("Reference", named.get("References", "")),
         "options": options,
-        "example": _example(provided.kind, name, options),
+        "example": _example(provided, name, options),
     }
 
 
-def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
+def _said(provided: "Provided") -> tuple[str, "Sequence[Option]"]:
+    """Docstring and options of a class. Those of built-in ones are read from the source, which imports no torch."""
+    from genmod.options.schema import options_of
+    from genmod.options.source import declared
+
+    if provided.builtin and (found := declared(provided.component.target)):
+        provided.check_requirements()
+        return found.doc, found.options
+    cls: Callable[..., Any] = provided.load()
+    return inspect.getdoc(cls) or "", options_of(cls)
+
+
+def _example(provided: "Provided", name: str, options: list[dict[str, Any]]) -> str:
     """A command line with the required options, else with one option that has a default, as an example."""
     from genmod.options.text import option_text
     from genmod.scaffold import usage
 
+    kind = provided.kind
     needed = [option for option in options if option["required"]]
     if kind == "tracker":
         given = ",".join(f"{option['name']}={option['name'].upper()}" for option in needed)
@@ -110,7 +123,10 @@ def _example(kind: str, name: str, options: list[dict[str, Any]]) -> str:
     for option in needed or [option for option in options if option["default"] is not None][:1]:
         value = option["name"].upper() if option["required"] else option_text(option["default"])
         words += ["-s", f"{owner}.{option['name']}={value}"]
-    return shlex.join([*words, *_companions(kind, name)])
+    others = shlex.split(provided.component.goes_with)
+    if not (others or provided.builtin):
+        others = _companions(kind, name)
+    return shlex.join([*words, *others])
 
 
 def _companions(kind: str, name: str) -> list[str]:

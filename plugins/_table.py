@@ -15,6 +15,7 @@ def table(
     requires: Mapping[str, str] = {},
     revisions: Mapping[str, int] = {},
     opens: Mapping[str, tuple[str, ...]] = {},
+    goes_with: Mapping[str, str] = {},
 ) -> tuple[Component, ...]:
     """The components of one folder: that of ``gated-mlp`` is in ``gated_mlp.py``.
 
@@ -25,6 +26,7 @@ def table(
         requires: a distribution that some need.
         revisions: of the options of some that have changed their meaning.
         opens: endings of the files that some datasets open.
+        goes_with: options for the other parts that some need.
 
     Example:
         >>> table("encoder", ("gated-mlp", "GatedMlpEncoder", "gated linear layers"))[0].target
@@ -41,6 +43,7 @@ def table(
             requires=(requires[name],) if name in requires else (),
             revision=revisions.get(name, 1),
             opens=opens.get(name, ()),
+            goes_with=goes_with.get(name, ""),
         )
         for name, cls, summary in rows
     )

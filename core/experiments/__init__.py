@@ -1,6 +1,5 @@
 """Published experiments as files: what is run, what the paper found, and what comes out here."""
 
 from genmod.experiments.experiment import Reproduction, Trial
-from genmod.experiments.reproduce import reproduce
 
-__all__ = ["Reproduction", "Trial", "reproduce"]
+__all__ = ["Reproduction", "Trial"]

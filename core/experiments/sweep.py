@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
-from genmod.bundle.model import load
 from genmod.errors import UsageError
 from genmod.model.build import compose
 from genmod.options.schema import Text
@@ -155,6 +154,7 @@ def train_or_go_on(
     Returns:
         ``done before``, or the status of the run.
     """
+    from genmod.bundle.model import load
     from genmod.model.assembly import assemble, open_dataset
     from genmod.training.train import train
 

@@ -37,6 +37,7 @@ __all__ = [
     "Problem",
     "Text",
     "differences",
+    "option",
     "options_of",
     "same_options",
     "to_json",
@@ -139,26 +140,49 @@ def _constructor(component: Callable[..., Any]) -> Any:
 
 
 def _option(component: Callable[..., Any], function: Any, parameter: inspect.Parameter) -> Option:
-    name = parameter.name
+    name, where = parameter.name, f"{component.__module__}.{component.__qualname__}"
     # Only this annotation is resolved: those of the wiring may use names imported for type checkers alone.
     holder = SimpleNamespace(__annotations__={name: parameter.annotation})
     try:
         annotation = get_type_hints(holder, globalns=function.__globals__, include_extras=True)[name]
         if annotation is parameter.empty:
             raise TypeError("it has no annotation")
-        form = form_of(annotation)
-        default = REQUIRED if parameter.default is parameter.empty else check(form, parameter.default, name)
-    except Rejected as error:
-        raise _broken(component, name, f"its default is not allowed: {error.problems[0]}") from None
     except (NameError, TypeError, SyntaxError) as error:
-        raise _broken(component, name, error) from error
+        raise _unreadable(where, name, error) from error
+    return option(
+        name, annotation, REQUIRED if parameter.default is parameter.empty else parameter.default, where
+    )
+
+
+def option(name: str, annotation: Any, default: Any, where: str) -> Option:
+    """An option by its annotation and its default.
+
+    Args:
+        name: of the option.
+        annotation: its type, as its author wrote it.
+        default: not yet validated, or :data:`REQUIRED`.
+        where: the component, for messages.
+
+    Raises:
+        PluginError: the type is none that an option may have, or the default is not of it.
+    """
+    try:
+        form = form_of(annotation)
+        default = REQUIRED if default is REQUIRED else check(form, default, name)
+    except Rejected as error:
+        raise _unreadable(where, name, f"its default is not allowed: {error.problems[0]}") from None
+    except TypeError as error:
+        raise _unreadable(where, name, error) from error
     metadata = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     doc = next((item.documentation for item in metadata if isinstance(item, Doc)), "")
     return Option(name, annotation, default, doc, form)
 
 
 def _broken(component: Callable[..., Any], parameter: str, reason: object) -> PluginError:
-    where = f"{component.__module__}.{component.__qualname__}"
+    return _unreadable(f"{component.__module__}.{component.__qualname__}", parameter, reason)
+
+
+def _unreadable(where: str, parameter: str, reason: object) -> PluginError:
     return PluginError(
         f"cannot read the options of {where}: " + (f"{parameter}: {reason}" if parameter else str(reason)),
         hint="This is for the author of the component: genmod.options.types lists what a signature may hold.",

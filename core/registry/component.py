@@ -69,6 +69,8 @@ class Component:
         revision: raised when the meaning of its options changes.
         opens: of a dataset with an option ``path``, endings of the files that it opens, such as ``.csv``, or ``/`` for folders,
             ``/NAME`` for those with such a file: users can then type the path in place of its name.
+        goes_with: options of ``genmod build`` for the other parts, where the usual ones do not fit this one, such as
+            ``--prior uniform-sphere``; the example of ``genmod show`` has them, and searches for some where there are none.
 
     Raises:
         ValueError: a field is not of the form above.
@@ -86,12 +88,15 @@ class Component:
     requires: tuple[str, ...] = ()
     revision: int = 1
     opens: tuple[str, ...] = ()
+    goes_with: str = ""
 
     def __post_init__(self) -> None:
         for field in ("aliases", "requires", "opens"):
             value = getattr(self, field)
             if not isinstance(value, tuple) or not all(isinstance(each, str) for each in value):
                 raise ValueError(f"{field} of {self.kind} {self.name!r} is {value!r}, not a tuple of names")
+        if not isinstance(self.goes_with, str):
+            raise ValueError(f"goes_with of {self.kind} {self.name!r} is {self.goes_with!r}, not a text")
         if not isinstance(self.summary, str) or len(self.summary) > 200 or "\n" in self.summary:
             raise ValueError(
                 f"summary of {self.kind} {self.name!r} is not one line of text, at most 200 characters"

@@ -64,7 +64,7 @@ class Provided:
         base_target = KINDS[self.kind]
         if not base_target:
             raise TypeError(f"{self.qualified} is a text, not a class: call text()")
-        self._check_requirements()
+        self.check_requirements()
         try:
             with quiet():
                 base = import_target(base_target)
@@ -93,7 +93,7 @@ class Provided:
 
         if KINDS[self.kind]:
             raise TypeError(f"{self.qualified} is a class, not a text: call load()")
-        self._check_requirements()
+        self.check_requirements()
         package, _, file = self.component.target.partition(":")
         try:
             with quiet():
@@ -108,7 +108,12 @@ class Provided:
         """The distributions that it requires and that are not installed."""
         return [name for name in self.component.requires if installed(name) is None]
 
-    def _check_requirements(self) -> None:
+    def check_requirements(self) -> None:
+        """Refuse it where a distribution that it requires is missing.
+
+        Raises:
+            PluginError: one is; says which.
+        """
         if missing := self.missing_requirements:
             raise PluginError(
                 f"{self._label} needs {', '.join(missing)}, which is not installed",

@@ -11,7 +11,8 @@ from genmod import DataInfo, Doc, bounded_log_scale
 
 __all__ = ["LARGEST", "SMALLEST", "LogScale", "Scale", "log_share"]
 
-SMALLEST, LARGEST = 1e-30, 1e30
+SMALLEST = 1e-30
+LARGEST = 1e30
 """Beyond, a scale or its inverse is no number in single precision."""
 
 Scale = Annotated[

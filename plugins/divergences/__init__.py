@@ -19,4 +19,7 @@ COMPONENTS = table(
     ("dip-i", "DipI", "KL and a penalty on the covariance of the posterior means"),
     ("dip-ii", "DipII", "KL and a penalty on the covariance of the latents"),
     ("hsic", "HSIC", "KL and a penalty on the dependence of every two latents"),
+    goes_with={
+        "none": "--objective ciwae",
+    },
 )

@@ -16,4 +16,14 @@ COMPONENTS = table(
     ("miwae", "MIWAE", "mean of M importance-weighted bounds of K draws"),
     ("piwae", "PIWAE", "one bound for the encoder, a tighter one for the decoder"),
     ("ciwae", "CIWAE", "ELBO and importance-weighted bound, mixed"),
+    goes_with={
+        "ciwae": "--divergence none",
+        "dreg": "--divergence none",
+        "iwae": "--divergence none",
+        "miwae": "--divergence none",
+        "piwae": "--divergence none",
+        "reconstruction": "--divergence none",
+        "stl": "--divergence none",
+        "vr": "--divergence none",
+    },
 )

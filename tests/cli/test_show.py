@@ -1,6 +1,5 @@
 """``genmod show``: for every component there is."""
 
-import functools
 import importlib.util
 import json
 import shlex
@@ -8,8 +7,8 @@ import tomllib
 
 import pytest
 
+from genmod.cli.show import _companions
 from genmod.defaults import USUAL
-from genmod.model import compatibility
 from genmod.registry.component import KINDS
 from genmod.registry.lookup import Registry
 from genmod.spec import SPEC_KINDS
@@ -28,16 +27,8 @@ BUILTIN = [
 ]
 
 
-@pytest.fixture
-def unsearched(monkeypatch):
-    """Examples without the parts that go with a component, which are searched for long."""
-    monkeypatch.setattr(
-        compatibility, "companions", lambda kind, name, data: compatibility.Cell(**USUAL, latent=(4,))
-    )
-
-
 @pytest.mark.parametrize(("kind", "name"), BUILTIN)
-def test_every_component(genmod, unsearched, kind, name):
+def test_every_component(genmod, kind, name):
     done = genmod("show", kind, name)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith(f"{kind} {name}, from genmod-torch ")
@@ -54,9 +45,8 @@ def test_every_component(genmod, unsearched, kind, name):
         assert f"\n{prefix}.{option['name']}\t" in done.out
 
 
-def accepted(genmod, monkeypatch, kind, name):
-    """Whether the example can be pasted as it is; its parts are searched for once for both forms."""
-    monkeypatch.setattr(compatibility, "companions", functools.cache(compatibility.companions))
+def accepted(genmod, kind, name):
+    """Whether the example can be pasted as it is."""
     example = json.loads(genmod("show", kind, name, "--json").out)["example"]
     assert genmod("show", kind, name).out.endswith(f"\nexample: {example}\n")
     done = genmod(*shlex.split(example)[1:], "--dry-run")
@@ -76,15 +66,48 @@ def accepted(genmod, monkeypatch, kind, name):
         ("objective", "dreg"),
     ],
 )
-def test_example_is_accepted(genmod, monkeypatch, kind, name):
+def test_example_is_accepted(genmod, kind, name):
     """With what else must be chosen."""
-    accepted(genmod, monkeypatch, kind, name)
+    accepted(genmod, kind, name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), [pair for pair in BUILTIN if pair.values[0] in USUAL])
-def test_every_example_is_accepted(genmod, monkeypatch, kind, name):
-    accepted(genmod, monkeypatch, kind, name)
+def test_every_example_is_accepted(genmod, kind, name):
+    accepted(genmod, kind, name)
+
+
+def searched(kind, name):
+    """What the search finds that goes with a component."""
+    return shlex.join(_companions(kind, name)), Registry(third_party=False).find(
+        kind, name
+    ).component.goes_with
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("posterior", "gamma"), ("prior", "conditional"), ("objective", "dreg")]
+)
+def test_what_goes_with_a_component_is_what_a_search_finds(kind, name):
+    found, said = searched(kind, name)
+    assert said == found != ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "name"), [pair for pair in BUILTIN if pair.values[0] in USUAL])
+def test_what_goes_with_any_component_is_what_a_search_finds(kind, name):
+    found, said = searched(kind, name)
+    assert said == found
+
+
+def test_what_goes_with_a_component_of_a_plugin_is_searched(genmod, plant):
+    parts = """
+from genmod.plugins.objectives.dreg import DReG
+
+class Bare(DReG):
+    "The same."
+"""
+    plant("genmod-bound", '"objective", "bound", "genmod_bound.parts:Bare"', parts=parts)
+    assert genmod("show", "objective", "bound").out.endswith(" --divergence none\n")
 
 
 def test_class_in_words(genmod):

@@ -7,7 +7,18 @@ from importlib.metadata import version
 
 import pytest
 
-LIGHT = (["--help"], ["--version"], ["list"], ["list", "encoder", "--json"], ["plugins"], ["build", "--help"])
+LIGHT = (
+    ["--help"],
+    ["--version"],
+    ["list"],
+    ["list", "encoder", "--json"],
+    ["plugins"],
+    ["build", "--help"],
+    ["show", "encoder", "conv"],
+    ["show", "prior", "wrapped-normal", "--json"],
+    ["show", "recipe", "vae"],
+    ["show", "reproduction", "iwae"],
+)
 HEAVY = ("torch", "torchvision", "numpy", "pydantic", "rich")
 
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from genmod import FileError, UsageError
-from genmod.experiments import Reproduction, reproduce
+from genmod.experiments import Reproduction
+from genmod.experiments.reproduce import reproduce
 from genmod.registry.lookup import current_registry
 
 TOML = """
