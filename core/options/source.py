@@ -7,27 +7,42 @@ package, numbers, texts, lists, types, constraints. For all else the answer is N
 
 import ast
 import builtins
+import collections.abc
 import inspect
+import math
 import operator
+import pathlib
 import sys
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from typing import Any
 
+import annotated_types
+import typing_extensions
+
+from genmod.options import schedule, schema, types
 from genmod.options.schema import REQUIRED, Option, option
 
 __all__ = ["Declared", "declared"]
 
-_PLAIN = frozenset(
-    {"annotated_types", "collections.abc", "math", "pathlib", "typing", "typing_extensions"}
-    | {f"genmod.options.{name}" for name in ("schedule", "schema", "types")}
-    | {"genmod.defaults"}
-)
-"""Modules that are imported, since that is quick."""
+_PLAIN = {
+    module.__name__: module
+    for module in (
+        annotated_types,
+        collections.abc,
+        math,
+        pathlib,
+        typing,
+        typing_extensions,
+        schedule,
+        schema,
+        types,
+    )
+}
+"""Modules whose names are looked up in themselves."""
 
 _CALLED = frozenset({"annotated_types", "typing_extensions"})
 """Modules whose classes may be called: constraints and descriptions."""
@@ -159,12 +174,12 @@ def _class(module: str, name: str) -> tuple[str, ast.ClassDef]:
 def _named(module: str, name: str) -> Any:
     """The value of a name in a module."""
     if module in _PLAIN:
-        return getattr(import_module(module), name)
+        return getattr(_PLAIN[module], name)
     match _definitions(module).get(name):
         case ast.ImportFrom() as found:
             return _named(_source_of(found), _imported_as(found, name))
         case ast.Import() as found if _imported_as(found, name) in _PLAIN:
-            return import_module(_imported_as(found, name))
+            return _PLAIN[_imported_as(found, name)]
         case ast.Assign(targets=[ast.Name()], value=value) | ast.AnnAssign(value=ast.expr() as value):
             return _value(module, value)
         case None if hasattr(builtins, name):
@@ -220,7 +235,7 @@ def _definitions(module: str) -> dict[str, ast.stmt]:
     spec = _spec(module)
     if spec is None or not spec.origin:
         raise _Unreadable
-    statements = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    statements = ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8")).body
     for statement in statements:
         inner = isinstance(statement, ast.If) and _is(statement.test, "TYPE_CHECKING")
         for each in statement.body if inner and isinstance(statement, ast.If) else [statement]:
