@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genmod.figures.grid import MARGIN, PAPER, default_font
+from genmod.figures.grids import MARGIN, PAPER, default_font
 from genmod.figures.names import printable
 from genmod.figures.palette import CLASSES, INK, LINE, QUIET
 from genmod.figures.plane import principal_axes

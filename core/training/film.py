@@ -230,7 +230,7 @@ def _beside(left: "Image", right: "Image") -> "Image":
     """One picture of two."""
     from PIL import Image
 
-    from genmod.figures.grid import PAPER
+    from genmod.figures.grids import PAPER
 
     whole = Image.new("RGB", (left.width + right.width, max(left.height, right.height)), PAPER)
     whole.paste(left, (0, 0))
