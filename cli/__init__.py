@@ -104,11 +104,12 @@ def _command(error: Any) -> str:
 
 
 def _report_system(error: OSError) -> int:
-    where = f"{error.filename}: " if error.filename else ""
+    where = f"{error.filename!s:.200}: " if error.filename else ""
     code, hint = {
         errno.EACCES: (2, "choose a place that you may use, or change its permissions"),
         errno.EPERM: (2, "choose a place that you may use, or change its permissions"),
         errno.EROFS: (2, "choose a place on a disk that can be written"),
+        errno.ENAMETOOLONG: (2, "choose a shorter name"),
         errno.ENOSPC: (1, "make room there, or choose another disk"),
         errno.EDQUOT: (1, "make room in your quota, or choose another disk"),
     }.get(error.errno or 0, (1, "run again with --debug to see where it happened"))

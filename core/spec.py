@@ -155,6 +155,12 @@ class ModelSpec:
     """The result of :func:`genmod.model.resolve.resolve` for each kind; empty before that, and in copies with something
     replaced."""
 
+    @property
+    def missing(self) -> list[str]:
+        """Kinds of the parts that are not chosen and that no other part stands for."""
+        wanted = ("dataset",) if "model" in self.components else (*MODEL_KINDS, "dataset")
+        return [kind for kind in wanted if kind not in self.components and kind != "network"]
+
     @classmethod
     def from_table(
         cls, table: Mapping[str, Any], *, recipe: str = "", where: str = "the specification"
@@ -230,13 +236,7 @@ class ModelSpec:
         given = latent
         if isinstance(latent, str) and re.fullmatch(r"\d{1,8}(x\d{1,8})*", latent):
             latent = [int(n) for n in latent.split("x")]
-        shape = (
-            (latent,)
-            if isinstance(latent, int)
-            else tuple(latent)
-            if isinstance(latent, list | tuple)
-            else ()
-        )
+        shape = tuple(latent) if isinstance(latent, list | tuple) else (latent,)
         if not 1 <= len(shape) <= 8 or not all(type(n) is int and 1 <= n <= 2**20 for n in shape):
             raise UsageError(
                 f"latent is {given!s:.60}; it must be a whole number from 1 to {2**20:,}, or up to eight of them",

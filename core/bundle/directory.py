@@ -187,7 +187,10 @@ class ModelDirectory:
                 f"{path} has format {plain['format']!r}; this version of genmod reads format {FORMAT}",
                 hint="pip install --upgrade genmod-torch",
             )
-        return ModelSpec.from_json(plain, where=str(path))
+        spec = ModelSpec.from_json(plain, where=str(path))
+        if spec.missing:
+            raise FileError(f"{path} is damaged: it names no {', '.join(spec.missing)}")
+        return spec
 
     def write_spec(self, spec: ModelSpec, data: "DataInfo", *, seed: int | None = None) -> None:
         """Replace the specification, the description of the data, and the seed of the first weights.

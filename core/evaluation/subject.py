@@ -15,6 +15,7 @@ from genmod.interfaces.sampler import Source
 from genmod.model.encode import Coded, encode_split, observed_batches
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
+from genmod.model.tiled import code_of
 from genmod.system.random import seed_for, seeded
 
 __all__ = ["Coded", "Part", "Subject"]
@@ -119,6 +120,25 @@ class Subject:
     def codes(self, part: Part = "split") -> Coded:
         """The codes of a part; they are made once."""
         return self._codes_once(part)
+
+    def reconstructions(self, limit: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Observations and the mean of ``p(x|z)`` at their codes, batch by batch, ``(B, *data.shape)`` each.
+
+        A code is the mean of ``q(z|x)``, or a draw where it has no known mean; where latents are directions, classes or
+        bits, it is the one nearest to the mean. Observations are those that the model encodes: binary images where its
+        decoder makes them.
+
+        Args:
+            limit: number of examples, the first ones; by default all.
+
+        Yields:
+            Observations and reconstructions, on the device of the model.
+        """
+        done, count = 0, min(limit or len(self.split), len(self.split))
+        for model, x, _ in self.batches("reconstructions", limit=limit):
+            yield x, model.decode(code_of(model, x)).mean
+            done += len(x)
+            self.progress("reconstructing", done, count)
 
     def generated(self, n: int, *, noise: bool = False, source: Source | None = None) -> Tensor:
         """New examples, ``(n, *data.shape)``; they are made once, and fewer are the first of more.

@@ -10,7 +10,7 @@ from genmod.options.schema import to_json, validate_many
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded, migrated
 from genmod.registry.provided import Provided
-from genmod.spec import MODEL_KINDS, PART_KINDS, ComponentSpec, ModelSpec, Resolved
+from genmod.spec import PART_KINDS, ComponentSpec, ModelSpec, Resolved
 
 __all__ = ["GivenInPython", "resolve", "resolve_kinds"]
 
@@ -37,11 +37,9 @@ def resolve(spec: ModelSpec, *, registry: Registry | None = None) -> ModelSpec:
         Schedule.parse(1.0)
     """
     spec = spec.without_parts() if spec.components.keys() & set(PART_KINDS) else spec
-    wanted = ("dataset",) if "model" in spec.components else (*MODEL_KINDS, "dataset")
-    missing = [kind for kind in wanted if kind not in spec.components and kind != "network"]
-    if missing:
+    if spec.missing:
         raise UsageError(
-            f"no {', '.join(missing)} chosen",
+            f"no {', '.join(spec.missing)} chosen",
             hint=f"start from a recipe, which has all parts: genmod build {RECIPE}",
         )
     return resolve_kinds(spec, tuple(spec.components), registry=registry)

@@ -17,7 +17,7 @@ from genmod.plugins.features._perceptual import (
     layer_distance,
     require_files,
 )
-from genmod.plugins.metrics._reconstruction import bounded_range, reconstructions
+from genmod.plugins.metrics._bounded_range import bounded_range
 
 __all__ = ["Lpips"]
 
@@ -71,7 +71,7 @@ class Lpips(Metric):
         net = backbone(self.network, self.weights, data.shape).to(model.device)
         linear = heads(self.network, self.linear)
         parts: list[Tensor] = []
-        for pair in reconstructions(subject):
+        for pair in subject.reconstructions():
             x, y = ((each.float() - data.low) / width for each in pair)
             # In pieces: the maps of 500 images take gigabytes.
             for some in torch.arange(len(x), device=x.device).split(50):

@@ -6,7 +6,6 @@ from typing import final
 import torch
 
 from genmod import Metric, Row, Subject, Undefined, mean_row
-from genmod.plugins.metrics._reconstruction import reconstructions
 
 __all__ = ["Mse"]
 
@@ -28,7 +27,7 @@ class Mse(Metric):
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         errors = []
-        for x, y in reconstructions(subject):
+        for x, y in subject.reconstructions():
             seen = ~x.isnan()
             squares = torch.where(seen, x - y, 0.0).double().square().flatten(1).sum(1)
             errors.append((squares / seen.flatten(1).sum(1).clamp(min=1)).cpu())

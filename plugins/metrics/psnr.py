@@ -6,7 +6,7 @@ from typing import final
 import torch
 
 from genmod import Metric, Row, Subject, Undefined, mean_row
-from genmod.plugins.metrics._reconstruction import bounded_range, reconstructions
+from genmod.plugins.metrics._bounded_range import bounded_range
 
 __all__ = ["Psnr"]
 
@@ -27,7 +27,7 @@ class Psnr(Metric):
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         width = bounded_range(subject, "psnr")
-        parts = [(x - y).double().square().flatten(1).mean(1).cpu() for x, y in reconstructions(subject)]
+        parts = [(x - y).double().square().flatten(1).mean(1).cpu() for x, y in subject.reconstructions()]
         errors = torch.cat(parts)
         exact = int((errors == 0).sum())
         if exact:

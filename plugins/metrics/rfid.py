@@ -9,7 +9,6 @@ from annotated_types import Ge
 from genmod import Doc, Metric, Row, Subject, Undefined, UndefinedError
 from genmod.evaluation import FeaturesName, checked_features, featured
 from genmod.plugins.metrics._frechet import frechet_distance
-from genmod.plugins.metrics._reconstruction import reconstructions
 
 __all__ = ["Rfid"]
 
@@ -58,7 +57,7 @@ class Rfid(Metric):
             raise UndefinedError(f"covariances need two examples or more, and there are {n}")
         by = featured(subject, self.features)
         real = by.of_split(n)
-        made = torch.cat([by.of(y.float()) for _, y in reconstructions(subject, n)])
+        made = torch.cat([by.of(y.float()) for _, y in subject.reconstructions(n)])
         name = f"rfid[{by.name}]"
         if n < 5 * real.shape[1]:
             subject.warn(

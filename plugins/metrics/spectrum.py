@@ -8,7 +8,6 @@ from torch import Tensor
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError
 from genmod.evaluation import NO_POWER, Bands, octaves, power_spectrum
-from genmod.plugins.metrics._reconstruction import reconstructions
 
 __all__ = ["Spectrum", "share_row"]
 
@@ -51,7 +50,7 @@ class Spectrum(Metric):
             for parts in zip(
                 *(
                     (bands.sums(power_spectrum(z)).cpu() for z in (x - y, x))
-                    for x, y in reconstructions(subject)
+                    for x, y in subject.reconstructions()
                 ),
                 strict=True,
             )

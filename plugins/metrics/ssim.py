@@ -8,7 +8,7 @@ from torch import Tensor
 
 from genmod import Metric, Row, Subject, Undefined, UndefinedError, mean_row
 from genmod.plugins.decoders.ms_ssim import similarities
-from genmod.plugins.metrics._reconstruction import bounded_range, reconstructions
+from genmod.plugins.metrics._bounded_range import bounded_range
 
 __all__ = ["Ssim", "ssim"]
 
@@ -39,7 +39,7 @@ class Ssim(Metric):
         width = bounded_range(subject, "ssim")
         parts = [
             ssim((x - data.low).double(), (y - data.low).double(), width).cpu()
-            for x, y in reconstructions(subject)
+            for x, y in subject.reconstructions()
         ]
         definition = "structural similarity of reconstructions and observations, mean over the examples"
         yield mean_row("ssim", torch.cat(parts), "", definition, "higher", {"range": width})

@@ -236,6 +236,16 @@ def test_a_pipe_is_not_waited_for(trained, name):
         acts[name]()
 
 
+@pytest.mark.parametrize("kind", ["dataset", "prior"])
+def test_a_description_names_all_parts(trained, kind):
+    path = trained / "model.json"
+    plain = json.loads(path.read_text())
+    del plain["components"][kind]
+    path.write_text(json.dumps(plain))
+    with pytest.raises(FileError, match=rf"model\.json is damaged: it names no {kind}"):
+        ModelDirectory(trained).read_spec()
+
+
 def test_damaged_rows_and_records(trained):
     place = ModelDirectory(trained)
     good = place.read_rows()

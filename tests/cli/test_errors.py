@@ -57,6 +57,7 @@ def test_expected_errors(genmod, failing, error, code):
         (errno.EACCES, 2, "permissions"),
         (errno.EPERM, 2, "permissions"),
         (errno.EROFS, 2, "can be written"),
+        (errno.ENAMETOOLONG, 2, "shorter name"),
         (errno.EIO, 1, "--debug"),
     ],
 )

@@ -41,6 +41,18 @@ def test_by_hand():
     assert (result["psnr"].unit, result["mse"].better, result["psnr"].better) == ("dB", "lower", "higher")
 
 
+def test_on_a_sphere_the_code_is_the_direction_of_the_mean():
+    """The mean itself lies within the sphere, where no decoder was trained; pictures of reconstructions are of directions too."""
+    info, split = pictures()
+    model = model_of(info, "s-vae").eval()
+    with torch.no_grad():
+        mean = model.encode(model.observe(split.batch.x)).mean
+        made = model.decode(nn.functional.normalize(mean, dim=1)).mean
+    assert float(mean.norm(dim=1).max()) < 0.99
+    errors = (split.batch.x - made).double().square().flatten(1).mean(1)
+    torch.testing.assert_close(evaluate(model, split, ["mse"])["mse"].examples, errors, rtol=1e-5, atol=0)
+
+
 def test_units_of_the_data():
     """Scores that are relative to the range do not depend on it, an error does by its square."""
     info, split = pictures()
