@@ -50,8 +50,8 @@ def interpolate(
 ) -> None:
     """Decode the points between two examples.
 
-    Each row leads from the code of one example to that of another. Arrays: images (rows, steps, ...), latents
-    (rows, steps, ...).
+    Each row leads from the code of one example to that of another; both examples stand at its ends. Arrays: images
+    (rows, steps, ...), latents (rows, steps, ...), and the examples, starts and ends (rows, ...).
 
     Examples:
       genmod interpolate
@@ -85,5 +85,6 @@ def interpolate(
         context=None if given is None else paired(given),
     )
     between = "draws from the prior" if from_prior else f"{split} examples"
-    walk = replace(walk, title=f"{walk.title} between {between}, seed {seed}")
+    real = None if from_prior else paired(model.data.values(batch.x))
+    walk = replace(walk, title=f"{walk.title} between {between}, seed {seed}", ends=real)
     write(walk, out, directory, "interpolations", seed=seed)

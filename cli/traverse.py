@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from genmod.cli.outputs import (
     open_split,
     write,
 )
+
+if TYPE_CHECKING:
+    from genmod.figures.following import Followed
 
 __all__ = ["traverse"]
 
@@ -59,7 +62,8 @@ def traverse(
     """Decode what each latent dimension changes.
 
     Each row changes one dimension of the code of one example. Rows are sorted by the mean KL of their dimension,
-    which is shown. Distances are in standard deviations of the prior, or of the codes where there is no prior.
+    which is shown, with the factor or the class that the dimension tells most of, where they are known, and the share of
+    its entropy that it tells. Distances are in standard deviations of the prior, or of the codes where there is no prior.
     Arrays: images (rows, steps, ...), latents (rows, steps, ...), dimensions (rows), values (rows, steps).
 
     Examples:
@@ -85,6 +89,7 @@ def traverse(
         traversal,
         variables,
     )
+    from genmod.figures.following import followed
     from genmod.figures.views import rows_of
 
     labels, scale, rows = None, None, ""
@@ -104,14 +109,24 @@ def traverse(
         chosen = (
             chosen or [d for d in amounts.argsort(descending=True).tolist() if d < variables(model)][:number]
         )
-        labels = tuple(f"z{d}  {amounts[d]:.2f}" for d in chosen if d < len(amounts))
-        rows = f" (rows: {measure})"
+        known = followed(model, latents, many)
+        labels = tuple(_label(d, float(amounts[d]), known) for d in chosen if d < len(amounts))
+        rows = f"; rows: {measure}{', most told' if known else ''}"
     values = torch.linspace(-range_, range_, steps)
     picture = traversal(model, z, chosen, values, scale=scale, context=given)
     picture = replace(
-        picture, row_labels=labels or picture.row_labels, title=f"{picture.title}{rows}, seed {seed}"
+        picture, row_labels=labels or picture.row_labels, title=f"{picture.title}{rows}; seed {seed}"
     )
     write(picture, out, directory, "traversals", seed=seed)
+
+
+def _label(variable: int, amount: float, known: "Followed") -> str:
+    """``z3  0.87  62 % of size``: how much a variable says, and what it tells most of."""
+    told = ""
+    if variable in known:
+        name, share = known[variable]
+        told = f"  {100 * share:.0f} % of {name}"
+    return f"z{variable}  {amount:.2f}{told}"
 
 
 def _numbers(text: str) -> list[int]:

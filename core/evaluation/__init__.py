@@ -12,6 +12,7 @@ from genmod.evaluation.featured import (
     named_features,
 )
 from genmod.evaluation.impossible import ImpossibleError, impossible_rate
+from genmod.evaluation.information import binned, entropy, mutual_information
 from genmod.evaluation.metric import Metric
 from genmod.evaluation.neighbours import distances_by_rows, nearest, squared_distances
 from genmod.evaluation.row import (
@@ -46,10 +47,12 @@ __all__ = [
     "Subject",
     "Undefined",
     "WithNoise",
+    "binned",
     "bits_per_dim",
     "checked_features",
     "compared",
     "distances_by_rows",
+    "entropy",
     "evaluate",
     "featured",
     "frequencies",
@@ -58,6 +61,7 @@ __all__ = [
     "impossible_rate",
     "latents_that_fit",
     "mean_row",
+    "mutual_information",
     "named_features",
     "nearest",
     "no_bits",

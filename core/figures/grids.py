@@ -65,9 +65,11 @@ def grid(
     data: DataInfo,
     columns: int | None = None,
     scale: int | None = None,
+    side: int = 64,
     row_labels: Sequence[str] = (),
     column_labels: Sequence[str] = (),
     title: str = "",
+    blank: Tensor | None = None,
 ) -> "Image":
     """One picture of many examples, small ones enlarged; where that is by interpolation, a line at the bottom says so.
 
@@ -83,9 +85,11 @@ def grid(
             default about as many as there are lines, or, of tables and where rows are given, as many as fit
             into 1,400 pixels.
         scale: pixels on the screen for each pixel, without interpolation, or the height of a table's cell.
+        side: about the longest side of an image without a scale, in pixels.
         row_labels: to the left of each row.
         column_labels: above each column; where they are too wide, only some of them.
         title: at the top.
+        blank: ``(rows, columns)`` bool, where nothing is to be shown.
 
     Returns:
         A PIL image in RGB; ``.save("grid.png")`` writes it.
@@ -106,7 +110,7 @@ def grid(
         [*map(printable, column_labels)],
     )
     rows, across, square = _arrangement(images, data)
-    pixels = tiles(images.reshape(rows * across, *data.shape), data, scale)
+    pixels = tiles(images.reshape(rows * across, *data.shape), data, scale, side)
     height, width = pixels.shape[1:3]
     pitch = (height + GAP, width + (STRIP_GAP if len(data.shape) == 1 else GAP))
     if columns is None:
@@ -137,7 +141,10 @@ def grid(
     )
 
     canvas = torch.tensor(PAPER, dtype=torch.uint8).repeat(plan.size[1], plan.size[0], 1)
+    hidden = set() if blank is None else set(blank.flatten().nonzero()[:, 0].tolist())
     for number, tile in enumerate(pixels):
+        if number in hidden:
+            continue
         x, y = plan.corner(*divmod(number, across))
         canvas[y : y + height, x : x + width] = tile
     image = Image.fromarray(canvas.numpy())

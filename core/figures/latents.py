@@ -136,6 +136,7 @@ def latents_figure(
         groups_of(batch, split.info or model.data, colour_by),
         projection,
         seed,
+        batch,
     )
     scene.arrays["codes"] = scene.codes
     if scene.groups.numbers is not None:

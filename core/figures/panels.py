@@ -11,6 +11,7 @@ from genmod.errors import UndefinedError
 from genmod.figures.bars import activity_bars, variables_of
 from genmod.figures.codes_panel import Drawer, codes_panel, radius
 from genmod.figures.draw import bare, show_tiles
+from genmod.figures.following import followed
 from genmod.figures.gaps import roaming, yardstick
 from genmod.figures.palette import QUIET
 from genmod.figures.scene import Scene
@@ -106,10 +107,13 @@ def _kl(scene: Scene) -> Drawer:
 def _traversals(scene: Scene) -> Drawer:
     model = scene.model
     picture = active_traversal(model, scene.codes, _amounts(scene)[0], _ROWS, 9, context=scene.context)
+    known = {} if scene.batch is None else followed(model, scene.codes, scene.batch)
+    names = zip(picture.extra["dimensions"].tolist(), picture.row_labels, strict=True)
+    rows = [f"{name}, {known[d][0]}" if d in known else name for d, name in names]
     scene.arrays |= {f"traversals_{name}": tensor for name, tensor in picture.arrays().items()}
 
     def drawer(axes: "Axes") -> None:
-        show_tiles(axes, picture.images, model.data, rows=picture.row_labels, columns=picture.column_labels)
+        show_tiles(axes, picture.images, model.data, rows=rows, columns=picture.column_labels)
         bare(axes, "Traversals from one code", picture.title.removeprefix("Traversals").lstrip(", "))
 
     return drawer

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from genmod.data.dataset import DataInfo
@@ -23,6 +24,8 @@ __all__ = ["Picture", "arrays_as", "moving", "png_of"]
 
 _LARGE = 2**22
 """Pixels of a picture of which the smallest file would take minutes to find."""
+_LARGE_TILE, _LETTER = 112, 8
+"""Pixels of a tile of a film, and of a letter below it, so that every tile is wide enough for its label."""
 _MILLISECONDS = 120
 _LONGEST_PAUSE = 600
 
@@ -54,6 +57,10 @@ class Picture:
         row_labels: to the left of each row.
         column_labels: above each column.
         walk: whether the columns are steps of a walk, so that they can be shown one after the other.
+        ends: examples that a walk leads from and to, ``(rows, *data.shape)`` each, drawn before its first step and after
+            its last; None where it leads between no examples.
+        row_of: of examples ``(N,)`` that are one after the other, the row in which each is drawn; None for as many rows as
+            make a square.
         bare: whether the only example is shown pixel by pixel, without anything around it.
 
     Example:
@@ -71,6 +78,8 @@ class Picture:
     row_labels: tuple[str, ...] = ()
     column_labels: tuple[str, ...] = ()
     walk: bool = False
+    ends: tuple[Tensor, Tensor] | None = None
+    row_of: Tensor | None = None
     bare: bool = False
 
     def _repr_png_(self) -> bytes:
@@ -82,14 +91,22 @@ class Picture:
             from PIL import Image
 
             return Image.fromarray(tiles(self.images, self.data, 1)[0].numpy())
+        images, labels, blank = self.images, self.column_labels, None
+        if self.row_of is not None:
+            images, blank = _in_rows(images, self.row_of)
+        if self.ends is not None:
+            first, last = (end[:, None].to(images) for end in self.ends)
+            images = torch.cat([first, images, last], 1)
+            labels = ("from", *labels, "to") if labels else ()
         return grid(
-            self.images,
+            images,
             data=self.data,
             columns=columns,
             scale=scale,
             row_labels=self.row_labels,
-            column_labels=self.column_labels,
+            column_labels=labels,
             title=self.title,
+            blank=blank,
         )
 
     def arrays(self) -> dict[str, Tensor]:
@@ -97,7 +114,9 @@ class Picture:
         there are any, and the extra ones.
         """
         latents = {} if self.latents is None else {"latents": self.latents}
-        named = {"images": self.data.original(self.images), **latents, **self.extra}
+        ends = {} if self.ends is None else dict(zip(("starts", "ends"), self.ends, strict=True))
+        real = {name: self.data.original(images) for name, images in ends.items()}
+        named = {"images": self.data.original(self.images), **latents, **real, **self.extra}
         return {name: tensor.detach().cpu().contiguous() for name, tensor in named.items()}
 
     def frames(self, *, scale: int | None = None) -> list["Image"]:
@@ -112,23 +131,30 @@ class Picture:
                 hint="save it as .png; interpolations and traversals can be saved as .gif and .apng",
             )
         rows, steps = self.images.shape[:2]
-        across = math.ceil(math.sqrt(rows))
+        names = list(self.row_labels)
         shown = []
         for step in range(steps):
-            images, names = self.images[:, step], list(self.row_labels)
+            at = f": {self.column_labels[step]}" if self.column_labels else ""
+            title = f"{self.title}{at}"
+            if self.ends is not None:
+                # Each row from its start to its end, with the step between them.
+                first, last = (end.to(self.images) for end in self.ends)
+                images = torch.stack([first, self.images[:, step], last], 1)
+                three = ("from", self.column_labels[step], "to") if self.column_labels else ()
+                between = grid(
+                    images, data=self.data, scale=scale, side=_LARGE_TILE, row_labels=names, column_labels=three,
+                    title=self.title,
+                )  # fmt: skip
+                shown.append(between)
+                continue
             # Labels of rows stand above their pictures here; so lines of pictures are blocks of a single row.
             labels = [*names, *[""] * (rows - len(names))] if names else ()
-            at = f": {self.column_labels[step]}" if self.column_labels else ""
-            shown.append(
-                grid(
-                    images[None],
-                    data=self.data,
-                    columns=across,
-                    scale=scale,
-                    column_labels=labels,
-                    title=f"{self.title}{at}",
-                )
-            )
+            side = max([_LARGE_TILE, *(_LETTER * len(name) for name in names)])
+            whole = grid(
+                self.images[None, :, step], data=self.data, columns=math.ceil(math.sqrt(rows)), scale=scale,
+                side=side, column_labels=labels, title=title,
+            )  # fmt: skip
+            shown.append(whole)
         return [*shown, *shown[-2:0:-1]]
 
     def save(self, path: Path | str) -> None:
@@ -149,6 +175,19 @@ class Picture:
             write_bytes(path, png_of(self.image()))
         else:
             write_bytes(path, moving(self.frames(), suffix))
+
+
+def _in_rows(images: Tensor, row_of: Tensor) -> tuple[Tensor, Tensor]:
+    """Examples ``(N, *shape)`` in their rows, in their order, ``(rows, columns, *shape)``, and where there are none."""
+    rows = int(row_of.max()) + 1
+    places = [(row_of == row).nonzero()[:, 0] for row in range(rows)]
+    columns = max(map(len, places))
+    whole = images[:1].expand(rows * columns, *images.shape[1:]).clone().unflatten(0, (rows, columns))
+    blank = torch.ones(rows, columns, dtype=torch.bool)
+    for row, mine in enumerate(places):
+        whole[row, : len(mine)] = images[mine.to(images.device)]
+        blank[row, : len(mine)] = False
+    return whole, blank
 
 
 def png_of(image: "Image") -> bytes:

@@ -57,6 +57,7 @@ class Scene:
     groups: Groups
     projection: Projection
     seed: int
+    batch: Batch | None = None
     arrays: dict[str, Tensor] = field(default_factory=dict)
     gap: Gap | None = None
 

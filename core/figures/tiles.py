@@ -28,7 +28,7 @@ def enlargement(data: DataInfo, scale: int | None = None) -> str:
     return f"{data.shape[-2]}x{data.shape[-1]} pixels, enlarged by interpolation" if small else ""
 
 
-def tiles(examples: Tensor, data: DataInfo, scale: int | None = None) -> Tensor:
+def tiles(examples: Tensor, data: DataInfo, scale: int | None = None, side: int = 64) -> Tensor:
     """Every example as pixels, ``(N, *data.shape) → (N, height, width, 3)`` ``uint8``.
 
     Images: one channel is grey, three are red, green and blue; of any other number, each channel is a grey
@@ -45,8 +45,9 @@ def tiles(examples: Tensor, data: DataInfo, scale: int | None = None) -> Tensor:
     Args:
         examples: float values, or stored integers.
         data: shape and range of the data.
-        scale: pixels on the screen for each pixel, or the height of a table's cell; by default about 64
-            pixels for an image, 160 for a strip.
+        scale: pixels on the screen for each pixel, or the height of a table's cell; by default what makes an image as
+            large as ``side``, and a strip 160 pixels high.
+        side: about the longest side of an image, in pixels on the screen.
     """
     values = data.values(examples.detach()).float().cpu()
     if len(data.shape) == 1:
@@ -54,7 +55,7 @@ def tiles(examples: Tensor, data: DataInfo, scale: int | None = None) -> Tensor:
     values = values.flatten(1, -3) if values.dim() > 3 else values[:, None]
     grey = (_unit(values, data, tuple(range(values.dim()))) * 255).round()
     channels, height, width = grey.shape[1:]
-    factor = scale or max(1, round(64 / max(height, width)))
+    factor = scale or max(1, round(side / max(height, width)))
     pixels = _enlarged(grey, factor, smooth=bool(enlargement(data, scale)))
     bad = values.isnan().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     if channels == 3:

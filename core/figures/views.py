@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,9 @@ __all__ = [
     "rows_of",
     "sample_grid",
 ]
+
+_MOST_ROWS = 20
+"""Classes that have a row each."""
 
 
 @contextmanager
@@ -211,7 +215,18 @@ def sample_grid(
         + (f", temperature {shown(temperature)}" if temperature != 1 else "")
         + f", seed {seed}"
     )
-    return Picture(images, model.data, latents=z, title=title)
+    return Picture(images, model.data, latents=z, title=title, **_by_class(model, n, condition))
+
+
+def _by_class(model: GenerativeModel, n: int, condition: str | None) -> dict[str, Any]:
+    """A row for each class that a conditional model draws in turn, with its name; nothing of other models."""
+    given = model.conditions
+    if condition is not None or given is None or len(given.values) != 1:
+        return {}
+    ((_, values),) = given.values.items()
+    if not 2 <= len(values) <= min(_MOST_ROWS, n):
+        return {}
+    return {"row_of": torch.arange(n) % len(values), "row_labels": tuple(values)}
 
 
 def _whole_samples(
@@ -233,7 +248,8 @@ def _whole_samples(
     with evaluating(model, seed):  # type: ignore[arg-type]
         images = model.sample(n, noise=noise, condition=condition)
     of = f" of {condition}" if condition else ""
-    return Picture(images, model.data, title=f"{n} samples{of}{', with noise' * noise}, seed {seed}")
+    title = f"{n} samples{of}{', with noise' * noise}, seed {seed}"
+    return Picture(images, model.data, title=title, **_by_class(model, n, condition))
 
 
 def reconstruction_grid(

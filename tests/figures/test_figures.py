@@ -1,5 +1,6 @@
 """Pictures: every pixel where it belongs, every walk through the points it should go through."""
 
+import dataclasses
 import hashlib
 import io
 import math
@@ -13,7 +14,7 @@ from safetensors.torch import load_file
 from torch.distributions import TransformedDistribution
 
 import genmod
-from genmod import Batch, DataInfo, FileError, TensorSplit, UndefinedError, UsageError, compose
+from genmod import Batch, DataInfo, Factor, FileError, TensorSplit, UndefinedError, UsageError, compose
 from genmod.figures import (
     Picture,
     activity,
@@ -30,7 +31,8 @@ from genmod.figures import (
     slerp,
     traversal,
 )
-from genmod.figures.grids import GAP, MARGIN, PAPER, STRIP_GAP
+from genmod.figures.following import followed
+from genmod.figures.grids import GAP, MARGIN, PAPER, STRIP_GAP, default_font
 from genmod.figures.tiles import enlargement
 from genmod.model.assembly import assemble
 
@@ -599,3 +601,77 @@ def test_activity_without_a_prior_is_the_variance_of_the_codes():
     amounts, measure = activity(model, x, seed=6)
     assert measure == "variance of the codes"
     torch.testing.assert_close(amounts, codes(model, x, seed=6).var(0, correction=0))
+
+
+# Ends of walks, and rows of classes
+
+
+def test_a_walk_stands_between_its_real_ends(identity, tmp_path):
+    start, end = torch.zeros(2, 2), torch.ones(2, 2)
+    walk = dataclasses.replace(
+        interpolation(identity, start, end, steps=3), ends=(start - 5, end + 5), title="", column_labels=()
+    )
+    drawn, alone = walk.image(scale=4), dataclasses.replace(walk, ends=None).image(scale=4)
+    assert drawn.width == alone.width + 2 * (24 + STRIP_GAP)
+    walk.save(tmp_path / "walk.npz")
+    with np.load(tmp_path / "walk.npz") as file:
+        assert np.array_equal(file["starts"], start - 5)
+        assert np.array_equal(file["ends"], end + 5)
+        assert file["images"].shape == (2, 3, 2)
+    frames = walk.frames(scale=4)
+    assert len(frames) == 4
+    # The ends stay, and the step between them moves; seen by the columns of strips.
+    first, second = (pixels(frame) for frame in frames[:2])
+    assert first.shape == second.shape
+    changed = (first != second).any(2).any(0).nonzero()[:, 0]
+    assert len(changed)
+    assert changed.min() >= MARGIN + 24
+    assert changed.max() < MARGIN + 24 + STRIP_GAP + 24
+
+
+def test_films_have_every_label_and_large_tiles():
+    images = torch.rand(3, 2, 1, 28, 28)
+    labels = ("z0  1.23  44 % of class 7", "z1", "z2  0.1")
+    walk = Picture(images, DataInfo((1, 28, 28)), row_labels=labels, column_labels=("-1", "1"), walk=True)
+    frame = walk.frames()[0]
+    widest = default_font(13).getlength(labels[0])
+    tile = (frame.width - 2 * MARGIN - GAP) / 2
+    assert tile >= max(widest, 112)
+
+
+def test_samples_of_a_conditional_model_have_a_row_for_each_class():
+    model = genmod.build("cvae", encoder="mlp", latent=2)
+    picture = sample_grid(model, 23, seed=0)
+    assert picture.row_labels == tuple("0123456789")
+    assert picture.row_of.tolist() == [*range(10), *range(10), 0, 1, 2]
+    assert picture.images.shape == (23, 1, 8, 8)
+    # Three columns, of which the last has three examples.
+    shown = pixels(dataclasses.replace(picture, title="").image(scale=8))
+    top = shown.shape[0] - MARGIN - 10 * (64 + GAP) + GAP
+    left = shown.shape[1] - MARGIN - 64
+    rows = [
+        shown[top + row * (64 + GAP) : top + row * (64 + GAP) + 64, left : left + 64] for row in range(10)
+    ]
+    blank = [set(map(tuple, row.reshape(-1, 3).tolist())) == {PAPER} for row in rows]
+    assert blank == [False] * 3 + [True] * 7
+    whole = (picture.images[22, 0] * 255).round().to(torch.uint8)
+    assert torch.equal(rows[2][::8, ::8, 0], whole)
+    assert sample_grid(model, 23, condition="3").row_labels == ()
+    assert sample_grid(model, 5).row_of is None
+
+
+def test_what_a_variable_follows():
+    info = DataInfo((2,), factors=(Factor("size", 4), Factor("tilt", 3)), **UNBOUNDED)
+    components = {"encoder": {"name": "mlp"}, "decoder": {"name": "gaussian"}}
+    model = assemble(compose(components=components, latent=3), info)
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.stack([torch.arange(240) % 4, torch.arange(240) // 4 % 3], 1)
+    noise = torch.rand(240, 3, generator=generator)
+    codes_ = torch.stack([factors[:, 1] + 0.1 * noise[:, 0], noise[:, 1], -factors[:, 0] + noise[:, 2]], 1)
+    found = followed(model, codes_, Batch(torch.zeros(240, 2), factors=factors))
+    assert {place: name for place, (name, _) in found.items()} == {0: "tilt", 2: "size"}
+    assert found[0][1] > 0.9
+    # What chance tells is no telling: not of 240 examples in bins, and not of a few.
+    assert 1 not in found
+    assert followed(model, codes_[:40], Batch(torch.zeros(40, 2), factors=factors[:40])) == {}
+    assert followed(model, codes_, Batch(torch.zeros(240, 2))) == {}

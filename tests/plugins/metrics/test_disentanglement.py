@@ -13,19 +13,12 @@ from sklearn.svm import LinearSVC
 
 from genmod import Batch, DataInfo, Factor, TensorSplit, UndefinedError, compose, evaluate
 from genmod.errors import DataError
+from genmod.evaluation import binned, entropy, mutual_information
 from genmod.model.assembly import assemble
 from genmod.plugins.metrics._auroc import auroc
 from genmod.plugins.metrics._factors import checked, halves
 from genmod.plugins.metrics._fixed_factor import beta_vae_score, factor_vae_score
-from genmod.plugins.metrics._mig import (
-    binned,
-    entropy,
-    mig,
-    modularity,
-    modularity_of,
-    mutual_information,
-    nearest_information,
-)
+from genmod.plugins.metrics._mig import mig, modularity, modularity_of, nearest_information
 from genmod.plugins.metrics.dci import completeness_of, dci, disentanglement_of
 from genmod.plugins.metrics.explicitness import explicitness
 from genmod.plugins.metrics.irs import irs
