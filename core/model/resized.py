@@ -39,9 +39,20 @@ def resized(model: LatentVariableModel, shape: tuple[int, ...]) -> LatentVariabl
 
 
 def resized_parts(
-    model: LatentVariableModel, shape: tuple[int, ...], needed: Collection[str] | None
+    model: LatentVariableModel,
+    shape: tuple[int, ...],
+    needed: Collection[str] | None,
+    *,
+    shared: bool = False,
 ) -> LatentVariableModel:
-    """:func:`resized`, with the weights of the needed parts alone, by kind; those of others are drawn afresh."""
+    """:func:`resized`, with the weights of the needed parts alone, by kind; those of others are drawn afresh.
+
+    Args:
+        model: as for :func:`resized`; so is the shape.
+        shape: new shape of the pictures.
+        needed: kinds of parts; None for all.
+        shared: the weights are those of the model itself, which is to stay as it is.
+    """
     old, shape = model.data.shape, tuple(shape)
     if not model.data.is_image or len(shape) != 3 or shape[0] != old[0]:
         raise UsageError(
@@ -69,6 +80,6 @@ def resized_parts(
             f"the weights of {kind} {part.name if part else ''!r} depend on the size of the pictures, {old[1]}×{old[2]} before",
             hint=f"those of fully convolutional parts do not: {MAPS}",
         )
-    made.to(model.device, model.dtype).load_state_dict(weights, strict=needed is None)
+    made.to(model.device, model.dtype).load_state_dict(weights, strict=needed is None, assign=shared)
     made.weights_seed = None
     return made.train(model.training)

@@ -1,12 +1,12 @@
 """Pictures of any size, encoded and decoded in tiles, so that memory does not grow with them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from contextlib import nullcontext
+from functools import partial
+from typing import final
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from genmod.defaults import MAPS
 from genmod.errors import UsageError
@@ -15,13 +15,18 @@ from genmod.interfaces.prior import Prior
 from genmod.model.evaluating import evaluating
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.resized import resized_parts
+from genmod.model.tile_grid import Axis, Grid, Part
+from genmod.model.tile_pool import TilePool, pooled_layers
+from genmod.system.memory import all_rows_at_once
 
 __all__ = ["code_of", "decode_tiled", "encode_tiled", "reconstruct_tiled"]
 
-_TILE, _OVERLAP = 512, 128
+_TILE, _OVERLAP, _TOGETHER = 512, 128, 2**20
 _CODING = ("inputs", "encoder", "posterior", "network", "decoder")
 
 OnStep = Callable[[int, int], None]
+Cut = Callable[[Grid, Tensor, tuple[int, int]], Tensor]
+Run = Callable[[LatentVariableModel, Tensor, Tensor | None], Tensor]
 
 
 def encode_tiled(
@@ -30,6 +35,7 @@ def encode_tiled(
     *,
     tile: int = _TILE,
     overlap: int = _OVERLAP,
+    together: int = _TOGETHER,
     context: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -37,10 +43,16 @@ def encode_tiled(
 
     A picture that is no larger than a tile is encoded as a whole. Of larger ones the codes of tiles are blended linearly where
     these overlap, or each taken from the tile in which it lies deepest, where latents are no free numbers, such as those of a
-    codebook. Memory is that of one tile and of the codes.
+    codebook.
 
-    A tile is normalised by its own statistics: its codes are those of the whole picture as far as group norms and attention do
-    not look beyond the tile, and convolutions no further than the overlap.
+    Layers that look at a picture as a whole, such as group norms and attention, see all of it. Tiles that overlap by half are
+    run side by side where they have no more than ``together`` pixels: the codes are those of the whole picture as far as
+    convolutions look no further than a quarter of a tile. Of larger pictures these layers see small tiles first, spread all
+    over, ``together`` pixels, and what they find there holds while the tiles are run one by one. Memory is that of one tile
+    or of ``together`` pixels, and of the codes.
+
+    Layers of other packages take part if they are :class:`genmod.nn.PooledLayer`, as :class:`genmod.nn.GroupNorm` is; a group
+    norm of torch's own knows its tile alone.
 
     Args:
         model: a fully convolutional one, as for :func:`genmod.resized`; the size that it was built for does not matter.
@@ -48,8 +60,9 @@ def encode_tiled(
             pictures, those of each tile are drawn by themselves.
         tile: side of a tile in pixels, a multiple of the pixels of one place of the latents.
         overlap: pixels that neighbouring tiles have in common, at least.
+        together: pixels of the tiles that are run side by side; with 0 each tile is taken for a picture of its own.
         context: of each picture, ``(B, size)``, where the model is conditional.
-        on_step: called after each tile with how many are done, and how many there are.
+        on_step: called with how many steps are done, a tile or all tiles, and how many there are.
 
     Returns:
         ``(B, *places)`` on the device of ``x``, with as many places as :func:`genmod.resized` gives pictures of this size.
@@ -67,7 +80,7 @@ def encode_tiled(
         torch.Size([1, 4, 5, 10])
     """
     with evaluating(model):
-        return _Tiles(model, x.shape[2:], tile, overlap).encode(x, context, on_step)
+        return _Tiles(model, x.shape[2:], tile, overlap, together).encode(x, context, on_step)
 
 
 def decode_tiled(
@@ -77,6 +90,7 @@ def decode_tiled(
     *,
     tile: int = _TILE,
     overlap: int = _OVERLAP,
+    together: int = _TOGETHER,
     context: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -88,8 +102,9 @@ def decode_tiled(
         size: height and width of the pictures.
         tile: side of a tile in pixels.
         overlap: pixels that neighbouring tiles have in common, at least.
+        together: pixels of the tiles that are run side by side; with 0 each tile is taken for a picture of its own.
         context: of each picture, ``(B, size)``, where the model is conditional.
-        on_step: called after each tile with how many are done, and how many there are.
+        on_step: called with how many steps are done, a tile or all tiles, and how many there are.
 
     Returns:
         ``(B, channels, height, width)`` on the device of ``z``, values as those of the data.
@@ -104,7 +119,7 @@ def decode_tiled(
         torch.Size([1, 1, 20, 38])
     """
     with evaluating(model):
-        return _Tiles(model, size, tile, overlap).decode(z, context, on_step)
+        return _Tiles(model, size, tile, overlap, together).decode(z, context, on_step)
 
 
 def reconstruct_tiled(
@@ -113,6 +128,7 @@ def reconstruct_tiled(
     *,
     tile: int = _TILE,
     overlap: int = _OVERLAP,
+    together: int = _TOGETHER,
     context: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -132,7 +148,7 @@ def reconstruct_tiled(
     """
     step = on_step or (lambda done, of: None)
     with evaluating(model):
-        tiles = _Tiles(model, x.shape[2:], tile, overlap)
+        tiles = _Tiles(model, x.shape[2:], tile, overlap, together)
         z = tiles.encode(x, context, lambda done, of: step(done, 2 * of))
         return tiles.decode(z, context, lambda done, of: step(of + done, 2 * of))
 
@@ -151,86 +167,27 @@ def code_of(model: GivenModel, x: Tensor) -> Tensor:
     return model.space.settled(mean.flatten(1)).reshape(mean.shape)
 
 
-@dataclass(frozen=True)
-class _Axis:
-    """The tiles along one side of a picture.
-
-    Args:
-        size: of the picture, in pixels.
-        pixels: of a tile.
-        places: of the latents, in a tile.
-        stride: pixels from one place to the next.
-        overlap: places that neighbouring tiles have in common, at least.
-        starts: first place of each tile.
-    """
-
-    size: int
-    pixels: int
-    places: int
-    stride: int
-    overlap: int
-    starts: tuple[int, ...]
-
-    @classmethod
-    def of(cls, size: int, pixels: int, places: int, overlap: int) -> "_Axis":
-        """A single tile, or as many as are needed, spread evenly, so that all are of one size.
-
-        Raises:
-            UsageError: a place is no whole number of pixels, or neighbouring tiles have all in common.
-        """
-        if size == pixels:
-            return cls(size, pixels, places, 1, 1, (0,))
-        stride = pixels // places
-        common = -(-overlap // stride)
-        if pixels % places or common >= places:
-            raise UsageError(
-                f"tiles of {pixels} pixels, {places} places of the latents, cannot overlap by {overlap} pixels",
-                hint="give a tile that is a multiple of 32, and an overlap of a quarter of it",
-            )
-        last = -(-size // stride) - places
-        steps = -(-last // (places - common))
-        starts = tuple(round(i * last / steps) for i in range(steps + 1))
-        return cls(size, pixels, places, stride, max(common, 1), starts)
-
-    @property
-    def total(self) -> int:
-        """Places of the whole picture."""
-        return self.starts[-1] + self.places
-
-    def place_weights(self, *, cut: bool) -> list[Tensor]:
-        """How much each place of each tile counts."""
-        return _weights(self.starts, self.places, self.overlap, cut=cut)
-
-    def pixel_weights(self) -> list[Tensor]:
-        """How much each pixel of each tile counts."""
-        starts = [self.stride * start for start in self.starts]
-        return _weights(starts, self.pixels, self.stride * self.overlap, cut=False)
+def _encoded(model: LatentVariableModel, x: Tensor, context: Tensor | None) -> Tensor:
+    return code_of(model.given(context), model.observe(x))
 
 
-def _weights(starts: Sequence[int], length: int, ramp: int, *, cut: bool) -> list[Tensor]:
-    """Weights of tiles, which add up to 1 everywhere: rising linearly from its ends, or 1 in the tile that reaches furthest."""
-    depth = torch.zeros(len(starts), starts[-1] + length, dtype=torch.float64)
-    inner = torch.arange(length, dtype=torch.float64) + 0.5
-    far = torch.full_like(inner, torch.inf)
-    for i, start in enumerate(starts):
-        left, right = inner if i else far, inner.flip(0) if i < len(starts) - 1 else far
-        depth[i, start : start + length] = torch.minimum(left, right)
-    if cut:
-        weights = one_hot(depth.argmax(0), len(starts)).T
-    else:
-        weights = (depth / ramp).clamp(max=1)
-        weights = weights / weights.sum(0)
-    return [weights[i, start : start + length] for i, start in enumerate(starts)]
+def _decoded(model: LatentVariableModel, z: Tensor, context: Tensor | None) -> Tensor:
+    mean: Tensor = model.given(context).decode(z).mean
+    return mean
 
 
+@final
 class _Tiles:
     """The tiles of pictures of one size, and a model of pictures as large as one of them."""
 
-    def __init__(self, model: LatentVariableModel, size: Sequence[int], tile: int, overlap: int) -> None:
-        pixels = [min(side, tile) for side in size]
+    def __init__(
+        self, model: LatentVariableModel, size: Sequence[int], tile: int, overlap: int, together: int
+    ) -> None:
         # Of the prior only what a network is given of it must fit: priors of codes often have weights for each place.
         needed = _CODING if type(model.prior).features is Prior.features else (*_CODING, "prior")
-        self.model = resized_parts(model, (model.data.shape[0], *pixels), needed).eval()
+        self.of = partial(resized_parts, model, needed=needed, shared=True)
+        pixels = [min(side, tile) for side in size]
+        self.model = self.of((model.data.shape[0], *pixels)).eval()
         latent = self.model.latent_shape
         if len(latent) != 3:
             raise UsageError(
@@ -238,65 +195,83 @@ class _Tiles:
                 hint=f"build one with maps: {MAPS}",
             )
         self.size = tuple(size)
-        self.down, self.across = (
-            _Axis.of(*each, overlap) for each in zip(size, pixels, latent[1:], strict=True)
-        )
+
+        def grid(overlap: int) -> Grid:
+            return Grid(*(Axis.of(*each, overlap) for each in zip(size, pixels, latent[1:], strict=True)))
+
+        self.grid = grid(overlap)
+        self.together = max(together, pixels[0] * pixels[1])
+        self.pooled = len(self.grid) > 1 and together > 0 and bool(pooled_layers(self.model))
+        wider = grid(max(overlap, tile // 2)) if self.pooled else self.grid
+        self.at_once = self.pooled and wider.pixels <= self.together
+        if self.at_once:
+            self.grid = wider
 
     def encode(self, x: Tensor, context: Tensor | None, on_step: OnStep | None) -> Tensor:
-        model = self.model.given(context)
-        cut = model.space.kind != "free"
-        made: Tensor | None = None
-        weights = [axis.place_weights(cut=cut) for axis in (self.down, self.across)]
-        for i, j in self._each(on_step):
-            part = _cut(_cut(x, self.down, i, -2), self.across, j, -1)
-            code = code_of(model, self.model.observe(part.to(self.model.device)))
-            if made is None:
-                made = code.new_zeros(*code.shape[:2], self.down.total, self.across.total, device=x.device)
-            _add(made, code, weights[0][i], weights[1][j], self.down.starts[i], self.across.starts[j])
-        assert made is not None
-        return made
+        blended = partial(self.grid.blended_places, cut=self.model.space.kind != "free")
+        return self._each(x, context, Grid.cut_pixels, _encoded, blended, on_step)
 
     def decode(self, z: Tensor, context: Tensor | None, on_step: OnStep | None) -> Tensor:
-        model, (down, across) = self.model.given(context), (self.down, self.across)
-        wanted = (self.model.latent_shape[0], down.total, across.total)
+        wanted = (self.model.latent_shape[0], self.grid.down.total, self.grid.across.total)
         if tuple(z.shape[1:]) != wanted:
             raise UsageError(
                 f"pictures of {self.size[0]}×{self.size[1]} have codes of shape {wanted}, these have {tuple(z.shape[1:])}",
                 hint="give the height and width of the pictures that were encoded",
             )
-        made: Tensor | None = None
-        weights = [axis.pixel_weights() for axis in (down, across)]
-        for i, j in self._each(on_step):
-            top, left = down.starts[i], across.starts[j]
-            part = z[:, :, top : top + down.places, left : left + across.places]
-            picture = model.decode(part.to(self.model.device)).mean
-            if made is None:
-                made = picture.new_zeros(*picture.shape[:2], *self.size, device=z.device)
-            _add(made, picture, weights[0][i], weights[1][j], top * down.stride, left * across.stride)
-        assert made is not None
-        return made
+        return self._each(z, context, Grid.cut_places, _decoded, self.grid.blended_pixels, on_step)
 
-    def _each(self, on_step: OnStep | None) -> Iterator[tuple[int, int]]:
-        every = list(product(range(len(self.down.starts)), range(len(self.across.starts))))
-        for done, each in enumerate(every, 1):
-            yield each
+    def _each(
+        self,
+        given: Tensor,
+        context: Tensor | None,
+        cut: Cut,
+        run: Run,
+        blended: Callable[[Iterator[Part]], Tensor],
+        on_step: OnStep | None,
+    ) -> Tensor:
+        """What tiles become, blended: of all pictures where there is one tile, else of one picture after the other."""
+        size = 1 if len(self.grid) > 1 else len(given)
+        pictures = given.split(size)
+        contexts = [None] * len(pictures) if context is None else context.split(size)
+        steps = 1 if self.at_once else len(self.grid) + self.pooled
+        done = 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
             if on_step is not None:
-                on_step(done, len(every))
+                on_step(done, steps * len(pictures))
 
+        made = [
+            blended(self._parts(one, told, cut, run, step))
+            for one, told in zip(pictures, contexts, strict=True)
+        ]
+        return made[0] if len(made) == 1 else torch.cat(made)
 
-def _cut(x: Tensor, axis: _Axis, i: int, dim: int) -> Tensor:
-    """The pixels of a tile; beyond the edge of the picture its last ones go on."""
-    first = axis.stride * axis.starts[i]
-    beyond = first + axis.pixels - axis.size
-    part = x.narrow(dim, first, axis.pixels - max(beyond, 0))
-    if beyond <= 0:
-        return part
-    return torch.cat([part, part.narrow(dim, -1, 1).repeat_interleave(beyond, dim)], dim)
+    def _parts(
+        self, given: Tensor, context: Tensor | None, cut: Cut, run: Run, step: Callable[[], None]
+    ) -> Iterator[Part]:
+        """Each tile, and what it becomes."""
 
+        def through(model: LatentVariableModel, grid: Grid, tiles: Sequence[tuple[int, int]]) -> Tensor:
+            batch = torch.cat([cut(grid, given, tile) for tile in tiles]).to(model.device)
+            told = None if context is None else context.expand(len(batch), -1)
+            with all_rows_at_once() if len(tiles) > 1 else nullcontext():
+                made = run(model, batch, told).to(given.device)
+            step()
+            return made
 
-def _add(made: Tensor, part: Tensor, down: Tensor, across: Tensor, top: int, left: int) -> None:
-    """Add a tile to what is made of all, as far as it lies inside."""
-    there = made[..., top : top + len(down), left : left + len(across)]
-    height, width = there.shape[-2:]
-    weights = (down[:height, None] * across[:width]).to(there)
-    there += weights * part[..., :height, :width].to(made.device)
+        pool, tiles = TilePool(), list(self.grid)
+        if self.at_once:
+            pool.join(self.model, self.grid.own())
+            yield from zip(tiles, through(self.model, self.grid, tiles).split(1), strict=True)
+            return
+        if self.pooled:
+            probe = self.grid.probe(self.together)
+            small = self.of((self.model.data.shape[0], probe.down.pixels, probe.across.pixels)).eval()
+            pool.join(small, probe.own())
+            through(small, probe, list(probe))
+        for tile in tiles:
+            if self.pooled:
+                pool.join(self.model)
+            yield tile, through(self.model, self.grid, [tile])

@@ -6,6 +6,7 @@ from torch import nn
 
 from genmod.defaults import VECTORS
 from genmod.errors import UsageError
+from genmod.nn.pooled import GroupNorm
 
 __all__ = ["Norm", "default_channels", "halvings", "image_shape", "norm_layer"]
 
@@ -78,5 +79,5 @@ def norm_layer(norm: Norm, channels: int) -> nn.Module:
         return nn.BatchNorm2d(channels)
     if norm == "group":
         groups = next(n for n in (8, 4, 2, 1) if channels % n == 0)
-        return nn.GroupNorm(groups, channels)
+        return GroupNorm(groups, channels)
     return nn.Identity()

@@ -2,7 +2,9 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["bytes_per_row", "in_pieces", "physical_memory", "rows_that_fit"]
+__all__ = ["all_rows_at_once", "bytes_per_row", "in_pieces", "physical_memory", "rows_that_fit"]
 
 _BYTES = {"cpu": 2**27}
 _BYTES_ELSEWHERE = 2**30
@@ -67,6 +69,19 @@ def bytes_per_row(compute: Callable[[int], Any]) -> int:
     return _ALIVE * max([1, *grown])
 
 
+_at_once = ContextVar("all_rows_at_once", default=False)
+
+
+@contextmanager
+def all_rows_at_once() -> Iterator[None]:
+    """Context in which rows are not worked on in pieces, because networks look at all of them, as at tiles of a picture."""
+    token = _at_once.set(True)
+    try:
+        yield
+    finally:
+        _at_once.reset(token)
+
+
 _known: WeakKeyDictionary[nn.Module, dict[Any, int]] = WeakKeyDictionary()
 
 
@@ -100,7 +115,7 @@ def in_pieces(network: nn.Module, *given: Tensor, compute: Callable[..., Tensor]
     """
     run, count = compute or network, len(given[0])
     few = count <= 2 or network.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
-    rows = count if few else rows_that_fit(network, *given, compute=compute)
+    rows = count if few or _at_once.get() else rows_that_fit(network, *given, compute=compute)
     if rows >= count:
         return run(*given)  # type: ignore[no-any-return]
     pieces = zip(*(each.split(rows) for each in given), strict=True)

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate, pad, pixel_shuffle, pixel_unshuffle
 from torch.utils.checkpoint import checkpoint
 
 from genmod import Doc, UsageError
+from genmod.nn import GroupNorm, Own, PooledLayer
 
 __all__ = [
     "Attend",
@@ -53,6 +54,8 @@ Checkpointed = Annotated[bool, Doc("compute activations again on the way back, t
 
 _EPSILON = 1e-6
 _CHANNELS_OF_A_GROUP = 4
+_MOST_PLACES = 2**14
+"""That places of a tile look at: their time grows with the product of both."""
 
 
 def number_of_groups(channels: Sequence[int], most: int | None) -> int:
@@ -66,9 +69,9 @@ def number_of_groups(channels: Sequence[int], most: int | None) -> int:
     return max(n for n in range(1, max(most, 1) + 1) if math.gcd(*channels) % n == 0)
 
 
-def group_norm(channels: int, groups: int) -> nn.GroupNorm:
+def group_norm(channels: int, groups: int) -> GroupNorm:
     """Normalisation over groups of channels, ``(B, channels, H, W) → the same``."""
-    return nn.GroupNorm(groups, channels, eps=_EPSILON)
+    return GroupNorm(groups, channels, eps=_EPSILON)
 
 
 def averaged(maps: Tensor, channels: int) -> Tensor:
@@ -135,10 +138,11 @@ class Residual(nn.Module):
 
 
 @final
-class Attention(nn.Module):
+class Attention(PooledLayer):
     """Attention of one head between all places of a map, added to the input.
 
-    ``maps (B, channels, H, W) → the same``
+    ``maps (B, channels, H, W) → the same``; places of a tile look at those of the whole picture, or at 16,384 of them that are
+    spread evenly.
 
     Example:
         >>> Attention(8, 2)(torch.zeros(2, 8, 3, 4)).shape
@@ -157,8 +161,22 @@ class Attention(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         places = self.norm(maps).flatten(2).mT
         query, key, value = (layer(places).unsqueeze(1) for layer in (self.query, self.key, self.value))
+        if self.pool is not None:
+            key, value = self.pool.of_all(
+                self,
+                (maps.shape[2], maps.shape[3]),
+                lambda own: tuple(_spread(each, own, maps.shape[2:]) for each in (key, value)),
+            )
+            key, value = (each.expand(len(query), -1, -1, -1) for each in (key, value))
         mixed = self.out(scaled_dot_product_attention(query, key, value).squeeze(1))
         return maps + mixed.mT.unflatten(2, maps.shape[2:])
+
+
+def _spread(values: Tensor, own: Own, size: Sequence[int]) -> Tensor:
+    """Places that count, as many as attention can bear, ``(tiles, 1, H · W, channels) → (1, 1, n, channels)``."""
+    tiles = zip(values.unflatten(2, tuple(size)), own, strict=True)
+    found = torch.cat([each[:, rows, columns].flatten(1, 2) for each, (rows, columns) in tiles], 1)
+    return found[None, :, :: -(-found.shape[1] // _MOST_PLACES)]
 
 
 @final

@@ -5,7 +5,7 @@ import torch
 
 import genmod
 from genmod import UsageError, decode_tiled, encode_tiled, reconstruct_tiled, resized
-from genmod.model.tiled import _Axis, _weights
+from genmod.model.tile_grid import Axis, Grid, weights_of
 
 BARE = {"encoder.norm": "none", "encoder.blocks": 0, "encoder.halve": 1}
 """Convolutions that see nine pixels far, and nothing that looks at a picture as a whole."""
@@ -24,7 +24,7 @@ def _model(**more):
 @pytest.mark.parametrize(("length", "overlap"), [(4, 1), (4, 3), (7, 2), (7, 6)])
 @pytest.mark.parametrize("total", [7, 8, 40])
 def test_weights_add_up_to_one(length, overlap, total):
-    axis = _Axis.of(total, length, length, overlap)
+    axis = Axis.of(total, length, length, overlap)
     assert axis.total == total
     for each in (axis.place_weights(cut=False), axis.place_weights(cut=True), axis.pixel_weights()):
         whole = torch.zeros(total, dtype=torch.float64)
@@ -37,7 +37,7 @@ def test_weights_add_up_to_one(length, overlap, total):
 
 
 def test_weights_rise_linearly_over_what_two_tiles_have_in_common():
-    first, second = _weights([0, 6], 10, 4, cut=False)
+    first, second = weights_of([0, 6], 10, 4, cut=False)
     ramp = torch.tensor([1 / 8, 3 / 8, 5 / 8, 7 / 8], dtype=torch.float64)
     torch.testing.assert_close(second, torch.cat([ramp, torch.ones(6, dtype=torch.float64)]))
     torch.testing.assert_close(first, second.flip(0))
@@ -149,3 +149,88 @@ def test_refused_where_tiles_do_not_fit():
         decode_tiled(_model(), torch.zeros(1, 3, 5, 5), (40, 40))
     with pytest.raises(UsageError, match="depend on the size of the pictures"):
         encode_tiled(genmod.build(encoder="conv"), x)
+
+
+@pytest.fixture
+def grouped():
+    """A model whose group norms look at the whole picture, with weights that are not all one."""
+    model = _model(settings={**BARE, "encoder.norm": "group"})
+    for name, weights in model.named_parameters():
+        if weights.dim() == 1 and "layers" in name:
+            torch.nn.init.normal_(weights, 1)
+    return model
+
+
+def _picture():
+    """Contrast that grows from left to right, so that no tile has the statistics of the whole; and another one."""
+    x = torch.rand(2, 1, 48, 64, dtype=torch.float64)
+    return torch.cat([x[:1] * torch.linspace(0.1, 1, 64), x[1:]])
+
+
+@torch.no_grad()
+def _differences(model, **more):
+    """What differs between tiles and the whole: codes, and what they are decoded to."""
+    x, more = _picture(), {"tile": 32, "overlap": 16, **more}
+    whole = resized(model, tuple(x.shape[1:]))
+    z = whole.encode(x).mean
+    return encode_tiled(model, x, **more) - z, decode_tiled(model, z, (48, 64), **more) - whole.decode(z).mean
+
+
+def _deep(difference, places):
+    """Where a single tile counts, at the corners of 24×32 places: tiles of 16 begin at 0 and 8, and at 0, 8 and 16."""
+    return torch.stack([difference[..., :places, :places], difference[..., -places:, -places:]]).abs()
+
+
+def test_group_norms_of_tiles_side_by_side_are_those_of_the_whole(grouped):
+    """Convolutions see less far than half of the overlap, so that only the blending of the tiles' ends is left."""
+    codes, made = _differences(grouped)
+    assert _deep(codes, 8).max() < 1e-13
+    assert _deep(made, 16).max() < 1e-13
+    assert 1e-6 < codes.abs().mean() < 0.05
+
+
+def test_small_tiles_are_nearer_to_the_whole_than_tiles_alone(grouped):
+    """These are a planted fault for the test above: statistics of each tile's own are seen."""
+    alone = [_deep(*each).mean() for each in zip(_differences(grouped, together=0), (8, 16), strict=True)]
+    small = [_deep(*each).mean() for each in zip(_differences(grouped, together=1), (8, 16), strict=True)]
+    assert all(one > 0.02 for one in alone), alone
+    assert all(0 < near < one / 2 for near, one in zip(small, alone, strict=True)), (small, alone)
+
+
+def test_steps_are_told_for_each_picture(grouped):
+    for together, count in ((2**20, 1), (1, 7), (0, 6)):
+        seen = []
+        told = {"together": together, "on_step": lambda done, of, seen=seen: seen.append((done, of))}
+        reconstruct_tiled(grouped, _picture(), tile=32, overlap=16, **told)
+        assert seen == [(i + 1, 4 * count) for i in range(4 * count)]
+
+
+@torch.no_grad()
+def test_attention_of_a_tile_looks_at_the_whole_picture():
+    encoder = {"name": "autoencoder-2d", "channels": [4, 4], "groups": 2}
+    model = _model(encoder=encoder, settings={})
+    for part in (model.encoder, model.network):
+        # Sharp attention to a few places, which are not in every tile.
+        for layer in (part.middle[1].query, part.middle[1].key, part.middle[1].out, part.middle[1].value):
+            torch.nn.init.normal_(layer.weight, std=3)
+    x = torch.rand(1, 1, 64, 128, dtype=torch.float64)
+    z = resized(model, (1, 64, 128)).encode(x).mean
+    assert (encode_tiled(model, x, tile=96, overlap=64) - z)[..., :12].abs().max() < 1e-2 * z.abs().max()
+
+
+@pytest.mark.parametrize("size", [(4096, 4096), (600, 9000), (384, 4096), (700, 520)])
+def test_small_tiles_reach_all_over_the_picture(size):
+    down, across = (Axis.of(side, min(side, 512), min(side, 512) // 4, 128) for side in size)
+    grid = Grid(down, across).probe(2**20)
+    assert grid.pixels <= 2**20
+    assert len(grid) > 2
+    for axis, whole in ((grid.down, down), (grid.across, across)):
+        assert axis.starts[0] == 0
+        assert axis.total == whole.total
+        assert all(0 <= start < end <= 1 for start, end in axis.own())
+        assert len(set(b - a for a, b in zip(axis.starts, axis.starts[1:], strict=False))) <= 2
+    counted = torch.zeros(across.total)
+    for start, (first, last) in zip(grid.across.starts, grid.across.own(), strict=True):
+        places = grid.across.places
+        counted[start + round(first * places) : start + round(last * places)] += 1
+    assert counted.max() == 1
