@@ -71,7 +71,7 @@ class Dashboard:
                 y.append(value)
                 thinned(x, y)
             if event.best:
-                self._best = f"best validation loss {event.values['loss']:.2f} nats at step {event.step}"
+                self._best = f"best validation loss {event.values['loss']:.2f} at step {event.step}"
         if time.monotonic() - self._drawn >= _SECONDS_BETWEEN_DRAWINGS:
             self._draw(event)
 

@@ -62,9 +62,14 @@ def reconstruct(
         ),
     ] = None,
     tile: Annotated[
-        int,
-        typer.Option(metavar="N", min=32, help="Side in pixels of the tiles that a larger FILE is cut into."),
-    ] = 512,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=32,
+            help="Side in pixels of the tiles that a larger FILE is cut into.",
+            show_default="512",
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
     set_: Set = None,
@@ -92,7 +97,12 @@ def reconstruct(
         raise UsageError("--worst shows examples of its own choice", hint="leave out -n and --picture")
     if picture is not None:
         return _reconstruct_picture(
-            directory, picture, number, out, tile, seed, device, set_, data_root, overwrite
+            directory, picture, number, out, tile or 512, seed, device, set_, data_root, overwrite
+        )
+    if tile is not None:
+        raise UsageError(
+            f"--tile {tile} is for a picture of any size, and there is none",
+            hint="name it: --picture FILE; examples of the data are reconstructed whole",
         )
     rows = check_out_or_rows(out, overwrite=overwrite)
     model = open_model(directory, device)

@@ -166,7 +166,7 @@ def _report(
 
     console.note(
         f"{result.status} after {result.steps} steps, {result.seconds:.1f} s; "
-        f"best validation loss {result.best_loss:.2f} nats at step {result.best_step}"
+        f"best validation loss {result.best_loss:.2f} at step {result.best_step}"
     )
     evaluation = evaluate(model, dataset.split("test"))
     pictures = _pictures(model, dataset, directory)

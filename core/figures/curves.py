@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 __all__ = ["MAIN", "Curve", "curves", "draw", "metrics_of", "read_curves", "running_mean"]
 
 MAIN = ("loss", "elbo", "rate", "distortion")
-"""The metrics that are drawn by default, where there are rows of them. All are in nats; others are in units that only the
-component knows which reports them."""
+"""The metrics that are drawn by default, where there are rows of them."""
+
+_IN_NATS = MAIN[1:]
+"""Those in nats whatever the parts of a model are: a loss may be one of a critic too, and the other units only the component
+knows which reports them."""
 
 _MOST = 24
 """Metrics that are drawn at once."""
@@ -167,7 +170,7 @@ def curves(
         >>> model = genmod.build(encoder="mlp", latent=2)
         >>> result = genmod.train(model, directory=f"{directory}/model", steps=4, device="cpu")
         >>> [axes.get_ylabel() for axes in curves(f"{directory}/model").axes]
-        ['loss (nats)', 'elbo (nats)', 'rate (nats)', 'distortion (nats)']
+        ['loss', 'elbo (nats)', 'rate (nats)', 'distortion (nats)']
     """
     places = [directories] if isinstance(directories, str | Path) else list(directories)
     behind = [curve for curve in read_curves(places, metrics) if curve.split == "train"] if smooth > 1 else []
@@ -257,7 +260,7 @@ def _line(panel: "Axes", curve: Curve, runs: Sequence[str], *, x: str, faint: bo
 
 
 def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[float]) -> None:
-    panel.set_ylabel(drawable(metric) + (" (nats)" if metric in MAIN else ""))
+    panel.set_ylabel(drawable(metric) + (" (nats)" if metric in _IN_NATS else ""))
     panel.set_xlabel(x)
     if log and values and min(values) > 0:
         log_scale(panel, values)

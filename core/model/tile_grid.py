@@ -160,8 +160,12 @@ class Grid:
         return _blended(parts, weights, (down, across), (self.down.size, self.across.size))
 
 
-def weights_of(starts: Sequence[int], length: int, ramp: int, *, cut: bool) -> list[Tensor]:
-    """Weights of tiles, which add up to 1 everywhere: rising linearly from its ends, or 1 in the tile that reaches furthest."""
+def weights_of(starts: Sequence[int], length: int, overlap: int, *, cut: bool) -> list[Tensor]:
+    """Weights of tiles, which add up to 1 everywhere; cut, all is of the tile that reaches furthest beyond.
+
+    Else they rise linearly in the middle quarter of the overlap: what is near to the end of a tile does not know what comes
+    beyond, and counts nothing.
+    """
     depth = torch.zeros(len(starts), starts[-1] + length, dtype=torch.float64)
     inner = torch.arange(length, dtype=torch.float64) + 0.5
     far = torch.full_like(inner, torch.inf)
@@ -171,7 +175,8 @@ def weights_of(starts: Sequence[int], length: int, ramp: int, *, cut: bool) -> l
     if cut:
         weights = one_hot(depth.argmax(0), len(starts)).T
     else:
-        weights = (depth / ramp).clamp(max=1)
+        ramp = max(overlap / 4, 1)
+        weights = ((depth - (overlap - ramp) / 2) / ramp).clamp(0, 1)
         weights = weights / weights.sum(0)
     return [weights[i, start : start + length] for i, start in enumerate(starts)]
 

@@ -41,13 +41,13 @@ def encode_tiled(
 ) -> Tensor:
     """Codes of pictures of any size: the mean of ``q(z|x)``, or a draw where it has no known mean.
 
-    A picture that is no larger than a tile is encoded as a whole. Of larger ones the codes of tiles are blended linearly where
-    these overlap, or each taken from the tile in which it lies deepest, where latents are no free numbers, such as those of a
-    codebook.
+    A picture that is no larger than a tile is encoded as a whole. Of larger ones the codes of tiles are blended in the middle
+    of what these have in common; or each is that of the tile in which it lies deepest, where latents are no free numbers,
+    such as those of a codebook.
 
     Layers that look at a picture as a whole, such as group norms and attention, see all of it. Tiles that overlap by half are
-    run side by side where they have no more than ``together`` pixels: the codes are those of the whole picture as far as
-    convolutions look no further than a quarter of a tile. Of larger pictures these layers see small tiles first, spread all
+    run side by side where they have no more than ``together`` pixels: the codes are those of the whole picture where
+    convolutions look no further than a sixth of a tile. Of larger pictures these layers see small tiles first, spread all
     over, ``together`` pixels, and what they find there holds while the tiles are run one by one. Memory is that of one tile
     or of ``together`` pixels, and of the codes.
 
@@ -94,7 +94,7 @@ def decode_tiled(
     context: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
-    """Means of ``p(x|z)`` of codes of any size, blended linearly where tiles overlap.
+    """Means of ``p(x|z)`` of codes of any size, blended in the middle of what tiles have in common.
 
     Args:
         model: as for :func:`encode_tiled`; so are the other arguments.

@@ -53,16 +53,20 @@ def parse_call(text: str, separator: str = ",") -> tuple[str, tuple[str, ...], d
 
 
 def plain_value(text: str) -> Any:
-    """The value of a text without a type: that of its JSON, else the text.
+    """The value of a text without a type: that of its JSON, a list of numbers between commas, else the text.
 
     Example:
-        >>> plain_value("[0.9, 1.1]"), plain_value("true"), plain_value("bilinear")
-        ([0.9, 1.1], True, 'bilinear')
+        >>> plain_value("[0.9, 1.1]"), plain_value("true"), plain_value("0.9,1.1"), plain_value("bilinear")
+        ([0.9, 1.1], True, [0.9, 1.1], 'bilinear')
     """
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+    for whole in (text, f"[{text}]"):
+        try:
+            value = json.loads(whole)
+        except (ValueError, RecursionError):
+            continue
+        if whole is text or (value and all(type(item) in (int, float) for item in value)):
+            return value
+    return text
 
 
 def _malformed(text: str, separator: str) -> UsageError:

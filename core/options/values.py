@@ -190,6 +190,8 @@ def _check_leaf(form: Form, value: Any) -> Any:
             return Path(value)
         case "choice", str() | int() if value in form.choices:
             return form.choices[form.choices.index(value)]
+        case "choice", int() if str(value) in form.choices:  # a digit that is a name
+            return str(value)
         case "schedule", Schedule() | int() | float() | str():
             try:
                 return Schedule.parse(value)

@@ -64,6 +64,6 @@ class TrainResult:
                     if name not in ("step", "epoch", "split") and isinstance(value, int | float)
                 )
                 rows.append((f"last of {split}", f"step {last['step']}: {values}"))
-        rows.append(("best validation loss", f"{self.best_loss:.4g} nats at step {self.best_step}"))
+        rows.append(("best validation loss", f"{self.best_loss:.4g} at step {self.best_step}"))
         caption = f"{self.status} after {self.steps:,} steps, {self.seconds:.1f} s"
         return html_table(("what", "values"), rows, caption)

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,8 @@ class TarListing(Listing):
             status = place.stat()
         except OSError as error:
             raise DataError(f"{place} cannot be read: {error.strerror}") from error
+        if not S_ISREG(status.st_mode):  # of a pipe the opening alone would wait for ever
+            raise DataError(f"{place} is no regular file", hint="name an uncompressed archive: FILE.tar")
         self._stamp = np.array([status.st_size, status.st_mtime_ns])
         names, labels, hashes, self._spans = self._known(place) or self._scanned(place)
         super().__init__(place, names, labels, hashes)

@@ -55,7 +55,12 @@ class WebDataset(PictureDataset):
     def listings(self, place: Path) -> list[Listing]:
         found = [place]
         if place.is_dir():
-            found = sorted(each for each in place.iterdir() if not each.name.startswith("."))
+            try:
+                found = sorted(each for each in place.iterdir() if not each.name.startswith("."))
+            except OSError as error:
+                raise DataError(
+                    f"{place} cannot be read: {error.strerror or error}", hint="allow it: chmod u+rx FOLDER"
+                ) from error
             packed = [each for each in found if each.name.lower().endswith(_COMPRESSED)]
             if packed:
                 raise DataError(

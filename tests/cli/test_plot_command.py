@@ -209,7 +209,7 @@ def test_dashboard_draws_what_a_run_tells(monkeypatch, columns):
     if columns == "120":
         assert "9/10" in shown
         assert "loss  train 0.56  valid. 0.56" in shown
-        assert "best validation loss 0.56 nats at step 9" in shown
+        assert "best validation loss 0.56 at step 9" in shown
     console.configure(console.Settings())
 
 

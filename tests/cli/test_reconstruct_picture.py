@@ -76,6 +76,9 @@ def test_refused(genmod, model, tmp_path):
     done = genmod("reconstruct", "--picture", tmp_path / "photo.png", "-n", "3")
     assert done.code == 2
     assert "which is one picture" in done.err
+    done = genmod("reconstruct", "--tile", "64")
+    assert done.code == 2
+    assert "--picture FILE" in done.err
     done = genmod("reconstruct", "--picture", tmp_path / "deep.png", "-o", "again.png")
     assert done.code != 0
     assert "dataset.white" in done.err

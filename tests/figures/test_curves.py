@@ -71,7 +71,7 @@ def test_one_run_has_a_colour_for_each_split(runs):
     first, second = panel.lines
     assert first.get_color() != second.get_color()
     assert list(second.get_xdata()) == [1.0, 2.0]
-    assert (panel.get_xlabel(), panel.get_ylabel()) == ("epoch", "loss (nats)")
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("epoch", "loss")
 
 
 def test_logarithmic_only_where_it_can_be(runs):
@@ -84,10 +84,12 @@ def test_logarithmic_only_where_it_can_be(runs):
 
 def test_units_are_of_what_is_in_nats(runs):
     path = runs / "a" / "metrics.jsonl"
-    path.write_text(path.read_text().replace('"lr"', '"perceptual": 0.2, "patch_critic_loss": 1.0, "lr"'))
-    metrics = ["loss", "perceptual", "patch_critic_loss", "lr"]
+    path.write_text(
+        path.read_text().replace('"lr"', '"elbo": -1.0, "perceptual": 0.2, "patch_critic_loss": 1.0, "lr"')
+    )
+    metrics = ["loss", "elbo", "perceptual", "patch_critic_loss", "lr"]
     labels = [panel.get_ylabel() for panel in curves([runs / "a"], metrics).axes]
-    assert labels == ["loss (nats)", *metrics[1:]]
+    assert labels == ["loss", "elbo (nats)", *metrics[2:]]
 
 
 def test_what_cannot_be_drawn(runs):

@@ -48,7 +48,7 @@ def test_result():
     rows = ({"step": 5, "epoch": 1.0, "split": "train", "loss": 3.0, "rate": None},)
     shown = cells(TrainResult("finished", 5, 1.5, 5, 2.5, rows)._repr_html_())
     assert shown[1] == ["last of train", "step 5: loss 3"]
-    assert shown[2] == ["best validation loss", "2.5 nats at step 5"]
+    assert shown[2] == ["best validation loss", "2.5 at step 5"]
 
 
 def test_picture():

@@ -229,6 +229,7 @@ def test_from_the_command_line_and_back_through_json(annotation, text, value):
         (str | None, "none", "none"),
         (str, Name.A, "a"),
         (Path | Literal["auto"], "auto", "auto"),
+        (Literal["all", "8"], 8, "8"),
     ],
 )
 def test_from_python_and_files(annotation, given, value):

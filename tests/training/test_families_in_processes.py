@@ -38,6 +38,11 @@ FAMILIES = {
         "prior": {"name": "top-down", **WIDE},
         "network": "conv-up",
     },
+    "frozen": {
+        **CODES,
+        "posterior": {"name": "vq", "codes": SHARE, "decay": 0.9},
+        "train": {"freeze": ["encoder", "posterior"], "ema": 0.9},
+    },
     "hmc": {"latent": SHARE, "posterior": {"name": "hmc", "steps": 2}, "divergence": "kl-mc"},
     "semi-amortised": {"latent": SHARE, "posterior": "semi-amortised"},
 }

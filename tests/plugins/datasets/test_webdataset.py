@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import os
 import shutil
 import struct
 import subprocess
@@ -402,3 +403,16 @@ def test_nothing_is_written(tmp_path, archive):
     assert len(opened(path).everything().in_memory()) == 3
     assert [each.name for each in tmp_path.iterdir()] == ["a.tar"]
     assert path.read_bytes() == before
+
+
+def test_what_is_no_regular_file_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tar")
+    assert "no regular file" in refusal(tmp_path / "pipe.tar")
+
+
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    def denied(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    assert refusal(tmp_path) == f"{tmp_path} cannot be read: Permission denied"
