@@ -12,7 +12,10 @@ MODEL = {
     "recipe": "vae",
     "latent": [2],
     "condition": [],
-    "components": {},
+    "components": {
+        kind: {"name": "x", "provider": "genmod-torch", "version": "0.1.0", "revision": 1, "options": {}}
+        for kind in ("encoder", "posterior", "prior", "decoder", "divergence", "objective", "dataset")
+    },
     "data": {"shape": [4], "low": 0.0, "high": 1.0, "levels": None, "classes": [], "factors": []},
 }
 
