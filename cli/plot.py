@@ -52,7 +52,8 @@ def plot(
     """Draw the curves of one run or of several.
 
     Loss, ELBO, rate and distortion on the training and validation data, from the metrics.jsonl of each directory.
-    Values of training are means over the examples since the row before.
+    Values of training are means over the examples since the row before. Where the loss is the negative ELBO, one panel has
+    both; values far from the rest, as of the first steps, lie outside, which the panel says.
 
     Examples:
       genmod plot

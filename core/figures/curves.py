@@ -1,5 +1,6 @@
 """Curves of runs, from their ``metrics.jsonl``."""
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.errors import DataWarning, UndefinedError, UsageError, quoted
-from genmod.figures.axes import log_scale
+from genmod.figures.axes import log_scale, most_of
 from genmod.figures.names import drawable
 from genmod.figures.palette import RUNS
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MAIN", "Curve", "curves", "draw", "metrics_of", "read_curves", "running_mean"]
+__all__ = ["MAIN", "Curve", "curves", "draw", "drawn_once", "metrics_of", "read_curves", "running_mean"]
 
 MAIN = ("loss", "elbo", "rate", "distortion")
 """The metrics that are drawn by default, where there are rows of them."""
@@ -44,6 +45,7 @@ class Curve:
         epochs: passes over the data done at each point.
         values: of the metric.
         window: number of rows averaged in each value.
+        also: what else it is, such as ``-elbo``.
     """
 
     run: str
@@ -53,6 +55,7 @@ class Curve:
     epochs: tuple[float, ...]
     values: tuple[float, ...]
     window: int = 1
+    also: str = ""
 
     @property
     def label(self) -> str:
@@ -128,6 +131,27 @@ def read_curves(
     return read
 
 
+def drawn_once(found: Sequence[Curve]) -> list[Curve]:
+    """The curves without those of the ELBO, where the loss of all runs and splits is that with its sign changed."""
+    kept: dict[str, dict[tuple[str, str], Curve]] = {"loss": {}, "elbo": {}}
+    for curve in found:
+        if curve.metric in kept:
+            kept[curve.metric][curve.run, curve.split] = curve
+    losses, bounds = kept["loss"], kept["elbo"]
+    if losses.keys() != bounds.keys() or not all(_mirrored(losses[key], bounds[key]) for key in losses):
+        return list(found)
+    return [
+        replace(curve, also="-elbo") if curve.metric == "loss" else curve
+        for curve in found
+        if curve.metric != "elbo"
+    ]
+
+
+def _mirrored(a: Curve, b: Curve) -> bool:
+    pairs = zip(a.values, b.values, strict=False)
+    return a.steps == b.steps and all(math.isclose(x, -y, rel_tol=1e-6, abs_tol=1e-6) for x, y in pairs)
+
+
 def running_mean(values: Sequence[float], window: int) -> tuple[float, ...]:
     """The mean of each value and those before it, ``window`` of them; fewer at the beginning.
 
@@ -170,11 +194,12 @@ def curves(
         >>> model = genmod.build(encoder="mlp", latent=2)
         >>> result = genmod.train(model, directory=f"{directory}/model", steps=4, device="cpu")
         >>> [axes.get_ylabel() for axes in curves(f"{directory}/model").axes]
-        ['loss', 'elbo (nats)', 'rate (nats)', 'distortion (nats)']
+        ['loss = -elbo (nats)', 'rate (nats)', 'distortion (nats)']
     """
     places = [directories] if isinstance(directories, str | Path) else list(directories)
     behind = [curve for curve in read_curves(places, metrics) if curve.split == "train"] if smooth > 1 else []
-    return draw(read_curves(places, metrics, smooth=smooth), behind=behind, log=log, x=x)
+    found = read_curves(places, metrics, smooth=smooth)
+    return draw(found if metrics else drawn_once(found), behind=behind, log=log, x=x)
 
 
 def draw(
@@ -184,9 +209,10 @@ def draw(
     log: bool = False,
     x: str = "step",
     runs: Sequence[str] = (),
-    most_of: bool = False,
 ) -> "Figure":
     """Curves as a matplotlib figure, a panel for each metric.
+
+    Extreme values, as of the first steps of a run, lie outside the panels, which say so.
 
     Args:
         found: curves to draw.
@@ -194,7 +220,6 @@ def draw(
         log: logarithmic in the values, in the panels where all of them are positive.
         x: ``step`` or ``epoch``.
         runs: names of all runs, each of which has a colour; by default those that have curves.
-        most_of: leave extreme values out of view, as of the first steps of a run.
 
     Raises:
         UsageError: ``x`` is neither of these.
@@ -210,19 +235,27 @@ def draw(
             hint="choose some: genmod plot --metric NAME,NAME; or write all numbers: genmod plot -o curves.csv",
         )
     runs = list(runs) or list(dict.fromkeys(curve.run for curve in found))
-    across = min(2, len(metrics))
+    across = 3 if len(metrics) == 3 else min(2, len(metrics))
     down = -(-len(metrics) // across)
-    figure = Figure(figsize=(5.4 * across + 0.4, 3.3 * down + 0.5), layout="constrained", dpi=120)
+    figure = Figure(
+        figsize=((4.4 if across == 3 else 5.4) * across + 0.4, 3.3 * down + 0.5),
+        layout="constrained",
+        dpi=120,
+    )
     panels = figure.subplots(down, across, squeeze=False, sharex=True).flatten()
     for panel, metric in zip(panels, metrics, strict=False):
         for faint, some in ((True, behind), (False, found)):
             for curve in some:
                 if curve.metric == metric:
                     _line(panel, curve, runs, x=x, faint=faint)
-        values = [v for c in found if c.metric == metric for v in c.values]
+        own = [curve.values for curve in found if curve.metric == metric]
+        values = [value for each in own for value in each]
         _dress(panel, metric, x, log=log, values=values)
-        if most_of:
-            panel.set_ylim(*_range(values))
+        also = next((curve.also for curve in found if curve.metric == metric), "")
+        if also:
+            panel.set_ylabel(f"{metric} = {also} (nats)")
+        if panel.get_yscale() == "linear":
+            most_of(panel, own)
     for panel in panels[len(metrics) :]:
         panel.remove()
     lines: dict[str, Any] = {}
@@ -267,18 +300,6 @@ def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[fl
     panel.grid(color="#8888", linewidth=0.4, alpha=0.35)
     panel.spines[["top", "right"]].set_visible(False)
     panel.tick_params(labelbottom=True)
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Lowest and highest value to show; at most a fiftieth at each end lies outside, if it is far from the rest."""
-    ordered = sorted(values)
-    low, high = ordered[0], ordered[-1]
-    inner_low, inner_high = ordered[len(ordered) // 50], ordered[-1 - len(ordered) // 50]
-    middle = (inner_high - inner_low) or abs(inner_high) or 1.0
-    low = inner_low if inner_low - low > middle else low
-    high = inner_high if high - inner_high > middle else high
-    pad = 0.04 * (high - low) or 0.05 * abs(high) or 1.0
-    return low - pad, high + pad
 
 
 def _curve(run: str, rows: Sequence[dict[str, Any]], metric: str, split: str) -> Curve | None:

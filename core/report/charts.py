@@ -61,7 +61,7 @@ def curves_chart(found: Sequence[Curve], runs: Sequence[str]) -> Chart:
         runs: names of all runs of the page, in order, of which each has a colour.
     """
     with _styled():
-        figure = draw(found, runs=runs, most_of=True)
+        figure = draw(found, runs=runs)
         figure.set_size_inches(*_SIZE)
         for legend in list(figure.legends):
             legend.remove()

@@ -13,6 +13,7 @@ from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import UsageError
 from genmod.evaluation.runner import MetricName, make_metrics
 from genmod.experiments.compare import Difference, differences
+from genmod.figures.curves import drawn_once
 from genmod.figures.palette import CLASSES, CLASSES_ON_DARK, RUNS, RUNS_ON_DARK
 from genmod.model.assembly import open_dataset
 from genmod.options.text import option_text
@@ -163,7 +164,7 @@ def _differences(pages: Sequence[ModelPage]) -> list[Difference]:
 
 
 def _curves(pages: Sequence[ModelPage]) -> list[Chart]:
-    found = [curve for page in pages for curve in page.curves]
+    found = drawn_once([curve for page in pages for curve in page.curves])
     names = [page.name for page in pages]
     metrics = dict.fromkeys(curve.metric for curve in found)
     return [curves_chart([c for c in found if c.metric == metric], names) for metric in metrics]

@@ -115,3 +115,36 @@ def test_pyplot_is_left_alone(runs):
 
     curves([runs / "a"])
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_a_loss_that_is_the_negative_elbo_is_drawn_once(runs):
+    for name in ("a", "b"):
+        path = runs / name / "metrics.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text("".join(f"{json.dumps({**row, 'elbo': -row['loss']})}\n" for row in rows))
+    both = [runs / "a", runs / "b"]
+    assert [panel.get_ylabel() for panel in curves(both).axes] == ["loss = -elbo (nats)"]
+    # Who asks for both gets both, and so do the numbers.
+    assert len(curves(both, ["loss", "elbo"]).axes) == 2
+    assert {curve.metric for curve in read_curves(both)} == {"loss", "elbo"}
+    # Of one run with another weight, they are two things.
+    path.write_text(path.read_text().replace('"elbo": -11.0', '"elbo": -10.5'))
+    assert [panel.get_ylabel() for panel in curves(both).axes] == ["loss", "elbo (nats)"]
+
+
+def test_first_steps_do_not_set_the_range(runs):
+    path = runs / "a" / "metrics.jsonl"
+    for early, inside in ((4000.0, False), (12.0, True)):
+        rows = [{"step": i, "split": "train", "loss": early if i == 0 else 9 + i % 3} for i in range(30)]
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        [panel] = curves([runs / "a"]).axes
+        low, high = panel.get_ylim()
+        assert low < 9
+        assert (high > early) == inside
+        assert high < 13
+        assert [text.get_text() for text in panel.texts] == ([] if inside else ["↑ up to 4000"])
+    # A fall at the end is what is to be seen.
+    rows[-1]["loss"] = -50.0
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows[20:]))
+    [panel] = curves([runs / "a"]).axes
+    assert panel.get_ylim()[0] < -50
