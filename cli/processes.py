@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,15 +16,39 @@ import typer
 
 from genmod.training.signals import STOP_SIGNALS
 
-__all__ = ["launch", "launched"]
+__all__ = ["end_with", "launch", "launched"]
 
+_LAUNCHER = "GENMOD_LAUNCHER"
 _SECONDS_TO_STOP = 60.0
 
 
 def launched(processes: int | None) -> None:
-    """Run this command line in several connected processes, and leave with their exit code; nothing for one, or inside."""
+    """Run this command line in several connected processes, and leave with their exit code; nothing for one.
+
+    Inside of one of them, this process ends when the one that started it has gone.
+    """
+    if _LAUNCHER in os.environ:
+        end_with(int(os.environ[_LAUNCHER]))
     if processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ:
         raise typer.Exit(launch(_without_processes(sys.argv[1:]), processes))
+
+
+def end_with(launcher: int, *, every: float = 1.0) -> None:
+    """Stop this process as SIGTERM does, soon after its parent ``launcher`` has gone without passing a signal on.
+
+    A launcher that is killed cannot stop its processes, which would train on, unseen. Windows has no such parents.
+    """
+    if os.name != "posix":
+        return
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(every)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_SECONDS_TO_STOP)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end-with-launcher", daemon=True).start()
 
 
 def _without_processes(arguments: list[str]) -> list[str]:
@@ -59,6 +84,7 @@ def launch(arguments: Sequence[str], processes: int) -> int:
         with tempfile.TemporaryDirectory(prefix="genmod-", ignore_cleanup_errors=True) as place:
             common = {
                 "GENMOD_STORE": str(Path(place) / "store"),
+                _LAUNCHER: str(os.getpid()),
                 "WORLD_SIZE": str(processes),
                 "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
                 **_loopback(),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from genmod.bundle import directory
+from genmod.bundle import aside
 from genmod.cli import processes
 from genmod.errors import FileError
 from genmod.experiments.sweep import points
@@ -228,7 +228,7 @@ def test_without_hard_links(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", link)
     (tmp_path / "file").write_bytes(b"content")
-    directory._link(tmp_path / "file", tmp_path / "copy")
+    aside.link(tmp_path / "file", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"content"
 
 
