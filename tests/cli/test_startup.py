@@ -1,5 +1,6 @@
 """What must be quick is quick: commands that need no tensors import nothing heavy."""
 
+import json
 import os
 import subprocess
 import sys
@@ -85,6 +86,9 @@ def test_no_command_imports_the_compiler(tmp_path):
         "reconstruct m -o r.png",
         "traverse m -o t.png",
         "latents m -o l.png",
+        "explore m --export e.html",
+        "report m -o r.html",
+        "plot m -o p.png",
         "info",
     ]
     code = f"""
@@ -101,3 +105,24 @@ for command in {commands!r}:
     assert not {{"torch._dynamo", "sympy"}} & sys.modules.keys(), command
 """
     _python("-c", code)
+
+
+def test_curves_are_drawn_without_torch(tmp_path):
+    (tmp_path / "m").mkdir()
+    part = {"name": "mlp", "provider": "genmod-torch", "version": "0.1.0", "revision": 1, "options": {}}
+    plain = {"format": 1, "recipe": "vae", "components": {"encoder": part}, "latent": [2], "condition": []}
+    (tmp_path / "m" / "model.json").write_text(json.dumps(plain))
+    (tmp_path / "m" / "metrics.jsonl").write_text('{"step": 1, "split": "train", "loss": 1.0}\n')
+    code = f"""
+import os, sys
+from genmod.cli import main
+os.chdir({str(tmp_path)!r})
+try:
+    main(["plot", "m"])
+except SystemExit as done:
+    assert not done.code, done.code
+assert "matplotlib" in sys.modules
+sys.stderr.write(" ".join({{"torch", "scipy", "sklearn", "rich", "pydantic"}} & sys.modules.keys()))
+"""
+    assert _python("-c", code).stderr == ""
+    assert (tmp_path / "m" / "curves.png").stat().st_size > 1000

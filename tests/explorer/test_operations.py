@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from genmod.explorer.graph import OPERATIONS, Graph
+from genmod.explorer.operations import OPERATIONS
+from genmod.explorer.program import Graph
 
 torch.manual_seed(0)
 ODD = torch.tensor([-2.5, -1.5, -0.5, 0.0, 0.5, 1.5, 2.5, 3.7, -7.2, 0.3, 12.0, 1e-3])

@@ -13,7 +13,7 @@ import torch
 import genmod
 from genmod.data.dataset import Batch, TensorSplit
 from genmod.explorer import page, scene, standalone
-from genmod.explorer.graph import Graph
+from genmod.explorer.program import Graph
 
 PAGE = sys.modules["genmod.explorer.page"]
 VOID = {"meta", "link", "input"}
