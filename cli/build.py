@@ -15,6 +15,7 @@ from genmod.defaults import RECIPE
 from genmod.errors import quoted
 
 if TYPE_CHECKING:
+    from genmod.model.latent_variable import LatentVariableModel
     from genmod.spec import ModelSpec
 
 __all__ = ["build"]
@@ -84,7 +85,8 @@ def build(
     """Assemble a model from named components.
 
     Names come from `genmod list`, options from `genmod show`. What is not named comes from the recipe. Of
-    a path in place of a dataset, `--data people.csv` or `--data photos/`, encoder and decoder suit what is there.
+    a path in place of a dataset, `--data people.csv` or `--data photos/`, encoder and decoder suit what is there. Posterior,
+    prior, divergence and objective that are not named are exchanged where they do not fit those that are.
 
     Examples:
       genmod build --encoder conv --prior normal
@@ -130,17 +132,21 @@ def build(
     training = described is not None and holds_train_settings(described)
 
     from genmod.bundle.model import save
+    from genmod.model.adapt import with_fitting_parts
     from genmod.model.assembly import assemble, blueprint
     from genmod.model.suggest import with_data
     from genmod.model.summary import columns_table, summarize
 
     spec, info = with_data(spec, data_root)
-    if incoming is not None and from_ is not None:
-        from genmod.model.incoming import assemble_incoming
 
-        made = assemble_incoming(spec, info, incoming, from_, seed=seed)
-    else:
-        made = blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
+    def make(spec: "ModelSpec") -> "LatentVariableModel":
+        if incoming is not None and from_ is not None:
+            from genmod.model.incoming import assemble_incoming
+
+            return assemble_incoming(spec, info, incoming, from_, seed=seed)
+        return blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
+
+    made = with_fitting_parts(spec, info, make, console.note)
     summary = summarize(made)
     was_trained = place.is_trained
     if not dry_run:

@@ -8,6 +8,7 @@ import shlex
 from typing import Any
 
 __all__ = [
+    "ChoiceWarning",
     "DataError",
     "DataWarning",
     "FileError",
@@ -74,6 +75,10 @@ class DataError(UsageError):
 
 class DataWarning(UserWarning):
     """Data that may be read in another way than the user expects."""
+
+
+class ChoiceWarning(UserWarning):
+    """A part of a model that nobody named was chosen to fit those that somebody did."""
 
 
 class FileError(UsageError):

@@ -31,7 +31,7 @@ from genmod.spec import ModelSpec
 from genmod.system.memory import physical_memory
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["assemble", "blueprint", "open_dataset"]
+__all__ = ["assemble", "blueprint", "encoder_shape", "open_dataset"]
 
 _MAX_PARTS = 5000
 _MAX_PARAMETERS = 20_000_000_000
@@ -205,6 +205,14 @@ def _few_parts() -> Iterator[None]:
             hook.remove()
 
 
+def encoder_shape(spec: ModelSpec, data: DataInfo) -> tuple[int, ...]:
+    """Shape of what an encoder is given: the data, marks of what is missing, and conditions."""
+    shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
+    if data.columns:
+        shape = (TableInput(data).width,)
+    return joined_shape(shape, Conditions(spec.condition, data).size if spec.condition else 0)
+
+
 def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {}) -> LatentVariableModel:
     def make(kind: str, *wiring: Any, **more: Any) -> Any:
         part, found = spec.components[kind], spec.resolved[kind]
@@ -233,10 +241,8 @@ def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {})
         return cast(LatentVariableModel, make("model", spec, data))
     conditions = Conditions(spec.condition, data) if spec.condition else None
     size = conditions.size if conditions else 0
-    shape = (2 * data.shape[0], *data.shape[1:]) if data.missing else data.shape
     inputs = TableInput(data) if data.columns else None
-    shape = shape if inputs is None else (inputs.width,)
-    encoder = make("encoder", joined_shape(shape, size))
+    encoder = make("encoder", encoder_shape(spec, data))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
     wants_context = spec.resolved["prior"].cls.wants_context
     prior = make("prior", shape_of_prior(posterior), *([size] if wants_context else []))

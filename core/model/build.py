@@ -1,12 +1,13 @@
 """Composing specifications, and building models from them."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genmod.defaults import RECIPE
-from genmod.errors import UsageError
+from genmod.errors import ChoiceWarning, UsageError
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.paths import dataset_at
 from genmod.spec import SPEC_KINDS, ComponentSpec, ModelSpec
@@ -99,6 +100,9 @@ def build(
     running them on two examples, and become part of the model as they are, with the weights that they have. In evaluation
     mode the result of an example must not depend on the others in its batch. ``genmod.load`` takes them as ``modules``.
 
+    Posterior, prior, divergence and objective that are not named are exchanged where those of the recipe do not fit the parts
+    that are: :func:`genmod.model.adapt.adapted` says how. A :class:`genmod.errors.ChoiceWarning` says what was chosen.
+
     Args:
         recipe: name of the recipe; other arguments replace its parts. An encoder and a decoder that are not named are
             replaced where they do not suit data of your own: tables get an encoder of vectors and a likelihood of columns.
@@ -143,6 +147,7 @@ def build(
         >>> model.decode(torch.zeros(3, 2)).log_prob(torch.zeros(3, 5)).shape
         torch.Size([3])
     """
+    from genmod.model.adapt import with_fitting_parts
     from genmod.model.assembly import assemble
     from genmod.model.foreign import is_named
     from genmod.model.suggest import suggested, with_data
@@ -182,6 +187,13 @@ def build(
         spec = suggested(spec, info)
     else:
         spec, info = with_data(spec, root)
-    if incoming is not None and source is not None:
-        return assemble_incoming(spec, info, incoming, source, seed=seed)
-    return assemble(spec, info, seed=seed, modules=modules)
+
+    def made(spec: ModelSpec) -> "LatentVariableModel":
+        if incoming is not None and source is not None:
+            return assemble_incoming(spec, info, incoming, source, seed=seed)
+        return assemble(spec, info, seed=seed, modules=modules)
+
+    def say(text: str) -> None:
+        warnings.warn(text, ChoiceWarning, stacklevel=4)
+
+    return with_fitting_parts(spec, info, made, say)
