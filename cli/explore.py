@@ -116,12 +116,16 @@ def _write(
     from genmod.explorer import scene, standalone
     from genmod.system.files import write_bytes
 
-    page, reason = standalone(model, scene(model, examples, name=name, seed=seed), half=half, seed=seed)
+    plain = scene(model, examples, name=name, seed=seed)
+    page, reason = standalone(model, plain, half=half, seed=seed)
     content = page.document.encode(errors="backslashreplace")
     write_bytes(path, content)
     if reason:
         console.warning(f"no images can be encoded there: {reason}")
-    console.note(f"{len(content) / 1e6:.1f} MB, seed {seed}")
+    held = plain["pictures"]["count"] if plain["pictures"] else 0
+    # Whoever sends the page on sends these along.
+    within = f", with {held:,} examples of the data in it" if held else ""
+    console.note(f"{len(content) / 1e6:.1f} MB{within}, seed {seed}")
     if len(content) > _LARGE and not half:
         console.note("about half as large, with differences of about a thousandth: --half")
     console.print_text(str(path))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from genmod.explorer.exported import exported, refusal
 from genmod.explorer.program import Graph
 from genmod.explorer.recorded import recorded
+from genmod.explorer.typical import typical
 from genmod.figures.views import evaluating
 from genmod.model.latent_variable import LatentVariableModel
 
@@ -18,8 +19,7 @@ class _Decode(nn.Module):
         self.model = model
 
     def forward(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        mean: Tensor = self.model.decode(z, self.model.with_exposure(context, len(z))).mean
-        return mean
+        return typical(self.model.decode(z, self.model.with_exposure(context, len(z))), self.model.data)
 
 
 class _Encode(_Decode):

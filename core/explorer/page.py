@@ -18,7 +18,18 @@ from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = ["NETWORK", "Page", "page", "standalone"]
 
-_MAIN = ("backend.js", "latent.js", "map.js", "walk.js", "start.js")
+_MAIN = (
+    "backend.js",
+    "latent.js",
+    "picture.js",
+    "examples.js",
+    "moving.js",
+    "map.js",
+    "under.js",
+    "walk.js",
+    "own.js",
+    "start.js",
+)
 NETWORK = ("tensor.js", "layers.js", "network.js")
 """Files of the script that decodes in a browser, in order."""
 
@@ -109,7 +120,8 @@ def standalone(
             networks["encode"] = encode.to_json(half=half)
     except UndefinedError as error:
         reason = error.message
-    return page({**scene, "networks": networks, "draws": _draws(model, seed)}, alone=True), reason
+    whole = {**scene, "networks": networks, "draws": _draws(model, seed), "reason": reason}
+    return page(whole, alone=True), reason
 
 
 def _draws(model: LatentVariableModel, seed: int) -> dict[str, str]:

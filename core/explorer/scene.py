@@ -12,8 +12,12 @@ from torch import Tensor
 from genmod.data.dataset import Batch, DataInfo, Split
 from genmod.distributions.codes import Codebook
 from genmod.errors import DataError, UndefinedError
+from genmod.explorer.examples import cells, pictures, shapes
 from genmod.figures import activity, choose_examples, codes, prior_draws
+from genmod.figures.bars import variables_of
+from genmod.figures.palette import CLASSES, CLASSES_ON_DARK
 from genmod.figures.plane import principal_axes
+from genmod.figures.tiles import enlargement
 from genmod.figures.views import evaluating
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
@@ -74,8 +78,9 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         seed: of the choice of examples, and of all draws.
 
     Returns:
-        ``data``: shape, range and how examples are shown. ``latent``: shape, pieces, codebook and the range of each
-        slider, the most active first. ``codes``: one for each example, with its class and factors.
+        ``data``: shape, range and how examples are shown. ``pictures``: the examples, small. ``latent``: shape,
+        pieces, codebook and the range of each slider, the most active first. ``codes``: one for each example, with its class
+        and factors.
         ``maps``: planes through the latent space. ``conditions``: what a conditional model is given.
 
     Raises:
@@ -107,6 +112,8 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
             hint="train it again: genmod train DIR",
         )
     active = active.float().cpu().nan_to_num(0.0)
+    facts = _data(model.data, values)
+    low, high = facts["low"], facts["high"]
     return {
         "name": name,
         "parts": {
@@ -114,17 +121,25 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
             for kind, chosen in model.spec.components.items()
             if kind in ("encoder", "posterior", "prior", "network", "decoder")
         },
-        "data": _data(model.data, values),
+        "data": {
+            **facts,
+            "cells": cells(values, model.data),
+            "shapes": shapes(values, model.data, low, high) if facts["bounded"] else None,
+            "enlarged": enlargement(model.data),
+        },
         "latent": {
             "shape": list(model.latent_shape),
             "pieces": [piece.to_json() for piece in space.pieces],
             "sliders": _sliders(z, active, model, seed),
             "measure": measure,
+            "groups": list(variables_of(model).groups),
             "book": None if space.codebook is None else _book(space.codebook),
         },
         "codes": packed(z),
         "start": int((z - z.mean(0)).square().sum(1).argmin()),
         "examples": batch is not None,
+        "pictures": None if values is None else pictures(values, model.data, low, high),
+        "palette": {"light": list(CLASSES), "dark": list(CLASSES_ON_DARK)},
         "colours": [] if batch is None or split is None else _colours(split.info or model.data, batch),
         "maps": _maps(z, active, model.latent_shape),
         "conditions": []

@@ -16,7 +16,8 @@ from genmod.data.dataset import Split
 from genmod.errors import FileError, GenmodError, UndefinedError
 from genmod.explorer.page import page
 from genmod.explorer.scene import context_of, draw, scene
-from genmod.figures.views import decode_means, encode_centres, observed
+from genmod.explorer.typical import decoded
+from genmod.figures.views import encode_centres, observed
 from genmod.model.latent_variable import LatentVariableModel
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def explorer_app(
     shown = page({**plain, "drawable": _can_draw(model, plain)})
     # The first pass of a network is the slowest, so it is done here.
     context = context_of(model, [0] * len(plain["conditions"]))
-    decode_means(model, torch.zeros(1, *model.latent_shape, dtype=model.dtype), context=context)
+    decoded(model, torch.zeros(1, *model.latent_shape), context)
     # One at a time, since two passes on one device are no faster; with one thread of torch, since several would wait
     # for each other longer than one example takes.
     worker = ThreadPoolExecutor(
@@ -144,9 +145,7 @@ def explorer_app(
         def work() -> Tensor:
             context = context_of(model, given)
             context = None if context is None else context.expand(len(z), -1)
-            return decode_means(
-                model, z.reshape(-1, *model.latent_shape).to(model.device, model.dtype), context=context
-            )
+            return decoded(model, z.reshape(-1, *model.latent_shape), context)
 
         return await done(work)
 

@@ -8,7 +8,8 @@ const STRIP = 9;
 const SHOWN_AT_FIRST = 12;
 const MAGENTA = [255, 0, 200];
 const DIVERGING = [[33, 102, 172], [146, 197, 222], [238, 238, 238], [244, 165, 130], [178, 24, 43]];
-const PALETTE = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8833", "#7766bb", "#44aa99", "#997755"];
+const night = matchMedia("(prefers-color-scheme: dark)");
+const palette = () => (night.matches ? SCENE.palette.dark : SCENE.palette.light);
 
 const state = {
   z: CODES[SCENE.start],
@@ -35,6 +36,13 @@ function nameOf(dimension) {
     rest = Math.floor(rest / n);
   }
   return `z${index.join(",")}`;
+}
+
+/** The group that a latent is drawn in, where there are several. */
+function groupOf(dimension) {
+  if (SCENE.latent.groups.length < 2) return "";
+  let end = 0;
+  return `group ${SCENE.latent.groups.findIndex((size) => dimension < (end += size))}`;
 }
 
 /* Supports: a latent that was moved is put back to where latents lie. */
@@ -98,201 +106,4 @@ function onSupport(z, held = null) {
   for (const place of PLACES) setCode(settled, place, codeIn(settled, place));
   return settled;
 }
-
-/* Pictures: values as colours. */
-
-const [LOW, HIGH] = [SCENE.data.low, SCENE.data.high];
-const isTable = SCENE.data.shape.length === 1;
-const frame = (() => {
-  const shape = SCENE.data.shape;
-  if (isTable) return { channels: 1, height: shape[0], width: 1 };
-  const [height, width] = shape.slice(-2);
-  return { channels: product(shape.slice(0, -2)), height, width };
-})();
-const unit = (value) => Math.min(1, Math.max(0, (value - LOW) / (HIGH - LOW)));
-
-function diverging(part) {
-  const at = part * (DIVERGING.length - 1);
-  const below = Math.min(DIVERGING.length - 2, Math.floor(at));
-  return DIVERGING[below].map((c, i) => Math.round(c + (DIVERGING[below + 1][i] - c) * (at - below)));
-}
-
-/** Draws an example on a canvas: grey, colours, or its channels side by side; of a table a strip. */
-function paint(canvas, values) {
-  const { channels, height, width } = frame;
-  const across = channels === 3 || isTable ? 1 : Math.ceil(Math.sqrt(channels));
-  const down = channels === 3 || isTable ? 1 : Math.ceil(channels / across);
-  canvas.width = across * (width + 1) - 1;
-  canvas.height = down * (height + 1) - 1;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(canvas.width, canvas.height);
-  image.data.fill(128);
-  const put = (x, y, colour) => image.data.set([...colour, 255], 4 * (y * canvas.width + x));
-  const plane = height * width;
-  for (let c = 0; c < (channels === 3 ? 1 : channels); c++) {
-    const [left, top] = [(c % across) * (width + 1), Math.floor(c / across) * (height + 1)];
-    for (let i = 0; i < plane; i++) {
-      const parts = channels === 3 ? [values[i], values[plane + i], values[2 * plane + i]] : [values[c * plane + i]];
-      let colour = parts.map((v) => Math.round(255 * unit(v)));
-      if (parts.some(Number.isNaN)) colour = MAGENTA;
-      else if (isTable) colour = diverging(unit(parts[0]));
-      else if (colour.length === 1) colour = [colour[0], colour[0], colour[0]];
-      put(left + (i % width), top + Math.floor(i / width), colour);
-    }
-  }
-  context.putImageData(image, 0, 0);
-  const parent = canvas.parentElement;
-  if (parent) parent.dataset.frame = String(Number(parent.dataset.frame ?? 0) + 1);
-}
-
-/** Something in a place of the page that shows an example: a picture, or a list of bars. */
-function shower(place, label, bars) {
-  if (!(isTable && bars)) {
-    const canvas = element("canvas", { role: "img", "aria-label": label, class: isTable ? "cells" : "pixels" });
-    place.append(canvas);
-    return (values) => paint(canvas, values);
-  }
-  const rows = SCENE.data.shape[0] > 400 ? 400 : SCENE.data.shape[0];
-  const list = element("dl", { class: "bars", "aria-label": label });
-  const meters = Array.from({ length: rows }, (_, i) => {
-    const [bar, number] = [element("span"), element("output")];
-    list.append(element("div", {}, element("dt", {}, `x${i}`), element("dd", {}, element("i", {}, bar), number)));
-    return { bar, number };
-  });
-  place.append(list);
-  return (values) => {
-    meters.forEach(({ bar, number }, i) => {
-      bar.style.width = `${100 * unit(values[i])}%`;
-      number.textContent = Number(values[i]).toPrecision(3);
-    });
-    place.dataset.frame = String(Number(place.dataset.frame ?? 0) + 1);
-  };
-}
-
-/* Moving: everything that shows the latent is given a new one. */
-
-const showPicture = shower($("picture"), "Decoded picture", true);
-const redraw = latestOnly(async (z, given) => {
-  const begun = performance.now();
-  const [values] = await backend.decode([z], given);
-  showPicture(values);
-  const took = performance.now() - begun;
-  $("picture").dataset.milliseconds = took.toFixed(2);
-  say(`decoded in ${took < 10 ? took.toFixed(1) : Math.round(took)} ms`);
-});
-
-function moveTo(z, { held = null, given = state.given } = {}) {
-  state.z = onSupport(z, held);
-  if (given !== state.given) {
-    state.given = given;
-    showConditions();
-    redrawStrip();
-  }
-  showSliders();
-  showChoices();
-  map.draw();
-  redraw(state.z, state.given);
-}
-
-/* Sliders. */
-
-const pieceOf = (d) => SCENE.latent.pieces.find((piece) => d >= piece.start && d < piece.start + piece.size);
-const sliders = SCENE.latent.sliders
-  .filter(({ dimension }) => !["choice", "bits", "code"].includes(pieceOf(dimension).kind))
-  .map(({ dimension, low, high, activity }) => {
-    const piece = pieceOf(dimension);
-    const [from, to] = piece.kind === "simplex" ? [0, 1] : [Math.max(low, piece.low ?? -Infinity), Math.min(high, piece.high ?? Infinity)];
-    const name = nameOf(dimension);
-    const input = element("input", {
-      type: "range", id: `slider-${dimension}`, min: from, max: to, step: (to - from) / 200, "aria-label": `${name}, activity ${activity.toPrecision(2)}`,
-      oninput: () => moveTo(changed(state.z, dimension, Number(input.value)), { held: dimension }),
-    });
-    const output = element("output", { for: `slider-${dimension}` });
-    const meter = element("span", { class: "activity", title: `${SCENE.latent.measure}: ${activity.toPrecision(3)}` }, element("i"));
-    meter.firstChild.style.width = `${Math.max(2, (100 * activity) / Math.max(1e-12, SCENE.latent.sliders[0].activity))}%`;
-    const row = element("div", { class: "slider" }, element("label", { for: `slider-${dimension}` }, name), meter, input, output);
-    return { dimension, input, output, row };
-  });
-
-function changed(z, dimension, value) {
-  const result = Float32Array.from(z);
-  result[dimension] = value;
-  return result;
-}
-
-function showSliders() {
-  for (const { dimension, input, output } of sliders) {
-    input.value = state.z[dimension];
-    output.textContent = state.z[dimension].toFixed(2);
-  }
-}
-
-let shown = SHOWN_AT_FIRST;
-function showRows() {
-  sliders.forEach(({ row }, i) => (row.hidden = i >= shown));
-  $("more").hidden = shown >= sliders.length;
-  $("more").textContent = `Show ${Math.min(SHOWN_AT_FIRST, sliders.length - shown)} more`;
-}
-
-/* Discrete latents: which class or code of each, or whether a bit is set. */
-
-const choices = [];
-for (const piece of SCENE.latent.pieces) {
-  if (choices.length >= 64) break;
-  if (piece.kind === "choice" || piece.kind === "simplex") {
-    const alike = SCENE.latent.pieces.every(({ kind, size }) => kind === piece.kind && size === piece.size);
-    const group = alike ? `z${piece.start / piece.size}` : `z${piece.start} to z${piece.start + piece.size - 1}`;
-    const options = Array.from({ length: piece.size }, (_, i) => element("option", { value: i }, String(i)));
-    const mixed = element("option", { value: "mixed", disabled: "" }, "mixed");
-    const select = element("select", {
-      onchange: () => {
-        const z = Float32Array.from(state.z);
-        for (let i = 0; i < piece.size; i++) z[piece.start + i] = i === Number(select.value) ? 1 : 0;
-        moveTo(z);
-      },
-    }, ...(piece.kind === "simplex" ? [mixed] : []), ...options);
-    choices.push({
-      row: element("label", {}, `${group} `, select),
-      show: () => {
-        const part = Array.from(state.z.subarray(piece.start, piece.start + piece.size));
-        const best = part.indexOf(Math.max(...part));
-        select.value = piece.kind === "choice" || part[best] > 0.99 ? best : "mixed";
-        mixed.textContent = `mostly ${best} (${part[best].toFixed(2)})`;
-      },
-    });
-  } else if (piece.kind === "bits") {
-    for (let d = piece.start; d < piece.start + Math.min(64, piece.size); d++) {
-      const box = element("input", { type: "checkbox", onchange: () => moveTo(changed(state.z, d, box.checked ? 1 : 0)) });
-      choices.push({ row: element("label", {}, box, nameOf(d)), show: () => (box.checked = state.z[d] > 0.5) });
-    }
-  }
-}
-for (const place of PLACES.slice(0, 64)) {
-  const select = element("select", {
-    onchange: () => {
-      const z = Float32Array.from(state.z);
-      setCode(z, place, Number(select.value));
-      moveTo(z);
-    },
-  }, ...place.codes.map((_, k) => element("option", { value: k }, String(k))));
-  choices.push({ row: element("label", {}, `${place.name} `, select), show: () => (select.value = codeIn(state.z, place)) });
-}
-const showChoices = () => choices.forEach(({ show }) => show());
-
-/* Conditions. */
-
-const conditionSelects = SCENE.conditions.map(({ name, values }, c) => {
-  const select = element("select", {
-    id: `condition-${c}`,
-    onchange: () => moveTo(state.z, { given: state.given.map((old, i) => (i === c ? Number(select.value) : old)) }),
-  }, ...values.map((value, i) => element("option", { value: i }, value)));
-  $("conditions").append(element("label", {}, `${name} `, select));
-  return select;
-});
-function showConditions() {
-  conditionSelects.forEach((select, c) => (select.value = state.given[c]));
-  $("draw").hidden = !backend.canDraw(state.given);
-}
-
-/* The map: a plane through the latent space, and the codes seen along it. */
 

@@ -27,6 +27,27 @@ const map = (() => {
     }
     box = ends;
     draw();
+    under.refresh();
+  }
+
+  /** Places of the plane, those in the middle first: the corner and size of each on the screen, and the latent in its middle. */
+  function cells(edge, shape) {
+    const [w, h] = [canvas.clientWidth, canvas.clientHeight];
+    const across = Math.max(1, Math.round(w / edge));
+    const width = w / across;
+    const height = width * Math.min(4, Math.max(0.25, shape));
+    const down = Math.ceil(h / height);
+    const found = [];
+    for (let i = 0; i < across; i++) {
+      for (let j = 0; j < down; j++) {
+        const [x, y] = [i * width, j * height + (h - down * height) / 2];
+        const at = toPlane([x + width / 2, y + height / 2]);
+        const z = Float32Array.from(plane.origin);
+        plane.axes.forEach((axis, k) => axis.forEach((v, d) => (z[d] += at[k] * v)));
+        found.push({ x, y, width, height, z, away: Math.hypot(x + width / 2 - w / 2, y + height / 2 - h / 2) });
+      }
+    }
+    return found.sort((a, b) => a.away - b.away);
   }
 
   const toScreen = (p) => {
@@ -40,7 +61,7 @@ const map = (() => {
 
   function colourOf(i) {
     const chosen = SCENE.colours[$("colour").selectedIndex];
-    return chosen ? classColour(chosen.of[i], chosen.values.length) : PALETTE[0];
+    return chosen ? classColour(chosen.of[i], chosen.values.length) : palette()[0];
   }
 
   function draw() {
@@ -54,6 +75,7 @@ const map = (() => {
     const [ink, paper, faint, accent] = ["--ink", "--panel", "--line", "--accent"].map((name) => style.getPropertyValue(name));
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, w, h);
+    const tiled = under.paint(context);
     context.strokeStyle = faint;
     context.lineWidth = 1;
     context.beginPath();
@@ -65,17 +87,26 @@ const map = (() => {
       context.lineTo(w, Math.round(zy) + 0.5);
     }
     context.stroke();
-    context.globalAlpha = 0.75;
+    context.globalAlpha = tiled ? 1 : 0.8;
+    context.strokeStyle = tiled ? "#fff" : paper;
     points.forEach((p, i) => {
       const [x, y] = toScreen(p);
       context.fillStyle = colourOf(i);
       context.beginPath();
       context.arc(x, y, points.length > 300 ? 2.8 : 4, 0, 7);
       context.fill();
+      if (tiled) context.stroke();
     });
     context.globalAlpha = 1;
     context.fillStyle = ink;
     context.font = "12px system-ui, sans-serif";
+    if (tiled) {
+      // Over tiles of any brightness.
+      context.strokeStyle = paper;
+      context.lineWidth = 4;
+      context.strokeText(plane.labels[0], w - context.measureText(plane.labels[0]).width - 8, h - 8);
+      context.strokeText(plane.labels[1], 8, 16);
+    }
     context.fillText(plane.labels[0], w - context.measureText(plane.labels[0]).width - 8, h - 8);
     context.fillText(plane.labels[1], 8, 16);
     if (state.a && state.b) {
@@ -133,18 +164,20 @@ const map = (() => {
     moveTo(CODES[i], { given: SCENE.given ? SCENE.given[i] : state.given });
   }
 
-  function describe(i) {
-    const known = SCENE.colours.slice(0, 3).map(({ name, values, of }) => `${name} ${values[of[i]] ?? of[i]}`);
-    return known.length ? known.join(", ") : `example ${i}`;
-  }
-
+  const seen = examples && !isTable ? shower($("tip-picture"), "The example itself", false, examples.shape) : null;
+  $("tip-picture").hidden = !seen;
   function showTip(i) {
     $("tip").hidden = i < 0;
     if (i < 0) return;
-    $("tip").textContent = describe(i);
+    $("tip-text").textContent = describe(i);
+    if (seen) {
+      $("tip-picture").hidden = i >= examples.count;
+      if (i < examples.count) seen(examples.values(i));
+    }
     const [x, y] = toScreen(points[i]);
     $("tip").style.left = `${Math.max(4, Math.min(x + 14, canvas.clientWidth - $("tip").offsetWidth - 4))}px`;
-    $("tip").style.top = `${y > 40 ? y - 36 : y + 16}px`;
+    const high = $("tip").offsetHeight;
+    $("tip").style.top = `${y > high + 10 ? y - high - 8 : y + 16}px`;
   }
 
   const place = (event) => [event.offsetX, event.offsetY];
@@ -190,11 +223,11 @@ const map = (() => {
     }
   });
   new ResizeObserver(() => draw()).observe(canvas);
-  return { choose, draw };
+  return { choose, draw, cells, take, onScreen: (i) => toScreen(points[i]) };
 })();
 
 function classColour(i, total) {
-  if (total <= PALETTE.length) return PALETTE[i];
+  if (total <= palette().length) return palette()[i];
   return total > 24 ? `hsl(${260 - (230 * i) / (total - 1)} 65% 50%)` : `hsl(${(i * 137.5) % 360} 60% 50%)`;
 }
 

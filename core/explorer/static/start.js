@@ -10,10 +10,12 @@ async function newSample() {
 
 function reset() {
   play(false);
+  own.clear();
   moveTo(CODES[SCENE.start], { given: SCENE.given ? SCENE.given[SCENE.start] : state.given });
 }
 
 $("parts").textContent = Object.entries(SCENE.parts).map(([kind, name]) => `${kind} ${name}`).join(" · ");
+$("enlarged").textContent = SCENE.data.enlarged;
 $("measure").textContent = `by ${SCENE.latent.measure}`;
 $("where").textContent = SCENE.networks
   ? "This page decodes by itself and sends nothing anywhere."
@@ -50,7 +52,10 @@ document.addEventListener("keydown", (event) => {
   const action = { n: newSample, r: reset, a: () => setEnd("a"), b: () => setEnd("b") }[event.key.toLowerCase()];
   if (action && !(event.key.toLowerCase() === "n" && $("draw").hidden)) action();
 });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => map.draw());
+night.addEventListener("change", () => {
+  showLegend();
+  map.draw();
+});
 
 const other = CODES.findIndex((_, i) => SCENE.colours[0] && SCENE.colours[0].of[i] !== SCENE.colours[0].of[SCENE.start]);
 state.a = onSupport(CODES[SCENE.start]);
