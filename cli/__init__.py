@@ -77,7 +77,7 @@ def _report(error: Any) -> int:
         if owner:  # its code was interrupted, or raised this itself
             console.error(what + _culprit(error), f"to do without it: --disable-plugin {owner.distribution}")
         else:
-            console.error(what)
+            console.error(what, getattr(error, "hint", ""))
         return int(getattr(error, "exit_code", 130))
     from genmod.system.failures import named
 

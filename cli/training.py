@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from genmod.cli import console
-from genmod.errors import GenmodError
+from genmod.errors import GenmodError, quoted
 
 if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
@@ -134,6 +134,7 @@ def _train(
     from genmod.cli.progress import TrainingProgress
     from genmod.model.assembly import assemble
     from genmod.training.distributed import Team
+    from genmod.training.signals import Interrupted
     from genmod.training.train import train
 
     team = Team()
@@ -148,9 +149,40 @@ def _train(
     overwrite = overwrite and place.is_trained
     model = assemble(*place.read_spec(), seed=seed) if overwrite else load(place, weights="last")
     how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, **overrides}
-    with Dashboard() if dashboard and console.animated() else TrainingProgress() as progress:
-        result = train(model, dataset, directory=place, on_event=progress, **how)
+    if resume and team.leads:
+        _say_if_done(place, overrides)
+    try:
+        with Dashboard() if dashboard and console.animated() else TrainingProgress() as progress:
+            result = train(model, dataset, directory=place, on_event=progress, **how)
+    except Interrupted as stopped:
+        stopped.hint = f"to go on: genmod train {quoted(place.path)} --resume" if team.leads else ""
+        raise
     return model, result
+
+
+def _say_if_done(place: "ModelDirectory", overrides: Mapping[str, Any]) -> None:
+    """Say that a run that is to be resumed has come to its end, and what trains the model longer."""
+    record = place.read_record()
+    status, done = record.get("status"), record.get("step") or 0
+    if status not in ("finished", "stopped early") or max(
+        overrides.get("steps") or 0, overrides.get("epochs") or 0
+    ):
+        return
+    console.note(f"the run in {place.path} is done: {status} after {done:,} steps; nothing is left to resume")
+    settings, where = record.get("settings") or {}, quoted(place.path)
+    moving = settings.get("schedule") != "constant" or "%" in str(place.read_spec()[0].to_json())
+    if status == "finished" and not moving:
+        console.note(f"to train longer: genmod train {where} --resume --steps {2 * int(done)}")
+    else:
+        why = (
+            "its schedules have ended with it" if status == "finished" else "validation no longer got better"
+        )
+        more = (
+            f"--steps {2 * int(done)}"
+            if status == "finished"
+            else f"--patience {2 * int(settings.get('patience') or 1)}"
+        )
+        console.note(f"{why}; to train longer, start over: genmod train {where} --overwrite {more}")
 
 
 def _report(

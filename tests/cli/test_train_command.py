@@ -1,6 +1,8 @@
 """``genmod train`` with several directories, and under torchrun."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +96,56 @@ def test_a_plan_is_printed_and_nothing_is_written(genmod, models):
     assert [(each["directory"], each["steps"]) for each in plans] == [(str(a), 4), (str(b), 4)]
     assert {path: path.read_bytes() for path in a.rglob("*") if path.is_file()} == before
     assert genmod("train", a, "--dry-run", "--resume").code == 2
+
+
+def test_ctrl_c_says_how_to_go_on_and_a_finished_run_that_it_is_done(genmod, models, monkeypatch):
+    a, _ = models
+    from genmod.training.trainer import Run
+
+    step = Run.step
+
+    def interrupted(run):
+        if run.state.step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(run)
+
+    monkeypatch.setattr(Run, "step", interrupted)
+    done = genmod("train", a, *RUN)
+    assert done.code == 130
+    assert f"error: stopped after step 2 by SIGINT\nhint: to go on: genmod train {a} --resume\n" in done.err
+    monkeypatch.undo()
+    done = genmod("train", a, "--resume")
+    assert done.code == 0, done.err
+    assert "nothing is left" not in done.err
+
+    done = genmod("train", a, "--resume")
+    assert done.code == 0
+    assert f"the run in {a} is done: finished after 4 steps; nothing is left to resume\n" in done.err
+    line = f"genmod train {a} --resume --steps 8"
+    assert f"to train longer: {line}\n" in done.err
+    done = genmod(*line.split()[1:])
+    assert done.code == 0
+    assert "nothing is left" not in done.err
+    assert json.loads((a / "run.json").read_text())["step"] == 8
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"settings": {"schedule": "cosine"}}, "start over: genmod train {} --overwrite --steps 8"),
+        (
+            {"status": "stopped early", "settings": {"schedule": "constant", "patience": 3}},
+            "start over: genmod train {} --overwrite --patience 6",
+        ),
+    ],
+)
+def test_what_cannot_go_on_is_started_over(capsys, models, changed, said):
+    from genmod.bundle.directory import ModelDirectory
+    from genmod.cli.training import _say_if_done
+
+    a, _ = models
+    (a / "run.json").write_text(json.dumps({"status": "finished", "step": 4, **changed}))
+    _say_if_done(ModelDirectory(a), {})
+    assert said.format(a) in capsys.readouterr().err
+    _say_if_done(ModelDirectory(a), {"steps": 9})
+    assert capsys.readouterr().err == ""
