@@ -66,6 +66,10 @@ def _run(arguments: list[str]) -> int:
 
             traceback.print_exception(error)
         _let_go_of_stdout()
+        if isinstance(error, KeyboardInterrupt):
+            from genmod.cli.following import say_to_resume
+
+            say_to_resume(arguments, error)
         return _report(error)
 
 
@@ -77,7 +81,7 @@ def _report(error: Any) -> int:
         if owner:  # its code was interrupted, or raised this itself
             console.error(what + _culprit(error), f"to do without it: --disable-plugin {owner.distribution}")
         else:
-            console.error(what, getattr(error, "hint", ""))
+            console.error(what, "\n".join(getattr(error, "__notes__", ())))
         return int(getattr(error, "exit_code", 130))
     from genmod.system.failures import named
 

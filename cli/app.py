@@ -74,12 +74,23 @@ class _Commands(TyperGroup):
         return name, load_command(name) if name else command, rest
 
 
+class _Command(TyperCommand):
+    """A command that ends with the line to type next."""
+
+    def invoke(self, ctx: Any) -> Any:
+        result = super().invoke(ctx)
+        from genmod.cli.following import say_next
+
+        say_next(str(self.name), {**ctx.params, "result": result})
+        return result
+
+
 def load_command(name: str) -> Any:
     """The command of that name, complete with its options; this imports its file."""
     module, _, function = COMMANDS[name][0].partition(":")
     callback: Callable[..., Any] = getattr(import_module(f"genmod.cli.{module}"), function)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, help=_verbatim_examples(inspect.getdoc(callback) or ""))(callback)
+    app.command(name, cls=_Command, help=_verbatim_examples(inspect.getdoc(callback) or ""))(callback)
     return get_command(app)
 
 

@@ -12,7 +12,6 @@ from genmod.cli.completion import component_names
 from genmod.cli.outputs import DataRoot, set_option
 from genmod.cli.settings_from import build_settings, holds_train_settings
 from genmod.defaults import RECIPE
-from genmod.errors import quoted
 
 if TYPE_CHECKING:
     from genmod.model.latent_variable import LatentVariableModel
@@ -129,7 +128,9 @@ def build(
         recipe = incoming.recipe if recipe == RECIPE else recipe
     spec = _compose(recipe, chosen, latent if incoming is None else incoming.latent, condition, set_ or [])
     described = _own_file(recipe)
-    training = described is not None and holds_train_settings(described)
+    if described is not None:
+        # Mistakes in it are found now, and not by the command that trains.
+        holds_train_settings(described)
 
     from genmod.bundle.model import save
     from genmod.model.adapt import with_fitting_parts
@@ -164,12 +165,7 @@ def build(
     if dry_run:
         console.note("nothing was written; leave out --dry-run to build it")
     else:
-        where = "" if out == Path("model") else f" {quoted(out)}"
-        if from_ is None:
-            more = f" --config {quoted(recipe)}" if training else ""
-            console.note(f"wrote {out}\nnext: genmod train{where}{more}")
-        else:
-            console.note(f"wrote {out}, with the weights of {from_}\nnext: genmod evaluate{where}")
+        console.note(f"wrote {out}" + ("" if from_ is None else f", with the weights of {from_}"))
         if was_trained:
             console.note(f"the previous model is kept in {out}/before-… until this one has been trained")
 

@@ -180,9 +180,6 @@ def _into_folder(
                 plan = finish(out, plan, model, splits)
     if team.leads:
         console.print_text(str(out))
-        console.note(
-            f"next: genmod build --data {quoted(out)}, or genmod fit-sampler {quoted(directory)} --encoded {quoted(out)}"
-        )
 
 
 def _splits(

@@ -106,6 +106,4 @@ def fit_sampler(
     density = (
         "" if origin.log_density is None else f"; log p(z) of held-out codes {origin.log_density:.3f} nats"
     )
-    where = "" if directory == Path("model") else f" {quoted(directory)}"
     console.note(f"fitted {origin.component.name} to {origin.count:,} codes{density}")
-    console.note(f"next: genmod sample{where}")

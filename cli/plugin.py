@@ -7,7 +7,6 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import kinds
-from genmod.errors import quoted
 from genmod.registry.component import KINDS
 
 __all__ = ["plugin"]
@@ -33,7 +32,7 @@ def plugin(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where to write it; by default ./genmod-NAME."),
     ] = None,
-) -> None:
+) -> Path:
     """Start a plugin of your own.
 
     It is an installable package of working components with their tests. Nothing is overwritten.
@@ -46,4 +45,4 @@ def plugin(
 
     directory = new_plugin(name, kind, out)
     console.print_text(str(directory))
-    console.note(f"next: cd {quoted(directory)} && pip install -e '.[test]' && pytest")
+    return directory

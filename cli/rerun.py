@@ -35,7 +35,7 @@ def rerun(
     ] = None,
     data_root: DataRoot = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
+) -> Path:
     """Repeat a run from its record.
 
     The same model is built with the same seed, and trained with the same settings on the same data, whatever settings
@@ -80,6 +80,7 @@ def rerun(
             if same
             else f"the weights are not those of {directory}; genmod compare shows how far the results are"
         )
+    return place
 
 
 @dataclass(frozen=True)

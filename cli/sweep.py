@@ -1,6 +1,5 @@
 """``genmod sweep``."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ from genmod.cli import console
 from genmod.cli.completion import component_names
 from genmod.cli.outputs import DataRoot, set_option
 from genmod.defaults import RECIPE
-from genmod.errors import quoted
 
 __all__ = ["sweep"]
 
@@ -84,5 +82,5 @@ def sweep(
         console.print_json([{"directory": directory, "status": status} for directory, status in rows])
     else:
         console.print_table(["directory", "status"], rows)
-    if not dry_run and sys.stderr.isatty():
-        console.note(f"next: genmod compare {quoted(out)}/*")
+    if dry_run:
+        console.note("nothing was trained; leave out --dry-run to do it")

@@ -134,7 +134,6 @@ def _train(
     from genmod.cli.progress import TrainingProgress
     from genmod.model.assembly import assemble
     from genmod.training.distributed import Team
-    from genmod.training.signals import Interrupted
     from genmod.training.train import train
 
     team = Team()
@@ -154,8 +153,11 @@ def _train(
     try:
         with Dashboard() if dashboard and console.animated() else TrainingProgress() as progress:
             result = train(model, dataset, directory=place, on_event=progress, **how)
-    except Interrupted as stopped:
-        stopped.hint = f"to go on: genmod train {quoted(place.path)} --resume" if team.leads else ""
+    except KeyboardInterrupt as stopped:
+        from genmod.cli.following import resume_line
+
+        if team.leads:
+            stopped.add_note(resume_line(place.path))
         raise
     return model, result
 

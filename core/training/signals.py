@@ -25,8 +25,6 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"stopped after step {step} by {signal.Signals(signum).name}")
         self.signum = signum
         self.step = step
-        self.hint = ""
-        """What to type to go on."""
 
     @property
     def exit_code(self) -> int:

@@ -127,7 +127,7 @@ def _differences(shown, printed):
         return " ".join(re.sub(r"\d[\d,.]*", "#", text).split()) + " "
 
     shown = [words(line) for line in shown if line.strip()]
-    progress = re.compile(r"step |[\w ]+ \d+/\d+$")  # the second of what takes long
+    progress = re.compile(r"step |[\w ]+ \d+/\d+(  [\d:]+ left)?$")  # the second of what takes long
     left = [words(line) for line in printed.splitlines() if line.strip() and not progress.match(line)]
     differences, skipping = [], not shown
     for line in shown:

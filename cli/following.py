@@ -1,0 +1,190 @@
+"""What to do next, after each command: one table, of which the last line of each command is made."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+from genmod.cli import console
+from genmod.defaults import RECIPE
+from genmod.errors import quoted
+
+__all__ = ["GOES_ON", "NEXT", "next_line", "resume_line", "say_next", "say_to_resume"]
+
+Given = Mapping[str, Any]
+"""The parameters of a command, and ``result``, what it gives back."""
+
+
+def _at(directory: Path | None) -> str:
+    """The directory as a further word; nothing where it is the one that commands take by default."""
+    return "" if directory in (None, Path("model")) else f" {quoted(directory)}"
+
+
+def _words(directories: Sequence[Path]) -> str:
+    return " ".join(map(quoted, directories))
+
+
+def _model(given: Given) -> str:
+    return _at(given["directory"])
+
+
+def _each(one: str, several: str) -> Callable[[Given], str]:
+    """A line for one model, and another for several."""
+
+    def line(given: Given) -> str:
+        places = given["directories"] or [Path("model")]
+        return f"{several} {_words(places)}" if len(places) > 1 else f"{one}{_at(places[0])}"
+
+    return line
+
+
+def _with_latents(line: str, otherwise: str) -> Callable[[Given], str]:
+    """A line for a model with latents, and another for a whole model, which has none."""
+
+    def chosen(given: Given) -> str:
+        from genmod.bundle.directory import ModelDirectory
+
+        whole = "model" in ModelDirectory(given["directory"]).read_spec()[0].components
+        return f"{otherwise if whole else line}{_model(given)}"
+
+    return chosen
+
+
+def _after_build(given: Given) -> str:
+    if given["dry_run"]:
+        return ""
+    where, file = _at(given["out"]), Path(given["recipe"])
+    if given["from_"] is not None:
+        return f"genmod evaluate{where}"
+    from genmod.cli.settings_from import holds_train_settings
+
+    own = file.suffix == ".toml" and file.is_file() and holds_train_settings(file)
+    return f"genmod train{where}" + (f" --config {quoted(file)}" if own else "")
+
+
+def _after_train(given: Given) -> str:
+    places = given["directories"] or [Path("model")]
+    if given["dry_run"] or given["replay"]:
+        return ""
+    if len(places) > 1:
+        return f"genmod compare {_words(places)}"
+    return _with_latents("genmod explore", "genmod sample")({"directory": places[0]})
+
+
+def _after_encode(given: Given) -> str:
+    out = given["out"]
+    if not out.is_dir():
+        return f"genmod latents{_model(given)}"
+    return (
+        f"genmod build --data {quoted(out)}, or "
+        f"genmod fit-sampler {quoted(given['directory'])} --encoded {quoted(out)}"
+    )
+
+
+def _after_explore(given: Given) -> str:
+    if given["export"] is None:
+        return f"genmod explore{_model(given)} --export latent-space.html"
+    return f"python -m webbrowser {quoted(given['export'])}"
+
+
+def _after_report(given: Given) -> str:
+    places = given["directories"] or [Path("model")]
+    page = given["out"] or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
+    return f"python -m webbrowser {quoted(page)}"
+
+
+def _after_list(given: Given) -> str:
+    from genmod.registry.lookup import current_registry
+
+    kind = given["kind"] or "recipe"
+    names = current_registry().names(kind)
+    return join(["genmod", "show", kind, RECIPE if kind == "recipe" else names[0]]) if names else ""
+
+
+def _after_grid(given: Given) -> str:
+    for kind in ("posterior", "prior", "divergence", "objective"):
+        if given[kind]:
+            return f"genmod show {kind} {quoted(given[kind][0])}"
+    return "genmod build"
+
+
+NEXT: Mapping[str, Callable[[Given], str]] = {
+    "build": _after_build,
+    "train": _after_train,
+    "rerun": lambda given: f"genmod compare {_words([given['directory'], given['result']])}",
+    "fit-sampler": lambda given: f"genmod sample{_model(given)}",
+    "export": lambda given: f"genmod show format {quoted(given['format_'])}",
+    "sample": _with_latents("genmod reconstruct", "genmod evaluate"),
+    "reconstruct": _with_latents("genmod interpolate", "genmod sample"),
+    "interpolate": lambda given: f"genmod traverse{_model(given)}",
+    "traverse": lambda given: f"genmod latents{_model(given)}",
+    "encode": _after_encode,
+    "score": lambda given: f"genmod evaluate{_model(given)}",
+    "impute": lambda given: f"genmod evaluate{_model(given)}",
+    "latents": lambda given: f"genmod explore{_model(given)}",
+    "explore": _after_explore,
+    "evaluate": _each("genmod report", "genmod compare"),
+    "sweep": lambda given: "" if given["dry_run"] else f"genmod compare {quoted(given['out'])}/*",
+    "compare": lambda given: f"genmod report {_words(given['directories'])}",
+    "plot": _each("genmod report", "genmod compare"),
+    "report": _after_report,
+    "reproduce": lambda given: "genmod list reproduction",
+    "selftest": lambda given: "genmod build",
+    "list": _after_list,
+    # Its own last line is an example to type.
+    "show": lambda given: "",
+    "grid": _after_grid,
+    "plugins": lambda given: "genmod list",
+    "check": lambda given: "genmod plugins",
+    "plugin": lambda given: f"cd {quoted(given['result'])} && pip install -e '.[test]' && pytest",
+    "info": lambda given: "genmod selftest",
+    "config": lambda given: "genmod train --dry-run",
+}
+"""Name of each command → the line to type next, from what it was given; empty for none."""
+
+_ALWAYS = frozenset({"build", "train", "rerun", "fit-sampler", "sweep", "plugin"})
+"""Commands on whose results others work: their line is of use in a log, too. Those of others are for readers."""
+
+GOES_ON = frozenset({"fit-sampler", "encode", "sweep", "reproduce"})
+"""Commands that go on where they were stopped, when the same line is typed again."""
+
+
+def next_line(command: str, given: Given) -> str:
+    """The line to type next; empty for none.
+
+    Args:
+        command: its name.
+        given: its parameters, and ``result``, what it gave back.
+    """
+    paths = {name: Path(given[name]) for name in ("directory", "out", "export") if given.get(name) is not None}
+    several = {"directories": [Path(each) for each in given.get("directories") or ()]}
+    return NEXT[command]({**given, **paths, **several})
+
+
+def say_next(command: str, given: Given) -> None:
+    """Print the line to type next: not where JSON is printed, and after most commands on a terminal alone."""
+    if given.get("json") or given.get("format_") == "json":
+        return
+    watched = sys.stdout.isatty() and sys.stderr.isatty()
+    if (command in _ALWAYS or watched) and not console.settings.quiet:
+        line = next_line(command, given)
+        if line:
+            console.note(f"next: {line}")
+
+
+def resume_line(directory: Path) -> str:
+    """The line that continues the training in a directory."""
+    return f"genmod train{_at(directory)} --resume"
+
+
+def say_to_resume(arguments: Sequence[str], error: BaseException) -> None:
+    """Let an interruption end with the line that goes on, where the same line does.
+
+    Args:
+        arguments: of the command line.
+        error: the interruption.
+    """
+    command = next((word for word in arguments if word in NEXT), "")
+    if command in GOES_ON and not getattr(error, "__notes__", None):
+        error.add_note(join(["genmod", *arguments]))

@@ -1,0 +1,137 @@
+"""The last line of each command says what to type next, and that can be typed."""
+
+import shlex
+import signal
+
+import pytest
+
+from genmod.cli.app import COMMANDS, load_command
+from genmod.cli.following import NEXT, next_line, resume_line, say_to_resume
+
+LINES = [
+    ("build", "genmod train"),
+    ("build -o 'a b'", "genmod train 'a b'"),
+    ("build --from diffusers:vae/ -o taken", "genmod evaluate taken"),
+    ("build --dry-run", ""),
+    ("train", "genmod explore"),
+    ("train a", "genmod explore a"),
+    ("train flow", "genmod sample flow"),
+    ("train a model", "genmod compare a model"),
+    ("train --dry-run", ""),
+    ("fit-sampler a", "genmod sample a"),
+    ("export a --format diffusers -o out", "genmod show format diffusers"),
+    ("sample", "genmod reconstruct"),
+    ("sample flow", "genmod evaluate flow"),
+    ("reconstruct a", "genmod interpolate a"),
+    ("interpolate a", "genmod traverse a"),
+    ("traverse a", "genmod latents a"),
+    ("encode a -o codes.npz", "genmod latents a"),
+    ("encode a -o folder", "genmod build --data folder, or genmod fit-sampler a --encoded folder"),
+    ("score a -o scores.csv", "genmod evaluate a"),
+    ("impute a -o filled.npz", "genmod evaluate a"),
+    ("latents a", "genmod explore a"),
+    ("explore a", "genmod explore a --export latent-space.html"),
+    ("explore a --export p.html", "python -m webbrowser p.html"),
+    ("evaluate a", "genmod report a"),
+    ("evaluate a flow", "genmod compare a flow"),
+    ("sweep -s latent=2,4 -o 's w'", "genmod compare 's w'/*"),
+    ("sweep -s latent=2,4 --dry-run", ""),
+    ("compare a model", "genmod report a model"),
+    ("plot", "genmod report"),
+    ("report", "python -m webbrowser model/report.html"),
+    ("report a model", "python -m webbrowser report.html"),
+    ("report a -o page.html", "python -m webbrowser page.html"),
+    ("reproduce iwae", "genmod list reproduction"),
+    ("selftest", "genmod build"),
+    ("list", "genmod show recipe vae"),
+    ("list encoder", "genmod show encoder autoencoder-2d"),
+    ("show encoder conv", ""),
+    ("grid", "genmod build"),
+    ("grid --prior vamp", "genmod show prior vamp"),
+    ("plugins", "genmod list"),
+    ("check genmod-torch", "genmod plugins"),
+    ("info", "genmod selftest"),
+    ("config", "genmod train --dry-run"),
+]
+
+
+def test_each_command_has_a_line():
+    assert set(NEXT) == set(COMMANDS)
+    # These two use what the command gives back, and are tested where it is run.
+    assert {line.split()[0] for line, _ in LINES} == set(COMMANDS) - {"plugin", "rerun"}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Two models with latents and one without, and a folder."""
+    from genmod import build, save
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "model"):
+        save(build(encoder={"name": "mlp", "hidden": [4]}, latent=2), tmp_path / name)
+    save(build(model="flow"), tmp_path / "flow")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+def test_the_line_is_that_of_the_table_and_can_be_parsed(folder):
+    for line, wanted in LINES:
+        name, *words = shlex.split(line)
+        command = load_command(name)
+        found = next_line(name, command.make_context(name, words).params)
+        assert found == wanted, line
+        for each in found.split(", or "):
+            program, *rest = shlex.split(each) or [""]
+            if program == "genmod":
+                load_command(rest[0]).make_context(rest[0], rest[1:])
+
+
+def test_where_it_is_said(genmod, terminals, monkeypatch):
+    assert genmod("list", "encoder").err == "", "others work on this output; nobody reads it"
+    at = terminals.Terminal(80, monkeypatch)
+    assert at.genmod("list", "encoder").lines[-1] == "next: genmod show encoder autoencoder-2d"
+    for silent in (["--json"], ["-q"]):
+        assert "next: " not in at.genmod("list", "encoder", *silent).written
+    assert "next: " not in at.genmod("list", "encodr").written
+    assert genmod("build", "--encoder", "mlp").err.endswith("next: genmod train\n")
+    assert "next: " not in genmod("build", "--encoder", "mlp", "-o", "b", "--json").err
+    assert genmod("plugin", "new", "rows", "--kind", "encoder").err.endswith(
+        "next: cd genmod-rows && pip install -e '.[test]' && pytest\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("--color never sweep -s 'latent=2, 4'", ["genmod --color never sweep -s 'latent=2, 4'"]),
+        ("encode sweep -o codes", ["genmod encode sweep -o codes"]),
+        ("sample sweep", []),
+        ("--debug", []),
+    ],
+)
+def test_what_goes_on_by_itself_says_so_when_it_is_stopped(line, wanted):
+    error = KeyboardInterrupt()
+    say_to_resume(shlex.split(line), error)
+    assert getattr(error, "__notes__", []) == wanted
+
+
+def test_line_that_resumes(genmod, monkeypatch, tmp_path):
+    from genmod.training.trainer import Run
+
+    genmod("build", "--encoder", "mlp", "-s", "encoder.hidden=4", "--latent", "2", "-o", "a b")
+    steps, real = iter(range(100)), Run.step
+
+    def stop(run):
+        if next(steps) == 3:
+            run.stop.received = signal.SIGINT
+        return real(run)
+
+    monkeypatch.setattr(Run, "step", stop)
+    done = genmod("train", "a b", "--steps", "8", "--device", "cpu")
+    assert done.code == 130
+    assert done.err.endswith("error: stopped after step 4 by SIGINT\nhint: genmod train 'a b' --resume\n")
+    assert resume_line(tmp_path / "model").endswith("/model --resume")
+    done = genmod(*shlex.split("train 'a b' --resume"))
+    assert done.code == 0
+    assert "continuing from step 4 of 8" in done.err
+    assert done.err.endswith("next: genmod explore 'a b'\n")
