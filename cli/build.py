@@ -9,7 +9,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import DataRoot, set_option
+from genmod.cli.options import SEED, DataRoot, Json, set_option
 from genmod.cli.settings_from import build_settings, holds_train_settings
 from genmod.defaults import RECIPE
 
@@ -77,9 +77,9 @@ def build(
     ),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and describe it; write nothing.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a trained model in DIR.")] = False,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the initial weights.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help=f"{SEED[:-1]}: the first weights.")] = 0,
     data_root: DataRoot = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Assemble a model from named components.
 

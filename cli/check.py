@@ -6,7 +6,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import check_targets
-from genmod.cli.outputs import DataRoot, set_option
+from genmod.cli.options import DataRoot, Json, set_option
 
 __all__ = ["check"]
 
@@ -25,7 +25,7 @@ def check(
     slow: Annotated[
         bool, typer.Option("--slow", help="Run the checks that take minutes too, such as torch.compile.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Check plugins and components against the laws of their kinds.
 

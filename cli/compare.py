@@ -11,7 +11,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import model_directories
 from genmod.cli.metrics import Metrics, MetricSet, cell, measure_all
-from genmod.cli.outputs import DataRoot, Device, Seed, SplitOption
+from genmod.cli.options import DataRoot, Device, Json, Seed, SplitOption
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def compare(
     set_: MetricSet = None,
     data_root: DataRoot = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = "table",
+    json: Json = False,
     pictures: Annotated[
         Path | None,
         typer.Option(
@@ -51,9 +52,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the picture where it exists.")
-    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it exists.")] = False,
 ) -> None:
     """Compare models side by side.
 
@@ -70,6 +69,9 @@ def compare(
     from genmod.bundle.directory import ModelDirectory
     from genmod.experiments.compare import differences
 
+    if json and format_ not in ("table", "json"):
+        raise UsageError(f"--json and --format {format_} ask for two formats", hint="leave out one of them")
+    format_ = "json" if json else format_
     directories = list(dict.fromkeys(directories))
     if reference is not None and reference not in directories:
         raise UsageError(
@@ -105,6 +107,8 @@ def compare(
             console.note(f"{directory}: no {name}: {reason}")
     if pictures is not None:
         _draw(places, pictures, seed=seed, device=device, root=data_root)
+        # A JSON document is alone on stdout.
+        (console.note if format_ == "json" else console.print_text)(str(pictures))
 
 
 def _draw(
@@ -120,7 +124,6 @@ def _draw(
         {name: each.split(part) for name, each in data.items()} for part in ("test", "train")
     )
     save_figure(side_by_side(models, splits, references=references, seed=seed), out)
-    console.print_text(str(out))
 
 
 def _print(rows: list[dict[str, Any]], gaps: "Sequence[Difference]", how: Format) -> None:

@@ -1,16 +1,15 @@
 """``genmod config``."""
 
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from genmod.cli import console
+from genmod.cli.options import Json
 
 __all__ = ["config"]
 
 
-def config(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def config(json: Json = False) -> None:
     """Show the settings that hold, and where each is from.
 
     What is typed holds before `--config FILE`, that before variables such as GENMOD_TRAIN_LR, these before the

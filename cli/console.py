@@ -17,6 +17,7 @@ __all__ = [
     "detail",
     "error",
     "note",
+    "print_file",
     "print_json",
     "print_prose",
     "print_table",
@@ -71,6 +72,16 @@ def print_json(document: Any) -> None:
 
     utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     print_text(json.dumps(json_data(document), indent=2, ensure_ascii=not utf8, allow_nan=False))
+
+
+def print_file(path: object, *, seed: int | None = None, json: bool = False, **more: Any) -> None:
+    """Print where a file was written, and its seed; with JSON one document with what else is known."""
+    if seed is not None:
+        note(f"seed {seed}")
+    if json:
+        print_json({"file": str(path), **({} if seed is None else {"seed": seed}), **more})
+    else:
+        print_text(str(path))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

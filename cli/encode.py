@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import DataRoot, Device, Directory, Seed, Set, open_model
+from genmod.cli.options import DataRoot, Device, Directory, Json, Seed, Set
+from genmod.cli.outputs import open_model
 from genmod.cli.rows import RowsOf, Source, check_rows_out, open_rows, write_rows
 from genmod.errors import FileError, UsageError, quoted
 
@@ -60,6 +61,7 @@ def encode(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace FILE where it exists; the codes in a folder.")
     ] = False,
+    json: Json = False,
 ) -> None:
     """Write the codes of data, a row for each row of a file.
 
@@ -92,6 +94,7 @@ def encode(
             processes=processes,
             options={"more": more, "draws": draws, "seed": seed, "shard": shard},
             overwrite=overwrite,
+            json=json,
         )
     if shard is not None or processes is not None:
         raise UsageError(
@@ -113,6 +116,8 @@ def encode(
         labels,
         source=file,
         task="encoding",
+        seed=seed,
+        json=json,
     )
     if "draws" in written:
         why = (
@@ -136,6 +141,7 @@ def _into_folder(
     processes: int | None,
     options: dict[str, Any],
     overwrite: bool,
+    json: bool,
 ) -> None:
     """Write codes as shards, in one process or as one of several."""
     from contextlib import nullcontext
@@ -179,7 +185,7 @@ def _into_folder(
             if team.leads:
                 plan = finish(out, plan, model, splits)
     if team.leads:
-        console.print_text(str(out))
+        console.print_file(out, json=json, **({"seed": options["seed"]} if json else {}))
 
 
 def _splits(

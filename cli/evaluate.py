@@ -7,7 +7,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.metrics import Metrics, MetricSet, details, measure_all, number
-from genmod.cli.outputs import DataRoot, Device, Directories, Seed, SplitOption
+from genmod.cli.options import DataRoot, Device, Directories, Json, Seed, SplitOption
 
 __all__ = ["evaluate"]
 
@@ -30,7 +30,7 @@ def evaluate(
         ),
     ] = None,
     define: Annotated[bool, typer.Option("--define", help="Print the definition of each number.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Measure a model on its test data.
 

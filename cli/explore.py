@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import (
+from genmod.cli.options import (
     DataRoot,
     Device,
     Directory,
+    Json,
     Overwrite,
     Seed,
     Set,
     SplitOption,
-    check_file,
-    open_model,
-    open_split,
+    number_option,
 )
+from genmod.cli.outputs import check_file, open_model, open_split
 from genmod.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -52,12 +52,16 @@ def explore(
         typer.Option(metavar="N", min=1, max=65535, help="Serve there.", show_default="a free port"),
     ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address only.")] = False,
+    number: Annotated[
+        int | None, number_option("examples on the map", default="as many as a page takes")
+    ] = None,
     split: SplitOption = "test",
     seed: Seed = 0,
     device: Device = "cpu",
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Walk through the latent space in a browser.
 
@@ -75,9 +79,11 @@ def explore(
     examples = _examples(model, split, set_ or [], data_root)
     name = directory.resolve().name
     if export is not None:
-        _write(model, examples, export, name, half=half, seed=seed)
+        _write(model, examples, export, name, half=half, seed=seed, number=number, json=json)
     else:
-        _serve(model, examples, name, port=port or 0, no_browser=no_browser, seed=seed)
+        _serve(
+            model, examples, name, port=port or 0, no_browser=no_browser, seed=seed, number=number, json=json
+        )
 
 
 def _check(export: Path | None, *, half: bool, port: int | None, no_browser: bool, overwrite: bool) -> None:
@@ -111,12 +117,20 @@ def _examples(
 
 
 def _write(
-    model: "LatentVariableModel", examples: "Split | None", path: Path, name: str, *, half: bool, seed: int
+    model: "LatentVariableModel",
+    examples: "Split | None",
+    path: Path,
+    name: str,
+    *,
+    half: bool,
+    seed: int,
+    number: int | None,
+    json: bool,
 ) -> None:
     from genmod.explorer import scene, standalone
     from genmod.system.files import write_bytes
 
-    plain = scene(model, examples, name=name, seed=seed)
+    plain = scene(model, examples, name=name, seed=seed, number=number)
     page, reason = standalone(model, plain, half=half, seed=seed)
     content = page.document.encode(errors="backslashreplace")
     write_bytes(path, content)
@@ -128,7 +142,10 @@ def _write(
     console.note(f"{len(content) / 1e6:.1f} MB{within}, seed {seed}")
     if len(content) > _LARGE and not half:
         console.note("about half as large, with differences of about a thousandth: --half")
-    console.print_text(str(path))
+    if json:
+        console.print_json({"file": str(path), "bytes": len(content), "seed": seed})
+    else:
+        console.print_text(str(path))
 
 
 def _serve(
@@ -139,16 +156,21 @@ def _serve(
     port: int,
     no_browser: bool,
     seed: int,
+    number: int | None,
+    json: bool,
 ) -> None:
     from genmod.explorer import bind, explorer_app, make_server
 
     with bind(port) as listening:
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(16)
-        app = explorer_app(model, examples, name=name, token=token, port=port, seed=seed)
+        app = explorer_app(model, examples, name=name, token=token, port=port, seed=seed, number=number)
         listening.listen()
         url = f"http://127.0.0.1:{port}/?token={token}"
-        console.print_text(url)
+        if json:
+            console.print_json({"url": url, "seed": seed})
+        else:
+            console.print_text(url)
         console.note("Ctrl-C ends it")
         # Whoever reads the address from a pipe is to have it now.
         sys.stdout.flush()

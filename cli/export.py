@@ -7,7 +7,8 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model, set_option, settings_by_owner
+from genmod.cli.options import DataRoot, Device, Directory, Json, Seed, set_option
+from genmod.cli.outputs import open_model, settings_by_owner
 
 __all__ = ["export"]
 
@@ -25,7 +26,7 @@ def export(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Where to write it.", show_default=False)
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where to write it.", show_default=False)
     ],
     set_: Annotated[
         list[str] | None,
@@ -35,9 +36,9 @@ def export(
     device: Device = "auto",
     data_root: DataRoot = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files of the same names in FOLDER.")
+        bool, typer.Option("--overwrite", help="Replace files of the same names in DIR.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a model for another library.
 

@@ -7,7 +7,8 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import DataRoot, Device, Directory, Seed, open_model, set_option, settings_by_owner
+from genmod.cli.options import DataRoot, Device, Directory, Json, Seed, set_option
+from genmod.cli.outputs import open_model, settings_by_owner
 from genmod.defaults import SAMPLER
 from genmod.errors import UsageError, quoted
 
@@ -41,7 +42,7 @@ def fit_sampler(
     device: Device = "auto",
     data_root: DataRoot = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sampler in DIR.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Fit a distribution of latents to draw new examples from.
 

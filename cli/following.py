@@ -157,7 +157,9 @@ def next_line(command: str, given: Given) -> str:
         command: its name.
         given: its parameters, and ``result``, what it gave back.
     """
-    paths = {name: Path(given[name]) for name in ("directory", "out", "export") if given.get(name) is not None}
+    paths = {
+        name: Path(given[name]) for name in ("directory", "out", "export") if given.get(name) is not None
+    }
     several = {"directories": [Path(each) for each in given.get("directories") or ()]}
     return NEXT[command]({**given, **paths, **several})
 

@@ -7,7 +7,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import DataRoot
+from genmod.cli.options import DataRoot, Json
 from genmod.defaults import DATASET, USUAL
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def grid(
         bool, typer.Option("--refused", help="Show refused combinations instead, with the reasons.")
     ] = False,
     data_root: DataRoot = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Show which parts of a model go together.
 

@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import (
-    DataRoot,
-    Device,
-    Directory,
-    Overwrite,
-    Seed,
-    Set,
-    check_file,
-    dataset_options,
-    open_model,
-)
+from genmod.cli.options import DataRoot, Device, Directory, Json, Overwrite, Seed, Set
+from genmod.cli.outputs import check_file, dataset_options, open_model
 from genmod.cli.rows import Source, check_rows_out, open_rows, write_rows
 from genmod.errors import UsageError
 
@@ -52,6 +43,7 @@ def impute(
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Fill in the missing values of a file.
 
@@ -74,7 +66,7 @@ def impute(
         frame = _read(model, file, set_ or [], data_root)
         made = model.impute(frame, draws=draws, mean=mean, seed=seed)
         write_table(numbered(made) if count > 1 else made, out)
-        console.print_text(str(out))
+        console.print_file(out, json=json, **({"seed": seed, "rows": len(frame)} if json else {}))
         console.note(f"seed {seed}")
         return
     check_rows_out(out, overwrite=overwrite)
@@ -94,6 +86,8 @@ def impute(
         labels,
         source=file,
         task="filling in",
+        seed=seed,
+        json=json,
     )
     console.note(f"seed {seed}")
 

@@ -5,18 +5,17 @@ import platform
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from genmod.cli import console
+from genmod.cli.options import Json
 
 __all__ = ["info"]
 
 _PACKAGES = ("pillow", "pluggy", "pydantic", "rich", "scikit-learn", "typer")
 
 
-def info(json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def info(json: Json = False) -> None:
     """Describe this installation, for error reports.
 
     Examples:

@@ -6,30 +6,28 @@ from typing import Annotated
 
 import typer
 
-from genmod.cli.outputs import (
+from genmod.cli.options import (
     Condition,
     DataRoot,
     Device,
     Directory,
+    Json,
     MovingOut,
     Overwrite,
     Seed,
     Set,
     SplitOption,
-    check_out,
-    open_model,
-    open_split,
-    write,
+    number_option,
 )
+from genmod.cli.outputs import check_out, open_model, open_split, write
 
 __all__ = ["interpolate"]
 
 
 def interpolate(
     directory: Directory = Path("model"),
-    rows: Annotated[
-        int, typer.Option("--rows", "-n", metavar="N", min=1, help="Number of pairs, a row each.")
-    ] = 8,
+    number: Annotated[int, number_option("pairs, a row each")] = 8,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, hidden=True)] = None,
     steps: Annotated[
         int, typer.Option(metavar="N", min=2, help="Pictures in a row, both ends counted.")
     ] = 10,
@@ -47,6 +45,7 @@ def interpolate(
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Decode the points between two examples.
 
@@ -61,6 +60,7 @@ def interpolate(
     """
     from genmod.figures.saving import MOVING_FORMATS
 
+    rows = rows or number
     check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     model = open_model(directory, device)
 
@@ -87,4 +87,4 @@ def interpolate(
     between = "draws from the prior" if from_prior else f"{split} examples"
     real = None if from_prior else paired(model.data.values(batch.x))
     walk = replace(walk, title=f"{walk.title} between {between}, seed {seed}", ends=real)
-    write(walk, out, directory, "interpolations", seed=seed)
+    write(walk, out, directory, "interpolations", seed=seed, json=json, number=rows, steps=steps)

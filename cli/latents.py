@@ -6,20 +6,19 @@ from typing import Annotated, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import (
+from genmod.cli.options import (
     DataRoot,
     Device,
     Directory,
+    Json,
     Overwrite,
     Seed,
     Set,
     SplitOption,
-    check_out,
     file_option,
-    open_model,
-    open_split,
-    picture_path,
+    number_option,
 )
+from genmod.cli.outputs import check_out, open_model, open_split, picture_path
 from genmod.errors import quoted
 
 __all__ = ["latents"]
@@ -35,9 +34,7 @@ def latents(
             show_default="all that the model has",
         ),
     ] = None,
-    number: Annotated[
-        int, typer.Option("--number", "-n", metavar="N", min=16, help="How many examples to encode.")
-    ] = 2000,
+    number: Annotated[int, number_option("examples to encode", least=16)] = 2000,
     projection: Annotated[
         Literal["auto", "pca", "tsne"],
         typer.Option(
@@ -66,7 +63,7 @@ def latents(
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Show the codes of a model and the gaps between them.
 

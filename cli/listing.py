@@ -6,6 +6,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import kinds
+from genmod.cli.options import Json
 from genmod.registry.component import KINDS
 
 __all__ = ["list_components"]
@@ -18,7 +19,7 @@ def list_components(
         str | None,
         typer.Argument(metavar="[KIND]", help=f"One of: {', '.join(KINDS)}.", autocompletion=kinds),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """List the components.
 

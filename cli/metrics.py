@@ -8,7 +8,8 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import attach_codes, open_data, open_model, set_option, settings_by_owner
+from genmod.cli.options import set_option
+from genmod.cli.outputs import attach_codes, open_data, open_model, settings_by_owner
 from genmod.defaults import METRIC
 
 if TYPE_CHECKING:

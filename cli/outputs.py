@@ -1,13 +1,10 @@
-"""What commands share: options, opening a model and its data, checking and writing files."""
+"""What commands share: opening a model and its data, checking and writing files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
-
-import typer
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from genmod.cli import console
-from genmod.cli.completion import model_directories, option_names
 from genmod.errors import FileError, UsageError, quoted
 
 if TYPE_CHECKING:
@@ -18,97 +15,21 @@ if TYPE_CHECKING:
     from genmod.model.latent_variable import LatentVariableModel
 
 __all__ = [
-    "Condition",
-    "DataRoot",
-    "Device",
-    "Directories",
-    "Directory",
-    "MovingOut",
-    "Out",
-    "OutOrRows",
-    "Overwrite",
-    "Seed",
-    "Set",
-    "SplitOption",
     "attach_codes",
     "check_file",
     "check_out",
     "check_out_or_rows",
     "dataset_options",
-    "file_option",
     "latents_from",
     "open_data",
     "open_model",
     "open_split",
     "picture_path",
     "require_columns",
-    "set_option",
     "settings_by_owner",
     "warn_untrained",
     "write",
     "write_frame",
-]
-
-Directory = Annotated[
-    Path,
-    typer.Argument(metavar="[DIR]", help="The model directory.", autocompletion=model_directories),
-]
-Directories = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="[DIR]...",
-        help="The model directories.",
-        show_default="model",
-        autocompletion=model_directories,
-    ),
-]
-
-
-def file_option(formats: str, default: str = "a picture in DIR/samples") -> Any:
-    """The option ``--out``, with the formats of the file and the place where it goes by default."""
-    return typer.Option("--out", "-o", metavar="FILE", help=formats, show_default=default)
-
-
-def set_option(metavar: str, text: str) -> Any:
-    """The option ``--set``, with the form of its values and a line of help."""
-    return typer.Option("--set", "-s", metavar=metavar, help=text, autocompletion=option_names)
-
-
-Out = Annotated[Path | None, file_option("A .png, or the arrays as .npz or .safetensors.")]
-OutOrRows = Annotated[
-    Path | None,
-    file_option(
-        "A .png; the arrays as .npz or .safetensors; of a table its rows as .csv, .parquet, .feather or .jsonl."
-    ),
-]
-MovingOut = Annotated[
-    Path | None, file_option("A .png; a .gif or .apng that moves; or the arrays as .npz or .safetensors.")
-]
-Condition = Annotated[
-    str | None,
-    typer.Option(
-        metavar="VALUE",
-        help="What a conditional model is given: 7, or shape=square,scale=2.",
-        show_default="all values in turn",
-    ),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace FILE where it exists.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything that is drawn at random.")]
-Device = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME", help="auto, cpu, cuda, cuda:N or mps; each kind draws other numbers from a seed."
-    ),
-]
-SplitOption = Annotated[
-    Literal["train", "validation", "test"], typer.Option("--split", help="Which part of the data.")
-]
-Set = Annotated[
-    list[str] | None, set_option("dataset.OPTION=VALUE", "Set an option of the dataset; repeatable.")
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
 ]
 
 
@@ -131,13 +52,12 @@ def check_out_or_rows(out: Path | None, *, overwrite: bool) -> bool:
     return out is not None and out.suffix.lower() in WRITTEN_FORMATS
 
 
-def write_frame(frame: Any, out: Path, *, seed: int) -> None:
-    """Write the rows of a table, and print where they are."""
+def write_frame(frame: Any, out: Path, *, seed: int, json: bool = False, **more: Any) -> None:
+    """Write the rows of a table, and print where they are; in JSON with what else is known."""
     from genmod.data.table_files import write_table
 
     write_table(frame, out)
-    console.note(f"seed {seed}")
-    console.print_text(str(out))
+    console.print_file(out, seed=seed, json=json, **more)
 
 
 def require_columns(model: "LatentVariableModel", out: Path) -> None:
@@ -309,12 +229,30 @@ def open_data(model: "LatentVariableModel", values: Mapping[str, Any], root: Pat
     return open_dataset(model.spec.with_options(values), root, info=model.data)
 
 
-def write(picture: "Picture", out: Path | None, directory: Path, name: str, *, seed: int) -> None:
-    """Write a picture, to ``NAME.png`` of the model's own pictures by default, and print where it is."""
+def write(
+    picture: "Picture",
+    out: Path | None,
+    directory: Path,
+    name: str,
+    *,
+    seed: int,
+    json: bool = False,
+    **more: Any,
+) -> None:
+    """Write a picture, to ``NAME.png`` of the model's own pictures by default, and print where it is.
+
+    Args:
+        picture: what is written.
+        out: file; None for the default.
+        directory: of the model.
+        name: of the picture.
+        seed: printed with it.
+        json: print one JSON document.
+        more: is known about it, for JSON.
+    """
     path = out or picture_path(directory, name)
     picture.save(path)
-    console.note(f"seed {seed}")
-    console.print_text(str(path))
+    console.print_file(path, seed=seed, json=json, **more)
 
 
 def picture_path(directory: Path, name: str) -> Path:

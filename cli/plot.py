@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import Directories, Overwrite, check_file, file_option
+from genmod.cli.options import Directories, Json, Overwrite, file_option
+from genmod.cli.outputs import check_file
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def plot(
         bool, typer.Option("--live", help="Draw in the terminal, and redraw during the run.")
     ] = False,
     overwrite: Overwrite = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the numbers as one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Draw the curves of one run or of several.
 

@@ -7,6 +7,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import kinds
+from genmod.cli.options import Json
 from genmod.registry.component import KINDS
 
 __all__ = ["plugin"]
@@ -32,6 +33,7 @@ def plugin(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Where to write it; by default ./genmod-NAME."),
     ] = None,
+    json: Json = False,
 ) -> Path:
     """Start a plugin of your own.
 
@@ -44,5 +46,5 @@ def plugin(
     from genmod.scaffold import new_plugin
 
     directory = new_plugin(name, kind, out)
-    console.print_text(str(directory))
+    console.print_file(directory, json=json)
     return directory

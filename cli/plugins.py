@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
+from genmod.cli.options import Json
 
 __all__ = ["plugins"]
 
 
 def plugins(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     requirements: Annotated[
         bool, typer.Option("--requirements", help="Print the lines that install the same plugins again.")
     ] = False,

@@ -5,15 +5,19 @@ from typing import Annotated
 
 import typer
 
-from genmod.cli.outputs import (
+from genmod.cli.options import (
     DataRoot,
     Device,
     Directory,
+    Json,
     OutOrRows,
     Overwrite,
     Seed,
     Set,
     SplitOption,
+    number_option,
+)
+from genmod.cli.outputs import (
     check_out,
     check_out_or_rows,
     dataset_options,
@@ -31,17 +35,7 @@ __all__ = ["reconstruct"]
 
 def reconstruct(
     directory: Directory = Path("model"),
-    number: Annotated[
-        int | None,
-        typer.Option(
-            "--number",
-            "-n",
-            metavar="N",
-            min=1,
-            help="How many examples.",
-            show_default="10; as .csv and the like all",
-        ),
-    ] = None,
+    number: Annotated[int | None, number_option("examples", default="10; as .csv and the like all")] = None,
     worst: Annotated[
         int | None,
         typer.Option(
@@ -75,6 +69,7 @@ def reconstruct(
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Show examples next to their reconstructions.
 
@@ -97,7 +92,7 @@ def reconstruct(
         raise UsageError("--worst shows examples of its own choice", hint="leave out -n and --picture")
     if picture is not None:
         return _reconstruct_picture(
-            directory, picture, number, out, tile or 512, seed, device, set_, data_root, overwrite
+            directory, picture, number, out, tile or 512, seed, device, set_, data_root, overwrite, json
         )
     if tile is not None:
         raise UsageError(
@@ -124,18 +119,19 @@ def reconstruct(
                 seed=seed,
                 on_step=lambda n, of: progress("reconstructing", n, of),
             )
-        return write(found, out, directory, "worst", seed=seed)
+        return write(found, out, directory, "worst", seed=seed, json=json, number=worst, split=split)
     if rows and out is not None:
         require_columns(model, out)
         part = open_split(model, split, set_ or [], data_root)
         names = None if part.names is None else list(part.names)[:number]
         batch = part.__getitems__(range(min(len(part), number or len(part))))
         frame = reconstructed_frame(model, batch, names=names, seed=seed, like="pyarrow")
-        return write_frame(frame, out, seed=seed)
+        return write_frame(frame, out, seed=seed, json=json, number=len(batch), split=split)
     batch = choose_examples(open_split(model, split, set_ or [], data_root), number or 10, seed=seed)
     context = model.context(batch)
     grid = reconstruction_grid(model, batch.x, labels=batch.labels, context=context, seed=seed)
-    return write(grid, out, directory, "reconstructions", seed=seed)
+    known = {"number": len(batch), "split": split}
+    return write(grid, out, directory, "reconstructions", seed=seed, json=json, **known)
 
 
 def _reconstruct_picture(
@@ -149,6 +145,7 @@ def _reconstruct_picture(
     settings: list[str] | None,
     data_root: Path | None,
     overwrite: bool,
+    json: bool,
 ) -> None:
     if number is not None:
         raise UsageError(f"-n {number} examples of {file}, which is one picture", hint="leave out -n")
@@ -168,4 +165,4 @@ def _reconstruct_picture(
             model, x, tile=tile, overlap=tile // 4, on_step=lambda done, of: progress("tiles", done, of)
         )
     data = replace(model.data, shape=tuple(made.shape[1:]))
-    write(Picture(made, data, bare=True), out, directory, f"reconstruction-{file.stem}", seed=seed)
+    write(Picture(made, data, bare=True), out, directory, f"reconstruction-{file.stem}", seed=seed, json=json)

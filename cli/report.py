@@ -7,19 +7,18 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import (
+from genmod.cli.options import (
     DataRoot,
     Device,
     Directories,
+    Json,
     Overwrite,
     Seed,
     Set,
     SplitOption,
-    check_file,
-    dataset_options,
     file_option,
-    warn_untrained,
 )
+from genmod.cli.outputs import check_file, dataset_options, warn_untrained
 
 __all__ = ["report"]
 
@@ -48,7 +47,7 @@ def report(
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a page about one model or several.
 

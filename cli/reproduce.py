@@ -9,7 +9,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import component_names
 from genmod.cli.metrics import cell, number
-from genmod.cli.outputs import DataRoot, Device
+from genmod.cli.options import DataRoot, Device, Json
 
 if TYPE_CHECKING:
     from genmod.experiments import Reproduction
@@ -40,7 +40,7 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check all models and list them; run nothing.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Run a published experiment again.
 

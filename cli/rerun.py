@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import DataRoot, Directory
+from genmod.cli.options import DEVICE, SEED, DataRoot, Directory, Json
 
 if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
@@ -27,14 +27,14 @@ def rerun(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, help="Seed of the first weights, where the record has none."),
+        typer.Option(metavar="N", min=0, help=f"{SEED[:-1]}: the first weights, where the record has none."),
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.", show_default="that of the run"),
+        typer.Option(metavar="NAME", help=DEVICE, show_default="that of the run"),
     ] = None,
     data_root: DataRoot = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> Path:
     """Repeat a run from its record.
 

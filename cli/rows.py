@@ -92,6 +92,8 @@ def write_rows(
     *,
     source: Path | None,
     task: str,
+    seed: int,
+    json: bool,
 ) -> tuple[str, ...]:
     """Write blocks of rows, showing how far it is, and print where the file is.
 
@@ -102,6 +104,8 @@ def write_rows(
         labels: of all rows.
         source: what the rows were made from.
         task: what is done meanwhile.
+        seed: of what is drawn, for JSON.
+        json: print one JSON document.
 
     Returns:
         The arrays that were written.
@@ -119,5 +123,15 @@ def write_rows(
         write(writer, first)
         for block in blocks:
             write(writer, block)
-    console.print_text(str(out))
+    if json:
+        console.print_json(
+            {
+                "file": str(out),
+                "seed": seed,
+                "rows": len(labels),
+                "arrays": {k: list(v.shape[1:]) for k, v in first.items()},
+            }
+        )
+    else:
+        console.print_text(str(out))
     return tuple(first)

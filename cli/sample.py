@@ -6,13 +6,8 @@ from typing import Annotated
 import typer
 
 from genmod.cli import console
+from genmod.cli.options import Condition, Device, Directory, Json, OutOrRows, Overwrite, Seed, number_option
 from genmod.cli.outputs import (
-    Condition,
-    Device,
-    Directory,
-    OutOrRows,
-    Overwrite,
-    Seed,
     check_out_or_rows,
     latents_from,
     open_model,
@@ -27,7 +22,7 @@ __all__ = ["sample"]
 
 def sample(
     directory: Directory = Path("model"),
-    number: Annotated[int, typer.Option("--number", "-n", metavar="N", min=1, help="How many.")] = 64,
+    number: Annotated[int, number_option("examples")] = 64,
     noise: Annotated[
         bool, typer.Option("--noise", help="Draw from the likelihood too, instead of its mean.")
     ] = False,
@@ -53,6 +48,7 @@ def sample(
     seed: Seed = 0,
     device: Device = "cpu",
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Draw new examples from a model.
 
@@ -75,7 +71,9 @@ def sample(
 
     from genmod.figures import origin_of_latents, sample_grid, sampled_frame, shown
 
-    origin = f"{'latents from' if model.has_latents else 'samples of'} the {origin_of_latents(model, source)}"
+    drawn_from = origin_of_latents(model, source)
+    known = {"number": number, "drawn_from": drawn_from, "temperature": factor, "condition": condition}
+    origin = f"{'latents from' if model.has_latents else 'samples of'} the {drawn_from}"
     at = f", temperature {shown(factor)}" if factor != 1 else ""
     if rows and out is not None:
         require_columns(model, out)
@@ -83,14 +81,14 @@ def sample(
             model, number, seed=seed, condition=condition, source=source, temperature=factor, like="pyarrow"
         )
         console.note(f"{origin}{at}")
-        return write_frame(frame, out, seed=seed)
+        return write_frame(frame, out, seed=seed, json=json, **known)
     # The mean of a category is none.
     noise = noise or bool(model.data.columns)
     picture = sample_grid(
         model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=factor
     )
     console.note(f"{origin}{at}")
-    return write(picture, out, directory, "samples", seed=seed)
+    return write(picture, out, directory, "samples", seed=seed, json=json, **known)
 
 
 def _factors(text: str) -> float | list[float]:

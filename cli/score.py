@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genmod.cli import console
-from genmod.cli.outputs import DataRoot, Device, Directory, Overwrite, Seed, Set, open_model
+from genmod.cli.options import DataRoot, Device, Directory, Json, Overwrite, Seed, Set
+from genmod.cli.outputs import open_model
 from genmod.cli.rows import RowsOf, RowsOut, Source, check_rows_out, open_rows, write_rows
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def score(
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Write the log-likelihood of data, a row for each row of a file.
 
@@ -64,7 +66,7 @@ def score(
         )
 
     blocks = score_blocks(model, examples, draws=draws, columns=columns, seed=seed)
-    write_rows(out, blocks, names, labels, source=file, task="scoring")
+    write_rows(out, blocks, names, labels, source=file, task="scoring", seed=seed, json=json)
     console.note(score_meaning(model, draws))
     if columns:
         console.note("by column: the mean of log p(column|z) over q(z|x), nats")

@@ -1,10 +1,11 @@
 """``genmod selftest``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from genmod.cli import console
+from genmod.cli.options import Json
 
 if TYPE_CHECKING:
     from genmod.testing.selftest import Proof
@@ -13,7 +14,7 @@ __all__ = ["selftest"]
 
 
 def selftest(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Check the mathematics on this machine.
 

@@ -10,6 +10,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names, kinds
+from genmod.cli.options import Json
 from genmod.registry.component import KINDS
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def show(
             metavar="NAME", help="The component, one of `genmod list`.", autocompletion=component_names()
         ),
     ],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Explain a component and its options.
 

@@ -7,7 +7,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import DataRoot, set_option
+from genmod.cli.options import DEVICE, SEED, DataRoot, Json, set_option
 from genmod.defaults import RECIPE
 
 __all__ = ["sweep"]
@@ -33,11 +33,13 @@ def sweep(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the runs.")] = Path(
         "sweep"
     ),
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help=SEED, show_default="0")] = None,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help=DEVICE, show_default="auto")] = None,
     data_root: DataRoot = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check all combinations and list them; run nothing.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Train a model for each combination of values.
 
@@ -63,6 +65,14 @@ def sweep(
                 f"{text!r} is not PATH=VALUE,VALUE,…", hint="for example -s objective.beta=1,2,4"
             )
         axes[where.strip()] = split_values(values)
+    for name, value in (("seed", seed), ("device", device)):
+        if value is not None and f"train.{name}" in axes:
+            raise UsageError(
+                f"--{name} and -s train.{name} set the same",
+                hint=f"leave out one of them; several values are -s train.{name}=VALUE,VALUE",
+            )
+        if value is not None:
+            axes[f"train.{name}"] = [str(value)]
     grid = list(points(axes))
     for point in grid:
         spec = point.spec(base)
@@ -70,14 +80,14 @@ def sweep(
         blueprint(spec, open_dataset(spec, data_root).info)
     rows = []
     for number, point in enumerate(grid, 1):
-        status = "not run"
+        place, status = point.place(base, out), "not run"
         if not dry_run:
             from genmod.cli.progress import TrainingProgress
 
             console.note(f"run {number} of {len(grid)}: {point.name}")
             with TrainingProgress() as progress:
                 status = run_point(base, point, out, root=data_root, on_event=progress)
-        rows.append([str(out / point.name), status])
+        rows.append([str(place), status])
     if json:
         console.print_json([{"directory": directory, "status": status} for directory, status in rows])
     else:

@@ -8,7 +8,8 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.outputs import DataRoot, Directories, set_option, settings_by_owner
+from genmod.cli.options import DEVICE, SEED, DataRoot, Directories, Json, set_option
+from genmod.cli.outputs import settings_by_owner
 
 __all__ = ["train"]
 
@@ -48,8 +49,8 @@ def train(
     patience: Annotated[
         int | None, _setting("N", "Stop after N epochs without a better validation loss.", "never")
     ] = None,
-    seed: Annotated[int | None, _setting("N", "Seed of data order and noise.", "0")] = None,
-    device: Annotated[str | None, _setting("NAME", "auto, cpu, cuda, cuda:N or mps.", "auto")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", min=0, help=SEED, show_default="0")] = None,
+    device: Annotated[str | None, _setting("NAME", DEVICE, "auto")] = None,
     precision: Annotated[
         Literal["32", "bf16"] | None,
         typer.Option(help="Of the networks; densities stay in 32.", show_default="32"),
@@ -144,7 +145,7 @@ def train(
         bool, typer.Option("--resume", help="Continue a run that was stopped or killed.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start a trained model over, with fresh weights.")
+        bool, typer.Option("--overwrite", help="Replace a trained model: start over with fresh weights.")
     ] = False,
     dry_run: Annotated[
         bool,
@@ -156,7 +157,7 @@ def train(
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Draw curves in the terminal during the run.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
 ) -> None:
     """Train a model in its directory.
 

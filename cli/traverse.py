@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genmod.cli.outputs import (
+from genmod.cli.options import (
     Condition,
     DataRoot,
     Device,
     Directory,
+    Json,
     MovingOut,
     Overwrite,
     Seed,
     Set,
     SplitOption,
-    check_out,
-    open_model,
-    open_split,
-    write,
+    number_option,
 )
+from genmod.cli.outputs import check_out, open_model, open_split, write
 
 if TYPE_CHECKING:
     from genmod.figures.following import Followed
@@ -40,9 +39,7 @@ def traverse(
             show_default="the most active ones",
         ),
     ] = None,
-    number: Annotated[
-        int, typer.Option("--number", "-n", metavar="N", min=1, help="How many dimensions, without --dims.")
-    ] = 10,
+    number: Annotated[int, number_option("dimensions, without --dims")] = 10,
     steps: Annotated[int, typer.Option(metavar="N", min=2, help="Pictures in a row.")] = 9,
     range_: Annotated[
         float, typer.Option("--range", metavar="X", min=0.0, help="How far to go, in standard deviations.")
@@ -58,6 +55,7 @@ def traverse(
     set_: Set = None,
     data_root: DataRoot = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Decode what each latent dimension changes.
 
@@ -117,7 +115,7 @@ def traverse(
     picture = replace(
         picture, row_labels=labels or picture.row_labels, title=f"{picture.title}{rows}; seed {seed}"
     )
-    write(picture, out, directory, "traversals", seed=seed)
+    write(picture, out, directory, "traversals", seed=seed, json=json, dimensions=list(chosen), steps=steps)
 
 
 def _label(variable: int, amount: float, known: "Followed") -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from genmod.bundle.directory import ModelDirectory
 from genmod.spec import ModelSpec
 
-__all__ = ["differing", "flattened"]
+__all__ = ["differing", "flattened", "flattened_spec"]
 
 
 def differing(flat: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -19,9 +19,14 @@ def differing(flat: Sequence[Mapping[str, Any]]) -> list[str]:
 def flattened(directory: Path | ModelDirectory) -> dict[str, Any]:
     """All options of the model and the settings of the run in a directory, by path."""
     place = ModelDirectory.of(directory)
-    flat = dict(_flatten(place.read_spec()[0]))
+    flat = flattened_spec(place.read_spec()[0])
     settings = place.read_record().get("settings", {})
     return flat | {f"train.{name}": value for name, value in settings.items()}
+
+
+def flattened_spec(spec: ModelSpec) -> dict[str, Any]:
+    """All options of a specification, by path."""
+    return dict(_flatten(spec))
 
 
 def _flatten(spec: ModelSpec) -> Iterator[tuple[str, Any]]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genmod.bundle.differences import flattened, flattened_spec
 from genmod.bundle.directory import ModelDirectory
 from genmod.errors import UsageError
 from genmod.model.build import compose
+from genmod.model.resolve import resolve
 from genmod.options.schema import Text
 from genmod.options.text import plain_value
 from genmod.spec import SPEC_KINDS, ModelSpec
@@ -30,12 +32,39 @@ class Point:
     """One combination of a grid.
 
     Args:
-        name: of its directory, such as ``beta=4,latent=8``.
+        name: of its directory, such as ``beta=4,latent=8``: what varies in the grid.
         values: what is set, by path: ``latent``, a kind of component, ``kind.option`` or ``train.setting``.
+        fixed: paths of values that are the same in the whole grid, which the name leaves out.
+        full: name of the directory with all values, as older versions named it.
     """
 
     name: str
     values: Mapping[str, str]
+    fixed: Sequence[str] = ()
+    full: str = ""
+
+    def place(self, base: ModelSpec, directory: Path) -> Path:
+        """The directory of this point in that of the grid.
+
+        The name has all values where such a directory is there, of an older version, and where the shorter name is that
+        of a run with other fixed values.
+        """
+        full, short = directory / self.full, directory / self.name
+        if self.full and (full.is_dir() or not self._agrees(base, short)):
+            return full
+        return short
+
+    def _agrees(self, base: ModelSpec, place: Path) -> bool:
+        """Whether the run in a directory, if there is one, has the fixed values of this point."""
+        there = ModelDirectory(place)
+        if not there.is_trained:
+            return True
+        wanted = flattened_spec(resolve(self.spec(base)))
+        wanted |= {f"train.{name}": value for name, value in self.settings().items()}
+        found = flattened(there)
+        # Where a run is computed does not make it another.
+        paths = [path for path in self.fixed if path != "train.device"]
+        return all(_same(wanted.get(path), found.get(path)) for path in paths)
 
     def spec(self, base: ModelSpec) -> ModelSpec:
         """The specification of this point.
@@ -86,21 +115,29 @@ def known_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def points(axes: Mapping[str, Sequence[str]]) -> Iterator[Point]:
     """Every combination, in the order in which a nested loop visits them.
 
+    Names have what varies, and all of what is fixed where nothing does. Where values differ in signs alone that no name
+    of a file can have, a hash tells their names apart.
+
     Raises:
         UsageError: an axis without values.
 
     Example:
-        >>> [point.name for point in points({"objective.beta": ["1", "4"], "latent": ["8"]})]
-        ['beta=1,latent=8', 'beta=4,latent=8']
+        >>> [point.name for point in points({"objective.beta": ["1", "4"], "latent": ["8"], "train.lr": ["1e-3", "1e-4"]})]
+        ['beta=1,lr=1e-3', 'beta=1,lr=1e-4', 'beta=4,lr=1e-3', 'beta=4,lr=1e-4']
     """
     empty = [path for path, values in axes.items() if not values]
     if empty:
         raise UsageError(f"no values for {', '.join(empty)}", hint="write -s objective.beta=1,2,4")
     last = [path.rpartition(".")[2] for path in axes]
-    short = [path if last.count(name) > 1 else name for path, name in zip(axes, last, strict=True)]
-    for combination in itertools.product(*axes.values()):
-        parts = [f"{name}={_safe(value)}" for name, value in zip(short, combination, strict=True)]
-        yield Point(_short(",".join(parts)) or "run", dict(zip(axes, combination, strict=True)))
+    short = {path: path if last.count(name) > 1 else name for path, name in zip(axes, last, strict=True)}
+    varying = [path for path, values in axes.items() if len(values) > 1] or list(axes)
+    grid = [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]
+    names = [_named({short[path]: values[path] for path in varying}) for values in grid]
+    for name, values in zip(names, grid, strict=True):
+        own = name if names.count(name) == 1 else f"{name[:180]}-{_hash(json.dumps(values))}"
+        fixed = [path for path in axes if path not in varying]
+        full = _named({short[path]: value for path, value in values.items()})
+        yield Point(own, values, fixed, full if fixed else "")
 
 
 def split_values(text: str) -> list[str]:
@@ -130,7 +167,7 @@ def run_point(
         UsageError: the directory holds another model.
     """
     return train_or_go_on(
-        point.spec(base), directory / point.name, point.settings(), root=root, on_event=on_event
+        point.spec(base), point.place(base, directory), point.settings(), root=root, on_event=on_event
     )
 
 
@@ -193,9 +230,21 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _short(name: str) -> str:
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are one, whatever they look like in JSON; names of components may have their package before them."""
+    if isinstance(one, str) and isinstance(other, str):
+        return one.rpartition("/")[2] == other.rpartition("/")[2]
+    return bool(json.loads(json.dumps(one, default=str)) == json.loads(json.dumps(other, default=str)))
+
+
+def _named(values: Mapping[str, str]) -> str:
     """A name that every file system takes; a hash tells those apart that begin alike."""
-    return name if len(name) <= _LONGEST else f"{name[:180]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    name = ",".join(f"{path}={_safe(value)}" for path, value in values.items()) or "run"
+    return name if len(name) <= _LONGEST else f"{name[:180]}-{_hash(name)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _safe(value: str) -> str:

@@ -68,7 +68,9 @@ def draw(model: LatentVariableModel, n: int, given: Sequence[int], *, seed: int)
         return model.latents(n, context)
 
 
-def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: int = 0) -> dict[str, Any]:
+def scene(
+    model: LatentVariableModel, split: Split | None, *, name: str, seed: int = 0, number: int | None = None
+) -> dict[str, Any]:
     """Plain data about a model, for the page.
 
     Args:
@@ -76,6 +78,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
         split: examples to show on the map; by default draws from the prior.
         name: of the model.
         seed: of the choice of examples, and of all draws.
+        number: of examples, if fewer than a page takes.
 
     Returns:
         ``data``: shape, range and how examples are shown. ``pictures``: the examples, small. ``latent``: shape,
@@ -90,6 +93,7 @@ def scene(model: LatentVariableModel, split: Split | None, *, name: str, seed: i
     size = math.prod(model.latent_shape)
     space = model.space
     count = held(max(50, min(_EXAMPLES, _NUMBERS // size)), model.data)
+    count = min(count, number or count)
     split = None if split is None else model.suited(split)
     batch = None if split is None else choose_examples(split, count, seed=seed)
     if batch is None:

@@ -79,7 +79,14 @@ def make_server(app: "Starlette") -> "Server":
 
 
 def explorer_app(
-    model: LatentVariableModel, split: Split | None, *, name: str, token: str, port: int, seed: int = 0
+    model: LatentVariableModel,
+    split: Split | None,
+    *,
+    name: str,
+    token: str,
+    port: int,
+    seed: int = 0,
+    number: int | None = None,
 ) -> "Starlette":
     """The page of a model and its API, as an ASGI application.
 
@@ -95,6 +102,7 @@ def explorer_app(
         token: secret of all requests.
         port: of the server.
         seed: of the choice of examples, and of draws.
+        number: of examples, if fewer than a page takes.
     """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -102,7 +110,7 @@ def explorer_app(
     from starlette.responses import HTMLResponse, JSONResponse, Response
     from starlette.routing import Route
 
-    plain = scene(model, split, name=name, seed=seed)
+    plain = scene(model, split, name=name, seed=seed, number=number)
     shown = page({**plain, "drawable": _can_draw(model, plain)})
     # The first pass of a network is the slowest, so it is done here.
     context = context_of(model, [0] * len(plain["conditions"]))

@@ -14,10 +14,10 @@ from genmod.model.build import compose
 def test_every_combination_once_in_the_order_of_nested_loops():
     grid = list(points({"objective.beta": ["1", "4"], "latent": ["2", "8"], "encoder": ["mlp"]}))
     assert [point.name for point in grid] == [
-        "beta=1,latent=2,encoder=mlp",
-        "beta=1,latent=8,encoder=mlp",
-        "beta=4,latent=2,encoder=mlp",
-        "beta=4,latent=8,encoder=mlp",
+        "beta=1,latent=2",
+        "beta=1,latent=8",
+        "beta=4,latent=2",
+        "beta=4,latent=8",
     ]
 
 
@@ -30,6 +30,14 @@ def test_names_are_safe_as_folders():
     [point] = points({"objective.beta": ["../../0->1 over 50%"]})
     assert "/" not in point.name
     assert point.name.startswith("beta=")
+
+
+def test_values_that_differ_in_signs_alone_have_names_of_their_own():
+    names = [point.name for point in points({"objective.beta": ["0->4 over 50%", "0-_4_over_50", "4"]})]
+    assert len(set(names)) == 3
+    assert names[0].startswith("beta=0-_4_over_50-")
+    assert names[2] == "beta=4"
+    assert names == [p.name for p in points({"objective.beta": ["0->4 over 50%", "0-_4_over_50", "4"]})]
 
 
 @pytest.mark.parametrize(
@@ -102,3 +110,30 @@ def test_a_sweep_goes_on_where_it_was_stopped_and_leaves_done_runs_alone(tmp_pat
 
     assert differing([flattened(tmp_path / point.name) for point in grid]) == ["objective.beta"]
     assert flattened(place)["train.steps"] == 6
+
+
+def grid_of(steps, beta=("1", "4")):
+    axes = {"objective.beta": list(beta), "encoder": ["mlp"], "encoder.hidden": ["[8]"], "latent": ["2"]}
+    return list(points({**axes, "train.steps": [steps], "train.lr": ["1e-3"], "train.device": ["cpu"]}))
+
+
+def test_a_directory_of_a_sweep_of_an_older_version_is_found(tmp_path):
+    base, [point, _] = compose(), grid_of("2")
+    former = "beta=1,encoder=mlp,hidden=8,latent=2,steps=2,lr=1e-3,device=cpu"
+    assert point.place(base, tmp_path) == tmp_path / "beta=1"
+    (tmp_path / former).mkdir()
+    assert point.place(base, tmp_path) == tmp_path / former
+
+
+def test_a_run_with_other_fixed_values_is_another_run(tmp_path):
+    base = compose()
+    [point, _], [longer, _] = grid_of("2"), grid_of("3")
+    assert run_point(base, point, tmp_path) == "finished"
+    assert run_point(base, point, tmp_path) == "done before"
+    assert longer.place(base, tmp_path).name.startswith("beta=1,encoder=mlp,hidden=8,latent=2,steps=3")
+    assert run_point(base, longer, tmp_path) == "finished"
+    assert run_point(base, longer, tmp_path) == "done before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["beta=1", longer.full]
+    # Where nothing varies, the name has everything.
+    [alone] = grid_of("2", beta=("1",))
+    assert alone.name.startswith("beta=1,encoder=mlp")
