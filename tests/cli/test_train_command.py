@@ -112,7 +112,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_finished_run_that_it_is_done(genmod, mod
     monkeypatch.setattr(Run, "step", interrupted)
     done = genmod("train", a, *RUN)
     assert done.code == 130
-    assert f"error: stopped after step 2 by SIGINT\nhint: to go on: genmod train {a} --resume\n" in done.err
+    assert f"error: stopped after step 2 by SIGINT\nhint: genmod train {a} --resume\n" in done.err
     monkeypatch.undo()
     done = genmod("train", a, "--resume")
     assert done.code == 0, done.err
