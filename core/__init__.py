@@ -34,6 +34,13 @@ if TYPE_CHECKING:
         evaluate,
         mean_row,
     )
+    from genmod.figures.showing import (
+        show_interpolations,
+        show_latents,
+        show_reconstructions,
+        show_samples,
+        show_traversals,
+    )
     from genmod.interfaces.critic import Critic
     from genmod.interfaces.decoder import Decoder
     from genmod.interfaces.divergence import Divergence
@@ -135,6 +142,11 @@ __all__ = [
     "reconstruct_tiled",
     "resized",
     "save",
+    "show_interpolations",
+    "show_latents",
+    "show_reconstructions",
+    "show_samples",
+    "show_traversals",
     "train",
 ]
 
@@ -149,6 +161,7 @@ _public_name, __dir__ = names_on_demand(
         "distributions.normal": "LogScaleNormal bounded_log_scale diagonal_normal",
         "errors": "DataError DataWarning FileError GenmodError PluginError UndefinedError UsageError",
         "evaluation": "Evaluation Metric Row Subject Undefined bits_per_dim evaluate mean_row",
+        "figures.showing": "batch_png show_interpolations show_latents show_reconstructions show_samples show_traversals",
         "interfaces.critic": "Critic",
         "interfaces.decoder": "Decoder",
         "interfaces.divergence": "Divergence",

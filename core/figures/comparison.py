@@ -67,11 +67,11 @@ def side_by_side(
         >>> len(figure.subfigs)
         1
     """
-    from matplotlib.figure import Figure
+    from genmod.figures.notebook import ShownFigure
 
     if not models or set(models) - set(splits) or min(len(splits[name]) for name in models) < 16:
         raise UsageError("a comparison takes models, and a split of 16 or more examples for each of them")
-    figure = Figure(figsize=(6.0 * len(models), 10.2), dpi=110, layout="constrained", facecolor="white")
+    figure = ShownFigure(figsize=(6.0 * len(models), 10.2), dpi=110, layout="constrained", facecolor="white")
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # type: ignore[union-attr,call-arg]
     parts = figure.subfigures(1, len(models), squeeze=False)[0]
     for part, (name, model) in zip(parts, models.items(), strict=True):

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MAIN", "Curve", "curves", "draw", "drawn_once", "metrics_of", "read_curves", "running_mean"]
+__all__ = [
+    "MAIN",
+    "Curve",
+    "curves",
+    "curves_of",
+    "draw",
+    "drawn_once",
+    "metrics_of",
+    "read_curves",
+    "running_mean",
+]
 
 MAIN = ("loss", "elbo", "rate", "distortion")
 """The metrics that are drawn by default, where there are rows of them."""
@@ -84,9 +94,7 @@ def read_curves(
         UndefinedError: nothing was trained in one, or there are no finite values.
         UsageError: no run has such a metric, or fewer than one row is to be averaged.
     """
-    if smooth < 1:
-        raise UsageError(f"means of {smooth} rows were asked for; give a whole number from 1")
-    found = []
+    found = {}
     for place in map(ModelDirectory.of, directories):
         place.check()
         rows = place.read_rows()
@@ -95,8 +103,17 @@ def read_curves(
                 f"{place.path} has no metrics: nothing was trained there",
                 hint=f"train it first: genmod train {quoted(place.path)}",
             )
-        found.append((str(place.path), rows))
-    known = list(dict.fromkeys(name for _, rows in found for row in rows for name in row))
+        found[str(place.path)] = rows
+    return curves_of(found, metrics, smooth=smooth)
+
+
+def curves_of(
+    found: Mapping[str, Sequence[Mapping[str, Any]]], metrics: Sequence[str] = (), *, smooth: int = 1
+) -> list[Curve]:
+    """:func:`read_curves` of the rows of runs, by the names of these."""
+    if smooth < 1:
+        raise UsageError(f"means of {smooth} rows were asked for; give a whole number from 1")
+    known = list(dict.fromkeys(name for rows in found.values() for row in rows for name in row))
     known = [name for name in known if name not in _NOT_METRICS]
     for name in metrics:
         if name not in known:
@@ -118,7 +135,7 @@ def read_curves(
         curve
         if split == "validation"
         else replace(curve, values=running_mean(curve.values, smooth), window=smooth)
-        for run, rows in found
+        for run, rows in found.items()
         for metric in wanted
         for split in ("train", "validation")
         if (curve := _curve(run, rows, metric, split)) is not None
@@ -224,7 +241,7 @@ def draw(
     Raises:
         UsageError: ``x`` is neither of these.
     """
-    from matplotlib.figure import Figure
+    from genmod.figures.notebook import ShownFigure
 
     if x not in ("step", "epoch"):
         raise UsageError(f"curves over {x!r}", hint="over step or epoch")
@@ -237,7 +254,7 @@ def draw(
     runs = list(runs) or list(dict.fromkeys(curve.run for curve in found))
     across = 3 if len(metrics) == 3 else min(2, len(metrics))
     down = -(-len(metrics) // across)
-    figure = Figure(
+    figure = ShownFigure(
         figsize=((4.4 if across == 3 else 5.4) * across + 0.4, 3.3 * down + 0.5),
         layout="constrained",
         dpi=120,
@@ -254,7 +271,7 @@ def draw(
         also = next((curve.also for curve in found if curve.metric == metric), "")
         if also:
             panel.set_ylabel(f"{metric} = {also} (nats)")
-        if panel.get_yscale() == "linear":
+        if panel.get_yscale() != "log":
             most_of(panel, own)
     for panel in panels[len(metrics) :]:
         panel.remove()
@@ -302,7 +319,7 @@ def _dress(panel: "Axes", metric: str, x: str, *, log: bool, values: Sequence[fl
     panel.tick_params(labelbottom=True)
 
 
-def _curve(run: str, rows: Sequence[dict[str, Any]], metric: str, split: str) -> Curve | None:
+def _curve(run: str, rows: Sequence[Mapping[str, Any]], metric: str, split: str) -> Curve | None:
     """None where there are no values of it."""
     own = [row for row in rows if row.get("split") == split and isinstance(row.get(metric), int | float)]
     if not own:

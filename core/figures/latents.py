@@ -180,7 +180,7 @@ _HEIGHTS = {"scatter": 6.4, "manifold": 6.4, "kl": 3.0, "traversals": 3.0, "gaps
 
 def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figure":
     """Panels from top to bottom, scatter beside manifold, and KL beside traversals, which are taller by some inches."""
-    from matplotlib.figure import Figure
+    from genmod.figures.notebook import ShownFigure
 
     rows: list[list[str]] = []
     for panel in drawers:
@@ -191,7 +191,9 @@ def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figu
             rows.append([panel])
     heights = [_HEIGHTS[row[0]] + taller * ("traversals" in row) for row in rows]
     width = 12.5 if any(len(row) > 1 for row in rows) or "gaps" in drawers else 7.0
-    figure = Figure(figsize=(width, sum(heights) + 0.5), dpi=110, layout="constrained", facecolor="white")
+    figure = ShownFigure(
+        figsize=(width, sum(heights) + 0.5), dpi=110, layout="constrained", facecolor="white"
+    )
     figure.suptitle(title, fontsize=13, color=INK, ha="left", x=0.01)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr,call-arg]
     parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)

@@ -32,6 +32,7 @@ from genmod.model.on_data import OnData
 from genmod.model.own_loop import InOwnLoop
 from genmod.model.sampling import WithSampler
 from genmod.model.summary import summarize
+from genmod.model.with_pictures import WithPictures
 from genmod.spec import ModelSpec
 from genmod.system.failures import named_failures
 from genmod.system.memory import in_pieces
@@ -43,7 +44,7 @@ _AT_ONCE = 2**27
 """Parameters of likelihoods that are drawn from at a time."""
 
 
-class LatentVariableModel(WithContext, WithSampler, OnData, InOwnLoop):
+class LatentVariableModel(WithContext, WithSampler, OnData, WithPictures, InOwnLoop):
     """A latent-variable model composed of named components.
 
     ``log p(x) = log ∫ p(x|z) p(z) dz ≥ E_q(z|x)[log p(x|z)] - KL(q(z|x) ‖ p(z))``

@@ -1,10 +1,13 @@
 """Events of a run, and its result."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genmod.system.html import html_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Event", "TrainResult"]
 
@@ -52,6 +55,25 @@ class TrainResult:
     best_step: int
     best_loss: float
     rows: tuple[Mapping[str, Any], ...]
+
+    def plot(
+        self, metrics: Sequence[str] = (), *, smooth: int = 1, log: bool = False, x: str = "step"
+    ) -> "Figure":
+        """The curves of the run, as :func:`genmod.figures.curves.curves` draws those of directories.
+
+        Args:
+            metrics: names, a panel each; by default loss, rate and distortion where there are rows of them.
+            smooth: number of rows of training averaged in each value.
+            log: logarithmic in the values, in the panels where all of them are positive.
+            x: ``step`` or ``epoch``.
+
+        Raises:
+            UsageError: the run has no such metric.
+        """
+        from genmod.figures.curves import curves_of, draw, drawn_once
+
+        found = curves_of({"run": self.rows}, metrics, smooth=smooth)
+        return draw(found if metrics else drawn_once(found), log=log, x=x)
 
     def _repr_html_(self) -> str:
         rows = []

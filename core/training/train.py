@@ -15,6 +15,7 @@ from genmod.system.deterministic import deterministic
 from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
+from genmod.training.bar import watched
 from genmod.training.distributed import Team
 from genmod.training.events import Event, TrainResult
 from genmod.training.freezing import frozen
@@ -36,6 +37,7 @@ def train(
     settings: TrainSettings | None = None,
     root: Path | str | None = None,
     on_event: Callable[[Event], None] | None = None,
+    progress: bool | None = None,
     **overrides: Any,
 ) -> TrainResult:
     """Train a model, and leave it in evaluation mode with the weights of the lowest validation loss.
@@ -55,6 +57,7 @@ def train(
         settings: settings of the run; by default those of :class:`TrainSettings`.
         root: folder with data files.
         on_event: called with each event; must not draw random numbers.
+        progress: show a bar, by tqdm; by default in a notebook, where tqdm is installed and no ``on_event`` is given.
         **overrides: single settings, such as ``epochs=5``.
 
     Raises:
@@ -85,13 +88,12 @@ def train(
     place = there.path if there is not None else None
     found = None
     chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
-    tell = on_event or (lambda event: None)
     if resume and overwrite:
         raise UsageError("resume and overwrite exclude each other; give one of them")
     team = Team()
     if not resume and there is not None:
         _claim(model, there, team, overwrite=overwrite)
-    with _alone(place), StopSignals() as stop:
+    with watched(on_event, progress) as tell, _alone(place), StopSignals() as stop:
         if resume:
             found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))

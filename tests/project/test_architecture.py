@@ -354,6 +354,7 @@ OPTIONAL = {
     "core/data/rows_out.py": "tables anndata",
     "core/data/table": "tables",
     "core/testing/": "test",
+    "core/training/bar.py": "notebook",
     "plugins/datasets/_h5ad.py": "anndata",
     "plugins/features/_perceptual.py": "lpips",
     "plugins/trackers/": None,
