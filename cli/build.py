@@ -113,7 +113,8 @@ def build(
         "dataset": data,
     }
     chosen = {kind: name for kind, name in parts.items() if name is not None}
-    is_typed = {name: ctx.get_parameter_source(name).name == "COMMANDLINE" for name in ("recipe", "seed")}
+    sources = {name: ctx.get_parameter_source(name) for name in ("recipe", "seed")}
+    is_typed = {name: source is not None and source.name == "COMMANDLINE" for name, source in sources.items()}
     start = build_settings(recipe=is_typed["recipe"] or from_ is not None, typed=chosen)
     recipe, latent = start.get("recipe", recipe), latent or start.get("latent")
     condition = condition or start.get("condition")

@@ -50,7 +50,7 @@ def from_file(path: Path, *, of_a_model: bool = False, text: str | None = None) 
     if path.name == PYPROJECT:
         tool = table.get("tool")
         own = tool.get("genmod") if isinstance(tool, Mapping) else None
-        table, of_a_model = (own if isinstance(own, Mapping) else {}), False
+        table, of_a_model = dict(own) if isinstance(own, Mapping) else {}, False
     found = from_table(table, str(path), folder=path.absolute().parent, of_a_model=of_a_model)
     return [Setting(name, value, str(path)) for name, value in found.items()]
 
