@@ -46,5 +46,7 @@ for recipe, title in (("autoencoder", "Autoencoder"), ("vae", "Variational autoe
     models[title], splits[title], references[title] = model, data.split("test"), data.split("train")
 
 arguments.out.parent.mkdir(parents=True, exist_ok=True)
-side_by_side(models, splits, references=references, seed=arguments.seed).savefig(arguments.out)
+side_by_side(models, splits, references=references, seed=arguments.seed).savefig(
+    arguments.out, dpi=90, pil_kwargs={"optimize": True}
+)
 print(f"wrote {arguments.out}")

@@ -111,7 +111,7 @@ def _column(
 
     part.suptitle(drawable(name), fontsize=16, fontweight="bold", color=INK, ha="left", x=0.02)
     upper, middle, lower = part.subplots(3, 1, height_ratios=[4.6, 1.0, 3.2])
-    scatter(upper, codes, groups_of(batch, split.info or model.data))
+    scatter(upper, codes, groups_of(batch, split.info or model.data), legend=False)
     draw_path(upper, path)
     edges = [MARK if each else INK for each in lost.tolist()]
     x, y = circles.T.tolist()
@@ -137,4 +137,8 @@ def _column(
         bare(middle, "No line between codes", "it would leave the latent space")
     shape = (_DOWN, _STEPS)
     show_tiles(lower, made[some].unflatten(0, shape), model.data, marked=lost.reshape(shape))
-    bare(lower, "What the circles decode to", text if measure is None else f"framed: like no example; {text}")
+    bare(
+        lower,
+        "What the circles decode to",
+        text if measure is None else f"framed: gaps, like no example; {text.removeprefix('gaps: ')}",
+    )

@@ -78,8 +78,15 @@ def groups_of(batch: Batch, data: DataInfo, by: str | None = None) -> Groups:
     return Groups(numbers.cpu(), names, "class" if chosen == "label" else chosen)
 
 
-def scatter(axes: "Axes", points: Tensor, groups: Groups, *, marks: bool = True) -> None:
-    """Points ``(N, 2)`` coloured by group: up to ten groups have a legend, and marks in their midst; more have a scale."""
+def scatter(axes: "Axes", points: Tensor, groups: Groups, *, legend: bool = True) -> None:
+    """Points ``(N, 2)`` coloured by group: up to ten groups have marks with their names and a legend; more have a scale.
+
+    Args:
+        axes: to draw in.
+        points: places.
+        groups: of the points.
+        legend: whether groups with marks have a legend too; those whose names are too long for marks always have one.
+    """
     x, y = points.T.tolist()
     # Few points are large, many small.
     size = min(18.0, max(6.0, 9000 / max(1, len(points))))
@@ -99,6 +106,10 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, marks: bool = True)
         [x[i] for i in order], [y[i] for i in order], c=[CLASSES[int(numbers[i])] for i in order], **style
     )
     short = max(map(len, groups.names)) <= 2
+    if short:
+        _mark_groups(axes, points, numbers, groups.names)
+        if not legend:
+            return
     for number, name in enumerate(groups.names):
         axes.scatter(
             [], [], color=CLASSES[number], s=30, linewidths=0.25, edgecolors=INK, label=drawable(name)
@@ -113,8 +124,6 @@ def scatter(axes: "Axes", points: Tensor, groups: Groups, *, marks: bool = True)
         columnspacing=0.8,
         labelcolor=QUIET,
     )
-    if marks and short:
-        _mark_groups(axes, points, numbers, groups.names)
 
 
 def _mark_groups(axes: "Axes", points: Tensor, numbers: Tensor, names: Sequence[str]) -> None:
