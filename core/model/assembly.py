@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from genmod.data.suited import suited
 from genmod.distributions.codes import Codebook
 from genmod.distributions.unvalidated import unvalidated
 from genmod.errors import DataError, GenmodError, PluginError, UsageError
+from genmod.interfaces.part import Part
 from genmod.model.coded import PriorOfCodes, shape_of_prior
 from genmod.model.fits import check_fits
 from genmod.model.foreign import check_modules, foreign_kinds, given_shape, is_double, made_part
@@ -31,7 +32,7 @@ from genmod.spec import ModelSpec
 from genmod.system.memory import physical_memory
 from genmod.system.random import seed_for, seeded
 
-__all__ = ["assemble", "blueprint", "encoder_shape", "open_dataset"]
+__all__ = ["assemble", "blueprint", "constructed", "encoder_shape", "open_dataset"]
 
 _MAX_PARTS = 5000
 _MAX_PARAMETERS = 20_000_000_000
@@ -102,7 +103,7 @@ def assemble(
         check(planned)
     _check_memory(planned)
     with seeded(seed_for(seed, "weights")), use_registry(registry or current_registry()):
-        model = _construct(planned.spec, data)
+        model = constructed(planned.spec, data)
     model.weights_seed = seed
     return model
 
@@ -120,7 +121,7 @@ def _with_modules(
     spec = resolve(spec, registry=registry)
     with use_registry(registry or current_registry()):
         with seeded(seed_for(seed, "weights")):
-            model = _construct(spec, data, modules)
+            model = constructed(spec, data, modules)
         if is_double(modules.values()):
             model.double()
         with seeded(0), unvalidated():
@@ -149,7 +150,7 @@ def blueprint(spec: ModelSpec, data: DataInfo, *, registry: Registry | None = No
     with unvalidated(), use_registry(registry):
         try:
             with torch.device("meta"), _few_parts():
-                model = _construct(spec, data)
+                model = constructed(spec, data)
             _check_fits(model)
         except (RuntimeError, TypeError) as error:
             if "overflow" in str(error).lower():
@@ -179,7 +180,7 @@ def _check_fits(planned: LatentVariableModel) -> None:
             check_fits(planned)
     else:
         with seeded(0):
-            check_fits(_construct(planned.spec, planned.data))
+            check_fits(constructed(planned.spec, planned.data))
 
 
 @contextmanager
@@ -213,8 +214,32 @@ def encoder_shape(spec: ModelSpec, data: DataInfo) -> tuple[int, ...]:
     return joined_shape(shape, Conditions(spec.condition, data).size if spec.condition else 0)
 
 
-def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {}) -> LatentVariableModel:
+def constructed(
+    spec: ModelSpec,
+    data: DataInfo,
+    modules: Mapping[str, Any] = {},
+    made: dict[tuple[Any, ...], Any] | None = None,
+) -> LatentVariableModel:
+    """The model of a resolved specification, nothing checked.
+
+    Args:
+        spec: resolved.
+        data: shape and range of the data.
+        modules: the parts that were given in Python, by kind.
+        made: parts of other models for the same data, by kind, name and shapes; those that belong to no single model are
+            taken from there, and added to it.
+    """
+
     def make(kind: str, *wiring: Any, **more: Any) -> Any:
+        if made is None or more:
+            return new(kind, *wiring, **more)
+        key = (kind, spec.components[kind].name, wiring)
+        part = made[key] if key in made else new(kind, *wiring)
+        if type(part).bind is Part.bind:
+            made[key] = part
+        return part
+
+    def new(kind: str, *wiring: Any, **more: Any) -> Any:
         part, found = spec.components[kind], spec.resolved[kind]
         if part.module:
             return made_part(kind, modules[kind], *wiring, **more)
@@ -245,7 +270,12 @@ def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {})
     encoder = make("encoder", encoder_shape(spec, data))
     posterior = make("posterior", encoder.feature_shape, spec.latent)
     wants_context = spec.resolved["prior"].cls.wants_context
-    prior = make("prior", shape_of_prior(posterior), *([size] if wants_context else []))
+    wiring = [size] if wants_context else []
+    if made is not None and isinstance(posterior, Codebook):
+        # Whether a prior is one over classes shows with two of them, and some take long over a thousand.
+        with suppress(_TooFew):
+            check_classes(spec, _with_two_classes(make, posterior, wiring), posterior)
+    prior = make("prior", shape_of_prior(posterior), *wiring)
     latent_shape = posterior.latent_shape
     if isinstance(posterior, Codebook):
         check_classes(spec, prior, posterior)
@@ -282,6 +312,17 @@ def _construct(spec: ModelSpec, data: DataInfo, modules: Mapping[str, Any] = {})
         if part is not None:
             part.bind(model)
     return model
+
+
+class _TooFew(Exception):
+    """A prior is not there for so few classes."""
+
+
+def _with_two_classes(make: Callable[..., Any], posterior: Codebook, wiring: list[int]) -> Any:
+    try:
+        return make("prior", (*posterior.shape, 2), *wiring)
+    except GenmodError as error:
+        raise _TooFew from error
 
 
 def _with_mirror(spec: ModelSpec, encoder: Any) -> ModelSpec:

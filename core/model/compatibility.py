@@ -2,8 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -13,13 +12,17 @@ from genmod.data.dataset import DataInfo
 from genmod.defaults import BARE, DATASET, DECODER, RECIPE, SMALL, USUAL
 from genmod.distributions.unvalidated import unvalidated
 from genmod.errors import GenmodError
-from genmod.model.assembly import blueprint
+from genmod.interfaces.part import Part
+from genmod.model.assembly import constructed
 from genmod.model.build import compose
+from genmod.model.fits import check_fits
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.model.resolve import resolve, resolve_kinds
 from genmod.model.traits import check_losses
 from genmod.options.schema import validate
-from genmod.registry.lookup import Registry, current_registry
-from genmod.spec import ModelSpec
+from genmod.registry.lookup import Registry, current_registry, use_registry
+from genmod.spec import ComponentSpec, ModelSpec
+from genmod.system.random import seeded
 
 __all__ = ["AXES", "LATENTS", "Cell", "combinations", "companions", "grid_spec"]
 
@@ -85,7 +88,7 @@ def combinations(
     chosen: dict[str, Sequence[str]] | None = None,
     registry: Registry | None = None,
 ) -> Iterator[Cell]:
-    """Every combination, and whether it can be built; no weights are allocated.
+    """Every combination, and whether it can be built; parts are small, and each is made once.
 
     For each posterior and prior, one model is assembled. Divergences and objectives are then exchanged in it, with the
     checks of :func:`genmod.build` in the same order. The latent shape is the first that posterior and prior accept.
@@ -151,76 +154,95 @@ def companions(kind: str, name: str, data: DataInfo, *, registry: Registry | Non
 
 
 class _Trials:
-    """Models of small parts, each pair of a posterior and a prior put together once."""
+    """Models of small parts, each pair of a posterior and a prior put together once.
+
+    They have memory: on the ``meta`` device a product takes a thousand times as long as with so few numbers.
+    """
 
     def __init__(self, data: DataInfo, registry: Registry) -> None:
         self.data, self.registry = data, registry
-        self.made: dict[tuple[str, str], Any] = {}
+        usual = USUAL | BARE
+        self.base = resolve(grid_spec((*usual.values(),), LATENTS[0], registry=registry), registry=registry)
+        self.parts: dict[tuple[str, str], Any] = {}
+        self.made: dict[tuple[Any, ...], Any] = {}
+        self.priors: dict[Any, Any] = {}
         self.pairs: dict[tuple[str, str], tuple[_Checks | None, tuple[int, ...], GenmodError]] = {}
 
     def cells(self, names: dict[str, list[str]]) -> Iterator[Cell]:
         """Every combination of these names, by kind, and whether it can be built."""
-        for kind in AXES[:2]:
-            for name in names[kind]:
-                self.registry.find(kind, name).load()
+        specs = {(kind, name): self.resolved(kind, name) for kind in AXES[:2] for name in names[kind]}
         parts = {kind: [(name, self.part(kind, name)) for name in names[kind]] for kind in AXES[2:]}
         for posterior, prior in product(names["posterior"], names["prior"]):
-            check, latent, error = self.pair(posterior, prior)
+            if (posterior, prior) not in self.pairs:
+                found = specs["posterior", posterior], specs["prior", prior]
+                self.pairs[posterior, prior] = self.pair(*found)
+            check, latent, error = self.pairs[posterior, prior]
             for divergence, objective in product(parts["divergence"], parts["objective"]):
                 refusal = check(divergence, objective) if check else (error.message, error.hint)
                 yield Cell(posterior, prior, divergence[0], objective[0], latent, *refusal)
 
+    def resolved(self, kind: str, name: str) -> ModelSpec:
+        """A specification with that component, resolved."""
+        return resolve_kinds(self.base.with_component(kind, name), (kind,), registry=self.registry)
+
     def part(self, kind: str, name: str) -> Any:
-        if (kind, name) not in self.made:
+        if (kind, name) not in self.parts:
             cls = self.registry.find(kind, name).load()
-            with _without_memory():
-                self.made[kind, name] = cls(**validate(cls, {}, kind))
-        return self.made[kind, name]
+            with unvalidated():
+                self.parts[kind, name] = cls(**validate(cls, {}, kind))
+        return self.parts[kind, name]
 
-    def pair(self, posterior: str, prior: str) -> tuple["_Checks | None", tuple[int, ...], GenmodError]:
+    def pair(
+        self, posterior: ModelSpec, prior: ModelSpec
+    ) -> tuple["_Checks | None", tuple[int, ...], GenmodError]:
         """The checks of the model of a posterior and a prior with its latent shape, or the error of the first shape."""
-        if (posterior, prior) not in self.pairs:
-            self.pairs[posterior, prior] = self._pair(posterior, prior)
-        return self.pairs[posterior, prior]
-
-    def _pair(self, posterior: str, prior: str) -> tuple["_Checks | None", tuple[int, ...], GenmodError]:
+        spec = posterior.with_component("prior", prior.components["prior"]).with_resolved(
+            {
+                **self.base.resolved,
+                "posterior": posterior.resolved["posterior"],
+                "prior": prior.resolved["prior"],
+            }
+        )
         errors = []
         for latent in LATENTS:
-            spec = grid_spec((posterior, prior, *BARE.values()), latent, registry=self.registry)
             try:
-                return _Checks(blueprint(spec, self.data, registry=self.registry)), latent, GenmodError("")
+                with seeded(0), unvalidated(), use_registry(self.registry):
+                    shaped = spec.with_latent(latent).with_resolved(spec.resolved)
+                    model = constructed(shaped, self.data, made=self.made)
+                    check_fits(model)
+                    return _Checks(model, self.priors), latent, GenmodError("")
             except GenmodError as error:
                 errors.append(error)
         return None, LATENTS[0], errors[0]
 
 
-@contextmanager
-def _without_memory() -> Iterator[None]:
-    with torch.device("meta"), unvalidated():
-        yield
-
-
 class _Checks:
     """The checks of a build for one posterior and prior, with any divergence and objective."""
 
-    def __init__(self, model: LatentVariableModel) -> None:
+    def __init__(self, model: LatentVariableModel, priors: dict[Any, Any]) -> None:
         self.model = model
         self.spec = model.spec
         self.refused: dict[str, GenmodError | None] = {}
-        with _without_memory():
-            self.q = model.posterior(model.encoder(torch.empty(2, *model.encoder.data_shape)))
-            self.p = model.prior(None) if model.prior.has_density else None
+        self.p = None
+        with unvalidated():
+            self.q = model.posterior(model.encoder(torch.zeros(2, *model.encoder.data_shape)))
+            if model.prior.has_density:
+                # One distribution for all models that share a prior: what is found out about it is found out once.
+                shared = type(model.prior).bind is Part.bind
+                self.p = (priors.get(model.prior) if shared else None) or model.prior(None)
+                if shared:
+                    priors[model.prior] = self.p
 
     def __call__(self, divergence: tuple[str, Any], objective: tuple[str, Any]) -> tuple[str, str]:
         """Why a combination is refused, and a hint; both empty if it is allowed."""
         self.model.divergence, self.model.objective = divergence[1], objective[1]
-        self.model.spec = self.spec.with_component("divergence", divergence[0]).with_component(
-            "objective", objective[0]
-        )
+        named = {"divergence": ComponentSpec(divergence[0]), "objective": ComponentSpec(objective[0])}
+        self.model.spec = replace(self.spec, components={**self.spec.components, **named})
         try:
             check_losses(self.model)
             self._check_divergence(*divergence)
-            self.model.objective.check(self.model)
+            with unvalidated():
+                self.model.objective.check(self.model)
         except GenmodError as error:
             return error.message, error.hint
         return "", ""
@@ -230,7 +252,7 @@ class _Checks:
             self.refused[name] = None
             try:
                 if self.p is not None:
-                    with _without_memory():
+                    with unvalidated():
                         part.check(self.q, self.p)
             except GenmodError as error:
                 self.refused[name] = error

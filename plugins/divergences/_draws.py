@@ -1,5 +1,7 @@
 """Draws of priors, for divergences that use these alone."""
 
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -7,6 +9,9 @@ from torch.distributions import Distribution
 from genmod import UndefinedError
 
 __all__ = ["check_draws", "draws_of"]
+
+_LEARNED: "WeakKeyDictionary[Distribution, bool]" = WeakKeyDictionary()
+"""Whether a density that has been asked for has a gradient: some are integrals, which take long."""
 
 
 def draws_of(p: Distribution, z: Tensor) -> Tensor:
@@ -31,7 +36,9 @@ def check_draws(q: Distribution, p: Distribution) -> None:
     """
     if p.has_rsample:
         return
-    if p.log_prob(torch.empty(1, *q.batch_shape, *q.event_shape)).requires_grad:
+    if p not in _LEARNED:
+        _LEARNED[p] = p.log_prob(torch.zeros(1, *q.batch_shape, *q.event_shape)).requires_grad
+    if _LEARNED[p]:
         raise UndefinedError(
             f"the prior, a {type(p).__name__}, is learned, but its draws cannot be differentiated",
             hint="choose a divergence that uses its density (--divergence kl-mc), or a prior that is not learned",

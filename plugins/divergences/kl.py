@@ -54,7 +54,7 @@ class KL(Divergence):
             kl_divergence(q, p)
         except NotImplementedError:
             # Of parts that depend on each other; no values are asked for.
-            self(q, p, torch.empty(1, *q.batch_shape, *q.event_shape))
+            self(q, p, torch.zeros(1, *q.batch_shape, *q.event_shape))
 
     def by_dimension(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         return by_variable(self, q, p, z)
