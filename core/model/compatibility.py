@@ -235,7 +235,9 @@ class _Checks:
 
     def __call__(self, divergence: tuple[str, Any], objective: tuple[str, Any]) -> tuple[str, str]:
         """Why a combination is refused, and a hint; both empty if it is allowed."""
-        self.model.divergence, self.model.objective = divergence[1], objective[1]
+        for kind, (_, part) in (("divergence", divergence), ("objective", objective)):
+            if getattr(self.model, kind) is not part:  # to exchange one takes longer than to look
+                setattr(self.model, kind, part)
         named = {"divergence": ComponentSpec(divergence[0]), "objective": ComponentSpec(objective[0])}
         self.model.spec = replace(self.spec, components={**self.spec.components, **named})
         try:

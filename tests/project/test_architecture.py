@@ -171,7 +171,7 @@ MAY_NAME_COMPONENTS = (
     "core/testing/selftest.py",  # its numbers are those of these components
 )
 OTHER_MEANINGS = {
-    "beta": ("core/explorer/graph.py",),  # an option of functions of torch
+    "beta": ("core/explorer/operations.py",),  # an option of functions of torch
     "columns": ("core/data/info.py",),  # those of a table
     "elbo": ("core/figures/curves.py", "core/testing/checks/"),  # a number of a run
     "identity": ("core/nn/", "core/options/"),  # an activation
