@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from genmod.data.frames import log_jacobian, to_frame, to_values
 from genmod.data.order import tenths
 from genmod.data.table import FrameDataset
 from genmod.defaults import RECIPE
+from genmod.model.adapt import warn_of_choice, with_fitting_parts
 from genmod.model.assembly import assemble
 from genmod.model.build import compose
 from genmod.model.latent_variable import LatentVariableModel
@@ -182,7 +184,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         kinds = ("encoder", "posterior", "prior", "network", "decoder", "divergence", "objective")
         parts = {kind: getattr(self, kind) for kind in kinds if getattr(self, kind) is not None}
         spec = compose(self.recipe, components=parts, latent=self.latent, settings=self.settings)
-        self.model_ = assemble(resolve(suggested(spec, info)), info, seed=self._seed()).double()
+        made = partial(assemble, data=info, seed=self._seed())
+        self.model_ = with_fitting_parts(resolve(suggested(spec, info)), info, made, warn_of_choice).double()
         return self._values(X, reset=False)
 
     def _values(self, X: Any, *, reset: bool) -> torch.Tensor:

@@ -1,8 +1,11 @@
 """What all tests share: pinned randomness, one thread, and none of the user's own settings."""
 
+import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,8 +20,9 @@ for _name in [
 # One thread, here, in the threads of a server, and in every process that a test starts: the small tensors of the tests
 # gain nothing from more, tests that run side by side lose, and sums are rounded alike on any number of cores.
 os.environ["OMP_NUM_THREADS"] = "1"
-# Settings of the user are those of nobody.
-os.environ["XDG_CONFIG_HOME"] = str(Path(__file__).with_name("no-settings").absolute())
+# The settings of the user are those of nobody; other programs, too, write theirs there.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="genmod-tests-")
+atexit.register(shutil.rmtree, os.environ["XDG_CONFIG_HOME"], ignore_errors=True)
 # What is found out about many files is kept by the tests of that alone, and not in the user's cache.
 os.environ["GENMOD_CACHE"] = "0"
 

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from genmod.defaults import BARE, USUAL
 from genmod.distributions.codes import Codebook
 from genmod.distributions.probing import same_support
 from genmod.distributions.unvalidated import unvalidated
-from genmod.errors import GenmodError, UsageError
+from genmod.errors import ChoiceWarning, GenmodError, UsageError
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.model.assembly import blueprint, encoder_shape
@@ -26,7 +27,7 @@ from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.provided import Provided
 from genmod.spec import MODEL_KINDS, ModelSpec, Resolved
 
-__all__ = ["adapted", "named_kinds", "with_fitting_parts"]
+__all__ = ["adapted", "named_kinds", "warn_of_choice", "with_fitting_parts"]
 
 Made = TypeVar("Made")
 
@@ -64,6 +65,11 @@ def with_fitting_parts(
         other = adapted(spec, info, refused, attempt, registry=registry)
         say(_told(spec, other, refused.message))
         return make(other)
+
+
+def warn_of_choice(text: str) -> None:
+    """Warn whoever called the function that builds the model, with a :class:`genmod.errors.ChoiceWarning`."""
+    warnings.warn(text, ChoiceWarning, stacklevel=4)
 
 
 def named_kinds(spec: ModelSpec) -> set[str]:

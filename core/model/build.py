@@ -1,13 +1,12 @@
 """Composing specifications, and building models from them."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genmod.defaults import RECIPE
-from genmod.errors import ChoiceWarning, UsageError
+from genmod.errors import UsageError
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.paths import dataset_at
 from genmod.spec import SPEC_KINDS, ComponentSpec, ModelSpec
@@ -147,7 +146,7 @@ def build(
         >>> model.decode(torch.zeros(3, 2)).log_prob(torch.zeros(3, 5)).shape
         torch.Size([3])
     """
-    from genmod.model.adapt import with_fitting_parts
+    from genmod.model.adapt import warn_of_choice, with_fitting_parts
     from genmod.model.assembly import assemble
     from genmod.model.foreign import is_named
     from genmod.model.suggest import suggested, with_data
@@ -193,7 +192,4 @@ def build(
             return assemble_incoming(spec, info, incoming, source, seed=seed)
         return assemble(spec, info, seed=seed, modules=modules)
 
-    def say(text: str) -> None:
-        warnings.warn(text, ChoiceWarning, stacklevel=4)
-
-    return with_fitting_parts(spec, info, made, say)
+    return with_fitting_parts(spec, info, made, warn_of_choice)

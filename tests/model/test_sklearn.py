@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from genmod.errors import ChoiceWarning
 from genmod.sklearn import VAE
 
 RNG = np.random.default_rng(8)
@@ -130,3 +131,10 @@ def test_partial_fit_goes_on():
     assert not np.allclose(vae.transform(X), first)
     with pytest.raises(ValueError, match="features"):
         vae.partial_fit(X[:, :2])
+
+
+def test_parts_that_are_not_named_adapt():
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.warns(ChoiceWarning, match="--divergence none in place of kl"):
+        model = VAE(objective="iwae", latent=2, steps=2).fit(rows).model_
+    assert model.spec.components["divergence"].name == "none"
