@@ -105,9 +105,9 @@ class _Recording:
         name = name_of(target, made)
         if name is None:
             raise _Unrecordable(str(target))
-        noted = tree_map_only(Tensor, self._noted, (args, dict(kwargs)))
+        noted_args, noted_kwargs = tree_map_only(Tensor, self._noted, (args, dict(kwargs)))
         value = _Value()
-        self.calls.append(_Call(target, name, *noted, value))
+        self.calls.append(_Call(target, name, noted_args, noted_kwargs, value))
         if not several:
             return _Watched(made, value)
         found = []
@@ -187,7 +187,7 @@ class _Recorder(TorchDispatchMode):
         return False  # a wrapper that imports the compiler would be put around the method below
 
     def __init__(self, recording: _Recording) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.recording = recording
 
     def __torch_dispatch__(
