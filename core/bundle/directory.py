@@ -27,6 +27,7 @@ from genmod.system.files import (
     staged_directory,
     write_json,
 )
+from genmod.system.nearby import similar_folder
 from genmod.system.tensors import FORMAT
 
 if TYPE_CHECKING:
@@ -178,7 +179,9 @@ class ModelDirectory:
                 if self.path.exists()
                 else f"there is no model directory {self.path}"
             )
-            raise FileError(lacking, hint=f"make one: genmod build -o {quoted(self.path)}")
+            close = similar_folder(self.path, _DESCRIPTION)
+            meant = f"did you mean {quoted(close)}?\n" if close and close != self.path else ""
+            raise FileError(lacking, hint=f"{meant}make one: genmod build -o {quoted(self.path)}")
         plain = self._content
         if not isinstance(plain, dict) or "format" not in plain:
             raise FileError(f"{path} is damaged or not a genmod model: it has no format number")

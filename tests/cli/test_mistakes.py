@@ -57,7 +57,7 @@ MISTAKES = [
     ("sweep -s objective.beta", 2, ["objective.beta", "VALUE"]),
     ("sweep -s train.epoch=1", 2, ["epoch", "epochs"]),
     # what does not go together, or is not there
-    ("build --posterior delta -o new", 2, ["'delta'", "--divergence none"]),
+    ("build --posterior delta --divergence kl -o new", 2, ["'delta'", "--divergence none"]),
     ("train untrained --overwrite --resume", 2, ["--resume", "--overwrite"]),
     ("sample trained --condition 7", 2, ["condition"]),
     ("explore trained --half", 2, ["--half", "--export"]),
@@ -74,6 +74,7 @@ MISTAKES = [
     ("train nowhere", 2, ["nowhere", "genmod build"]),
     ("train untrained --resume", 2, ["untrained"]),
     ("sample nowhere", 2, ["nowhere"]),
+    ("sample traned", 2, ["traned", "did you mean trained?"]),
     ("sample trained -o picture.xyz", 2, [".xyz", ".png"]),
     ("sample trained -o there.png", 2, ["there.png", "--overwrite"]),
     ("sample trained -o no/folder/x.png", 2, ["no/folder", "mkdir"]),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -47,18 +48,34 @@ def shell(terminals, tmp_path):
     return lambda columns: terminals.Shell(columns, folder, environment)
 
 
+def check(seen, columns, line, wanted):
+    """Whether it was done, fits the terminal, says what it should, and ends with what to do next."""
+    assert seen.code == 0, "\n".join(seen.lines)
+    assert seen.too_wide(columns) == [], line
+    text = " ".join(seen.words)
+    assert "Traceback" not in text
+    assert "error: " not in text
+    for fragment in wanted:
+        assert fragment in text, line
+    assert seen.lines[-1].startswith(("next: ", "example: ")), line
+
+
 @pytest.mark.parametrize("columns", [60, 80, 120])
-def test_tour(shell, columns):
-    with shell(columns) as typed:
-        for line, wanted in TOUR:
-            seen = typed.type(line)
-            assert seen.code == 0, "\n".join(seen.lines)
-            assert seen.too_wide(columns) == [], line
-            text = " ".join(seen.words)
-            assert "Traceback" not in text
-            assert "error: " not in text
-            for fragment in wanted:
-                assert fragment in text, line
+def test_tour(terminals, columns, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    at = terminals.Terminal(columns, monkeypatch)
+    for line, wanted in TOUR:
+        words = [
+            each for word in shlex.split(line)[1:] for each in (sorted(map(str, Path().glob(word))) or [word])
+        ]
+        check(at.genmod(*words), columns, line, wanted)
+
+
+def test_beginning_in_a_shell(shell):
+    with shell(80) as typed:
+        for line, wanted in TOUR[:3]:
+            check(typed.type(line), 80, line, wanted)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 120])
