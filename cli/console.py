@@ -24,6 +24,7 @@ __all__ = [
     "print_text",
     "settings",
     "warning",
+    "width",
 ]
 
 _LONGEST = 5000
@@ -93,7 +94,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         return
     from genmod.cli.columns import laid_out
 
-    head, body = laid_out(columns, cells, _width(sys.stdout))
+    head, body = laid_out(columns, cells, width(sys.stdout))
     start, end = (f"\x1b[{_CODES['bold']}m", "\x1b[0m") if colored(sys.stdout) else ("", "")
     for line in [*(f"{start}{line}{end}" for line in head), *body]:
         sys.stdout.write(f"{line}\n")
@@ -163,7 +164,7 @@ def _folded(text: str, indent: int = 0, stream: TextIO | None = None) -> str:
         return text
     from genmod.cli.columns import wrapped
 
-    room = max(20, _width(stream) - indent)
+    room = max(20, width(stream) - indent)
     return "\n".join(
         line if len(line) <= room or _COMMAND.match(line) else "\n".join(_paragraph(line, room, wrapped))
         for line in text.split("\n")
@@ -188,7 +189,7 @@ def _to_stderr(text: str) -> None:
     sys.stderr.flush()
 
 
-def _width(stream: TextIO) -> int:
+def width(stream: TextIO) -> int:
     """Columns of a terminal."""
     given = os.environ.get("COLUMNS", "")
     if given.isdigit() and int(given):

@@ -53,6 +53,8 @@ class _Live:
             terminal = Console(stderr=True, no_color=not console.colored(sys.stderr), highlight=False)
             self._live = Live(console=terminal, auto_refresh=False, transient=True)
             self._live.start()
+        # Asked for anew, for windows change their size.
+        self._live.console.width = console.width(sys.stderr)
         # A letter in the last column would let some terminals begin a new line.
         width = self._live.console.width - 1
         painted = console.colored(sys.stderr)
