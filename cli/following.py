@@ -72,6 +72,11 @@ def _after_train(given: Given) -> str:
     return _with_latents("genmod explore", "genmod sample")({"directory": places[0]})
 
 
+def _after_rerun(given: Given) -> str:
+    both = _words([given["directory"], given["result"]])
+    return f"genmod compare {both}"
+
+
 def _after_encode(given: Given) -> str:
     out = given["out"]
     if not out.is_dir():
@@ -112,7 +117,7 @@ def _after_grid(given: Given) -> str:
 NEXT: Mapping[str, Callable[[Given], str]] = {
     "build": _after_build,
     "train": _after_train,
-    "rerun": lambda given: f"genmod compare {_words([given['directory'], given['result']])}",
+    "rerun": _after_rerun,
     "fit-sampler": lambda given: f"genmod sample{_model(given)}",
     "export": lambda given: f"genmod show format {quoted(given['format_'])}",
     "sample": _with_latents("genmod reconstruct", "genmod evaluate"),
@@ -177,7 +182,8 @@ def say_next(command: str, given: Given) -> None:
 
 def resume_line(directory: Path) -> str:
     """The line that continues the training in a directory."""
-    return f"genmod train{_at(directory)} --resume"
+    where = _at(directory)
+    return f"genmod train{where} --resume"
 
 
 def say_to_resume(arguments: Sequence[str], error: BaseException) -> None:

@@ -128,7 +128,7 @@ class RecordedRun:
             raise FileError(
                 f"the run in {self.place.path} did not begin with weights drawn from seed {self.seed}, but with others, "
                 "such as those of a run before it, which are not recorded",
-                hint=f"a new run of the same model: genmod build …, genmod train; its settings are in {self.place.record}",
+                hint=f"its settings are in {self.place.record}; a new run of the same model: genmod build …, genmod train",
             )
         return model
 
