@@ -18,7 +18,8 @@ from genmod.registry.lookup import Registry
 
 SMALL = {"encoder": {"name": "mlp", "hidden": [8]}}
 ALONE = [(kind, name) for kind in (*USUAL, "decoder") for name in Registry(third_party=False).names(kind)]
-QUICK = [pair for pair in ALONE if pair[0] in ("posterior", "prior") and pair[1] not in ("hmc", "lfq")]
+QUICK = [pair for pair in ALONE if pair[0] == "posterior" and pair[1] not in ("hmc", "lfq")]
+QUICK += [("prior", name) for name in ("bernoulli", "uniform-sphere", "gamma", "none", "conditional")]
 QUICK += [("objective", "iwae"), ("divergence", "none"), ("decoder", "poisson")]
 NEEDS = {
     ("posterior", "fsq"): "--latent",
