@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
     from genmod.data.dataset import Dataset, Split
     from genmod.figures import Picture
+    from genmod.figures.table_figure import TableFigure
     from genmod.interfaces.sampler import Source
     from genmod.model.latent_variable import LatentVariableModel
 
@@ -230,7 +231,7 @@ def open_data(model: "LatentVariableModel", values: Mapping[str, Any], root: Pat
 
 
 def write(
-    picture: "Picture",
+    picture: "Picture | TableFigure",
     out: Path | None,
     directory: Path,
     name: str,

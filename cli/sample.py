@@ -1,7 +1,7 @@
 """``genmod sample``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,17 @@ from genmod.cli.outputs import (
     check_out_or_rows,
     latents_from,
     open_model,
+    open_split,
     require_columns,
     write,
     write_frame,
 )
 from genmod.errors import UsageError
+
+if TYPE_CHECKING:
+    from genmod.figures.table_figure import TableFigure
+    from genmod.interfaces.model import GenerativeModel
+    from genmod.interfaces.sampler import Source
 
 __all__ = ["sample"]
 
@@ -55,7 +61,7 @@ def sample(
     Latents are drawn from the prior, or from the sampler of `genmod fit-sampler`, and decoded; or from a model of the codes
     that `genmod encode` wrote, which is then what --condition is for. Arrays: images
     (N, ...) and latents (N, ...). Rows of a table are drawn from the likelihood too; as .csv or .parquet they have the names,
-    units, categories and types of its columns.
+    units, categories and types of its columns; as .png they are drawn beside the training data, column by column.
 
     Examples:
       genmod sample
@@ -88,7 +94,41 @@ def sample(
         model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=factor
     )
     console.note(f"{origin}{at}")
+    if len(model.data.shape) == 1 and (out is None or out.suffix.lower() == ".png"):
+        beside = _beside_the_data(model, number, seed, condition, source, factor)
+        if beside is not None:
+            return write(beside, out, directory, "samples", seed=seed, json=json, **known)
     return write(picture, out, directory, "samples", seed=seed, json=json, **known)
+
+
+def _beside_the_data(
+    model: "GenerativeModel",
+    number: int,
+    seed: int,
+    condition: str | None,
+    source: "Source | None",
+    factor: float | list[float],
+) -> "TableFigure | None":
+    """Columns, pairs and correlations of generated rows beside those of the training data; None where these are missing."""
+    from genmod.errors import DataError
+    from genmod.figures import choose_examples, sample_grid
+    from genmod.figures.table_figure import TableFigure, table_figure
+    from genmod.figures.tables import MOST_ROWS
+
+    try:
+        split = open_split(model, "train", [], None)  # type: ignore[arg-type]
+    except DataError as error:
+        console.note(f"not beside the data: {error.message.partition(chr(10))[0]}")
+        return None
+    rows = model.data.values(choose_examples(split, MOST_ROWS, seed=seed).x).float()
+    # Of few rows, histograms say nothing.
+    count = max(number, len(rows))
+    made = sample_grid(
+        model, count, seed=seed, noise=True, condition=condition, source=source, temperature=factor
+    )
+    of = f" of {condition}" if condition else ""
+    title = f"{count:,} generated rows{of} beside {len(rows):,} of the training data, seed {seed}"
+    return TableFigure(table_figure(rows, made.images.cpu(), model.data, title=title))
 
 
 def _factors(text: str) -> float | list[float]:

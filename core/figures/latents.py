@@ -18,6 +18,7 @@ from genmod.figures.picture import arrays_as
 from genmod.figures.plane import Projection
 from genmod.figures.saving import check_format, save_figure
 from genmod.figures.scene import Scene, encoded_and_compared
+from genmod.figures.table_panels import TABLE_MAKERS
 from genmod.figures.tiles import enlargement
 from genmod.figures.views import observed
 from genmod.model.latent_variable import LatentVariableModel
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FIGURE_FORMATS", "PANELS", "Latents", "Panel", "check_panels", "latents_figure"]
 
-Panel = Literal["scatter", "manifold", "kl", "traversals", "gaps"]
+Panel = Literal["scatter", "manifold", "kl", "traversals", "gaps", "marginals", "pairs", "correlations"]
 PANELS: tuple[Panel, ...] = get_args(Panel)
 
 FIGURE_FORMATS = (".png", ".svg", ".pdf", ".npz", ".safetensors")
@@ -95,14 +96,15 @@ def latents_figure(
     Panels: ``scatter``, the codes of examples and contours of the prior; ``manifold``, decodings of a grid over a
     latent space of two dimensions; ``kl``, the activity of each dimension; ``traversals`` of the most active
     dimensions; ``gaps``, decodings on the line between two codes that is farthest from all others and of draws, and the
-    share of draws that decode to what is like no example. Undefined panels are left out; :attr:`Latents.left_out` says why.
+    share of draws that decode to what is like no example; of tables ``marginals``, ``pairs`` and ``correlations`` of their
+    columns beside those of generated rows. Undefined panels are left out; :attr:`Latents.left_out` says why.
 
     Args:
         model: any model.
         split: examples to encode.
         reference: other examples, to compare decodings with; by default those of the split that are not encoded, or
             its second half.
-        panels: names, in their order; by default all.
+        panels: names, in their order; by default all that the kind of data has.
         number: examples to encode.
         projection: ``auto``, ``pca`` or ``tsne``.
         colour_by: ``label`` or the name of a factor.
@@ -142,16 +144,17 @@ def latents_figure(
     if scene.groups.numbers is not None:
         scene.arrays["labels"] = scene.groups.numbers
     drawers, left_out = {}, {}
-    for panel in panels or PANELS:
+    usual = [panel for panel in PANELS if len(model.data.shape) == 1 or panel not in TABLE_MAKERS]
+    for panel in panels or usual:
         try:
-            drawers[panel] = MAKERS[panel](scene)
+            drawers[panel] = {**MAKERS, **TABLE_MAKERS}[panel](scene)
         except UndefinedError as error:
             left_out[panel] = error.message
     if not drawers:
         raise UndefinedError(
             "none of these panels can be drawn of this model: "
             + "; ".join(f"{panel}: {reason}" for panel, reason in left_out.items()),
-            hint=f"other panels: {', '.join(p for p in PANELS if p not in left_out) or 'none'}",
+            hint=f"other panels: {', '.join(p for p in usual if p not in left_out) or 'none'}",
         )
     shown = scene.arrays.get("traversals_images")
     rows = 0 if shown is None else len(shown)
@@ -175,7 +178,16 @@ def _title(scene: Scene, name: str, n: int) -> str:
     return f"{drawable(text)}{'; ' * bool(how)}{how}"
 
 
-_HEIGHTS = {"scatter": 6.4, "manifold": 6.4, "kl": 3.0, "traversals": 3.0, "gaps": 4.2}
+_HEIGHTS = {
+    "scatter": 6.4,
+    "manifold": 6.4,
+    "kl": 3.0,
+    "traversals": 3.0,
+    "gaps": 4.2,
+    "marginals": 5.6,
+    "pairs": 5.6,
+    "correlations": 4.2,
+}
 
 
 def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figure":
@@ -184,13 +196,17 @@ def _laid_out(drawers: Mapping[str, Drawer], title: str, taller: float) -> "Figu
 
     rows: list[list[str]] = []
     for panel in drawers:
-        mate = {"manifold": "scatter", "traversals": "kl"}.get(panel)
+        mate = {"manifold": "scatter", "traversals": "kl", "correlations": "pairs"}.get(panel)
         if rows and rows[-1] == [mate]:
             rows[-1].append(panel)
         else:
             rows.append([panel])
     heights = [_HEIGHTS[row[0]] + taller * ("traversals" in row) for row in rows]
-    width = 12.5 if any(len(row) > 1 for row in rows) or "gaps" in drawers else 7.0
+    width = (
+        12.5
+        if any(len(row) > 1 for row in rows) or not drawers.keys().isdisjoint({"gaps", *TABLE_MAKERS})
+        else 7.0
+    )
     figure = ShownFigure(
         figsize=(width, sum(heights) + 0.5), dpi=110, layout="constrained", facecolor="white"
     )

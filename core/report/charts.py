@@ -18,13 +18,24 @@ from genmod.figures.draw import bare, groups_of, name_axes, scatter
 from genmod.figures.palette import CLASSES, INK, LINE, QUIET, RUNS
 from genmod.figures.plane import on_plane
 from genmod.figures.spectra import Spectra, draw_spectra
+from genmod.figures.table_axes import draw_correlations, draw_variable
+from genmod.figures.table_figure import draw_pairs
+from genmod.figures.tables import strongest, variables_in
 from genmod.model.latent_variable import LatentVariableModel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Chart", "codes_chart", "curves_chart", "dimensions_chart", "groups_chart", "spectra_chart"]
+__all__ = [
+    "Chart",
+    "codes_chart",
+    "curves_chart",
+    "dimensions_chart",
+    "groups_chart",
+    "spectra_chart",
+    "table_charts",
+]
 
 _SIZE = (4.8, 3.0)
 """Inches of a drawing."""
@@ -146,6 +157,49 @@ def spectra_chart(found: Spectra, n: int, key: str) -> Chart:
     alt = f"spectra of pictures and of errors: {lost[0]:.2g} of the lowest frequencies is lost, {lost[-1]:.2g} of the highest"
     note = f"Power of {n:,} pictures and of the errors of their reconstructions, by cosine transforms, mean over directions."
     return Chart(_drawn(lambda axes: draw_spectra(axes, found), _SIZE, alt, key), note)
+
+
+def table_charts(real: Tensor, made: Tensor, data: DataInfo, key: str) -> tuple[list[Chart], list[Chart]]:
+    """Columns of a table, the data beside what the model made, one small drawing each; and their pairs and correlations.
+
+    Args:
+        real: rows as a model is given them, ``(N, columns)``.
+        made: rows of the model, ``(M, columns)``.
+        data: names and units.
+        key: name of the drawings, unique on the page.
+
+    Raises:
+        UndefinedError: the data are no table.
+    """
+    from matplotlib.figure import Figure
+
+    variables = variables_in(real, made, data)[0]
+    each = [
+        Chart(
+            _drawn(
+                lambda axes, v=v: draw_variable(axes, v),
+                (3.0, 2.1),
+                f"{v.name}, data and generated",
+                f"{key} {i}",
+            ),
+            "",
+        )  # type: ignore[misc]
+        for i, v in enumerate(variables)
+    ]
+    whole, chosen = [], strongest(variables)
+    if len(chosen) > 1:
+        with _styled():
+            figure = Figure(figsize=(4.8, 4.6), layout="constrained")
+            draw_pairs(figure.subplots(len(chosen), len(chosen), squeeze=False).tolist(), chosen)
+            note = "Pairs of columns: the data below the diagonal, generated rows above it, both on it."
+            whole.append(Chart(_svg(figure, f"pairs of {len(chosen)} columns", f"{key} pairs"), note))
+    if sum(v.ordered for v in variables) > 1:
+        with _styled():
+            figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+            note = draw_correlations(*figure.subplots(1, 2), variables)
+            alt = f"rank correlations. {note}"
+            whole.append(Chart(_svg(figure, alt, f"{key} correlations"), f"Rank correlations. {note}"))
+    return each, whole
 
 
 def _drawn(drawer: "Callable[[Axes], None]", size: tuple[float, float], alt: str, key: str) -> str:

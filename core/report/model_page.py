@@ -13,12 +13,21 @@ from genmod.defaults import METRIC
 from genmod.errors import DataError, GenmodError, UndefinedError
 from genmod.evaluation import Evaluation, evaluate
 from genmod.evaluation.runner import MetricName
+from genmod.figures import choose_examples
 from genmod.figures.curves import Curve, read_curves
+from genmod.figures.tables import MOST_ROWS, made_rows
 from genmod.figures.tiles import enlargement
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.summary import Summary, summarize
 from genmod.options.text import option_text
-from genmod.report.charts import Chart, codes_chart, dimensions_chart, groups_chart, spectra_chart
+from genmod.report.charts import (
+    Chart,
+    codes_chart,
+    dimensions_chart,
+    groups_chart,
+    spectra_chart,
+    table_charts,
+)
 from genmod.report.commands import build_command, train_command
 from genmod.report.galleries import TILES, Gallery, Painter
 from genmod.report.images import most_pixels
@@ -42,6 +51,7 @@ class ModelPage:
         curves: of its training.
         samples, neighbours, reconstructions, worst, interpolations, traversals: its pictures.
         spectra: of pictures and of the errors of reconstructions; None of other data.
+        table: of a table, its columns, and their pairs and correlations, data beside generated rows; None of other data.
         codes: its codes on a plane.
         dimensions: activity of its latent dimensions.
         groups: activity of their groups; None where there are none.
@@ -64,6 +74,7 @@ class ModelPage:
     interpolations: Gallery
     traversals: Gallery
     spectra: Chart | None
+    table: tuple[list[Chart], list[Chart]] | None
     codes: Chart | None
     dimensions: Chart | None
     groups: Chart | None
@@ -134,6 +145,11 @@ def look_at(
     def spectra() -> Chart:
         return spectra_chart(*painter.spectra(), f"spectra {directory}")
 
+    def table() -> tuple[list[Chart], list[Chart]]:
+        rows = choose_examples(examples, MOST_ROWS, seed=seed)
+        made = made_rows(model, rows, seed=seed).cpu()
+        return table_charts(data.values(rows.x).float(), made, data, f"table {directory}")
+
     def codes() -> Chart:
         return codes_chart(model, dataset.info, *painter.codes(), f"codes {directory}")
 
@@ -158,6 +174,7 @@ def look_at(
         evaluation=evaluation,
         curves=_curves(place),
         spectra=attempt("spectra", spectra) if data.is_image else None,
+        table=attempt("table", table) if len(data.shape) == 1 else None,
         codes=attempt("codes", codes),
         dimensions=attempt("dimensions", dimensions),
         groups=attempt("groups", groups),
