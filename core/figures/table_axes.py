@@ -151,7 +151,7 @@ def draw_pair(
         cells + rng.uniform(-0.28, 0.28, len(cells)) if v.whole or v.values else cells
         for v, cells in ((across, x), (up, y))
     ]
-    axes.scatter(*spread, s=4, color=MADE if made else REAL, alpha=0.7, linewidths=0)
+    axes.scatter(spread[0], spread[1], s=4, color=MADE if made else REAL, alpha=0.7, linewidths=0)
     for which, v in (("x", across), ("y", up)):
         if v.log:
             (axes.set_xscale if which == "x" else axes.set_yscale)("log")

@@ -17,7 +17,7 @@ from genmod.figures.tables import Variable, strongest, variables_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, FigureBase
+    from matplotlib.figure import Figure
 
 __all__ = ["TableFigure", "draw_legend", "draw_pairs", "table_figure"]
 
@@ -78,7 +78,7 @@ def table_figure(real: Tensor, made: Tensor, data: DataInfo, *, title: str = "")
         draw_pairs(left.subplots(len(pairs), len(pairs), squeeze=False).tolist(), pairs)
         two = right.subplots(1, 2)
         try:
-            note = draw_correlations(*two, variables)
+            note = draw_correlations(two[0], two[1], variables)
         except UndefinedError:
             for axes in two:
                 axes.remove()
@@ -110,11 +110,10 @@ def draw_pairs(panels: Sequence[Sequence[Any]], variables: Sequence[Variable]) -
     title.set_in_layout(False)
 
 
-def draw_legend(figure: "FigureBase | Axes", place: str, size: float = 10) -> None:
+def draw_legend(figure: "Figure | Axes", place: Any, size: float = 10) -> None:
     """Which is which."""
     from matplotlib.patches import Patch
 
     keys = [Patch(color=REAL, alpha=0.45), Patch(facecolor="none", edgecolor=MADE, linewidth=1.6)]
-    figure.legend(
-        keys, ["data", "generated"], loc=place, ncols=2 if size > 8 else 1, frameon=False, fontsize=size
-    )
+    names = ["data", "generated"]
+    figure.legend(keys, names, loc=place, ncols=2 if size > 8 else 1, frameon=False, fontsize=size)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -174,18 +175,11 @@ def table_charts(real: Tensor, made: Tensor, data: DataInfo, key: str) -> tuple[
     from matplotlib.figure import Figure
 
     variables = variables_in(real, made, data)[0]
-    each = [
-        Chart(
-            _drawn(
-                lambda axes, v=v: draw_variable(axes, v),
-                (3.0, 2.1),
-                f"{v.name}, data and generated",
-                f"{key} {i}",
-            ),
-            "",
-        )  # type: ignore[misc]
-        for i, v in enumerate(variables)
-    ]
+    each = []
+    for i, variable in enumerate(variables):
+        drawer = partial(draw_variable, variable=variable)
+        alt = f"{variable.name}, data and generated"
+        each.append(Chart(_drawn(drawer, (3.0, 2.1), alt, f"{key} {i}"), ""))
     whole, chosen = [], strongest(variables)
     if len(chosen) > 1:
         with _styled():
@@ -196,7 +190,8 @@ def table_charts(real: Tensor, made: Tensor, data: DataInfo, key: str) -> tuple[
     if sum(v.ordered for v in variables) > 1:
         with _styled():
             figure = Figure(figsize=(7.2, 4.0), layout="constrained")
-            note = draw_correlations(*figure.subplots(1, 2), variables)
+            left, right = figure.subplots(1, 2)
+            note = draw_correlations(left, right, variables)
             alt = f"rank correlations. {note}"
             whole.append(Chart(_svg(figure, alt, f"{key} correlations"), f"Rank correlations. {note}"))
     return each, whole

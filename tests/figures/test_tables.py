@@ -164,3 +164,28 @@ def test_latents_of_tables_have_panels_of_columns():
     assert "marginals" not in latents_figure(images, split, panels=["kl"]).left_out
     with pytest.raises(UndefinedError, match="no table"):
         latents_figure(images, split, panels=["marginals"])
+
+
+@pytest.mark.slow
+def test_samples_of_a_table_are_drawn_beside_the_data(tmp_path, monkeypatch):
+    """As a user types it: a figure where the data are there, strips and a word where they are not."""
+    from PIL import Image
+    from typer.testing import CliRunner
+
+    from genmod.cli.app import app
+
+    def width(path):
+        with Image.open(path) as opened:
+            return opened.width
+
+    monkeypatch.chdir(tmp_path)
+    np.savez("x.npz", x=np.random.default_rng(0).normal(size=(90, 3)).astype(np.float32))
+    genmod.save(genmod.build(data={"name": "npz", "path": "x.npz"}, encoder="mlp", latent=2), "m")
+    done = CliRunner().invoke(app, ["sample", "m", "-o", "s.png"])
+    assert done.exit_code == 0, done.output
+    assert width("s.png") > 1000
+    (tmp_path / "x.npz").unlink()
+    done = CliRunner().invoke(app, ["sample", "m", "-o", "t.png"])
+    assert done.exit_code == 0, done.output
+    assert "not beside the data" in done.output
+    assert width("t.png") != width("s.png")
