@@ -11,7 +11,7 @@ from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
 from genmod.figures.views import evaluating
 
-__all__ = ["Contours", "contours", "normal_on"]
+__all__ = ["Contours", "contours", "normal_on", "smoothed"]
 
 _SHARES = (0.9, 0.5)
 _SIDE = 200
@@ -58,7 +58,7 @@ def contours(scene: Scene, plane: Plane) -> Contours | None:
     density = _known_density(scene, plane, mesh)
     exact = density is not None
     if density is None:
-        density = _density_of_draws(draws, mesh)
+        density = smoothed(draws.double(), mesh)
     levels = _levels(density)
     if levels is None:
         return None
@@ -124,11 +124,25 @@ def normal_on(scene: Scene, plane: Plane) -> tuple[Tensor, Tensor] | None:
     return axes @ (mean - middle), covariance
 
 
-def _density_of_draws(draws: Tensor, points: Tensor) -> Tensor:
-    from scipy.stats import gaussian_kde
+def smoothed(points: Tensor, at: Tensor) -> Tensor:
+    """Density of points ``(N, D)``, each smoothed to a normal, at places ``(M, D)`` → ``(M,)``; NaN for points on a line.
 
-    try:
-        found = gaussian_kde(draws.double().T.numpy())(points.T.numpy())
-    except (ValueError, ArithmeticError):
-        return torch.full((len(points),), math.nan, dtype=torch.float64)
-    return torch.from_numpy(found)
+    ``1/N Σ_n N(x; x_n, N^(-2/(D+4)) C)`` with the covariance C of the points: Scott's rule, as in ``scipy.stats``, whose
+    import takes half as long as that of torch.
+
+    Reference:
+        Multivariate Density Estimation (Scott, 1992)
+
+    Example:
+        >>> smoothed(torch.tensor([[-1.0], [1.0]]).double(), torch.zeros(1, 1).double())
+        tensor([0.2330], dtype=torch.float64)
+    """
+    n, d = points.shape
+    factor, failed = torch.linalg.cholesky_ex(n ** (-2 / (d + 4)) * points.T.cov().reshape(d, d))
+    if bool(failed):
+        return torch.full((len(at),), math.nan, dtype=points.dtype)
+    whitened, places = (torch.linalg.solve_triangular(factor, x.T, upper=False).T for x in (points, at))
+    norm = n * (2 * math.pi) ** (d / 2) * factor.diagonal().prod()
+    # A part at a time: all distances at once would take much memory.
+    parts = [(-0.5 * torch.cdist(part, whitened).square()).exp().sum(1) for part in places.split(1000)]
+    return torch.cat(parts) / norm

@@ -100,7 +100,9 @@ def test_what_cannot_be_drawn():
 
 
 def test_the_panels_are_in_the_readable_order():
-    assert PANELS == ("scatter", "manifold", "kl", "traversals", "gaps")
+    assert PANELS == (
+        "scatter", "manifold", "kl", "traversals", "gaps", "marginals", "pairs", "correlations",
+    )  # fmt: skip
 
 
 def test_files(tmp_path):
