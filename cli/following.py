@@ -1,5 +1,6 @@
 """What to do next, after each command: one table, of which the last line of each command is made."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,12 +65,12 @@ def _after_build(given: Given) -> str:
 
 
 def _after_train(given: Given) -> str:
-    places = given["directories"] or [Path("model")]
-    if given["dry_run"] or given["replay"]:
-        return ""
-    if len(places) > 1:
-        return f"genmod compare {_words(places)}"
-    return _with_latents("genmod explore", "genmod sample")({"directory": places[0]})
+    reports = given["result"]
+    if len(reports) != 1:
+        return f"genmod compare {_words(given['directories'])}" if reports else ""
+    [report] = reports
+    whole = not any(Path(picture).stem == "reconstructions" for picture in report["pictures"])
+    return f"genmod {'sample' if whole else 'explore'}{_at(Path(report['directory']))}"
 
 
 def _after_rerun(given: Given) -> str:
@@ -171,7 +172,8 @@ def next_line(command: str, given: Given) -> str:
 
 def say_next(command: str, given: Given) -> None:
     """Print the line to type next: not where JSON is printed, and after most commands on a terminal alone."""
-    if given.get("json") or given.get("format_") == "json":
+    # Of several processes that share the work, one speaks.
+    if given.get("json") or given.get("format_") == "json" or os.environ.get("RANK", "0") != "0":
         return
     watched = sys.stdout.isatty() and sys.stderr.isatty()
     if (command in _ALWAYS or watched) and not console.settings.quiet:

@@ -89,7 +89,8 @@ class TrainingProgress(_Live):
             return
         if event.kind == "resume":
             console.note(f"continuing from step {event.step} of {event.total_steps}")
-        if self._began is None or (self._event and event.step < self._event.step):
+        last = self._event
+        if self._began is None or event.kind == "resume" or (last and event.step < last.step):
             # Another run begins.
             self._began = (event.step, time.monotonic())
             self._values, self._validation, self._best = {}, None, None

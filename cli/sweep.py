@@ -78,9 +78,10 @@ def sweep(
         spec = point.spec(base)
         point.settings()
         blueprint(spec, open_dataset(spec, data_root).info)
+    places = [point.place(base, out) for point in grid]
     rows = []
-    for number, point in enumerate(grid, 1):
-        place, status = point.place(base, out), "not run"
+    for number, (point, place) in enumerate(zip(grid, places, strict=True), 1):
+        status = "not run"
         if not dry_run:
             from genmod.cli.progress import TrainingProgress
 

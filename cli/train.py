@@ -158,7 +158,7 @@ def train(
         bool, typer.Option("--dashboard", help="Draw curves in the terminal during the run.")
     ] = False,
     json: Json = False,
-) -> None:
+) -> list[dict[str, Any]]:
     """Train a model in its directory.
 
     Weights, metrics and checkpoints are saved in the directory; the weights kept are those of the lowest
@@ -202,7 +202,7 @@ def train(
         from genmod.cli.plan import print_plans
 
         print_plans(places, source, overrides, overwrite=overwrite, json=json)
-        return
+        return []
     if not (resume or overwrite or replay or json or "WORLD_SIZE" in os.environ) and len(places) == 1:
         overwrite = ModelDirectory(places[0]).is_trained and console.agreed(
             f"{places[0]} holds a trained model. Start over with fresh weights?"
@@ -210,9 +210,16 @@ def train(
     if replay:
         from genmod.training.replay import replay as repeat
 
+        found = []
         for place in places:
-            console.print_text(repeat(place, source.open(ModelDirectory(place))))
-        return
+            found.append(
+                {"directory": str(place), "found": repeat(place, source.open(ModelDirectory(place)))}
+            )
+            if not json:
+                console.print_text(found[-1]["found"])
+        if json:
+            console.print_json(found if len(found) > 1 else found[0])
+        return []
     reports, failed = train_all(
         places, source, overrides, resume=resume, overwrite=overwrite, quiet=json, dashboard=dashboard
     )
@@ -220,3 +227,4 @@ def train(
         console.print_json(reports if len(places) > 1 else reports[0])
     if failed:
         raise typer.Exit(failed)
+    return reports

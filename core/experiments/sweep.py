@@ -25,6 +25,10 @@ __all__ = ["Point", "base_spec", "known_settings", "points", "run_point", "split
 
 _LONGEST = 200
 """Characters of a directory's name; file systems have 255 bytes, and hidden names of it are longer."""
+_HOW_ALONE = frozenset(
+    {"train.device", "train.workers", "train.trackers", "train.checkpoint_every"}
+) | frozenset({"train.keep_checkpoints", "train.log_every", "train.film_every"})
+"""Where a run is computed and how it is watched, which makes it no other run."""
 
 
 @dataclass(frozen=True)
@@ -34,37 +38,48 @@ class Point:
     Args:
         name: of its directory, such as ``beta=4,latent=8``: what varies in the grid.
         values: what is set, by path: ``latent``, a kind of component, ``kind.option`` or ``train.setting``.
-        fixed: paths of values that are the same in the whole grid, which the name leaves out.
-        full: name of the directory with all values, as older versions named it.
+        full: name of the directory with all values, as older versions named it, where the name leaves some out.
     """
 
     name: str
     values: Mapping[str, str]
-    fixed: Sequence[str] = ()
     full: str = ""
 
     def place(self, base: ModelSpec, directory: Path) -> Path:
         """The directory of this point in that of the grid.
 
         The name has all values where such a directory is there, of an older version, and where the shorter name is that
-        of a run with other fixed values.
+        of another run.
+
+        Raises:
+            UsageError: that directory, too, has another run.
         """
         full, short = directory / self.full, directory / self.name
-        if self.full and (full.is_dir() or not self._agrees(base, short)):
-            return full
-        return short
+        place = full if self.full and (full.is_dir() or self._others(base, short)) else short
+        others = self._others(base, place)
+        if others:
+            raise UsageError(
+                f"{place} has another run: {'; '.join(others)}",
+                hint="choose another folder with -o DIR, or remove that one",
+            )
+        return place
 
-    def _agrees(self, base: ModelSpec, place: Path) -> bool:
-        """Whether the run in a directory, if there is one, has the fixed values of this point."""
+    def _others(self, base: ModelSpec, place: Path) -> list[str]:
+        """In what the run in a directory, if there is one, is another than that of this point."""
         there = ModelDirectory(place)
         if not there.is_trained:
-            return True
+            return []
         wanted = flattened_spec(resolve(self.spec(base)))
-        wanted |= {f"train.{name}": value for name, value in self.settings().items()}
+        settings = TrainSettings(**self.settings()).to_json()
+        wanted |= {f"train.{name}": value for name, value in settings.items()}
         found = flattened(there)
-        # Where a run is computed does not make it another.
-        paths = [path for path in self.fixed if path != "train.device"]
-        return all(_same(wanted.get(path), found.get(path)) for path in paths)
+        # A run of an older version has no value of what is newer.
+        paths = [path for path in wanted if path in found and path not in _HOW_ALONE]
+        return [
+            f"{path} is {found[path]} there and {wanted[path]} here"
+            for path in paths
+            if not _same(path, wanted[path], found[path])
+        ]
 
     def spec(self, base: ModelSpec) -> ModelSpec:
         """The specification of this point.
@@ -89,12 +104,14 @@ class Point:
         """The training settings of this point.
 
         Raises:
-            UsageError: there is no such setting.
+            UsageError: there is no such setting, or a value that it cannot have.
         """
         given = {path: value for path, value in self.values.items() if path.startswith("train.")}
-        return known_settings(
+        settings = known_settings(
             {path.removeprefix("train."): plain_value(text) for path, text in given.items()}
         )
+        TrainSettings(**settings)
+        return settings
 
 
 def known_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,10 +151,10 @@ def points(axes: Mapping[str, Sequence[str]]) -> Iterator[Point]:
     grid = [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]
     names = [_named({short[path]: values[path] for path in varying}) for values in grid]
     for name, values in zip(names, grid, strict=True):
-        own = name if names.count(name) == 1 else f"{name[:180]}-{_hash(json.dumps(values))}"
-        fixed = [path for path in axes if path not in varying]
         full = _named({short[path]: value for path, value in values.items()})
-        yield Point(own, values, fixed, full if fixed else "")
+        if names.count(name) > 1:
+            name, full = (f"{each[:180]}-{_hash(json.dumps(values))}" for each in (name, full))
+        yield Point(name, values, full if len(varying) < len(axes) else "")
 
 
 def split_values(text: str) -> list[str]:
@@ -230,10 +247,10 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(path: str, one: Any, other: Any) -> bool:
     """Whether two values are one, whatever they look like in JSON; names of components may have their package before them."""
-    if isinstance(one, str) and isinstance(other, str):
-        return one.rpartition("/")[2] == other.rpartition("/")[2]
+    if path in SPEC_KINDS:
+        return str(one).rpartition("/")[2] == str(other).rpartition("/")[2]
     return bool(json.loads(json.dumps(one, default=str)) == json.loads(json.dumps(other, default=str)))
 
 

@@ -113,9 +113,12 @@ def test_best_validation_loss_is_marked(capsys, clock):
     assert "validation 98.00, best 94.00 at 4" in last
 
 
-def test_another_run_begins_anew(capsys, clock):
+@pytest.mark.parametrize(
+    "other", [Event("progress", 1, 8, 0.2, {"loss": 99.0}), Event("resume", 80, 100, 20.0)]
+)
+def test_another_run_begins_anew(capsys, clock, other):
     with TrainingProgress() as show:
-        for event in [*events(), next(events())]:
+        for event in [*events(), other, Event("progress", 81, 100, 20.2, {"loss": 9.0})]:
             clock.now += 100.0
             show(event)
     assert "validation" not in capsys.readouterr().err.splitlines()[-1]

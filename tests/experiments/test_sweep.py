@@ -7,7 +7,7 @@ import pytest
 import genmod
 from genmod.bundle.differences import differing, flattened
 from genmod.errors import UsageError
-from genmod.experiments.sweep import Point, base_spec, points, run_point, split_values
+from genmod.experiments.sweep import Point, _same, base_spec, points, run_point, split_values
 from genmod.model.build import compose
 
 
@@ -32,12 +32,19 @@ def test_names_are_safe_as_folders():
     assert point.name.startswith("beta=")
 
 
+def test_files_of_one_name_in_two_folders_are_two_values():
+    assert not _same("dataset.path", "a/rows.csv", "b/rows.csv")
+    assert _same("encoder", "mlp", "package/mlp")
+
+
 def test_values_that_differ_in_signs_alone_have_names_of_their_own():
     names = [point.name for point in points({"objective.beta": ["0->4 over 50%", "0-_4_over_50", "4"]})]
     assert len(set(names)) == 3
     assert names[0].startswith("beta=0-_4_over_50-")
     assert names[2] == "beta=4"
     assert names == [p.name for p in points({"objective.beta": ["0->4 over 50%", "0-_4_over_50", "4"]})]
+    axes = {"objective.beta": ["0->4 over 50%", "0-_4_over_50"], "latent": ["2"]}
+    assert len({point.full for point in points(axes)}) == 2
 
 
 @pytest.mark.parametrize(
@@ -62,6 +69,7 @@ def test_a_point_sets_parts_options_latents_and_training():
         ({"latent": "many"}, "latent is many"),
         ({"nothing.beta": "1"}, "nothing.beta"),
         ({"train.speed": "1"}, "no such training setting: speed"),
+        ({"train.epochs": "0"}, "epochs is 0"),
     ],
 )
 def test_what_cannot_be_is_refused(values, message):
@@ -134,6 +142,19 @@ def test_a_run_with_other_fixed_values_is_another_run(tmp_path):
     assert run_point(base, longer, tmp_path) == "finished"
     assert run_point(base, longer, tmp_path) == "done before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["beta=1", longer.full]
+    # What is not said is the default, which is no more done before than what is said.
+    [unsaid, _] = points({"objective.beta": ["1", "4"], "train.lr": ["1e-3"], "train.steps": ["2"]})
+    assert unsaid.place(base, tmp_path).name == "beta=1,lr=1e-3,steps=2"
+    [nothing, _] = points({"objective.beta": ["1", "4"]})
+    with pytest.raises(
+        UsageError, match="another run: latent is 2 there and 16 here; encoder is mlp there and"
+    ):
+        nothing.place(base, tmp_path)
+    # Nor is a run from another recipe, nor with another seed; where it is computed is no matter.
+    [seeded, _] = points({"objective.beta": ["1", "4"], "train.seed": ["3"]})
+    assert seeded.place(base, tmp_path).name == "beta=1,seed=3"
+    with pytest.raises(UsageError, match="prior is normal there and vamp here"):
+        run_point(base.with_component("prior", "vamp"), longer, tmp_path)
     # Where nothing varies, the name has everything.
     [alone] = grid_of("2", beta=("1",))
     assert alone.name.startswith("beta=1,encoder=mlp")
