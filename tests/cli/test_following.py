@@ -89,7 +89,7 @@ def test_the_line_is_that_of_the_table_and_can_be_parsed(folder):
     for line, wanted in LINES:
         name, *words = shlex.split(line)
         command = load_command(name)
-        given = command.make_context(name, words).params
+        given = command.make_context(name, [*words]).params
         found = next_line(name, {**given, "result": after_train(words)} if name == "train" else given)
         assert found == wanted, line
         for each in found.split(", or "):

@@ -114,9 +114,8 @@ def at(place, terminals, tmp_path, monkeypatch):
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize(("line", "code", "wanted"), MISTAKES, ids=[mistake[0] for mistake in MISTAKES])
-def test_what_is_seen(at, line, code, wanted):
-    seen = {columns: at(columns, line) for columns in (60, 80, 120)}
+def check(at, widths, line, code, wanted):
+    seen = {columns: at(columns, line) for columns in widths}
     for columns, each in seen.items():
         assert each.code == code, each.lines
         assert len([text for text in each.lines if text.startswith("error: ")]) == 1
@@ -126,4 +125,20 @@ def test_what_is_seen(at, line, code, wanted):
         assert "Traceback" not in text
         for fragment in wanted:
             assert fragment in text
-    assert seen[60].words == seen[80].words == seen[120].words, "a word or a number was split"
+    assert len({tuple(each.words) for each in seen.values()}) == 1, "a word or a number was split"
+
+
+every = pytest.mark.parametrize(
+    ("line", "code", "wanted"), MISTAKES, ids=[mistake[0] for mistake in MISTAKES]
+)
+
+
+@every
+def test_what_is_seen(at, line, code, wanted):
+    check(at, [60], line, code, wanted)
+
+
+@pytest.mark.slow
+@every
+def test_what_is_seen_is_the_same_at_every_width(at, line, code, wanted):
+    check(at, [20, 40, 60, 80, 120], line, code, wanted)
