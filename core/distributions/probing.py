@@ -1,5 +1,6 @@
 """Probing supports: whether they contain given points, and whether two supports are the same."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from genmod.distributions.codes import InCodebook
 __all__ = ["beside", "disagreement", "holds", "inside", "lies_within", "probes", "same_support"]
 
 _COUNT = 400
+_VALUES = 2**20
+"""Most numbers in a batch of probes. Fewer are drawn of large latents, such as the 65,536 classes of 16 bits."""
 
 
 def inside(support: Constraint | None, z: Tensor) -> Tensor:
@@ -42,7 +45,7 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
 
     Two supports of one type are the same if all of their attributes are equal. Supports of different types are compared
     at many points: they are the same if they agree at all of these and share some. Bounds that differ by less than 3 %
-    may be missed.
+    may be missed, and by more where a point has thousands of values, of which fewer are tried.
 
     Args:
         a: a support; None for all points.
@@ -61,6 +64,7 @@ def same_support(a: Constraint | None, b: Constraint | None, shape: tuple[int, .
     if isinstance(a, InCodebook) or isinstance(b, InCodebook):
         # Probing is no use here: none of the probes lies in a codebook.
         return type(a) is type(b) and a.codebook is b.codebook  # type: ignore[attr-defined]
+    a, b = _unwrapped(a), _unwrapped(b)
     if a.event_dim != b.event_dim:
         return False
     if type(a) is type(b) and not isinstance(a, independent):
@@ -110,7 +114,8 @@ def lies_within(a: Constraint, b: Constraint, shape: tuple[int, ...]) -> bool:
 
 
 def probes(shape: tuple[int, ...], *supports: Constraint) -> Iterator[tuple[str, Tensor]]:
-    """Probes: batches of points ``(400, *shape)`` float64, each with a name; the same each time.
+    """Probes: batches of points ``(N, *shape)`` float64, each with a name; the same each time. N is 400, and less where
+    that would be many numbers.
 
     The order matters: the kind of a latent is the name of the first batch that lies in its support. If one of the
     supports concatenates several kinds of latents, there are batches for each kind.
@@ -123,15 +128,17 @@ def probes(shape: tuple[int, ...], *supports: Constraint) -> Iterator[tuple[str,
     at_home = [next((p for _, p in tried if holds(part, p)), tried[0][1]).flatten(1) for part, tried in own]
     for i, (_, tried) in enumerate(own):
         for name, points in tried:
-            together = torch.cat([*at_home[:i], points.flatten(1), *at_home[i + 1 :]], 1)
-            yield f"{i}.{name}", together.reshape(_COUNT, *shape)
+            count = min(len(points), *map(len, at_home))
+            rows = [*at_home[:i], points.flatten(1), *at_home[i + 1 :]]
+            yield f"{i}.{name}", torch.cat([each[:count] for each in rows], 1).reshape(count, *shape)
 
 
 def _batches(shape: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
     fixed = torch.Generator().manual_seed(0)
-    normal = torch.randn(_COUNT, *shape, generator=fixed, dtype=torch.float64, device="cpu")
-    directions = normal / normal.norm(dim=-1, keepdim=True)
+    count = max(1, min(_COUNT, _VALUES // max(1, math.prod(shape))))
+    normal = torch.randn(count, *shape, generator=fixed, dtype=torch.float64, device="cpu")
     yield "free", 30 * normal
+    directions = normal / normal.norm(dim=-1, keepdim=True)
     yield "ball", 0.01 * directions
     yield "sphere", directions
     yield "positive", 30 * (normal.abs() + 0.01)
@@ -143,9 +150,16 @@ def _batches(shape: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
     yield "whole", (3 * normal).round()
     yield "counts", (3 * normal).round().abs()
     # These points go away from the origin in small steps, so a bound lies between two of them.
-    reach = torch.logspace(-2, 2, _COUNT, dtype=torch.float64, device="cpu").reshape(-1, *[1] * len(shape))
+    reach = torch.logspace(-2, 2, count, dtype=torch.float64, device="cpu").reshape(-1, *[1] * len(shape))
     ones = torch.ones_like(normal)
     yield from (("bound", reach * way) for way in (directions, ones, -ones))
+
+
+def _unwrapped(support: Constraint) -> Constraint:
+    """A support without marks of independence that say nothing, as of vectors that are one event already."""
+    while isinstance(support, independent) and support.reinterpreted_batch_ndims == 0:
+        support = support.base_constraint
+    return support
 
 
 def _asked(support: Constraint, points: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Parts that nobody has named adapt to those that somebody has: only what was named is refused."""
 
 import itertools
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,7 @@ from genmod.options.schema import validate
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.provided import Provided
 from genmod.spec import MODEL_KINDS, ModelSpec, Resolved
+from genmod.system.random import seeded
 
 __all__ = ["adapted", "named_kinds", "warn_of_choice", "with_fitting_parts"]
 
@@ -33,6 +35,7 @@ Made = TypeVar("Made")
 
 _PART = re.compile(rf"\b({'|'.join(MODEL_KINDS)}) '([^']+)'")
 _AXES = tuple(USUAL)
+_SMALL = 1024
 
 
 def with_fitting_parts(
@@ -213,7 +216,11 @@ class _Search:
                 tried = tried.with_component(kind, name) if place else tried
             try:
                 self.attempt(tried)
-            except GenmodError:
+            except GenmodError as error:
+                kinds = {kind for kind, _ in _PART.findall(error.message)}
+                if kinds & {"posterior", "prior"} and not kinds & {"divergence", "objective"}:
+                    # No other loss helps posterior and prior that do not fit each other.
+                    return None
                 continue
             return tried
         return None
@@ -242,6 +249,9 @@ class _Search:
             encoder = resolved["encoder"].cls(
                 encoder_shape(self.spec, self.info), **deepcopy(dict(resolved["encoder"].options))
             )
+        # Small parts have memory: without, some of them import the compiler of torch, which takes longer than all the rest.
+        size = max(math.prod(encoder.feature_shape), math.prod(self.spec.latent))
+        with torch.device("meta" if size > _SMALL else "cpu"), seeded(0), unvalidated():
             if kind == "prior":
                 posterior = self._posterior(resolved["posterior"], encoder)
                 for each in self._candidates("prior"):

@@ -56,7 +56,9 @@ class LFQPosterior(QuantisedPosterior):
                 hint="more places of shorter vectors: --latent 16x8",
             )
         self.entropy, self.temperature = entropy, temperature
-        self.register_buffer("powers", 2 ** torch.arange(self.places.length), persistent=False)
+        # Not a power of a tensor: without memory that imports the compiler of torch.
+        powers = torch.tensor([1 << place for place in range(self.places.length)])
+        self.register_buffer("powers", powers, persistent=False)
 
     powers: Tensor
 

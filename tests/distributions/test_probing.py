@@ -160,3 +160,15 @@ def test_build_and_kit_agree_about_a_strangers_constraint(name, fits):
     except NotApplicable:
         pairs = []
     assert any(isinstance(q, normal) for q, _ in pairs) is fits
+
+
+def test_of_large_latents_few_numbers_are_drawn():
+    wide = constraints.independent(constraints.real, 1)
+    for size, count in ((3, 400), (65536, 16), (2**22, 1)):
+        name, points = next(probes((size,), wide))
+        assert (name, points.shape) == ("free", (count, size))
+    shape = (2**24,)
+    # As the supports of a prior over the codes of 24 bits, and of one that is not: nothing of that length is drawn of the first.
+    assert same_support(constraints.one_hot, constraints.independent(constraints.one_hot, 0), shape)
+    assert not same_support(wide, constraints.one_hot, (65536,))
+    assert not same_support(constraints.simplex, constraints.one_hot, (65536,))
