@@ -168,7 +168,7 @@ def test_of_large_latents_few_numbers_are_drawn():
         name, points = next(probes((size,), wide))
         assert (name, points.shape) == ("free", (count, size))
     shape = (2**24,)
-    # As the supports of a prior over the codes of 24 bits, and of one that is not: nothing of that length is drawn of the first.
+    # Supports of priors over the codes of 24 bits: no points of that length are drawn.
     assert same_support(constraints.one_hot, constraints.independent(constraints.one_hot, 0), shape)
     assert not same_support(wide, constraints.one_hot, (65536,))
     assert not same_support(constraints.simplex, constraints.one_hot, (65536,))

@@ -1,4 +1,4 @@
-"""Trainers of other packages train a model as it is, by the lines of ``docs/python.md``; each is skipped where it is not installed."""
+"""Trainers of other packages train a model as it is, by the lines of ``docs/python.md``; skipped where not installed."""
 
 import re
 from pathlib import Path

@@ -42,7 +42,7 @@ def test_by_hand():
 
 
 def test_on_a_sphere_the_code_is_the_direction_of_the_mean():
-    """The mean itself lies within the sphere, where no decoder was trained; pictures of reconstructions are of directions too."""
+    """The mean itself lies within the sphere, where no decoder was trained; pictures are of directions too."""
     info, split = pictures()
     model = model_of(info, "s-vae").eval()
     with torch.no_grad():
