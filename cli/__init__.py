@@ -10,7 +10,8 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             # A terminal that lacks a character shows its number.
             stream.reconfigure(errors="backslashreplace")
+    _tell_windows_of_colours()
     # Workers and compilers are Python processes too; none of them imports what lies in the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
     with _termination():
         sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _tell_windows_of_colours() -> None:
+    """Consoles of Windows print the sequences of colours as they are, unless told that these are for them."""
+    if sys.platform == "win32":
+        with suppress(ImportError):
+            import_module("colorama").just_fix_windows_console()
 
 
 def _run(arguments: list[str]) -> int:

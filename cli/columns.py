@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from unicodedata import east_asian_width
 
-__all__ = ["laid_out", "wrapped"]
+__all__ = ["cells", "cut", "laid_out", "wrapped"]
 
 _GAP = 2
 _SPACES = re.compile(r"(?<=\s)(?=\S)")
@@ -54,23 +54,47 @@ def wrapped(text: str, width: int, breaks: re.Pattern[str] = _SPACES, *, cut: bo
     """
     lines = [""]
     for word in breaks.split(text):
-        if lines[-1] and _wide(lines[-1] + word.rstrip()) > width:
+        if lines[-1] and cells(lines[-1] + word.rstrip()) > width:
             lines.append("")
         lines[-1] += word
-        while cut and _wide(lines[-1].rstrip()) > width:
+        while cut and cells(lines[-1].rstrip()) > width:
             end = _letters(lines[-1], width)
             lines[-1:] = [lines[-1][:end], lines[-1][end:]]
     return [line.rstrip() for line in lines]
 
 
+def cells(text: str) -> int:
+    """Columns of the terminal that a text takes; letters of East Asia take two.
+
+    Example:
+        >>> cells("loss"), cells("模型")
+        (4, 4)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def cut(text: str, width: int) -> str:
+    """The beginning of a text, with a dot for what does not fit into that width; empty where there is hardly any room.
+
+    Example:
+        >>> cut("validation", 6), cut("模型", 3), cut("loss", 1)
+        ('valid…', '模…', '')
+    """
+    if cells(text) <= width:
+        return text
+    return f"{text[: _letters(text, width - 1)]}…" if width > 2 else ""
+
+
 def _widths(table: Sequence[Sequence[str]], width: int) -> list[int] | None:
     """The width of each column, or None where something that stays whole would be cut."""
-    natural = [max(map(_wide, column)) for column in zip(*table, strict=True)]
+    natural = [max(map(cells, column)) for column in zip(*table, strict=True)]
     room = width - _GAP * (len(natural) - 1)
     if sum(natural) <= room:
         return natural
     words = [max(map(_longest_word, column)) for column in zip(*table, strict=True)]
-    texts = [max((_wide(row[i]) for row in table[1:]), default=0) for i in range(len(words))]
+    texts = [max((cells(row[i]) for row in table[1:]), default=0) for i in range(len(words))]
     # Texts that are read are broken into lines of some words, if there is room for that.
     roomy = [max(word, min(text, _NARROW_TEXT)) for word, text in zip(words, texts, strict=True)]
     least = roomy if sum(roomy) <= room else words
@@ -86,13 +110,13 @@ def _widths(table: Sequence[Sequence[str]], width: int) -> list[int] | None:
 
 
 def _block(row: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -> list[str]:
-    cells = [wrapped(cell, width, _BREAKS, cut=True) for cell, width in zip(row, widths, strict=True)]
+    parts = [wrapped(cell, width, _BREAKS, cut=True) for cell, width in zip(row, widths, strict=True)]
     lines = []
-    for i in range(max(map(len, cells))):
+    for i in range(max(map(len, parts))):
         texts = []
-        for cell, width, right in zip(cells, widths, numbers, strict=True):
+        for cell, width, right in zip(parts, widths, numbers, strict=True):
             text = cell[i] if i < len(cell) else ""
-            blank = " " * (width - _wide(text))
+            blank = " " * (width - cells(text))
             texts.append(blank + text if right else text + blank)
         lines.append((" " * _GAP).join(texts).rstrip())
     return lines
@@ -101,7 +125,7 @@ def _block(row: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -
 def _listed(table: Sequence[Sequence[str]], width: int) -> list[str]:
     """Each row as lines of a column's name and its value, with an empty line between rows."""
     names, *rows = table
-    label = min(max(map(_wide, names)), max(*map(_longest_word, names), width // 3))
+    label = min(max(map(cells, names)), max(*map(_longest_word, names), width // 3))
     lines: list[str] = []
     for row in rows:
         lines += [""] if lines else []
@@ -112,7 +136,7 @@ def _listed(table: Sequence[Sequence[str]], width: int) -> list[str]:
                 for i in range(max(len(texts), len(heads))):
                     head = heads[i] if i < len(heads) else ""
                     text = texts[i] if i < len(texts) else ""
-                    lines.append(f"{head}{' ' * (label - _wide(head) + _GAP)}{text}".rstrip())
+                    lines.append(f"{head}{' ' * (label - cells(head) + _GAP)}{text}".rstrip())
     return lines
 
 
@@ -122,22 +146,15 @@ def _is_number(cell: str) -> bool:
 
 def _longest_word(cell: str) -> int:
     if _is_number(cell):
-        return _wide(cell)
-    return max((_wide(word.rstrip()) for word in _BREAKS.split(cell)), default=0)
-
-
-def _wide(text: str) -> int:
-    """Columns of the terminal; letters of East Asia take two."""
-    if text.isascii():
-        return len(text)
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
+        return cells(cell)
+    return max((cells(word.rstrip()) for word in _BREAKS.split(cell)), default=0)
 
 
 def _letters(text: str, width: int) -> int:
     """How many letters fit into a width; at least one."""
     taken = 0
     for place, letter in enumerate(text):
-        taken += _wide(letter)
+        taken += cells(letter)
         if taken > width:
             return max(1, place)
     return len(text)

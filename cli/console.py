@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _LONGEST = 5000
+_LEAST_ROOM = 8
+"""Columns for texts, where a terminal has hardly any."""
 _CODES = {"bold": "1", "red": "31", "yellow": "33", "cyan": "36"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 _CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
@@ -162,11 +164,11 @@ def _folded(text: str, indent: int = 0, stream: TextIO | None = None) -> str:
     stream = stream or sys.stderr
     if not _is_terminal(stream):
         return text
-    from genmod.cli.columns import wrapped
+    from genmod.cli.columns import cells, wrapped
 
-    room = max(20, width(stream) - indent)
+    room = max(_LEAST_ROOM, width(stream) - indent)
     return "\n".join(
-        line if len(line) <= room or _COMMAND.match(line) else "\n".join(_paragraph(line, room, wrapped))
+        line if cells(line) <= room or _COMMAND.match(line) else "\n".join(_paragraph(line, room, wrapped))
         for line in text.split("\n")
     )
 

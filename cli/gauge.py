@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from genmod.cli.columns import cells, cut
+
 __all__ = ["Piece", "clock", "fitted", "gauge", "results", "shown", "time_left"]
 
 Piece = tuple[str, str]
@@ -60,14 +62,14 @@ def gauge(what: str, done: int, total: int, left: str, width: int) -> list[Piece
         'epoch 1.5  ━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌  15/40  0:09 left'
     """
     texts = [f"{done}/{total}", left] if left else [f"{done}/{total}"]
-    room = width - sum(len(_GAP) + len(text) for text in texts)
-    label = _cut(what, room - _NARROWEST_BAR - len(_GAP))
+    room = width - sum(len(_GAP) + cells(text) for text in texts)
+    label = cut(what, room - _NARROWEST_BAR - len(_GAP))
     if label:
-        room -= len(label) + len(_GAP)
-    cells = max(0, min(_WIDEST_BAR, room))
-    full = min(cells, round(cells * done / total)) if total else cells
+        room -= cells(label) + len(_GAP)
+    bar = max(0, min(_WIDEST_BAR, room))
+    full = min(bar, round(bar * done / total)) if total else bar
     pieces: list[Piece] = [(f"{label}{_GAP}", "")] if label else []
-    pieces += [("━" * full, "cyan"), ("╌" * (cells - full), "dim")]
+    pieces += [("━" * full, "cyan"), ("╌" * (bar - full), "dim")]
     return [*pieces, *((f"{_GAP}{text}", "") for text in texts)]
 
 
@@ -84,10 +86,10 @@ def results(values: Mapping[str, float], validation: Sequence[Piece], width: int
     texts = [
         f"{name} {shown(value)}" for name, value in values.items() if name != "elbo" or value != -(loss or 0)
     ]
-    end = sum(len(text) for text, _ in validation)
+    end = sum(cells(text) for text, _ in validation)
 
     def fits() -> bool:
-        return sum(map(len, texts)) + len(_GAP) * (len(texts) - (not end)) + end <= width
+        return sum(map(cells, texts)) + len(_GAP) * (len(texts) - (not end)) + end <= width
 
     while len(texts) > 1 and not fits():
         texts.pop()
@@ -101,12 +103,8 @@ def fitted(pieces: Sequence[Piece], width: int) -> list[Piece]:
     """The pieces, and a dot for what does not fit into one line of that width."""
     found: list[Piece] = []
     for text, style in pieces:
-        if len(text) > width:
-            return [*found, (_cut(text, width), style)]
+        if cells(text) > width:
+            return [*found, (cut(text, width), style)]
         found.append((text, style))
-        width -= len(text)
+        width -= cells(text)
     return found
-
-
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else f"{text[: room - 1]}…" if room > 1 else ""

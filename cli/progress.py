@@ -16,6 +16,8 @@ __all__ = ["StepProgress", "TrainingProgress"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_DRAWINGS = 0.1
+_ASCII = str.maketrans("━╌…", "=-.")
+"""What bars are made of on terminals that have letters of one language alone."""
 
 
 class _Live:
@@ -58,9 +60,11 @@ class _Live:
         # A letter in the last column would let some terminals begin a new line.
         width = self._live.console.width - 1
         painted = console.colored(sys.stderr)
+        letters = _ASCII if self._live.console.options.ascii_only else {}
         lines = [
             Text.assemble(
-                *((text, style if painted else "") for text, style in fitted(line, width)), no_wrap=True
+                *((text.translate(letters), style if painted else "") for text, style in fitted(line, width)),
+                no_wrap=True,
             )
             for line in self._lines(width)
         ]

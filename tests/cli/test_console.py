@@ -3,10 +3,12 @@
 import io
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from genmod.cli import console
+from genmod.cli import _tell_windows_of_colours, console
+from genmod.cli.columns import cells
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +79,32 @@ def test_colours_on_a_terminal(terminal, monkeypatch, environ, option, wanted):
         monkeypatch.setenv(name, value)
     console.configure(console.Settings(color=option))
     assert console.colored(sys.stderr) is wanted
+
+
+def test_consoles_of_windows_are_told_of_colours(monkeypatch):
+    told = []
+    module = SimpleNamespace(just_fix_windows_console=lambda: told.append(True))
+    monkeypatch.setitem(sys.modules, "colorama", module)
+    _tell_windows_of_colours()
+    assert told == [True] * (sys.platform == "win32")
+    monkeypatch.setattr(sys, "platform", "win32")
+    _tell_windows_of_colours()
+    assert told[-1:] == [True]
+
+
+@pytest.mark.parametrize("width", [20, 26, 40])
+def test_sentences_are_no_wider_than_a_narrow_terminal(terminal, monkeypatch, width):
+    terminal()
+    monkeypatch.setenv("COLUMNS", str(width))
+    console.configure(console.Settings(color="never"))
+    console.error(
+        "模型 模型模 编码器 模型 is not one of: conv, mlp, resnet", "choose one of these, or 编码器"
+    )
+    lines = sys.stderr.getvalue().splitlines()
+    assert max(map(cells, lines)) <= width
+    assert " ".join(sys.stderr.getvalue().split()).startswith(
+        "error: 模型 模型模 编码器 模型 is not one of: conv,"
+    )
 
 
 def test_colours_off_a_terminal(monkeypatch, capsys):

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from genmod.cli import console, progress
+from genmod.cli.columns import cells
 from genmod.cli.gauge import fitted, gauge, results
 from genmod.cli.progress import StepProgress, TrainingProgress
 from genmod.training.events import Event
@@ -78,6 +79,15 @@ def test_no_line_is_wider_than_the_terminal(width):
         results(TERMS, [("validation 1", "")], width),
     ):
         assert len(text(fitted(line, width))) <= width
+
+
+@pytest.mark.parametrize("width", range(1, 60))
+def test_letters_that_take_two_columns_are_counted_so(width):
+    for line in (
+        gauge("模型 模型模型", 5, 10, "0:05 left", width),
+        results({"loss": 1.0, "模型": 2.0, "模型模型": 3.0}, [("validation 1", "")], width),
+    ):
+        assert cells(text(fitted(line, width))) <= width
 
 
 def events():
@@ -171,3 +181,17 @@ def test_on_a_terminal(monkeypatch, clock, width, colors):
     assert bool(re.search(r"\x1b\[[\d;]*3\dm", during)) is colors
     pyte.Stream(screen).feed(after[len(during) :].replace("\n", "\r\n"))
     assert not any(line.strip() for line in screen.display), "nothing stays behind"
+
+
+def test_on_a_terminal_without_unicode(monkeypatch, clock):
+    class Old(Terminal):
+        encoding = "latin-1"
+
+    monkeypatch.setattr(sys, "stderr", Old())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "40")
+    with StepProgress() as show:
+        show("what is done and takes long", 5, 10)
+    written = sys.stderr.getvalue()
+    assert written.isascii()
+    assert "takes lo.  \x1b[36m==\x1b[0m\x1b[2m---" in written
