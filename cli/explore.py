@@ -47,6 +47,13 @@ def explore(
     half: Annotated[
         bool, typer.Option("--half", help="With --export: weights of 16 bits, for half the size.")
     ] = False,
+    no_examples: Annotated[
+        bool,
+        typer.Option(
+            "--no-examples",
+            help="With --export: nothing of the data in the file; the map shows draws from the prior.",
+        ),
+    ] = False,
     port: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, max=65535, help="Serve there.", show_default="a free port"),
@@ -67,16 +74,22 @@ def explore(
 
     Sliders for the most active latents, a map of the codes to click and drag in, a walk between two points, samples,
     and images of your own. The page is served to this machine alone, at the address that is printed, until Ctrl-C.
-    With --export it is one file that decodes by itself: put it on any web server, or send it to somebody.
+    With --export it is one file that decodes by itself: put it on any web server, or send it to somebody. It holds up to
+    1,000 examples of the data, as codes and small pictures or rows, and their classes, unless --no-examples.
 
     Examples:
       genmod explore
       genmod explore beta8 --no-browser --port 8000
       genmod explore beta8 --export beta8.html
+      genmod explore beta8 --export beta8.html --no-examples
     """
-    _check(export, half=half, port=port, no_browser=no_browser, overwrite=overwrite)
+    _check(
+        export, half=half, no_examples=no_examples, port=port, no_browser=no_browser, overwrite=overwrite
+    )
     model = open_model(directory, "cpu" if export is not None else device)
-    examples = _examples(model, split, set_ or [], data_root)
+    if no_examples:
+        _require_prior(model)
+    examples = None if no_examples else _examples(model, split, set_ or [], data_root)
     name = directory.resolve().name
     if export is not None:
         _write(model, examples, export, name, half=half, seed=seed, number=number, json=json)
@@ -86,14 +99,23 @@ def explore(
         )
 
 
-def _check(export: Path | None, *, half: bool, port: int | None, no_browser: bool, overwrite: bool) -> None:
+def _check(
+    export: Path | None,
+    *,
+    half: bool,
+    no_examples: bool,
+    port: int | None,
+    no_browser: bool,
+    overwrite: bool,
+) -> None:
     """Refuse options that exclude each other, and a file that could not be written, before any work is done."""
     if export is None:
-        if half or overwrite:
-            raise UsageError(
-                f"{'--half' if half else '--overwrite'} is for a page that is written, and none is",
-                hint="genmod explore --export FILE.html",
-            )
+        for flag, given in {"--half": half, "--no-examples": no_examples, "--overwrite": overwrite}.items():
+            if given:
+                raise UsageError(
+                    f"{flag} is for a page that is written, and none is",
+                    hint="genmod explore --export FILE.html",
+                )
         return
     if port is not None or no_browser:
         raise UsageError(
@@ -101,6 +123,14 @@ def _check(export: Path | None, *, half: bool, port: int | None, no_browser: boo
             hint="leave one of them out",
         )
     check_file(export, (".html", ".htm"), overwrite=overwrite, flag="--export FILE.html")
+
+
+def _require_prior(model: "LatentVariableModel") -> None:
+    if model.spec.components["prior"].name == "none":
+        raise UsageError(
+            "--no-examples shows draws from the prior in place of examples, and this model has no prior",
+            hint="leave --no-examples out: the file then holds codes and pictures of examples",
+        )
 
 
 def _examples(
@@ -136,14 +166,20 @@ def _write(
     write_bytes(path, content)
     if reason:
         console.warning(f"no images can be encoded there: {reason}")
-    held = plain["pictures"]["count"] if plain["pictures"] else 0
-    # Whoever sends the page on sends these along.
-    within = f", with {held:,} examples of the data in it" if held else ""
-    console.note(f"{len(content) / 1e6:.1f} MB{within}, seed {seed}")
+    console.note(f"{len(content) / 1e6:.1f} MB, seed {seed}")
+    if plain["examples"]:
+        what = "rows" if len(model.data.shape) == 1 else "small pictures"
+        # Whoever sends the page on sends these along.
+        console.note(
+            f"it holds codes of {plain['examples']:,} examples of the data, and {what} of "
+            f"{plain['pictures']['count']:,} of them; none with --no-examples"
+        )
     if len(content) > _LARGE and not half:
         console.note("about half as large, with differences of about a thousandth: --half")
     if json:
-        console.print_json({"file": str(path), "bytes": len(content), "seed": seed})
+        console.print_json(
+            {"file": str(path), "bytes": len(content), "examples": plain["examples"], "seed": seed}
+        )
     else:
         console.print_text(str(path))
 

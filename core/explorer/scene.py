@@ -81,7 +81,7 @@ def scene(
         number: of examples, if fewer than a page takes.
 
     Returns:
-        ``data``: shape, range and how examples are shown. ``pictures``: the examples, small. ``latent``: shape,
+        ``data``: shape, range and how examples are shown. ``examples``: how many are shown. ``pictures``: they themselves, small. ``latent``: shape,
         pieces, codebook and the range of each slider, the most active first. ``codes``: one for each example, with its class
         and factors.
         ``maps``: planes through the latent space. ``conditions``: what a conditional model is given.
@@ -141,7 +141,7 @@ def scene(
         },
         "codes": packed(z),
         "start": int((z - z.mean(0)).square().sum(1).argmin()),
-        "examples": batch is not None,
+        "examples": 0 if batch is None else len(z),
         "pictures": None if values is None else pictures(values, model.data, low, high),
         "palette": {"light": list(CLASSES), "dark": list(CLASSES_ON_DARK)},
         "colours": [] if batch is None or split is None else _colours(split.info or model.data, batch),

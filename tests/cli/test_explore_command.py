@@ -1,5 +1,6 @@
 """``genmod explore``: one page in a file, or served until Ctrl-C."""
 
+import json
 import os
 import re
 import signal
@@ -36,6 +37,29 @@ def test_export_writes_one_page_and_replaces_none(genmod, built):
     assert "--overwrite" in again.err
 
 
+def test_a_page_without_examples_has_nothing_of_the_data(genmod, built, monkeypatch):
+    """Not even read; and a page with them says what it holds."""
+    from genmod.explorer import Page
+
+    scenes = []
+    monkeypatch.setattr(
+        "genmod.explorer.standalone",
+        lambda model, plain, **options: (scenes.append(plain), (Page("page", ""), ""))[1],
+    )
+    done = genmod("explore", built, "--export", "page.html", "-n", "60", "--json")
+    assert json.loads(done.out)["examples"] == scenes[0]["examples"] == 60
+    assert "codes of 60 examples of the data, and small pictures of 60 of them" in " ".join(done.err.split())
+    monkeypatch.setattr("genmod.cli.explore.open_split", None)
+    done = genmod("explore", built, "--export", "page.html", "--no-examples", "--overwrite")
+    assert done.code == 0, done.err
+    assert "of the data" not in done.err
+    assert (scenes[1]["examples"], scenes[1]["pictures"], scenes[1]["colours"]) == (0, None, [])
+    assert genmod("build", "autoencoder", "--encoder", "mlp", "-o", "plain", "-q").code == 0
+    refused = genmod("explore", "plain", "--export", "plain.html", "--no-examples")
+    assert refused.code == 2
+    assert "no prior" in refused.err
+
+
 @pytest.mark.slow
 def test_half_is_half_and_overwrite_replaces(genmod, built):
     sizes = []
@@ -54,6 +78,7 @@ def test_half_is_half_and_overwrite_replaces(genmod, built):
         (["--export", "page.html", "--port", "8000"], "--port"),
         (["--export", "page.html", "--no-browser"], "--no-browser"),
         (["--half"], "--export"),
+        (["--no-examples"], "--export"),
         (["--overwrite"], "--export"),
         (["--port", "0"], "--port"),
         (["--port", "70000"], "--port"),

@@ -18,7 +18,7 @@ $("parts").textContent = Object.entries(SCENE.parts).map(([kind, name]) => `${ki
 $("enlarged").textContent = SCENE.data.enlarged;
 $("measure").textContent = `by ${SCENE.latent.measure}`;
 $("where").textContent = SCENE.networks
-  ? "This page decodes by itself and sends nothing anywhere."
+  ? `This page decodes by itself and sends nothing anywhere.${SCENE.examples ? ` It holds ${SCENE.examples.toLocaleString("en")} examples of the data.` : ""}`
   : "This page talks to genmod on your machine only.";
 SCENE.maps.forEach(({ name }, i) => $("plane").append(element("option", { value: i }, name)));
 $("plane-label").hidden = SCENE.maps.length < 2;
