@@ -163,7 +163,12 @@ def _options(
     from genmod.registry.lookup import use_registry
 
     if ctx.invoked_subcommand != "config":
-        ctx.with_resource(in_all_commands(offline=offline))
+        chosen = str(ctx.invoked_subcommand)
+
+        def opens_data() -> bool:
+            return any(each.name == "data_root" for each in load_command(chosen).params)
+
+        ctx.with_resource(in_all_commands(offline=offline, opens_data=opens_data))
     ctx.with_resource(use_registry(registry_of(ctx.params)))
 
 

@@ -1,7 +1,7 @@
 """Settings of a command: those that are typed, then those of files and of the environment."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,15 +80,23 @@ def holds_train_settings(path: Path) -> bool:
 
 
 @contextmanager
-def in_all_commands(*, offline: bool) -> Iterator[None]:
-    """Context in which the folder of data, and whether anything may be downloaded, are as typed or as files say."""
+def in_all_commands(*, offline: bool, opens_data: Callable[[], bool]) -> Iterator[None]:
+    """Context in which the folder of data, and whether anything may be downloaded, are as typed or as files say.
+
+    Args:
+        offline: whether it was typed.
+        opens_data: whether the command does; then it says which folder a project has chosen.
+    """
     from genmod.configuration.places import project_file, user_file
 
     wanted = {"GENMOD_OFFLINE": "1"} if offline else {}
-    if user_file() or project_file():
+    project = project_file()
+    if project or user_file():
         from genmod.configuration.layers import holding, layers
 
         found = holding(layers())
+        if "data_root" in found and found["data_root"].origin == str(project) and opens_data():
+            _say("", {"data_root": found["data_root"]})
         if "data_root" in found:
             wanted.setdefault("GENMOD_DATA", str(found["data_root"].value))
         if "offline" in found:

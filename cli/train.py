@@ -178,6 +178,8 @@ def train(
         launched(processes)
     if dry_run and (resume or replay):
         raise typer.BadParameter("--dry-run plans a run from its beginning, without --resume or --replay")
+    if dry_run and (processes or 1) > 1:
+        raise typer.BadParameter("--dry-run tries the steps in one process; leave out --processes")
     if overwrite and resume:
         raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
     from genmod.bundle.directory import ModelDirectory
@@ -194,8 +196,8 @@ def train(
         # Classes of torch declare no types of their options: a value is what it looks like in JSON.
         if options[name]:
             overrides[f"{name}_options"] = {key: plain_value(text) for key, text in options[name].items()}
-    # A resumed run keeps its own settings.
-    overrides = train_settings(overrides, config, from_files=not resume)
+    # A run that goes on, or of which a step is repeated, keeps its own settings.
+    overrides = train_settings(overrides, config, from_files=not (resume or replay))
     places = directories or [Path("model")]
     source = Data(data, options["dataset"], data_root)
     if dry_run:

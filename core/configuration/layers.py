@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genmod.configuration.names import from_environment, from_table
-from genmod.configuration.places import PYPROJECT, project_file, user_file
+from genmod.configuration.places import PYPROJECT, project_file, user_file, user_path
+from genmod.errors import UsageError
 from genmod.system.files import read_text
 from genmod.system.toml import parse_toml
 
@@ -58,12 +59,33 @@ def from_file(path: Path, *, of_a_model: bool = False, text: str | None = None) 
 def layers(variables: Mapping[str, str] = os.environ) -> list[list[Setting]]:
     """The settings of the user, of the project and of the environment, each of which holds before those in front of it.
 
+    A project, which may be a stranger's, gives trackers no options, starts no more workers than there are processors, and
+    does not undo ``offline = true`` of the user.
+
     Raises:
-        UsageError, FileError: as :func:`from_file`, for a variable too.
+        UsageError, FileError: as :func:`from_file`, for a variable too; or a project gives options to a tracker.
     """
-    files = [from_file(path) for path in (user_file(), project_file()) if path is not None]
+    paths = user_file(), project_file()
+    user, project = (from_file(path) if path is not None else [] for path in paths)
+    offline = any(setting.path == "offline" and setting.value for setting in user)
+    project = [
+        setting for setting in map(_of_a_project, project) if not (offline and setting.path == "offline")
+    ]
     there = from_environment(variables)
-    return [*files, [Setting(path, value, variable) for path, (variable, value) in there.items()]]
+    return [user, project, [Setting(path, value, variable) for path, (variable, value) in there.items()]]
+
+
+def _of_a_project(setting: Setting) -> Setting:
+    """A setting that a repository may have from a stranger: it sends nothing anywhere, and starts no crowd of processes."""
+    if setting.path == "train.trackers" and (own := [each for each in setting.value if ":" in each]):
+        raise UsageError(
+            f"{setting.origin}: train.trackers is {own[0]!r:.60}; options of a tracker, which may say where numbers are sent, "
+            "are not taken from the file of a project",
+            hint=f"remove it there, and put it into your own file {user_path()}, or type --tracker or --config FILE",
+        )
+    if setting.path == "train.workers":
+        return replace(setting, value=min(setting.value, os.cpu_count() or 1))
+    return setting
 
 
 def holding(given: Iterable[Sequence[Setting]]) -> dict[str, Setting]:

@@ -24,6 +24,7 @@ __all__ = ["RecordedRun", "free_place", "same_weights"]
 
 _SURROUNDINGS = ("device", "processor", "cpu_capability", "threads", "processes")
 """Facts about the machine, beside versions, that decide how results are rounded."""
+_MOST_CHANGES = 50
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,10 @@ def _seed(weights: Mapping[str, Any], given: int | None, place: ModelDirectory) 
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{key}: {before[key]!s:.80} → {now[key]}" for key in now if key in before and before[key] != now[key]
+    found = [
+        f"{key:.80}: {before[key]!s:.80} → {now[key]}"
+        for key in now
+        if key in before and before[key] != now[key]
     ]
+    more = len(found) - _MOST_CHANGES
+    return found if more <= 0 else [*found[:_MOST_CHANGES], f"and {more:,} others"]

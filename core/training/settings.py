@@ -109,22 +109,22 @@ class TrainSettings:
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         wrong = [
-            f"{name} is {value!r}; it must be a whole number from {low}"
+            f"{name} is {value!r:.80}; it must be a whole number from {low}"
             for name, low in _LEAST.items()
             if (value := getattr(self, name)) is not None
             and (type(value) is not int or not low <= value < 2**63)
         ]
         if not (_is_number(self.lr) and 0 < self.lr < math.inf):
-            wrong.append(f"lr is {self.lr!r}; it must be a number above 0")
+            wrong.append(f"lr is {self.lr!r:.80}; it must be a number above 0")
         for name in ("clip", "skip"):
             value = getattr(self, name)
             if not (_is_number(value) and 0 <= value < math.inf):
-                wrong.append(f"{name} is {value!r}; it must be a number from 0")
+                wrong.append(f"{name} is {value!r:.80}; it must be a number from 0")
         if not (_is_number(self.ema) and 0 <= self.ema < 1):
-            wrong.append(f"ema is {self.ema!r}; it must be a number from 0 to below 1, such as 0.999")
+            wrong.append(f"ema is {self.ema!r:.80}; it must be a number from 0 to below 1, such as 0.999")
         for name, allowed in (("precision", ("32", "bf16")), ("strategy", ("ddp", "fsdp"))):
             if getattr(self, name) not in allowed:
-                wrong.append(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
+                wrong.append(f"{name} is {getattr(self, name)!r:.80}; it must be one of {', '.join(allowed)}")
         for name in ("optimizer", "schedule", "device"):
             if not isinstance(getattr(self, name), str):
                 wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be a text, its name")
@@ -134,13 +134,13 @@ class TrainSettings:
         for name in ("augment", "freeze", "trackers"):
             value = getattr(self, name)
             if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
-                wrong.append(f"{name} is {value!r}; it must be a list of texts")
+                wrong.append(f"{name} is {value!r:.80}; it must be a list of texts")
         for name in ("optimizer_options", "schedule_options"):
             try:
                 json.dumps(getattr(self, name), allow_nan=False)
             except (TypeError, ValueError) as error:
                 wrong.append(
-                    f"{name} is {getattr(self, name)!r}; it must be data that JSON can hold: {error}"
+                    f"{name} is {getattr(self, name)!r:.80}; it must be data that JSON can hold: {error}"
                 )
         if self.epochs is not None and self.steps is not None:
             wrong.append(f"epochs is {self.epochs} and steps is {self.steps}; give one of them")
@@ -173,7 +173,7 @@ class TrainSettings:
         unknown = sorted(set(plain) - set(cls.names()))
         if unknown:
             raise UsageError(
-                f"no such setting: {', '.join(unknown)}", hint=f"settings: {', '.join(cls.names())}"
+                f"no such setting: {', '.join(unknown):.200}", hint=f"settings: {', '.join(cls.names())}"
             )
         return cls(**plain)
 

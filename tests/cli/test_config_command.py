@@ -92,7 +92,10 @@ def test_config_shows_what_holds_and_from_where(genmod, project, monkeypatch):
 
 def test_the_folder_of_data_holds_in_all_commands(genmod, project, tmp_path, monkeypatch):
     project.write_text("data-root = 'd'\noffline = true\n")
-    assert json.loads(genmod("info", "--json").out)["data"] == str(project.absolute().parent / "d")
+    done = genmod("info", "--json")
+    assert json.loads(done.out)["data"] == str(project.absolute().parent / "d")
+    assert "settings from" not in done.err
+    assert "settings from genmod.toml: data-root " in genmod("build", "--dry-run", "--encoder", "mlp").err
     monkeypatch.setenv("GENMOD_DATA", str(tmp_path))
     assert json.loads(genmod("info", "--json").out)["data"] == str(tmp_path)
 

@@ -96,6 +96,7 @@ def test_a_plan_is_printed_and_nothing_is_written(genmod, models):
     assert [(each["directory"], each["steps"]) for each in plans] == [(str(a), 4), (str(b), 4)]
     assert {path: path.read_bytes() for path in a.rglob("*") if path.is_file()} == before
     assert genmod("train", a, "--dry-run", "--resume").code == 2
+    assert genmod("train", a, "--dry-run", "--processes", "2").code == 2
 
 
 def test_ctrl_c_says_how_to_go_on_and_a_finished_run_that_it_is_done(genmod, models, monkeypatch):

@@ -1,5 +1,7 @@
 """Settings from files and variables: what holds, where files are looked for, what is refused."""
 
+import os
+
 import pytest
 
 from genmod.configuration.layers import Setting, from_file, holding, layers
@@ -157,3 +159,35 @@ def test_a_folder_of_data_starts_at_its_file(tmp_path):
     assert from_file(place)[0].value == str(tmp_path / "data")
     place.write_text("data-root = '/elsewhere'")
     assert from_file(place)[0].value == "/elsewhere"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Write the file of the user and that of the project."""
+    (tmp_path / "home" / "genmod").mkdir(parents=True)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+    def write(user="", project=""):
+        (tmp_path / "home" / "genmod" / "config.toml").write_text(user)
+        (tmp_path / "genmod.toml").write_text(project)
+        return {path: each.value for path, each in holding(layers({})).items()}
+
+    return write
+
+
+def test_a_project_sends_no_numbers_elsewhere(files):
+    sent = "[train]\ntrackers = ['mlflow:uri=http://elsewhere']\n"
+    with pytest.raises(UsageError, match=r"genmod\.toml: train\.trackers is 'mlflow:uri=http") as refused:
+        files(project=sent)
+    assert "home/genmod/config.toml" in refused.value.hint
+    assert files(user=sent)["train.trackers"] == ["mlflow:uri=http://elsewhere"]
+    assert files(project="[train]\ntrackers = ['csv']\n")["train.trackers"] == ["csv"]
+
+
+def test_a_project_starts_no_crowd_and_does_not_undo_offline(files):
+    most = "[train]\nworkers = 1000000000\n"
+    assert files(project=most)["train.workers"] == os.cpu_count()
+    assert files(user=most)["train.workers"] == 10**9
+    assert files(user="offline = true", project="offline = false")["offline"] is True
+    assert files(user="offline = false", project="offline = true")["offline"] is True

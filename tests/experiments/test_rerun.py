@@ -132,6 +132,19 @@ def test_changes_of_versions_and_machine_are_said(run):
     assert "vanished: 9 → not installed" in found
 
 
+def test_no_more_is_said_than_can_be_read(run):
+    versions = {f"{number}{'x' * 1000}": "9" * 1000 for number in range(400)}
+    found = RecordedRun.of(run(versions=versions)).differences()
+    assert len(found) < 60
+    assert max(map(len, found)) < 250
+    assert "others" in found[50]
+    settings = {"augment": "x" * 10_000, "optimizer_options": {"x": [0.0] * 5000}, **{"x" * 9999: 1}}
+    for given in (settings, {name: value for name, value in settings.items() if len(name) < 99}):
+        with pytest.raises(FileError) as refused:
+            RecordedRun.of(run(settings=given))
+        assert len(refused.value.message) < 1000
+
+
 def test_the_seed_can_be_given_where_an_older_version_recorded_none(run):
     place = run(weights=..., data=...)
     found = RecordedRun.of(place, seed=3)
