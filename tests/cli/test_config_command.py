@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SMALL = (
-    "[train]\nsteps = 3\ndevice = 'cpu'\nbatch-size = 32\n"
+    "[train]\nsteps = 3\ndevice = 'cpu'\nbatch-size = 32\nfilm-every = 0\n"
     "[train.optimizer]\nname = 'adamw'\nweight_decay = 0.5\n"
     "[build]\nencoder = {name = 'mlp', hidden = [8]}\nlatent = 2\nseed = 5\n"
 )
@@ -53,6 +53,7 @@ def test_a_recipe_that_is_typed_takes_the_place_of_the_files(genmod, project):
     assert model["components"]["encoder"]["options"]["hidden"] == 256
 
 
+@pytest.mark.slow
 def test_a_file_of_a_model_has_the_settings_of_its_training(genmod):
     Path("mine.toml").write_text("latent = 2\nencoder = 'mlp'\n[train]\nsteps = 2\ndevice = 'cpu'\n")
     done = genmod("build", "mine.toml")

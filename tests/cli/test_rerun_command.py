@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 RUN = ("--steps", "3", "--device", "cpu", "--film-every", "0")
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_in_another_directory(genmod):
     assert genmod("build", "--encoder", "mlp", "--latent", "2", "--seed", "7").code == 0
     assert json.loads(Path("model", "model.json").read_text())["seed"] == 7

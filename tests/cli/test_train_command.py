@@ -99,6 +99,7 @@ def test_a_plan_is_printed_and_nothing_is_written(genmod, models):
     assert genmod("train", a, "--dry-run", "--processes", "2").code == 2
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on_and_a_finished_run_that_it_is_done(genmod, models, monkeypatch):
     a, _ = models
     from genmod.training.trainer import Run

@@ -66,6 +66,7 @@ def test_a_run_that_was_interrupted_and_resumed_is_repeated_whole(trained, tmp_p
     assert same_weights(trained, tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_other_data_than_the_model_was_built_for_are_recorded(tmp_path):
     for name, count in (("x", 40), ("y", 30)):
         np.savez(tmp_path / f"{name}.npz", x_train=np.random.default_rng(0).normal(size=(count, 3)))
