@@ -79,7 +79,7 @@ sys.stderr.write(" ".join(name for name in {HEAVY[:4]!r} if name in sys.modules)
 def test_no_command_imports_the_compiler(tmp_path):
     """The import of torch's compiler takes as long as that of torch itself."""
     commands = [
-        "build --encoder mlp -o m",
+        "build --encoder mlp --latent 3 -o m",  # so that latents draws the plane of two components
         "train m --steps 2",
         "evaluate m",
         "sample m -o s.png",
