@@ -55,7 +55,7 @@ def recorded(module: nn.Module, inputs: tuple[Tensor, ...]) -> Graph | None:
                 found = recording.run_again(watched, others, result)
     except Exception:  # of any code of a component; exporting it meets the same, and says so
         return None
-    near = _TOLERANCE * max(1.0, float(expected.abs().max()))
+    near = _TOLERANCE * max(1.0, float(expected.nan_to_num(0, 0, 0).abs().max()))
     if not torch.allclose(found, expected, rtol=0, atol=near, equal_nan=True):
         return None
     return recording.graph(watched, result)

@@ -74,18 +74,22 @@ class GroupNorm(nn.GroupNorm, PooledLayer):
         offset = -mean.repeat_interleave(each) * scale
         if self.affine:
             scale, offset = scale * self.weight, offset * self.weight + self.bias
-        return torch.addcmul(offset[:, None, None], maps, scale[:, None, None])
+        return torch.addcmul(offset[:, None, None], maps, scale[:, None, None]).to(maps.dtype)
 
 
 def _moments(maps: Tensor, own: Own, groups: int) -> tuple[Tensor, Tensor]:
-    """Means and variances over the channels of each group and the places that count, ``(groups,)`` each."""
+    """Means and variances over the channels of each group and the places that count, ``(groups,)`` each.
+
+    In single precision at least, as torch's own: numbers of 16 bits cannot even count the places.
+    """
+    precision = torch.promote_types(maps.dtype, torch.float32)
     counts, found = [], []
     for one, (rows, columns) in zip(maps, own, strict=True):
-        part = one[:, rows, columns].reshape(groups, -1)
+        part = one[:, rows, columns].to(precision).reshape(groups, -1)
         if part.shape[1]:
             counts.append(part.shape[1])
             found.append(torch.stack(torch.var_mean(part, 1, correction=0)))
     variances, means = torch.stack(found, 1)
-    share = torch.tensor(counts, dtype=maps.dtype, device=maps.device)[:, None] / sum(counts)
+    share = torch.tensor(counts, dtype=precision, device=maps.device)[:, None] / sum(counts)
     mean = (share * means).sum(0)
     return mean, (share * (variances + (means - mean).square())).sum(0)

@@ -88,6 +88,12 @@ def test_what_differs_from_run_to_run_is_not_recorded():
     assert recorded(stepping(), (torch.zeros(1, 3) + 1,)) is None
 
 
+def test_a_result_that_is_infinite_hides_no_difference():
+    steps = iter(range(1, 9))
+    net = Function(lambda x: torch.cat([x * next(steps), (x * 1000).exp()], 1))
+    assert recorded(net, (torch.ones(1, 3),)) is None
+
+
 def test_an_unknown_mean_is_its_own_error():
     with pytest.raises(NotImplementedError):
         recorded(

@@ -6,6 +6,8 @@ import torch
 import genmod
 from genmod import UsageError, decode_tiled, encode_tiled, reconstruct_tiled, resized
 from genmod.model.tile_grid import Axis, Grid, weights_of
+from genmod.model.tile_pool import TilePool
+from genmod.nn import GroupNorm
 
 BARE = {"encoder.norm": "none", "encoder.blocks": 0, "encoder.halve": 1}
 """Convolutions that see nine pixels far, and nothing that looks at a picture as a whole."""
@@ -165,6 +167,19 @@ def _differences(model, **more):
 def test_group_norms_of_tiles_side_by_side_are_those_of_the_whole(grouped):
     """Seams included, because convolutions see less far than three eighths of the overlap."""
     assert all(each.abs().max() < 1e-13 for each in _differences(grouped))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16])
+def test_group_norms_of_tiles_in_numbers_of_16_bits_are_those_of_torch(precision):
+    """More places than 16 bits can count, far from zero, as the maps of a decoder are."""
+    norm = GroupNorm(2, 4).to(precision)
+    maps = (3 * torch.randn(2, 4, 150, 250) + 20).to(precision)
+    whole = norm(torch.cat([*maps], -1)[None])
+    TilePool().join(norm, [((0.0, 1.0), (0.0, 1.0))] * 2)
+    found = norm(maps)
+    assert found.dtype == precision
+    torch.testing.assert_close(torch.cat([*found], -1)[None], whole)
 
 
 def test_small_tiles_are_nearer_to_the_whole_than_tiles_alone(grouped):
