@@ -15,14 +15,15 @@ _TABLE = re.compile(r"""\btool["']?\s*\.\s*["']?genmod\b""")
 def user_file() -> Path | None:
     """The user's settings, ``~/.config/genmod/config.toml`` or below ``$XDG_CONFIG_HOME``; None if there are none."""
     path = user_path()
-    return path if path.is_file() else None
+    # Of somebody without a home, "~" is a folder of the current one. What may not be looked at counts as missing.
+    return path if path.is_absolute() and os.path.isfile(path) else None
 
 
 def user_path() -> Path:
     """Where the user's settings belong."""
     given = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     # A path that is not absolute does not count, as the XDG rules say.
-    folder = given if given.is_absolute() else Path("~/.config").expanduser()
+    folder = given if given.is_absolute() else Path(os.path.expanduser("~/.config"))
     return folder / "genmod" / "config.toml"
 
 
@@ -37,12 +38,12 @@ def project_file(start: Path | None = None) -> Path | None:
     """
     here = (start or Path.cwd()).absolute()
     above = [here, *here.parents]
-    root = next((n for n, folder in enumerate(above) if (folder / ".git").exists()), 0)
+    root = next((n for n, folder in enumerate(above) if os.path.exists(folder / ".git")), 0)
     for folder in above[: root + 1]:
-        if (folder / PROJECT).is_file():
+        if os.path.isfile(folder / PROJECT):
             return folder / PROJECT
         own = folder / PYPROJECT
-        if own.is_file() and _TABLE.search(read_text(own, "project", limit=_MOST)):
+        if os.path.isfile(own) and _TABLE.search(read_text(own, "project", limit=_MOST)):
             return own
     return None
 

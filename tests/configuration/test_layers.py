@@ -83,6 +83,31 @@ def test_a_path_of_xdg_that_is_not_absolute_does_not_count(tmp_path, monkeypatch
     assert user_file() == tmp_path / "home" / ".config" / "genmod" / "config.toml"
 
 
+def test_somebody_without_a_home_has_no_file(tmp_path, monkeypatch):
+    def unknown(_):
+        raise KeyError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    pytest.importorskip("pwd")
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    place = tmp_path / "~" / ".config" / "genmod"
+    place.mkdir(parents=True)
+    (place / "config.toml").write_text("")
+    assert user_file() is None
+
+
+def test_what_may_not_be_looked_at_counts_as_missing(tmp_path, monkeypatch):
+    def forbidden(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("os.stat", forbidden)
+    assert user_file() is None
+    assert project_file(tmp_path) is None
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
