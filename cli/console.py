@@ -131,7 +131,8 @@ def agreed(question: str) -> bool:
     """Whether the user agrees; no by default, and without a question where there is no terminal."""
     if not (_is_terminal(sys.stdin) and _is_terminal(sys.stderr)):
         return False
-    sys.stderr.write(f"{question} [y/N] ")
+    answers = " [y/N] "
+    sys.stderr.write(_folded(question, len(answers)) + answers)
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -82,10 +82,11 @@ def _after_encode(given: Given) -> str:
     out = given["out"]
     if not out.is_dir():
         return f"genmod latents{_model(given)}"
-    return (
-        f"genmod build --data {quoted(out)}, or "
-        f"genmod fit-sampler {quoted(given['directory'])} --encoded {quoted(out)}"
-    )
+    line = f"genmod build --data {quoted(out)} -o latents"
+    # A sampler is fitted to draws, which means alone do not give.
+    if "scales" not in (given["with_"] or ""):
+        return line
+    return f"{line}, or genmod fit-sampler {quoted(given['directory'])} --encoded {quoted(out)}"
 
 
 def _after_explore(given: Given) -> str:

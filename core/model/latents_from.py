@@ -53,7 +53,7 @@ class LatentsFrom(Sampler):
         if not by:
             raise UsageError(
                 f"the latents come from a model of data of shape {codes.data.shape} that are not known to be codes",
-                hint="build it for codes: genmod encode MODEL --with scales -o codes/ && genmod build --data codes/",
+                hint="build it for codes: genmod encode MODEL --with scales -o codes/ && genmod build --data codes/ -o latents",
             )
         if by != fingerprint(model):
             raise UsageError(

@@ -2,6 +2,8 @@
 
 import shlex
 import signal
+from glob import glob
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +28,11 @@ LINES = [
     ("interpolate a", "genmod traverse a"),
     ("traverse a", "genmod latents a"),
     ("encode a -o codes.npz", "genmod latents a"),
-    ("encode a -o folder", "genmod build --data folder, or genmod fit-sampler a --encoded folder"),
+    ("encode a -o folder", "genmod build --data folder -o latents"),
+    (
+        "encode a --with scales -o folder",
+        "genmod build --data folder -o latents, or genmod fit-sampler a --encoded folder",
+    ),
     ("score a -o scores.csv", "genmod evaluate a"),
     ("impute a -o filled.npz", "genmod evaluate a"),
     ("latents a", "genmod explore a"),
@@ -96,6 +102,46 @@ def test_the_line_is_that_of_the_table_and_can_be_parsed(folder):
             program, *rest = shlex.split(each) or [""]
             if program == "genmod":
                 load_command(rest[0]).make_context(rest[0], rest[1:])
+
+
+TINY = "--encoder mlp -s encoder.hidden=4 --latent 2"
+MADE = [
+    f"build {TINY}",
+    f"build {TINY} -o a",
+    f"build {TINY} -o taken",
+    f"build {TINY} -o 'a b'",
+    "build --model flow -o flow",
+    "train model a flow --steps 2",
+    "encode a --with scales -o folder",
+    "sweep -s latent=2,4 -s encoder=mlp -s train.steps=2 -o 's w'",
+]
+"""What is there before the lines to type next are typed."""
+
+
+@pytest.mark.slow
+def test_each_line_can_be_run(genmod, monkeypatch):
+    """Each once; a page is not served, for that goes on until Ctrl-C."""
+    monkeypatch.setattr("genmod.cli.explore._serve", lambda *_, **__: None)
+    for line in MADE:
+        assert genmod(*shlex.split(line)).code == 0, line
+    pages = []
+    for line in dict.fromkeys(each for _, wanted in LINES for each in wanted.split(", or ") if each):
+        program, *words = shlex.split(line)
+        if program == "python":
+            pages.append(Path(words[-1]))
+            continue
+        words = [each for word in words for each in (sorted(glob(word)) if "*" in word else [word])]
+        if words == ["train"]:
+            words += ["taken"]  # there is a trained model already
+        if words[0] == "train":
+            words += ["--steps", "2"]
+        if words == ["build"]:
+            words += ["-o", "another"]
+        done = genmod(*words)
+        assert done.code == 0, (line, done.err)
+    assert genmod("report", "a", "-o", "page.html").code == 0
+    assert genmod("explore", "a", "--export", "p.html").code == 0
+    assert all(page.is_file() for page in pages), pages
 
 
 def test_where_it_is_said(genmod, terminals, monkeypatch):

@@ -31,11 +31,9 @@ def texts():
             source = path.read_text(encoding="utf-8")
             if "genmod " not in source:
                 continue
-            tree = ast.parse(source)
-            within = {
-                id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
-            }
-            for node in ast.walk(tree):
+            nodes = list(ast.walk(ast.parse(source)))
+            within = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+            for node in nodes:
                 if isinstance(node, ast.JoinedStr):
                     yield (
                         path,
