@@ -21,7 +21,7 @@ from genmod.system.memory import all_rows_at_once
 
 __all__ = ["code_of", "decode_tiled", "encode_tiled", "reconstruct_tiled"]
 
-_TILE, _OVERLAP, _TOGETHER = 512, 128, 2**20
+_TILE, _OVERLAP, _TILES_TOGETHER = 512, 128, 4
 _CODING = ("inputs", "encoder", "posterior", "network", "decoder")
 
 OnStep = Callable[[int, int], None]
@@ -35,7 +35,7 @@ def encode_tiled(
     *,
     tile: int = _TILE,
     overlap: int = _OVERLAP,
-    together: int = _TOGETHER,
+    together: int | None = None,
     context: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -60,7 +60,8 @@ def encode_tiled(
             pictures, those of each tile are drawn by themselves.
         tile: side of a tile in pixels, a multiple of the pixels of one place of the latents.
         overlap: pixels that neighbouring tiles have in common, at least.
-        together: pixels of the tiles that are run side by side; with 0 each tile is taken for a picture of its own.
+        together: pixels of the tiles that are run side by side, by default those of four tiles, so that smaller tiles need less
+            memory; with 0 each tile is taken for a picture of its own.
         context: of each picture, ``(B, size)``, where the model is conditional.
         on_step: called with how many steps are done, a tile or all tiles, and how many there are.
 
@@ -90,7 +91,7 @@ def decode_tiled(
     *,
     tile: int = _TILE,
     overlap: int = _OVERLAP,
-    together: int = _TOGETHER,
+    together: int | None = None,
     context: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -102,7 +103,8 @@ def decode_tiled(
         size: height and width of the pictures.
         tile: side of a tile in pixels.
         overlap: pixels that neighbouring tiles have in common, at least.
-        together: pixels of the tiles that are run side by side; with 0 each tile is taken for a picture of its own.
+        together: pixels of the tiles that are run side by side, by default those of four tiles, so that smaller tiles need less
+            memory; with 0 each tile is taken for a picture of its own.
         context: of each picture, ``(B, size)``, where the model is conditional.
         on_step: called with how many steps are done, a tile or all tiles, and how many there are.
 
@@ -128,7 +130,7 @@ def reconstruct_tiled(
     *,
     tile: int = _TILE,
     overlap: int = _OVERLAP,
-    together: int = _TOGETHER,
+    together: int | None = None,
     context: Tensor | None = None,
     on_step: OnStep | None = None,
 ) -> Tensor:
@@ -181,7 +183,7 @@ class _Tiles:
     """The tiles of pictures of one size, and a model of pictures as large as one of them."""
 
     def __init__(
-        self, model: LatentVariableModel, size: Sequence[int], tile: int, overlap: int, together: int
+        self, model: LatentVariableModel, size: Sequence[int], tile: int, overlap: int, together: int | None
     ) -> None:
         # Of the prior only what a network is given of it must fit: priors of codes often have weights for each place.
         needed = _CODING if type(model.prior).features is Prior.features else (*_CODING, "prior")
@@ -200,6 +202,7 @@ class _Tiles:
             return Grid(*(Axis.of(*each, overlap) for each in zip(size, pixels, latent[1:], strict=True)))
 
         self.grid = grid(overlap)
+        together = _TILES_TOGETHER * tile**2 if together is None else together
         self.together = max(together, pixels[0] * pixels[1])
         self.pooled = len(self.grid) > 1 and together > 0 and bool(pooled_layers(self.model))
         wider = grid(max(overlap, tile // 2)) if self.pooled else self.grid

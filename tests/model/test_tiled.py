@@ -158,7 +158,7 @@ def _picture():
 @torch.no_grad()
 def _differences(model, **more):
     """What differs between tiles and the whole: codes, and what they are decoded to."""
-    x, more = _picture(), {"tile": 32, "overlap": 16, **more}
+    x, more = _picture(), {"tile": 32, "overlap": 16, "together": 2**20, **more}
     whole = resized(model, tuple(x.shape[1:]))
     z = whole.encode(x).mean
     return encode_tiled(model, x, **more) - z, decode_tiled(model, z, (48, 64), **more) - whole.decode(z).mean
@@ -191,7 +191,8 @@ def test_small_tiles_are_nearer_to_the_whole_than_tiles_alone(grouped):
 
 
 def test_steps_are_told_for_each_picture(grouped):
-    for together, count in ((2**20, 1), (1, 7), (0, 6)):
+    # By default as many pixels as four tiles have, which are fewer than the six that overlap by half.
+    for together, count in ((2**20, 1), (1, 7), (None, 7), (0, 6)):
         seen = []
         told = {"together": together, "on_step": lambda done, of, seen=seen: seen.append((done, of))}
         reconstruct_tiled(grouped, _picture(), tile=32, overlap=16, **told)
@@ -208,7 +209,9 @@ def test_attention_of_a_tile_looks_at_the_whole_picture():
             torch.nn.init.normal_(layer.weight, std=3)
     x = torch.rand(1, 1, 64, 128, dtype=torch.float64)
     z = resized(model, (1, 64, 128)).encode(x).mean
-    assert (encode_tiled(model, x, tile=96, overlap=64) - z)[..., :12].abs().max() < 1e-2 * z.abs().max()
+    assert (encode_tiled(model, x, tile=96, overlap=64, together=2**20) - z)[
+        ..., :12
+    ].abs().max() < 1e-2 * z.abs().max()
 
 
 @pytest.mark.parametrize("size", [(4096, 4096), (600, 9000), (384, 4096), (700, 520)])
