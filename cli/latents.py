@@ -30,7 +30,7 @@ def latents(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="Which panels: scatter, manifold, kl, traversals, gaps.",
+            help="Which panels: scatter, manifold, kl, traversals, gaps; of tables marginals, pairs, correlations.",
             show_default="all that the model has",
         ),
     ] = None,

@@ -105,7 +105,7 @@ def yardstick(
 
     Raises:
         UsageError: too few codes or examples.
-        UndefinedError: values of the reference are missing.
+        UndefinedError: values of the reference are missing, or reconstructions are not finite.
     """
     if len(latents) < 4 or len(reference) < 4:
         raise UsageError(
@@ -117,6 +117,8 @@ def yardstick(
     given = None if context is None else context[:_CODES]
     own = nearest(values, values, 2)[0][:, 1]
     again = _to_nearest(values, decode_means(model, latents[:_CODES], context=given))
+    if not again.isfinite().all():
+        raise UndefinedError("reconstructions of this model are infinite or not a number; gaps have no limit")
     return Yardstick(values, max(float(own.quantile(_LIKE)), float(again.quantile(_LIKE))))
 
 
@@ -224,5 +226,10 @@ def _straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor)
 
 
 def _to_nearest(values: Tensor, decoded: Tensor) -> Tensor:
-    """Euclidean distance of each decoding to the nearest example: ``(M, data.size), (N, *data.shape) → (N,)``."""
-    return nearest(decoded.detach().flatten(1).cpu(), values)[0][:, 0]
+    """Euclidean distance of each decoding to the nearest example, infinite where it is no number.
+
+    ``(M, data.size), (N, *data.shape) → (N,)``
+    """
+    return nearest(decoded.detach().flatten(1).cpu(), values)[0][:, 0].nan_to_num(
+        nan=math.inf, posinf=math.inf
+    )

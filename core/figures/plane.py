@@ -87,8 +87,9 @@ def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "au
         )
     axes, shares = principal_axes(first)
     share = f"{100 * float(shares.sum()):.0f} % of the variance"
-    if uses_tsne(first, space=space, projection=projection):
-        method = "t-SNE" if projection == "tsne" else f"t-SNE, since two principal components have {share}"
+    if projection == "tsne" or (projection == "auto" and _says_little(len(first), shares)):
+        method = f"t-SNE of the first {_MOST_FOR_TSNE:,}" if len(first) > _MOST_FOR_TSNE else "t-SNE"
+        method += f", since two principal components have {share}" if projection == "auto" else ""
         return _plane(_tsne([flat[:_MOST_FOR_TSNE] for flat in flats], seed), method, ("", ""))
     return _plane(
         [(flat - first.mean(0)) @ axes.T for flat in flats],
@@ -110,7 +111,12 @@ def uses_tsne(codes: Tensor, *, space: str, projection: Projection = "auto") -> 
     flat = codes.detach().flatten(1).double().cpu()
     if flat.shape[1] < 3 or (flat.shape[1] == 3 and space == "sphere") or len(flat) < _FEWEST_FOR_TSNE:
         return False
-    return bool(flat.isfinite().all()) and float(principal_axes(flat)[1].sum()) < _ENOUGH
+    return bool(flat.isfinite().all()) and _says_little(len(flat), principal_axes(flat)[1])
+
+
+def _says_little(count: int, shares: Tensor) -> bool:
+    """Whether two components of many codes, with these shares of the variance, are no map of them."""
+    return count >= _FEWEST_FOR_TSNE and float(shares.sum()) < _ENOUGH
 
 
 def principal_axes(points: Tensor) -> tuple[Tensor, Tensor]:

@@ -122,7 +122,7 @@ def batch_png(batch: Batch) -> bytes | None:
     unit = bool(len(finite)) and float(finite.min()) >= 0 and float(finite.max()) <= 1
     low, high = (0.0, 1.0) if unit else (-math.inf, math.inf)
     if not x.is_floating_point():
-        low, high = 0.0, float(max(1, x.max()))
+        low, high = 0.0, max(1.0, float(x.max()))
     names = [] if batch.labels is None else [str(label) for label in batch.labels[: len(x)].tolist()]
     image = grid(
         values[None] if names else values,

@@ -26,6 +26,8 @@ FRAMES = 24
 
 _SAMPLES, _COLUMNS, _EXAMPLES = 24, 8, 8
 _MILLISECONDS, _LAST = 300, 2500
+_LARGEST = 900
+"""Pixels of the longer side of a frame in the animation, whose two dozen frames are in memory together."""
 _CODES, _NUMBERS = 500, 512
 """Codes on the map, and the most numbers that each may have to be kept for it."""
 
@@ -175,10 +177,12 @@ class Film:
 
         from genmod.figures.picture import moving
 
-        frames, paths = [], sorted(folder.glob("epoch-*.png"))
+        frames, paths = [], sorted(folder.glob("epoch-*.png"), key=_epoch)
         for path in paths:
             with Image.open(path) as image:
-                frames.append(image.convert("RGB"))
+                frame = image.convert("RGB")
+            frame.thumbnail((_LARGEST, _LARGEST))
+            frames.append(frame)
         if len(frames) < 2:
             return
         maps = self._maps(paths, frames[0].height)
@@ -209,11 +213,15 @@ class Film:
                 batch.labels if names else None,
                 names,
                 height=height,
-                title=f"Epoch {int(path.stem[-5:])}: codes of {len(each)} examples",
+                title=f"Epoch {_epoch(path)}: codes of {len(each)} examples",
                 note=how,
             )
             for path, each in zip(paths, places, strict=True)
         ]
+
+
+def _epoch(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
 
 
 def _spread_out(epochs: int) -> set[int]:

@@ -142,6 +142,17 @@ def test_too_few_codes_and_missing_values():
         gap(model_of(), torch.randn(8, 2), torch.full((5, 2), math.nan))
 
 
+def test_what_is_not_a_number_is_a_gap_and_no_limit():
+    measure = yardstick(model_of(), normal(20, 1), normal(30, 2))
+    far = measure.far(torch.tensor([[math.nan, 0.0], [math.inf, 0.0], [0.0, 0.0]]))
+    assert (far > 1).tolist() == [True, True, False]
+    broken = model_of()
+    broken.network = nn.Linear(2, 2)
+    nn.init.constant_(broken.network.bias, math.nan)
+    with pytest.raises(UndefinedError, match="not a number"):
+        gap(broken, normal(20, 1), normal(30, 2))
+
+
 def test_the_random_state_stays():
     state = torch.get_rng_state()
     gap(model_of(**PLAIN), clusters(20, 1.0, 1), clusters(20, 1.0, 2))

@@ -141,6 +141,18 @@ def test_many_numbers_are_projected_on_what_the_last_codes_vary_in():
     assert abs(torch.corrcoef(torch.stack([end[:, 0], late[:, 2]]))[0, 1]) > 0.99
 
 
+def test_the_film_is_in_the_order_of_epochs_and_no_larger_than_a_screen(tmp_path):
+    film = Film(tmp_path, built(), None, 4)
+    film.folder.mkdir(parents=True)
+    for epoch, grey in ((99_999, 0), (100_000, 250)):
+        Image.new("RGB", (3000, 1500), (grey, grey, grey)).save(film.folder / f"epoch-{epoch:05d}.png")
+    film._on_the_map = lambda: None
+    film.end()
+    with Image.open(film.folder.with_suffix(".gif")) as animation:
+        assert (animation.size, animation.n_frames) == ((900, 450), 2)
+        assert animation.convert("RGB").getpixel((9, 9)) == (0, 0, 0)
+
+
 def test_no_film_without_a_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     film = Film(None, built(), None, 10)
