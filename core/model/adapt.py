@@ -66,7 +66,11 @@ def with_fitting_parts(
         # Parts that were given in Python are tried as they are.
         attempt = make if foreign_kinds(spec) else None
         other = adapted(spec, info, refused, attempt, registry=registry)
-        say(_told(spec, other, refused.message))
+        changes = _changes(spec, other)
+        if not changes:
+            # The parts fit; what is wrong is elsewhere, such as in weights that were to be taken.
+            raise
+        say(f"chosen to fit what was named: {changes}\n({refused.message})")
         return make(other)
 
 
@@ -149,6 +153,9 @@ class _Search:
         for kind, other in (("prior", "posterior"), ("posterior", "prior")):
             if kind in self.fixed or other not in self.fixed:
                 continue
+            if self.spec.components[kind].name != USUAL[kind]:
+                # Another than the usual one is what its recipe is about.
+                continue
             alike = self.spec.components[other].name
             there = {each.name for each in self._candidates(kind)}
             if (
@@ -157,6 +164,9 @@ class _Search:
             ):
                 return found
             names = dict(self._on_the_support(kind))
+            if self.spec.components[kind].name in names:
+                # Where latents are is not what is wrong, and another one there would not help.
+                continue
             plain = [name for name, learns in names.items() if not learns]
             if len(names) > 1 and kind == "prior" and len(plain) == 1:
                 names = dict.fromkeys(plain, False)
@@ -177,12 +187,14 @@ class _Search:
                 hint="name one: " + " or ".join(f"--{kind} {name}" for name in names),
             )
         others = [kind for kind, _ in _PART.findall(refused.message) if kind not in self.fixed]
+        if any(self.spec.components[kind].name != USUAL.get(kind, "") for kind in others if kind in USUAL):
+            return refused
         recipes = self._recipes()
         hint = "\n".join(
             [refused.hint, *([f"or start from a recipe that has it: {recipes}"] if recipes else [])]
         )
         if not others or not named:
-            return UsageError(refused.message, hint=hint)
+            return type(refused)(refused.message, hint=hint)
         free = [kind for kind in _AXES if kind not in self.fixed]
         flags = " ".join(
             f"--{kind} {self.spec.components[kind].name}" for kind in _AXES if kind in self.fixed
@@ -312,10 +324,9 @@ class _Search:
         return ", ".join(found[:3])
 
 
-def _told(before: ModelSpec, after: ModelSpec, why: str) -> str:
-    changes = [
+def _changes(before: ModelSpec, after: ModelSpec) -> str:
+    return ", ".join(
         f"--{kind} {after.components[kind].name} in place of {before.components[kind].name}"
         for kind in _AXES
         if after.components[kind].name != before.components[kind].name
-    ]
-    return f"chosen to fit what was named: {', '.join(changes)}\n({why})"
+    )

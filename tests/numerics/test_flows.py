@@ -210,5 +210,5 @@ def test_what_is_refused():
     with pytest.raises(UsageError, match="no networks"):
         FlowPosterior((7,), (5,), kind="planar", hidden=(8,))
     with pytest.raises(UsageError) as caught:
-        build("vae", posterior="flow")
+        build("vae", posterior="flow", divergence="kl")
     assert "kl-mc" in caught.value.hint

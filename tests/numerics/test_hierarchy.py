@@ -259,14 +259,19 @@ def test_temperature_by_group():
 
 
 def test_what_does_not_fit_is_refused():
-    parts = {"posterior": {"name": "hierarchical", "ladder": True}, "encoder": "mlp", "latent": 4}
+    parts = {
+        "posterior": {"name": "hierarchical", "ladder": True},
+        "encoder": "mlp",
+        "latent": 4,
+        "prior": "normal",
+    }
     with pytest.raises(UsageError, match="prior 'hierarchical' with the same groups"):
         genmod.build(**parts)
     with pytest.raises(UsageError, match="do not fill"):
         genmod.build(encoder="mlp", prior={"name": "hierarchical", "groups": [3, 3]}, latent=4)
     different = {"name": "hierarchical", "groups": [1, 3]}
     with pytest.raises(UndefinedError, match="no closed form"):
-        genmod.build(encoder="mlp", latent=4, posterior="hierarchical", prior=different)
+        genmod.build(encoder="mlp", latent=4, posterior="hierarchical", prior=different, divergence="kl")
 
 
 @torch.no_grad()
