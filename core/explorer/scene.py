@@ -81,10 +81,10 @@ def scene(
         number: of examples, if fewer than a page takes.
 
     Returns:
-        ``data``: shape, range and how examples are shown. ``examples``: how many are shown. ``pictures``: they themselves, small. ``latent``: shape,
-        pieces, codebook and the range of each slider, the most active first. ``codes``: one for each example, with its class
-        and factors.
-        ``maps``: planes through the latent space. ``conditions``: what a conditional model is given.
+        ``data``: shape, range and how examples are shown. ``examples``: how many are shown. ``pictures``: they themselves,
+        small. ``latent``: shape, pieces, codebook and the range of each slider, the most active first. ``codes``: one for
+        each example, with its class and factors. ``maps``: planes through the latent space. ``conditions``: what a
+        conditional model is given.
 
     Raises:
         DataError: the split is empty, or a code is not finite.

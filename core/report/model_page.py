@@ -13,10 +13,12 @@ from genmod.defaults import METRIC
 from genmod.errors import DataError, GenmodError, UndefinedError
 from genmod.evaluation import Evaluation, evaluate
 from genmod.evaluation.runner import MetricName
-from genmod.figures import choose_examples
+from genmod.figures import Gap, choose_examples, encode_centres, gap
 from genmod.figures.curves import Curve, read_curves
+from genmod.figures.scene import encoded_and_compared
 from genmod.figures.tables import MOST_ROWS, made_rows
 from genmod.figures.tiles import enlargement
+from genmod.figures.views import observed
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.summary import Summary, summarize
 from genmod.options.text import option_text
@@ -35,6 +37,9 @@ from genmod.system.device import pick_device
 from genmod.system.environment import environment, versions
 
 __all__ = ["ModelPage", "look_at"]
+
+_ENCODED = 2000
+"""Examples whose codes the gaps are measured with, as many as ``genmod latents`` takes."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,10 @@ class ModelPage:
         codes: its codes on a plane.
         dimensions: activity of its latent dimensions.
         groups: activity of their groups; None where there are none.
+        gaps: share of draws that decode to what is like no example, as ``genmod latents`` tells it; None where undefined.
         commands: the command lines that make it again.
         facts: machine and versions, by name; of the training, else of this page.
-        problems: why there are no codes or no dimensions.
+        problems: why there are no codes, no dimensions or no gaps.
     """
 
     name: str
@@ -78,6 +84,7 @@ class ModelPage:
     codes: Chart | None
     dimensions: Chart | None
     groups: Chart | None
+    gaps: Gap | None
     commands: tuple[str, ...]
     facts: Mapping[str, str]
     problems: Mapping[str, str]
@@ -153,6 +160,14 @@ def look_at(
     def codes() -> Chart:
         return codes_chart(model, dataset.info, *painter.codes(), f"codes {directory}")
 
+    def gaps() -> Gap:
+        reference = None if split == "train" else dataset.split("train")
+        batch, others = encoded_and_compared(model, examples, reference, _ENCODED, seed=seed)
+        context = model.context(batch)
+        seen = observed(model, batch.x, seed=seed)
+        z = encode_centres(model, seen, context=context, seed=seed)
+        return gap(model, z, others.x, context=context, seed=seed)
+
     def progress(what: str, place: int) -> None:
         if on_progress is not None:
             on_progress(what, place, 4)
@@ -178,6 +193,7 @@ def look_at(
         codes=attempt("codes", codes),
         dimensions=attempt("dimensions", dimensions),
         groups=attempt("groups", groups),
+        gaps=attempt("gaps", gaps),
         commands=_commands(model, directory, record, split, seed, metrics),
         facts=_facts(record, str(model.device)),
         problems=problems,

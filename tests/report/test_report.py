@@ -16,6 +16,7 @@ from genmod.errors import FileError, UsageError
 from genmod.figures import sample_grid
 from genmod.figures.bars import Variables, variables_of
 from genmod.figures.curves import Curve
+from genmod.figures.latents import latents_figure
 from genmod.model.assembly import assemble, blueprint, open_dataset
 from genmod.model.build import compose
 from genmod.options.schema import Text
@@ -144,6 +145,13 @@ def test_the_worst_are_those_with_the_largest_distortion(page, trained):
     shown = re.findall(r"<span>([\d.]+) nats</span><span>test (\d+)</span>", worst)
     assert [int(index) for _, index in shown] == errors.argsort(descending=True)[:10].tolist()
     assert [error for error, _ in shown] == [f"{errors[int(i)]:.1f}" for _, i in shown]
+
+
+def test_gaps_are_those_of_the_figure_of_the_latents(page, trained):
+    model = genmod.load(trained / "one")
+    dataset = open_dataset(model.spec)
+    drawn = latents_figure(model, dataset.split("test"), reference=dataset.split("train"), panels=["gaps"])
+    assert f"<p>{drawn.gap} decode to what is like no example.</p>" in page
 
 
 def test_drawings_have_no_source_of_formulas(page):
