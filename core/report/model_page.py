@@ -13,12 +13,12 @@ from genmod.defaults import METRIC
 from genmod.errors import DataError, GenmodError, UndefinedError
 from genmod.evaluation import Evaluation, evaluate
 from genmod.evaluation.runner import MetricName
-from genmod.figures import Gap, choose_examples, encode_centres, gap
+from genmod.figures import Gap, choose_examples, gap
 from genmod.figures.curves import Curve, read_curves
 from genmod.figures.scene import encoded_and_compared
 from genmod.figures.tables import MOST_ROWS, made_rows
 from genmod.figures.tiles import enlargement
-from genmod.figures.views import observed
+from genmod.figures.views import encode_centres, observed
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.summary import Summary, summarize
 from genmod.options.text import option_text
