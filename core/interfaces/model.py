@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,14 @@ from genmod.options.schedule import Schedule
 from genmod.spec import ModelSpec
 from genmod.system.random import seeded
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 __all__ = ["GenerativeModel", "NoLatentsError"]
 
 _OF_LATENTS = frozenset(
     {
+        *("show_interpolations", "show_latents", "show_reconstructions", "show_traversals"),
         *("encoder", "posterior", "prior", "network", "decoder", "divergence", "objective", "critic"),
         *(
             "latent_shape",
@@ -215,6 +219,18 @@ class GenerativeModel(nn.Module, ABC):
     def given(self, context: Tensor | None) -> Any:
         """The model given ``context (B, size)``, as :meth:`context` or :meth:`asked` make it."""
         return self if context is None else Given(self, context)
+
+    def show_samples(self, n: int = 64, **more: Any) -> "Figure":
+        """New examples as a matplotlib figure; of a conditional model a row for each class.
+
+        Example:
+            >>> import genmod
+            >>> figure = genmod.build(model="flow").show_samples(4, seed=1)
+        """
+        # The package hands on what lies on the floors above this one.
+        import genmod
+
+        return genmod.show_samples(self, n, **more)
 
     def sampler_for(self, source: Source | None) -> Any:
         """The sampler for a source of latents: None, since there are no latents.

@@ -14,6 +14,7 @@ from PIL import Image
 import genmod
 from genmod import Batch, UsageError
 from genmod.figures import sample_grid
+from genmod.interfaces.model import NoLatentsError
 from genmod.training.bar import in_notebook
 
 
@@ -33,6 +34,13 @@ def test_samples_are_the_picture_of_samples():
     wanted = np.asarray(sample_grid(model, 6, seed=3).image())
     assert shown(figure).shape == wanted.shape
     assert np.abs(shown(figure).astype(int) - wanted).max() <= 1
+
+
+def test_samples_of_a_model_without_latents():
+    model = genmod.build(model="flow")
+    assert shown(model.show_samples(2)).std() > 5
+    with pytest.raises(NoLatentsError):
+        model.show_latents()
 
 
 def test_every_method_gives_a_figure():
