@@ -11,7 +11,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +46,9 @@ def _tell_windows_of_colours() -> None:
     """Consoles of Windows print the sequences of colours as they are, unless told that these are for them."""
     if sys.platform == "win32":
         with suppress(ImportError):
-            import_module("colorama").just_fix_windows_console()
+            from colorama import just_fix_windows_console  # type: ignore[import-untyped, unused-ignore]
+
+            just_fix_windows_console()
 
 
 def _run(arguments: list[str]) -> int:
