@@ -41,7 +41,6 @@ FORBIDDEN_MODULES = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shel
 
 MAY_IMPORT_BY_NAME = {
     "core/system/lazy.py": "modules of a package of genmod, from a constant table",
-    "cli/__init__.py": "colorama, which only consoles of Windows need",
     "cli/app.py": "the commands, from a constant table",
     "cli/info.py": "packages that genmod is made of, to show their versions",
     "core/registry/provided.py": "the target of an installed plugin's record",
