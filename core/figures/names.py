@@ -26,4 +26,7 @@ def drawable(name: str) -> str:
         >>> drawable("$x$")
         '\\\\$x\\\\$'
     """
-    return printable(name).replace("$", r"\$")
+    from matplotlib import rcParams
+
+    # Where there are no formulas, the sign before a dollar would be drawn.
+    return printable(name).replace("$", r"\$") if rcParams["text.parse_math"] else printable(name)

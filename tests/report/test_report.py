@@ -21,7 +21,7 @@ from genmod.model.assembly import assemble, blueprint, open_dataset
 from genmod.model.build import compose
 from genmod.options.schema import Text
 from genmod.report import report
-from genmod.report.charts import codes_chart, curves_chart, dimensions_chart, groups_chart
+from genmod.report.charts import codes_chart, curves_chart, dimensions_chart, groups_chart, table_charts
 from genmod.report.commands import build_command, train_command
 from genmod.report.galleries import Painter
 from genmod.report.images import most_pixels, of_pixels, pixels_of
@@ -316,6 +316,16 @@ def test_bars_are_sorted_and_counted():
     assert (
         'aria-label="mean KL in nats of 3 latent dimensions; the largest: z1 3, z2 1, z0 0.001"' in drawn.svg
     )
+
+
+def test_dollars_in_names_of_columns_are_drawn_as_they_are():
+    names = DataInfo((2,), -math.inf, math.inf, variables=("a$x$", "<b>"))
+    x = torch.arange(20.0).reshape(10, 2)
+    each, whole = table_charts(x, x, names, "m")
+    for chart in (*each, *whole):
+        assert "\\$" not in chart.svg
+        assert "<b>" not in chart.svg
+    assert "a$x$" in each[0].svg
 
 
 def test_groups_are_named_coloured_and_summed():
