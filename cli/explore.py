@@ -83,9 +83,7 @@ def explore(
       genmod explore beta8 --export beta8.html
       genmod explore beta8 --export beta8.html --no-examples
     """
-    _check(
-        export, half=half, no_examples=no_examples, port=port, no_browser=no_browser, overwrite=overwrite
-    )
+    _check(export, half=half, no_examples=no_examples, port=port, no_browser=no_browser, overwrite=overwrite)
     model = open_model(directory, "cpu" if export is not None else device)
     if no_examples:
         _require_prior(model)

@@ -110,7 +110,9 @@ for command in {commands!r}:
 def test_curves_are_drawn_without_torch(tmp_path):
     (tmp_path / "m").mkdir()
     part = {"name": "mlp", "provider": "genmod-torch", "version": "0.1.0", "revision": 1, "options": {}}
-    parts = dict.fromkeys("encoder posterior prior decoder divergence objective dataset".split(), part)
+    parts = dict.fromkeys(
+        ["encoder", "posterior", "prior", "decoder", "divergence", "objective", "dataset"], part
+    )
     plain = {"format": 1, "recipe": "vae", "components": parts, "latent": [2], "condition": []}
     (tmp_path / "m" / "model.json").write_text(json.dumps(plain))
     (tmp_path / "m" / "metrics.jsonl").write_text('{"step": 1, "split": "train", "loss": 1.0}\n')
