@@ -10,7 +10,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -45,10 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _tell_windows_of_colours() -> None:
     """Consoles of Windows print the sequences of colours as they are, unless told that these are for them."""
     if sys.platform == "win32":
-        with suppress(ImportError):
-            from colorama import just_fix_windows_console  # type: ignore[import-untyped, unused-ignore]
+        from colorama import just_fix_windows_console  # type: ignore[import-untyped, unused-ignore]
 
-            just_fix_windows_console()
+        just_fix_windows_console()
 
 
 def _run(arguments: list[str]) -> int:
