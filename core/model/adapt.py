@@ -194,7 +194,8 @@ class _Search:
             [refused.hint, *([f"or start from a recipe that has it: {recipes}"] if recipes else [])]
         )
         if not others or not named:
-            return type(refused)(refused.message, hint=hint)
+            refused.hint = hint
+            return refused
         free = [kind for kind in _AXES if kind not in self.fixed]
         flags = " ".join(
             f"--{kind} {self.spec.components[kind].name}" for kind in _AXES if kind in self.fixed
