@@ -221,7 +221,9 @@ class _Checks:
 
     def __init__(self, model: LatentVariableModel, priors: dict[Any, Any]) -> None:
         self.model = model
-        self.spec = model.spec
+        # The names that errors say; a new specification for each combination would take longer than its checks.
+        self.named = dict(model.spec.components)
+        model.spec = replace(model.spec, components=self.named)
         self.refused: dict[str, GenmodError | None] = {}
         self.p = None
         with unvalidated():
@@ -235,11 +237,10 @@ class _Checks:
 
     def __call__(self, divergence: tuple[str, Any], objective: tuple[str, Any]) -> tuple[str, str]:
         """Why a combination is refused, and a hint; both empty if it is allowed."""
-        for kind, (_, part) in (("divergence", divergence), ("objective", objective)):
+        for kind, (name, part) in (("divergence", divergence), ("objective", objective)):
             if getattr(self.model, kind) is not part:  # to exchange one takes longer than to look
                 setattr(self.model, kind, part)
-        named = {"divergence": ComponentSpec(divergence[0]), "objective": ComponentSpec(objective[0])}
-        self.model.spec = replace(self.spec, components={**self.spec.components, **named})
+            self.named[kind] = ComponentSpec(name)
         try:
             check_losses(self.model)
             self._check_divergence(*divergence)

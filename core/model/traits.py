@@ -85,8 +85,8 @@ def check_losses(model: LatentVariableModel) -> None:
             f"objective {names['objective']!r} would ignore divergence {names['divergence']!r}",
             hint=f"choose {IGNORED}, or {BOUND}",
         )
-    adding = [kind for kind, part in model.named_children() if adds_losses(part)]
-    if adding and not objective.hands_out_draws:
+    parts = () if objective.hands_out_draws else model.named_children()
+    if adding := [kind for kind, part in parts if adds_losses(part)]:
         raise UsageError(
             f"{adding[0]} {names[adding[0]]!r} adds a loss at the latents that the objective draws, and objective "
             f"{names['objective']!r} hands out none",
