@@ -10,6 +10,7 @@ from typing import Any
 from genmod.cli import console
 from genmod.defaults import RECIPE
 from genmod.errors import quoted
+from genmod.system.free import free
 
 __all__ = ["GOES_ON", "NEXT", "next_line", "resume_line", "say_next", "say_to_resume"]
 
@@ -30,16 +31,6 @@ def _model(given: Given) -> str:
     return _at(given["directory"])
 
 
-def _each(one: str, several: str) -> Callable[[Given], str]:
-    """A line for one model, and another for several."""
-
-    def line(given: Given) -> str:
-        places = given["directories"] or [Path("model")]
-        return f"{several} {_words(places)}" if len(places) > 1 else f"{one}{_at(places[0])}"
-
-    return line
-
-
 def _with_latents(line: str, otherwise: str) -> Callable[[Given], str]:
     """A line for a model with latents, and another for a whole model, which has none."""
 
@@ -50,6 +41,29 @@ def _with_latents(line: str, otherwise: str) -> Callable[[Given], str]:
         return f"{otherwise if whole else line}{_model(given)}"
 
     return chosen
+
+
+def _to_build() -> str:
+    """The line that builds a model, beside those that are there."""
+    place = free(Path("model"))
+    return "genmod build" + (f" -o {quoted(place)}" if _at(place) else "")
+
+
+def _to_report(places: Sequence[Path]) -> str:
+    """The line that writes a page about models, beside one that is there."""
+    page = _page(places)
+    place = free(page.with_suffix(""), page.suffix)
+    words = "".join(map(_at, places)) if len(places) == 1 else f" {_words(places)}"
+    return f"genmod report{words}" + ("" if place == page else f" -o {quoted(place)}")
+
+
+def _page(places: Sequence[Path]) -> Path:
+    """Where a page about these models is written by default."""
+    return places[0] / "report.html" if len(places) == 1 else Path("report.html")
+
+
+def _places(given: Given) -> Sequence[Path]:
+    return given["directories"] or [Path("model")]
 
 
 def _after_build(given: Given) -> str:
@@ -78,11 +92,16 @@ def _after_rerun(given: Given) -> str:
     return f"genmod compare {both}"
 
 
+def _after_numbers(given: Given) -> str:
+    places = _places(given)
+    return f"genmod compare {_words(places)}" if len(places) > 1 else _to_report(places)
+
+
 def _after_encode(given: Given) -> str:
     out = given["out"]
     if not out.is_dir():
         return f"genmod latents{_model(given)}"
-    line = f"genmod build --data {quoted(out)} -o latents"
+    line = f"genmod build --data {quoted(out)} -o {free(Path('latents'))}"
     # A sampler is fitted to draws, which means alone do not give.
     if "scales" not in (given["with_"] or ""):
         return line
@@ -91,14 +110,12 @@ def _after_encode(given: Given) -> str:
 
 def _after_explore(given: Given) -> str:
     if given["export"] is None:
-        return f"genmod explore{_model(given)} --export latent-space.html"
+        return f"genmod explore{_model(given)} --export {free(Path('latent-space'), '.html')}"
     return f"python -m webbrowser {quoted(given['export'])}"
 
 
 def _after_report(given: Given) -> str:
-    places = given["directories"] or [Path("model")]
-    page = given["out"] or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
-    return f"python -m webbrowser {quoted(page)}"
+    return f"python -m webbrowser {quoted(given['out'] or _page(_places(given)))}"
 
 
 def _after_list(given: Given) -> str:
@@ -113,7 +130,11 @@ def _after_grid(given: Given) -> str:
     for kind in ("posterior", "prior", "divergence", "objective"):
         if given[kind]:
             return f"genmod show {kind} {quoted(given[kind][0])}"
-    return "genmod build"
+    return _to_build()
+
+
+def _after_config(given: Given) -> str:
+    return "genmod train --dry-run" if Path("model/model.json").is_file() else _to_build()
 
 
 NEXT: Mapping[str, Callable[[Given], str]] = {
@@ -131,13 +152,13 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "impute": lambda given: f"genmod evaluate{_model(given)}",
     "latents": lambda given: f"genmod explore{_model(given)}",
     "explore": _after_explore,
-    "evaluate": _each("genmod report", "genmod compare"),
+    "evaluate": _after_numbers,
     "sweep": lambda given: "" if given["dry_run"] else f"genmod compare {quoted(given['out'])}/*",
-    "compare": lambda given: f"genmod report {_words(given['directories'])}",
-    "plot": _each("genmod report", "genmod compare"),
+    "compare": lambda given: _to_report(given["directories"]),
+    "plot": _after_numbers,
     "report": _after_report,
     "reproduce": lambda given: "genmod list reproduction",
-    "selftest": lambda given: "genmod build",
+    "selftest": lambda given: _to_build(),
     "list": _after_list,
     # Its own last line is an example to type.
     "show": lambda given: "",
@@ -146,7 +167,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "check": lambda given: "genmod plugins",
     "plugin": lambda given: f"cd {quoted(given['result'])} && pip install -e '.[test]' && pytest",
     "info": lambda given: "genmod selftest",
-    "config": lambda given: "genmod train --dry-run",
+    "config": _after_config,
 }
 """Name of each command → the line to type next, from what it was given; empty for none."""
 

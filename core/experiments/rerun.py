@@ -16,6 +16,7 @@ from genmod.nn.weights import weights_follow
 from genmod.spec import ComponentSpec, ModelSpec
 from genmod.system.device import pick_device
 from genmod.system.environment import versions
+from genmod.system.free import free
 from genmod.system.tensors import checksum, read_tensors
 from genmod.training.record import surroundings
 from genmod.training.settings import TrainSettings
@@ -142,11 +143,7 @@ class RecordedRun:
 def free_place(directory: Path) -> Path:
     """A directory beside another, for a repetition: the first of ``NAME-rerun``, ``NAME-rerun-2``, … that does not exist."""
     whole = directory if directory.name not in ("", "..") else directory.resolve()
-    number, place = 1, whole.with_name(f"{whole.name}-rerun")
-    while place.exists() or place.is_symlink():
-        number += 1
-        place = whole.with_name(f"{whole.name}-rerun-{number}")
-    return place
+    return free(whole.with_name(f"{whole.name}-rerun"))
 
 
 def same_weights(one: Path, other: Path) -> bool | None:

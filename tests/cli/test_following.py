@@ -48,11 +48,11 @@ LINES = [
     ("report a model", "python -m webbrowser report.html"),
     ("report a -o page.html", "python -m webbrowser page.html"),
     ("reproduce iwae", "genmod list reproduction"),
-    ("selftest", "genmod build"),
+    ("selftest", "genmod build -o model-2"),
     ("list", "genmod show recipe vae"),
     ("list encoder", "genmod show encoder autoencoder-2d"),
     ("show encoder conv", ""),
-    ("grid", "genmod build"),
+    ("grid", "genmod build -o model-2"),
     ("grid --prior vamp", "genmod show prior vamp"),
     ("plugins", "genmod list"),
     ("check genmod-torch", "genmod plugins"),
@@ -104,6 +104,30 @@ def test_the_line_is_that_of_the_table_and_can_be_parsed(folder):
                 load_command(rest[0]).make_context(rest[0], rest[1:])
 
 
+@pytest.mark.parametrize(
+    ("there", "line", "wanted"),
+    [
+        ([], "selftest", "genmod build"),
+        ([], "config", "genmod build"),
+        (["model"], "grid", "genmod build -o model-2"),
+        (["model", "model-2"], "config", "genmod build -o model-3"),
+        (["model/model.json"], "config", "genmod train --dry-run"),
+        (["codes", "latents"], "encode -o codes", "genmod build --data codes -o latents-2"),
+        (["latent-space.html"], "explore", "genmod explore --export latent-space-2.html"),
+        (["model/report.html"], "evaluate", "genmod report -o model/report-2.html"),
+        (["'a b'/report.html"], "plot 'a b'", "genmod report 'a b' -o 'a b/report-2.html'"),
+        (["report.html"], "compare a b", "genmod report a b -o report-2.html"),
+    ],
+)
+def test_the_line_replaces_nothing_that_is_there(tmp_path, monkeypatch, there, line, wanted):
+    monkeypatch.chdir(tmp_path)
+    for [path] in map(shlex.split, there):
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).touch() if Path(path).suffix else Path(path).mkdir()
+    name, *words = shlex.split(line)
+    assert next_line(name, load_command(name).make_context(name, words).params) == wanted
+
+
 TINY = "--encoder mlp -s encoder.hidden=4 --latent 2"
 MADE = [
     f"build {TINY}",
@@ -135,8 +159,6 @@ def test_each_line_can_be_run(genmod, monkeypatch):
             words += ["taken"]  # there is a trained model already
         if words[0] == "train":
             words += ["--steps", "2"]
-        if words == ["build"]:
-            words += ["-o", "another"]
         done = genmod(*words)
         assert done.code == 0, (line, done.err)
     assert genmod("report", "a", "-o", "page.html").code == 0
