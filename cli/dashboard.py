@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from genmod.cli import console
 from genmod.cli.braille import Track, plot, thinned
-from genmod.cli.gauge import clock
+from genmod.cli.gauge import clock, shown, time_left
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -71,7 +71,7 @@ class Dashboard:
                 y.append(value)
                 thinned(x, y)
             if event.best:
-                self._best = f"best validation loss {event.values['loss']:.2f} at step {event.step}"
+                self._best = f"best validation loss {shown(event.values['loss'])} at step {event.step}"
         if time.monotonic() - self._drawn >= _SECONDS_BETWEEN_DRAWINGS:
             self._draw(event)
 
@@ -112,7 +112,7 @@ class Dashboard:
         step, began = self._first or (0, time.monotonic())
         seconds = time.monotonic() - began
         rate = (event.step - step) / seconds if seconds > 0 else 0.0
-        left = f"{clock((event.total_steps - event.step) / rate)} left" if rate else ""
+        left = time_left(event.step, step, event.total_steps, seconds)
         done = event.step / event.total_steps if event.total_steps else 1.0
         cells = max(10, min(40, width - 60))
         bar = "━" * round(cells * done) + "╌" * (cells - round(cells * done))
@@ -147,7 +147,7 @@ def panels(points: Points, width: int, names: Sequence[str] = ()) -> "list[Rende
         own = {what: series for (name, what), series in points.items() if name == metric and series[0]}
         title = Text(metric, style="bold", no_wrap=True, overflow="ellipsis")
         for what, (_, y) in own.items():
-            title.append(f"  {_SHORT.get(what, what)} {y[-1]:.2f}", style=_style(what, own))
+            title.append(f"  {_SHORT.get(what, what)} {shown(y[-1])}", style=_style(what, own))
         title.truncate(wide, overflow="ellipsis", pad=True)
         tracks = [Track(x, y, _style(what, own)) for what, (x, y) in own.items()]
         drawn.append(Group(title, *plot(tracks, wide, _LINES)))

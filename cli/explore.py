@@ -20,6 +20,7 @@ from genmod.cli.options import (
     Set,
     SplitOption,
     number_option,
+    refuse_typed,
 )
 from genmod.cli.outputs import check_file, open_model, open_split
 from genmod.errors import DataError, UsageError
@@ -34,6 +35,7 @@ _LARGE = 20_000_000
 
 
 def explore(
+    ctx: typer.Context,
     directory: Directory = Path("model"),
     export: Annotated[
         Path | None,
@@ -83,6 +85,10 @@ def explore(
       genmod explore beta8 --export beta8.html
       genmod explore beta8 --export beta8.html --no-examples
     """
+    if no_examples:
+        refuse_typed(ctx, ("split", "set_", "data_root"), "--no-examples", "reads no data")
+    if export is not None:
+        refuse_typed(ctx, ("device",), "--export", "makes its page on the CPU")
     _check(export, half=half, no_examples=no_examples, port=port, no_browser=no_browser, overwrite=overwrite)
     model = open_model(directory, "cpu" if export is not None else device)
     if no_examples:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genmod.cli import console
-from genmod.cli.options import DataRoot, Device, Directory, Json, Overwrite, Seed, Set
+from genmod.cli.options import DataRoot, Device, Directory, Json, Overwrite, Seed, Set, refuse_typed
 from genmod.cli.outputs import check_file, dataset_options, open_model
 from genmod.cli.rows import Source, check_rows_out, open_rows, write_rows
 from genmod.errors import UsageError
@@ -20,6 +20,7 @@ __all__ = ["impute"]
 
 
 def impute(
+    ctx: typer.Context,
     directory: Directory = Path("model"),
     file: Source = None,
     *,
@@ -56,7 +57,8 @@ def impute(
       genmod impute people gaps.csv --draws 5 -o five.parquet
       genmod impute model gaps.npz --mean -o filled.npz
     """
-    count = 1 if mean else draws
+    if mean:
+        refuse_typed(ctx, ("draws",), "--mean", "fills in each row once")
     model = open_model(directory, device)
     if model.data.columns:
         from genmod.data.frames_filled import numbered
@@ -65,7 +67,7 @@ def impute(
         check_file(out, WRITTEN_FORMATS, overwrite=overwrite)
         frame = _read(model, file, set_ or [], data_root)
         made = model.impute(frame, draws=draws, mean=mean, seed=seed)
-        write_table(numbered(made) if count > 1 else made, out)
+        write_table(numbered(made) if draws > 1 else made, out)
         console.print_file(out, json=json, **({"seed": seed, "rows": len(frame)} if json else {}))
         console.note(f"seed {seed}")
         return
@@ -82,7 +84,7 @@ def impute(
     write_rows(
         out,
         blocks,
-        lambda name, array: column_names("x{}", array.shape[1:], count),
+        lambda name, array: column_names("x{}", array.shape[1:], draws),
         labels,
         source=file,
         task="filling in",

@@ -18,6 +18,7 @@ from genmod.cli.options import (
     Set,
     SplitOption,
     number_option,
+    refuse_typed,
 )
 from genmod.cli.outputs import check_out, open_model, open_split, write
 
@@ -25,6 +26,7 @@ __all__ = ["interpolate"]
 
 
 def interpolate(
+    ctx: typer.Context,
     directory: Directory = Path("model"),
     number: Annotated[int, number_option("pairs, a row each")] = 8,
     rows: Annotated[int | None, typer.Option("--rows", min=1, hidden=True)] = None,
@@ -60,6 +62,8 @@ def interpolate(
     """
     from genmod.figures.saving import MOVING_FORMATS
 
+    if from_prior:
+        refuse_typed(ctx, ("split", "set_", "data_root"), "--from-prior", "reads no data")
     rows = rows or number
     check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     model = open_model(directory, device)

@@ -105,7 +105,8 @@ def latents(
             f"genmod encode {quoted(directory)} --split {split} -o FILE"
         )
     for name, reason in drawn.left_out.items():
-        console.note(f"no {name}: {reason}")
+        # "No gaps" would read as praise.
+        console.note(f"{'gaps are not measured' if name == 'gaps' else f'no {name}'}: {reason}")
     if drawn.gap is not None:
         console.note(str(drawn.gap))
     console.note(f"seed {seed}")

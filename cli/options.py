@@ -1,11 +1,13 @@
 """The options that commands share: the same word means the same in each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from genmod.cli.completion import model_directories, option_names
+from genmod.errors import UsageError
 
 __all__ = [
     "DEVICE",
@@ -25,6 +27,7 @@ __all__ = [
     "SplitOption",
     "file_option",
     "number_option",
+    "refuse_typed",
     "set_option",
 ]
 
@@ -94,3 +97,23 @@ DataRoot = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder with data files.", envvar="GENMOD_DATA", show_default=False),
 ]
+
+
+def refuse_typed(ctx: typer.Context, names: Sequence[str], flag: str, why: str) -> None:
+    """Refuse options that change nothing beside another one.
+
+    Args:
+        ctx: of the command.
+        names: parameters; those of the environment and by default are no matter.
+        flag: the other one.
+        why: they change nothing.
+
+    Raises:
+        UsageError: one of them was typed.
+    """
+    long = {each.name: max(each.opts, key=len) for each in ctx.command.params}
+    sources = {name: ctx.get_parameter_source(name) for name in names}
+    typed = [long[name] for name, each in sources.items() if each is not None and each.name == "COMMANDLINE"]
+    if typed:
+        found = " and ".join(typed)
+        raise UsageError(f"{found} would change nothing: {flag} {why}", hint=f"leave out {found}, or {flag}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from genmod.cli import console
-from genmod.cli.options import Directories, Json, Overwrite, file_option
+from genmod.cli.options import Directories, Json, Overwrite, file_option, refuse_typed
 from genmod.cli.outputs import check_file
 from genmod.errors import UsageError
 
@@ -24,6 +24,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def plot(
+    ctx: typer.Context,
     directories: Directories = None,
     out: Annotated[
         Path | None,
@@ -65,6 +66,8 @@ def plot(
     places = list(dict.fromkeys(directories or [Path("model")]))
     metrics = [name.strip() for text in metric or [] for name in text.split(",") if name.strip()]
     if live:
+        beside = ("out", "smooth", "log", "x", "overwrite", "json")
+        refuse_typed(ctx, beside, "--live", "draws plain curves in the terminal, and writes nothing")
         _watch(places, metrics)
         return
     path = out or (places[0] / "curves.png" if len(places) == 1 else Path("curves.png"))

@@ -16,6 +16,7 @@ from genmod.cli.options import (
     Set,
     SplitOption,
     number_option,
+    refuse_typed,
 )
 from genmod.cli.outputs import (
     check_out,
@@ -34,6 +35,7 @@ __all__ = ["reconstruct"]
 
 
 def reconstruct(
+    ctx: typer.Context,
     directory: Directory = Path("model"),
     number: Annotated[int | None, number_option("examples", default="10; as .csv and the like all")] = None,
     worst: Annotated[
@@ -91,6 +93,7 @@ def reconstruct(
     if worst is not None and (number is not None or picture is not None):
         raise UsageError("--worst shows examples of its own choice", hint="leave out -n and --picture")
     if picture is not None:
+        refuse_typed(ctx, ("split",), "--picture", "is one picture of no split")
         return _reconstruct_picture(
             directory, picture, number, out, tile or 512, seed, device, set_, data_root, overwrite, json
         )

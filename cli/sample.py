@@ -1,7 +1,7 @@
 """``genmod sample``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,7 @@ from genmod.cli.outputs import (
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
+    from genmod.figures import Picture
     from genmod.figures.table_figure import TableFigure
     from genmod.interfaces.model import GenerativeModel
     from genmod.interfaces.sampler import Source
@@ -78,7 +79,12 @@ def sample(
     from genmod.figures import origin_of_latents, sample_grid, sampled_frame, shown
 
     drawn_from = origin_of_latents(model, source)
-    known = {"number": number, "drawn_from": drawn_from, "temperature": factor, "condition": condition}
+    known: dict[str, Any] = {
+        "number": number,
+        "drawn_from": drawn_from,
+        "temperature": factor,
+        "condition": condition,
+    }
     origin = f"{'latents from' if model.has_latents else 'samples of'} the {drawn_from}"
     at = f", temperature {shown(factor)}" if factor != 1 else ""
     if rows and out is not None:
@@ -88,16 +94,16 @@ def sample(
         )
         console.note(f"{origin}{at}")
         return write_frame(frame, out, seed=seed, json=json, **known)
-    # The mean of a category is none.
-    noise = noise or bool(model.data.columns)
-    picture = sample_grid(
-        model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=factor
-    )
-    console.note(f"{origin}{at}")
+    picture: Picture | TableFigure | None = None
     if len(model.data.shape) == 1 and (out is None or out.suffix.lower() == ".png"):
-        beside = _beside_the_data(model, number, seed, condition, source, factor)
-        if beside is not None:
-            return write(beside, out, directory, "samples", seed=seed, json=json, **known)
+        picture, known["number"] = _beside_the_data(model, number, seed, condition, source, factor)
+    if picture is None:
+        # The mean of a category is none.
+        noise = noise or bool(model.data.columns)
+        picture = sample_grid(
+            model, number, seed=seed, noise=noise, condition=condition, source=source, temperature=factor
+        )
+    console.note(f"{origin}{at}")
     return write(picture, out, directory, "samples", seed=seed, json=json, **known)
 
 
@@ -108,8 +114,9 @@ def _beside_the_data(
     condition: str | None,
     source: "Source | None",
     factor: float | list[float],
-) -> "TableFigure | None":
-    """Columns, pairs and correlations of generated rows beside those of the training data; None where these are missing."""
+) -> "tuple[TableFigure | None, int]":
+    """Columns, pairs and correlations of generated rows beside those of the training data, None where these are missing;
+    and the number of rows that are generated."""
     from genmod.errors import DataError
     from genmod.figures import choose_examples, sample_grid
     from genmod.figures.table_figure import TableFigure, table_figure
@@ -119,7 +126,7 @@ def _beside_the_data(
         split = open_split(model, "train", [], None)  # type: ignore[arg-type]
     except DataError as error:
         console.note(f"not beside the data: {error.message.partition(chr(10))[0]}")
-        return None
+        return None, number
     rows = model.data.values(choose_examples(split, MOST_ROWS, seed=seed).x).float()
     # Of few rows, histograms say nothing.
     count = max(number, len(rows))
@@ -128,7 +135,7 @@ def _beside_the_data(
     )
     of = f" of {condition}" if condition else ""
     title = f"{count:,} generated rows{of} beside {len(rows):,} of the training data, seed {seed}"
-    return TableFigure(table_figure(rows, made.images.cpu(), model.data, title=title))
+    return TableFigure(table_figure(rows, made.images.cpu(), model.data, title=title)), count
 
 
 def _factors(text: str) -> float | list[float]:

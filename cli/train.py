@@ -18,6 +18,10 @@ def _setting(metavar: str, text: str, default: str) -> Any:
     return typer.Option(metavar=metavar, help=text, show_default=default)
 
 
+def _switch(name: str, text: str) -> Any:
+    return typer.Option(f"--{name}/--no-{name}", help=text, show_default="no")
+
+
 def train(
     ctx: typer.Context,
     directories: Directories = None,
@@ -57,18 +61,15 @@ def train(
     ] = None,
     compile_: Annotated[
         bool | None,
-        typer.Option(
-            "--compile/--no-compile",
-            help="Compile the step: costs 10 to 20 seconds once, pays off in runs of some minutes.",
-            show_default="no",
+        _switch(
+            "compile", "Compile the step: costs 10 to 20 seconds once, pays off in runs of some minutes."
         ),
     ] = None,
     deterministic: Annotated[
         bool | None,
-        typer.Option(
-            "--deterministic/--no-deterministic",
-            help="The same bits each time, on a GPU too, where steps then take up to twice as long.",
-            show_default="no",
+        _switch(
+            "deterministic",
+            "The same bits each time, on a GPU too, where steps then take up to twice as long.",
         ),
     ] = None,
     workers: Annotated[
@@ -174,14 +175,13 @@ def train(
     """
     from genmod.cli.processes import launched
 
-    if not dry_run:
-        launched(processes)
     if dry_run and (resume or replay):
         raise typer.BadParameter("--dry-run plans a run from its beginning, without --resume or --replay")
     if dry_run and (processes or 1) > 1:
         raise typer.BadParameter("--dry-run tries the steps in one process; leave out --processes")
     if overwrite and resume:
         raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
+    launched(processes)
     from genmod.bundle.directory import ModelDirectory
     from genmod.cli.settings_from import train_settings
     from genmod.cli.training import Data, train_all

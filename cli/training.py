@@ -196,11 +196,12 @@ def _report(
     quiet: bool,
 ) -> dict[str, Any]:
     """Measure the best weights on the test data, draw pictures, and print the results."""
+    from genmod.cli.gauge import shown
     from genmod.evaluation import evaluate
 
     console.note(
         f"{result.status} after {result.steps} steps, {result.seconds:.1f} s; "
-        f"best validation loss {result.best_loss:.2f} at step {result.best_step}"
+        f"best validation loss {shown(result.best_loss)} at step {result.best_step}"
     )
     evaluation = evaluate(model, dataset.split("test"))
     pictures = _pictures(model, dataset, directory)
@@ -220,9 +221,10 @@ def _report(
 
 
 def _print(evaluation: "Evaluation") -> None:
+    from genmod.cli.metrics import number
+
     rows = [
-        [row.name, f"{row.value:.3f}", f"{row.standard_error:.3f}", row.unit, row.n]
-        for row in evaluation.rows
+        [row.name, number(row.value), number(row.standard_error), row.unit, row.n] for row in evaluation.rows
     ]
     console.print_table(["test", "value", "standard error", "unit", "examples"], rows)
     for name, reason in evaluation.undefined.items():

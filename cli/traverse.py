@@ -18,6 +18,7 @@ from genmod.cli.options import (
     Set,
     SplitOption,
     number_option,
+    refuse_typed,
 )
 from genmod.cli.outputs import check_out, open_model, open_split, write
 
@@ -30,6 +31,7 @@ _EXAMPLES_FOR_ACTIVITY = 1000
 
 
 def traverse(
+    ctx: typer.Context,
     directory: Directory = Path("model"),
     dims: Annotated[
         str | None,
@@ -72,6 +74,8 @@ def traverse(
     """
     from genmod.figures.saving import MOVING_FORMATS
 
+    if from_prior:
+        refuse_typed(ctx, ("split", "set_", "data_root"), "--from-prior", "reads no data")
     check_out(out, overwrite=overwrite, formats=MOVING_FORMATS)
     chosen = None if dims is None else _numbers(dims)
     model = open_model(directory, device)

@@ -101,7 +101,7 @@ def _column(
         far = measure.far(made)
         text = str(measure.gap(far, origin))
     except UndefinedError as error:
-        text = error.message
+        text = f"gaps are not measured: {error.message}"
     some = torch.arange(_DOWN * _STEPS) % len(everywhere)
     points, lost = everywhere[some.to(everywhere.device)], far[some] > 1
     way = emptiest_path(model, z, steps=_STEPS, seed=seed)
