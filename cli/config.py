@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from genmod.cli import console
 from genmod.cli.options import Json
+from genmod.errors import GenmodError
 
 __all__ = ["config"]
 
@@ -26,10 +29,17 @@ def config(json: Json = False) -> None:
     from genmod.configuration.places import project_file, user_file, user_path
     from genmod.options.text import option_text
 
-    found = holding(layers())
+    wrong: GenmodError | None = None
+    try:
+        found = holding(layers())
+    except GenmodError as error:
+        if json:
+            raise
+        # Its hint is this command, for the names that there are.
+        found, wrong = {}, error
     rows: dict[str, tuple[Any, str]] = {path: (value, "default") for path, value in _defaults().items()}
     rows |= {path: (each.value, each.origin) for path, each in found.items()}
-    files = {"project": project_file(), "user": user_file()}
+    files = {} if wrong else {"project": project_file(), "user": user_file()}
     if json:
         settings = {path: {"value": value, "from": origin} for path, (value, origin) in rows.items()}
         console.print_json(
@@ -40,6 +50,9 @@ def config(json: Json = False) -> None:
         ["setting", "value", "from"],
         [[spelled(path), option_text(value), origin] for path, (value, origin) in rows.items()],
     )
+    if wrong is not None:
+        console.error(wrong.message, "mend it there; these are the settings by default, with their names")
+        raise typer.Exit(wrong.exit_code)
     if files["project"] is None:
         console.note(f"no settings of this project: {Path.cwd() / 'genmod.toml'}")
     if files["user"] is None:

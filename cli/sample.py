@@ -62,7 +62,7 @@ def sample(
     Latents are drawn from the prior, or from the sampler of `genmod fit-sampler`, and decoded; or from a model of the codes
     that `genmod encode` wrote, which is then what --condition is for. Arrays: images
     (N, ...) and latents (N, ...). Rows of a table are drawn from the likelihood too; as .csv or .parquet they have the names,
-    units, categories and types of its columns; as .png they are drawn beside the training data, column by column.
+    units, categories and types of its columns; as .png as many as there are training data, up to 2,000, are drawn beside these.
 
     Examples:
       genmod sample

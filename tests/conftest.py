@@ -96,11 +96,20 @@ def stop_at(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def known():
-    """The module of the table whose joint distribution is known."""
+def module_at():
+    """A function that imports a file beside the tests, whose folders are no packages."""
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location("known_table", Path(__file__).with_name("known_table.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    def imported(path):
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return imported
+
+
+@pytest.fixture(scope="session")
+def known(module_at):
+    """The module of the table whose joint distribution is known."""
+    return module_at(Path(__file__).with_name("known_table.py"))

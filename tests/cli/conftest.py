@@ -1,6 +1,5 @@
 """Run command lines in this process, in an empty folder."""
 
-import importlib.util
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,12 +40,9 @@ def genmod(capsys, monkeypatch, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def terminals():
+def terminals(module_at):
     """The module of terminals: ``terminals.Terminal``, ``terminals.Shell``."""
-    spec = importlib.util.spec_from_file_location("terminal", Path(__file__).with_name("terminal.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(Path(__file__).with_name("terminal.py"))
 
 
 @pytest.fixture

@@ -74,7 +74,11 @@ def test_what_is_wrong_is_refused_before_any_work(genmod, project):
     assert done.code == 2
     assert "genmod.toml: train.learning-rate: no such setting" in done.err
     assert not Path("model", "run.json").exists()
-    assert genmod("config").code == 2
+    assert genmod("config", "--json").code == 2
+    done = genmod("config")
+    assert done.code == 2
+    assert "genmod.toml: train.learning-rate: no such setting" in done.err
+    assert "train.lr\t0.001\tdefault\n" in done.out, "the names that there are"
 
 
 def test_config_shows_what_holds_and_from_where(genmod, project, monkeypatch):

@@ -50,6 +50,7 @@ def test_a_page_without_examples_has_nothing_of_the_data(genmod, built, monkeypa
     assert json.loads(done.out)["examples"] == scenes[0]["examples"] == 60
     assert "codes of 60 examples of the data, and small pictures of 60 of them" in " ".join(done.err.split())
     monkeypatch.setattr("genmod.cli.explore.open_split", None)
+    monkeypatch.setenv("GENMOD_DATA", ".")  # was not typed, and so is not refused
     done = genmod("explore", built, "--export", "page.html", "--no-examples", "--overwrite")
     assert done.code == 0, done.err
     assert "of the data" not in done.err

@@ -62,6 +62,14 @@ MISTAKES = [
     ("sample trained --condition 7", 2, ["condition"]),
     ("explore trained --half", 2, ["--half", "--export"]),
     ("plot untrained", 2, ["untrained"]),
+    # what would change nothing
+    ("explore trained --export p.html --no-examples --split train", 2, ["--split", "--no-examples"]),
+    ("explore trained --export p.html --device cpu", 2, ["--device", "--export"]),
+    ("interpolate trained --from-prior -s dataset.seed=1", 2, ["--set", "--from-prior"]),
+    ("traverse trained --from-prior --data-root . --split test", 2, ["--split and --data-root"]),
+    ("reconstruct trained --picture there.png --split train", 2, ["--split", "--picture"]),
+    ("impute trained -o filled.npz --mean --draws 3", 2, ["--draws", "--mean"]),
+    ("plot trained --live --smooth 3", 2, ["--smooth", "--live"]),
     # devices
     ("train untrained --device cuda", 2, ["cuda", "cpu"]),
     ("sample trained --device tpu", 2, ["tpu", "cpu"]),

@@ -12,7 +12,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import genmod as library
-from genmod.figures import choose_examples, codes, interpolation, reconstruction_grid, worst_grid
+from genmod.errors import UndefinedError
+from genmod.figures import choose_examples, codes, interpolation, panels, reconstruction_grid, worst_grid
 from genmod.model.assembly import open_dataset
 
 COMMANDS = {
@@ -337,6 +338,16 @@ def test_temperature(genmod, model):
     torch.testing.assert_close(arrays("b.npz")["latents"], arrays("a.npz")["latents"] / 2)
     assert "latents from the prior, normal, temperature 0.5\n" in done.err
     assert genmod("sample", "--temperature", "0").code == 2
+
+
+def test_gaps_that_are_not_measured_are_not_said_to_be_missing(genmod, model, monkeypatch):
+    def undefined(scene):
+        raise UndefinedError("distances mean nothing")
+
+    monkeypatch.setitem(panels.MAKERS, "gaps", undefined)
+    done = genmod("latents", "-n", 40, "--panel", "kl,gaps")
+    assert done.code == 0, done.err
+    assert "gaps are not measured: distances mean nothing\n" in done.err
 
 
 def test_latents(genmod, model, tmp_path):

@@ -9,6 +9,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from genmod import figures
+
 SMALL = ("-s", "encoder.hidden=16", "--latent", "2", "-q")
 
 
@@ -65,7 +67,7 @@ def test_from_a_file_to_a_file(genmod, known, missing):
     assert evaluated.code == 0, evaluated.err
 
 
-def test_labels_and_identifiers(genmod):
+def test_labels_and_identifiers(genmod, monkeypatch):
     rng = np.random.default_rng(0)
     with open("a.csv", "w") as file:
         file.write("id,x,kind,more\n")
@@ -85,6 +87,11 @@ def test_labels_and_identifiers(genmod):
     assert [row["id"] for row in made] == [str(i) for i in range(1, 7)]
     assert genmod("sample", "m", "-n", 4, "-o", "turns.csv").code == 0
     assert [row["kind"] for row in rows_of("turns.csv")] == ["a", "b", "a", "b"]
+    drawn, grid = [], figures.sample_grid
+    monkeypatch.setattr(figures, "sample_grid", lambda *a, **k: (drawn.append(a[1]), grid(*a, **k))[1])
+    done = genmod("sample", "m", "-n", 6, "-o", "s.png", "--json")
+    assert drawn == [json.loads(done.out)["number"]], "as many as are said, and those once"
+    assert drawn[0] > 6, "as many as there are in the data"
     assert genmod("reconstruct", "m", "-o", "r.csv").code == 0
     given = {row["id"]: row for row in rows_of("a.csv")}
     made = rows_of("r.csv")

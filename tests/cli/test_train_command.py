@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -33,6 +34,14 @@ def test_each_is_trained_in_its_directory(genmod, models):
     for model in models:
         assert json.loads((model / "run.json").read_text())["status"] == "finished"
     assert "model 2 of 2" in done.err
+
+
+def test_small_numbers_keep_their_digits(capsys):
+    from genmod.cli.training import _print
+
+    row = SimpleNamespace(name="mse", value=0.000123, standard_error=4.5e-6, unit="", n=3)
+    _print(SimpleNamespace(rows=[row], undefined={}))
+    assert "mse\t0.000123\t4.5e-06\t" in capsys.readouterr().out
 
 
 def test_one_that_fails_does_not_keep_the_others(genmod, models):
