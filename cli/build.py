@@ -9,7 +9,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.completion import component_names
-from genmod.cli.options import SEED, DataRoot, Json, set_option
+from genmod.cli.options import SEED, DataRoot, Json, set_option, typed
 from genmod.cli.settings_from import build_settings, holds_train_settings
 from genmod.defaults import RECIPE
 
@@ -113,12 +113,11 @@ def build(
         "dataset": data,
     }
     chosen = {kind: name for kind, name in parts.items() if name is not None}
-    sources = {name: ctx.get_parameter_source(name) for name in ("recipe", "seed")}
-    is_typed = {name: source is not None and source.name == "COMMANDLINE" for name, source in sources.items()}
-    start = build_settings(recipe=is_typed["recipe"] or from_ is not None, typed=chosen)
+    given = typed(ctx, ("recipe", "seed"))
+    start = build_settings(recipe="recipe" in given or from_ is not None, typed=chosen)
     recipe, latent = start.get("recipe", recipe), latent or start.get("latent")
     condition = condition or start.get("condition")
-    seed = seed if is_typed["seed"] else start.get("seed", seed)
+    seed = seed if "seed" in given else start.get("seed", seed)
     chosen = start["parts"]
     incoming = None
     if from_ is not None:

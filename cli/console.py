@@ -155,14 +155,18 @@ def _labelled(label: str, color: str, text: str) -> str:
     if len(text) > _LONGEST:  # lists of names come from files of others, too
         text = f"{text[: _LONGEST - 500]} … {text[-500:]}"
     indent = len(label) + 2
-    indented = _folded(_CONTROL_BUT_LAYOUT.sub(" ", text), indent).replace("\n", "\n" + " " * indent)
+    indented = _folded(text, indent).replace("\n", "\n" + " " * indent)
     start = f"\x1b[{_CODES['bold']};{_CODES[color]}m{label}:\x1b[0m" if colored(sys.stderr) else f"{label}:"
     return f"{start} {indented}"
 
 
 def _folded(text: str, indent: int = 0, stream: TextIO | None = None) -> str:
-    """The text with lines that fit the terminal, if the stream is one; commands to copy stay in one piece."""
+    """The text with lines that fit the terminal, if the stream is one; commands to copy stay in one piece.
+
+    It loses control characters, which names and values from files may have.
+    """
     stream = stream or sys.stderr
+    text = _CONTROL_BUT_LAYOUT.sub(" ", text)
     if not _is_terminal(stream):
         return text
     from genmod.cli.columns import cells, wrapped

@@ -29,6 +29,7 @@ __all__ = [
     "number_option",
     "refuse_typed",
     "set_option",
+    "typed",
 ]
 
 Directory = Annotated[
@@ -99,12 +100,18 @@ DataRoot = Annotated[
 ]
 
 
+def typed(ctx: typer.Context, names: Sequence[str]) -> list[str]:
+    """Those parameters that stand on the command line: neither by default nor in the environment."""
+    sources = {name: ctx.get_parameter_source(name) for name in names}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
 def refuse_typed(ctx: typer.Context, names: Sequence[str], flag: str, why: str) -> None:
     """Refuse options that change nothing beside another one.
 
     Args:
         ctx: of the command.
-        names: parameters; those of the environment and by default are no matter.
+        names: of parameters.
         flag: the other one.
         why: they change nothing.
 
@@ -112,8 +119,6 @@ def refuse_typed(ctx: typer.Context, names: Sequence[str], flag: str, why: str) 
         UsageError: one of them was typed.
     """
     long = {each.name: max(each.opts, key=len) for each in ctx.command.params}
-    sources = {name: ctx.get_parameter_source(name) for name in names}
-    typed = [long[name] for name, each in sources.items() if each is not None and each.name == "COMMANDLINE"]
-    if typed:
-        found = " and ".join(typed)
+    found = " and ".join(long[name] for name in typed(ctx, names))
+    if found:
         raise UsageError(f"{found} would change nothing: {flag} {why}", hint=f"leave out {found}, or {flag}")

@@ -81,6 +81,14 @@ def test_colours_on_a_terminal(terminal, monkeypatch, environ, option, wanted):
     assert console.colored(sys.stderr) is wanted
 
 
+def test_notes_have_no_control_characters_of_the_values_that_they_name(capsys):
+    """The file of settings of a project may be a stranger's, and its values are named."""
+    console.configure(console.Settings(verbose=True))
+    for say in (console.note, console.detail):
+        say("settings from genmod.toml: device \x1b[2J\r\x9b1m\ncpu\tx")
+        assert capsys.readouterr().err == "settings from genmod.toml: device  [2J 1m\ncpu\tx\n"
+
+
 def test_consoles_of_windows_are_told_of_colours(monkeypatch):
     told = []
     module = SimpleNamespace(just_fix_windows_console=lambda: told.append(True))
