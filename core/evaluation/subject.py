@@ -135,7 +135,7 @@ class Subject:
             Observations and reconstructions, on the device of the model.
         """
         done, count = 0, min(limit or len(self.split), len(self.split))
-        for model, x, _ in self.batches("reconstructions", limit=limit):
+        for model, x, _ in self.batches("reconstruction", limit=limit):
             yield x, model.decode(code_of(model, x)).mean
             done += len(x)
             self.progress("reconstructing", done, count)
