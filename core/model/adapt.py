@@ -16,14 +16,14 @@ from genmod.defaults import BARE, USUAL
 from genmod.distributions.codes import Codebook
 from genmod.distributions.probing import same_support
 from genmod.distributions.unvalidated import unvalidated
-from genmod.errors import ChoiceWarning, GenmodError, UsageError
+from genmod.errors import ChoiceWarning, FileError, GenmodError, UsageError
 from genmod.interfaces.posterior import Posterior
 from genmod.interfaces.prior import Prior
 from genmod.model.assembly import blueprint, encoder_shape
 from genmod.model.coded import shape_of_prior
 from genmod.model.foreign import foreign_kinds
 from genmod.model.traits import check_classes
-from genmod.options.schema import validate
+from genmod.options.schema import OptionsError, validate
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.provided import Provided
 from genmod.spec import MODEL_KINDS, ModelSpec, Resolved
@@ -62,6 +62,9 @@ def with_fitting_parts(
     """
     try:
         return make(spec)
+    except (OptionsError, FileError):
+        # No other part mends an option or a file.
+        raise
     except UsageError as refused:
         # Parts that were given in Python are tried as they are.
         attempt = make if foreign_kinds(spec) else None
@@ -97,7 +100,8 @@ def adapted(
 
     A divergence is exchanged for another estimate of the KL, or for none where nothing can have one; an objective for plain
     reconstruction; a prior for the one of the same name as the posterior, the only one on its support, or the only one there
-    that learns nothing; a posterior for the one of the same name as the prior, or the only one on its support.
+    that learns nothing; a posterior for the one of the same name as the prior, or the only one on its support. Where a recipe
+    has another part than the usual one, or than another estimate of the KL, that part is what it is about, and stays.
 
     Args:
         spec: resolved.
@@ -187,7 +191,7 @@ class _Search:
                 hint="name one: " + " or ".join(f"--{kind} {name}" for name in names),
             )
         others = [kind for kind, _ in _PART.findall(refused.message) if kind not in self.fixed]
-        if any(self.spec.components[kind].name != USUAL.get(kind, "") for kind in others if kind in USUAL):
+        if any(self.spec.components[kind].name != USUAL[kind] for kind in others if kind in USUAL):
             return refused
         recipes = self._recipes()
         hint = "\n".join(
@@ -244,14 +248,16 @@ class _Search:
             return [(0, current)]
         classes = {each.name: each.load() for each in self._candidates("divergence")}
         estimates = [name for name, cls in classes.items() if cls.is_kl]
+        if current not in estimates:
+            return [(0, current)]
         bare = [name for name, cls in classes.items() if not cls.needs_prior]
-        others = (estimates if current in estimates else []) + bare
-        return list(enumerate(dict.fromkeys([current, *others])))
+        return list(enumerate(dict.fromkeys([current, *estimates, *bare])))
 
     def _objectives(self) -> list[tuple[int, str]]:
         current = self.spec.components["objective"].name
-        others = [] if "objective" in self.fixed else [BARE["objective"]]
-        return list(enumerate(dict.fromkeys([current, *others])))
+        if "objective" in self.fixed or current != USUAL["objective"]:
+            return [(0, current)]
+        return [(0, current), (1, BARE["objective"])]
 
     def _on_the_support(self, kind: str) -> Iterator[tuple[str, bool]]:
         """The priors, or posteriors, on the support of the other one, which is kept, and whether the prior learns."""

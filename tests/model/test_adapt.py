@@ -8,12 +8,13 @@ import pytest
 import torch
 
 import genmod
-from genmod.defaults import USUAL
+from genmod.defaults import BARE, USUAL
 from genmod.errors import ChoiceWarning, UsageError
 from genmod.model.adapt import adapted, named_kinds, with_fitting_parts
 from genmod.model.assembly import blueprint
 from genmod.model.build import compose
 from genmod.model.suggest import with_data
+from genmod.options.schema import OptionsError
 from genmod.registry.lookup import Registry
 
 SMALL = {"encoder": {"name": "mlp", "hidden": [8]}}
@@ -182,3 +183,26 @@ def test_the_command_says_what_it_chose(capsys, monkeypatch, tmp_path):
         main(["build", "--encoder", "mlp", "--prior", "uniform-sphere", "-o", "other"])
     assert done.value.code == 2
     assert "name one: --posterior power-spherical or --posterior vmf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("recipe", "named"),
+    [("beta-tcvae", {"posterior": "delta"}), ("iwae", {"posterior": "delta"}), ("iwae", {"prior": "none"})],
+)
+def test_what_a_named_recipe_is_about_is_refused_and_never_exchanged(recipe, named):
+    spec, info = with_data(compose(recipe, components={**SMALL, **named}))
+    with pytest.raises(UsageError, match="has no density"):
+        with_fitting_parts(spec, info, partial(blueprint, data=info), pytest.fail)
+
+
+def test_an_estimate_of_the_kl_is_not_what_a_recipe_is_about():
+    spec, info = with_data(compose("gm-vae", components={**SMALL, "prior": "none"}))
+    model = with_fitting_parts(spec, info, partial(blueprint, data=info), lambda text: None)
+    assert {kind: model.spec.components[kind].name for kind in BARE} == BARE
+
+
+def test_a_wrong_option_of_a_part_of_a_part_starts_no_search(monkeypatch):
+    monkeypatch.setattr("genmod.model.adapt.adapted", lambda *given, **more: pytest.fail("searched"))
+    with pytest.raises(OptionsError, match=r"posterior.parts.normal.wide: no such option") as refused:
+        built(posterior={"name": "product", "parts": ["normal:wide=1"]})
+    assert refused.value.hint == "genmod show posterior normal"
