@@ -1,7 +1,8 @@
 """A film of a run: the same latents, the same examples and their codes, again and again while a model learns."""
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,8 +81,8 @@ class Film:
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.model, self.split, self.epochs, self.seed, self._warn = model, split, epochs, seed, warn
-        self.due = (
-            _spread_out(epochs) if every is None else set(range(0, epochs + 1, every)) if every else set()
+        self.due: Collection[int] = (
+            _spread_out(epochs) if every is None else range(0, epochs + 1, every) if every else ()
         )
         self.folder = None
         if directory is not None and self.due:
@@ -97,7 +98,7 @@ class Film:
         """Remove the frames of an earlier run, and draw the one before the first step."""
         if self._resumed or self.folder is None:
             return
-        for path in [*self.folder.glob("epoch-*.png"), *self.folder.glob("epoch-*.npy")]:
+        for path in [*_frames(self.folder), *_frames(self.folder, ".npy")]:
             with suppress(OSError):
                 path.unlink()
         self.after(0)
@@ -177,7 +178,7 @@ class Film:
 
         from genmod.figures.picture import moving
 
-        frames, paths = [], sorted(folder.glob("epoch-*.png"), key=_epoch)
+        frames, paths = [], _frames(folder)
         for path in paths:
             with Image.open(path) as image:
                 frame = image.convert("RGB")
@@ -218,6 +219,13 @@ class Film:
             )
             for path, each in zip(paths, places, strict=True)
         ]
+
+
+def _frames(folder: Path, suffix: str = ".png") -> list[Path]:
+    """The files of a film in the order of epochs, and none that somebody else has put there."""
+    names = re.compile(rf"epoch-\d{{5,}}{re.escape(suffix)}")
+    found = (path for path in folder.glob("epoch-*") if names.fullmatch(path.name))
+    return sorted(found, key=_epoch)
 
 
 def _epoch(path: Path) -> int:

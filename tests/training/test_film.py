@@ -98,7 +98,7 @@ def test_by_default_there_are_two_dozen_and_most_are_early(tmp_path):
         assert sum(steps) == epochs
         assert epochs < 100 or (steps[0] == 1 and max(steps) == steps[-1] > epochs / 6)
         # A resumed run, or one of Python users, may end before.
-        assert Film(tmp_path, built(), None, 4, every=3).due == {0, 3}
+        assert set(Film(tmp_path, built(), None, 4, every=3).due) == {0, 3}
 
 
 def test_the_map_follows_the_codes_of_the_same_examples(tmp_path):
@@ -147,10 +147,17 @@ def test_the_film_is_in_the_order_of_epochs_and_no_larger_than_a_screen(tmp_path
     for epoch, grey in ((99_999, 0), (100_000, 250)):
         Image.new("RGB", (3000, 1500), (grey, grey, grey)).save(film.folder / f"epoch-{epoch:05d}.png")
     film._on_the_map = lambda: None
+    # What somebody else has put there is no frame, and is not removed.
+    others = [film.folder / name for name in ("epoch-best.png", "epoch-00001b.npy")]
+    for path in others:
+        path.write_bytes(b"notes")
     film.end()
     with Image.open(film.folder.with_suffix(".gif")) as animation:
         assert (animation.size, animation.n_frames) == ((900, 450), 2)
         assert animation.convert("RGB").getpixel((9, 9)) == (0, 0, 0)
+    film._draw = lambda *frame: None
+    film.begin()
+    assert set(film.folder.iterdir()) == set(others)
 
 
 def test_no_film_without_a_directory(tmp_path, monkeypatch):
