@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +20,12 @@ from genmod.options.text import plain_value
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.files import read_text
 from genmod.system.toml import parse_toml
-from genmod.training.settings import TrainSettings
+from genmod.training.settings import NO_OTHER_RUN, TrainSettings
 
 __all__ = ["Point", "base_spec", "known_settings", "points", "run_point", "split_values", "train_or_go_on"]
 
 _LONGEST = 200
 """Characters of a directory's name; file systems have 255 bytes, and hidden names of it are longer."""
-_HOW_ALONE = frozenset(
-    {"train.device", "train.workers", "train.trackers", "train.checkpoint_every"}
-) | frozenset({"train.keep_checkpoints", "train.log_every", "train.film_every"})
-"""Where a run is computed and how it is watched, which makes it no other run."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,9 @@ class Point:
             UsageError: that directory, too, has another run.
         """
         full, short = directory / self.full, directory / self.name
-        place = full if self.full and (full.is_dir() or self._others(base, short)) else short
-        others = self._others(base, place)
+        others, place = self._others(base, short), short
+        if self.full and (others or full.is_dir()):
+            others, place = self._others(base, full), full
         if others:
             raise UsageError(
                 f"{place} has another run: {'; '.join(others)}",
@@ -74,7 +72,9 @@ class Point:
         wanted |= {f"train.{name}": value for name, value in settings.items()}
         found = flattened(there)
         # A run of an older version has no value of what is newer.
-        paths = [path for path in wanted if path in found and path not in _HOW_ALONE]
+        paths = [
+            path for path in wanted if path in found and path.removeprefix("train.") not in NO_OTHER_RUN
+        ]
         return [
             f"{path} is {found[path]} there and {wanted[path]} here"
             for path in paths
@@ -150,9 +150,10 @@ def points(axes: Mapping[str, Sequence[str]]) -> Iterator[Point]:
     varying = [path for path, values in axes.items() if len(values) > 1] or list(axes)
     grid = [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]
     names = [_named({short[path]: values[path] for path in varying}) for values in grid]
+    times = Counter(names)
     for name, values in zip(names, grid, strict=True):
         full = _named({short[path]: value for path, value in values.items()})
-        if names.count(name) > 1:
+        if times[name] > 1:
             name, full = (f"{each[:180]}-{_hash(json.dumps(values))}" for each in (name, full))
         yield Point(name, values, full if len(varying) < len(axes) else "")
 

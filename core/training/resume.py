@@ -14,13 +14,9 @@ from genmod.spec import ModelSpec
 from genmod.system.device import pick_device
 from genmod.training.checkpoint import Checkpoint, newest
 from genmod.training.record import surroundings
-from genmod.training.settings import TrainSettings
+from genmod.training.settings import NO_OTHER_RUN, TrainSettings
 
 __all__ = ["check_facts", "facts", "find"]
-
-_FREE = {"keep_checkpoints", "checkpoint_every", "log_every", "workers", "device", "trackers", "film_every"}
-_FREE |= {"deterministic"}
-"""Settings that change no weight except by rounding, and so may differ."""
 
 _SAME_BITS = ("torch", "device", "processor", "cpu_capability", "threads", "processes")
 """Facts about the machine that must be the same for a run to resume bit for bit."""
@@ -124,7 +120,7 @@ def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]
 
 
 def _same(saved: Mapping[str, Any], wanted: Mapping[str, Any], checkpoint: Checkpoint) -> None:
-    differences = {k: (saved[k], wanted[k]) for k in saved if saved[k] != wanted[k] and k not in _FREE}
+    differences = {k: (saved[k], wanted[k]) for k in saved if saved[k] != wanted[k] and k not in NO_OTHER_RUN}
     # A longer run has the same steps so far, unless a schedule depends on its length.
     if saved["schedule"] == "constant" and "%" not in str(checkpoint.state["facts"]["model"]):
         for key in ("epochs", "steps"):

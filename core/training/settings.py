@@ -8,7 +8,12 @@ from typing import Any, Literal
 
 from genmod.errors import UsageError
 
-__all__ = ["TrainSettings"]
+__all__ = ["NO_OTHER_RUN", "TrainSettings"]
+
+NO_OTHER_RUN = frozenset(
+    "device workers deterministic trackers checkpoint_every keep_checkpoints log_every film_every".split()
+)
+"""Settings that change no weight except by rounding: where a run is computed, and how it is watched."""
 
 _LEAST = {
     "epochs": 1,
