@@ -72,9 +72,7 @@ class Point:
         wanted |= {f"train.{name}": value for name, value in settings.items()}
         found = flattened(there)
         # A run of an older version has no value of what is newer.
-        paths = [
-            path for path in wanted if path in found and path.removeprefix("train.") not in NO_OTHER_RUN
-        ]
+        paths = [path for path in wanted if path in found and path.removeprefix("train.") not in NO_OTHER_RUN]
         return [
             f"{path} is {found[path]} there and {wanted[path]} here"
             for path in paths

@@ -11,7 +11,16 @@ from genmod.errors import UsageError
 __all__ = ["NO_OTHER_RUN", "TrainSettings"]
 
 NO_OTHER_RUN = frozenset(
-    "device workers deterministic trackers checkpoint_every keep_checkpoints log_every film_every".split()
+    [
+        "device",
+        "workers",
+        "deterministic",
+        "trackers",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "log_every",
+        "film_every",
+    ]
 )
 """Settings that change no weight except by rounding: where a run is computed, and how it is watched."""
 

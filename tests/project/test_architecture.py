@@ -181,7 +181,7 @@ OTHER_MEANINGS = {
     "none": ("core/",),  # an option without a value
     "pca": ("core/figures/plane.py",),  # a projection
     "table": ("core/",),  # of names and options, and in words
-    "reconstruction": ("core/evaluation/subject.py", "core/figures/"),  # random numbers of its own, a row of pictures
+    "reconstruction": ("core/evaluation/subject.py", "core/figures/"),  # a stream, a row of pictures
 }
 """Names of components that are also words for something else, and where they are."""
 
