@@ -103,6 +103,29 @@ class Conditions:
                 columns.append(torch.arange(n) % len(values))
         return self._one_hot(columns)
 
+    def places_of(self, vectors: Tensor) -> Tensor:
+        """Which of its values each condition has, ``(B, size) → (B, conditions)`` int64.
+
+        Example:
+            >>> conditions = Conditions(("label",), DataInfo((1, 8, 8), classes=("zero", "one", "two")))
+            >>> conditions.places_of(conditions.chosen(None, 2)).tolist()
+            [[0], [1]]
+        """
+        parts = vectors[:, : self.size].split([len(values) for values in self.values.values()], 1)
+        return torch.stack([part.argmax(1) for part in parts], 1)
+
+    def text_of(self, vector: Tensor) -> str:
+        """What :meth:`chosen` reads as this vector ``(size,)``.
+
+        Example:
+            >>> conditions = Conditions(("label",), DataInfo((1, 8, 8), classes=("zero", "one", "two")))
+            >>> conditions.text_of(torch.tensor([0.0, 1.0, 0.0]))
+            'label=one'
+        """
+        places = self.places_of(vector[None])[0].tolist()
+        named = zip(self.values.items(), places, strict=True)
+        return ",".join(f"{name}={values[place]}" for (name, values), place in named)
+
     def _parse(self, text: str) -> Mapping[str, int]:
         wanted = {}
         for part in text.split(","):

@@ -13,7 +13,7 @@ from genmod.model.pieces import held
 __all__ = ["distances_by_rows", "nearest", "nearest_example", "squared_distances"]
 
 _ELEMENTS = 2**24
-"""Distances in memory at a time: 128 MiB."""
+"""Distances, or values of examples, in memory at a time: 128 MiB."""
 _ROWS = 2048
 
 
@@ -77,9 +77,11 @@ def nearest(x: Tensor, train: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         )
     size = math.prod(x.shape[1:])
     points, others = x.reshape(len(x), size), train.reshape(len(train), size)
+    # Both are brought to double precision, so large examples are compared in smaller pieces.
+    most = max(1, _ELEMENTS // max(1, size))
     found = [
-        _best((squared_distances(some, piece) for piece in others.split(4 * _ROWS)), k)
-        for some in points.split(_ROWS)
+        _best((squared_distances(some, piece) for piece in others.split(min(4 * _ROWS, most))), k)
+        for some in points.split(min(_ROWS, most))
     ]
     squares, places = (torch.cat([each[i] for each in found]) for i in (0, 1))
     return squares.sqrt(), places

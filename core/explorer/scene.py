@@ -268,6 +268,4 @@ def _name(d: int, shape: tuple[int, ...]) -> str:
 def _indices(model: LatentVariableModel, given: Tensor) -> list[list[int]]:
     """The number of each condition of each example."""
     assert model.conditions is not None
-    given = given[:, : model.conditions.size]
-    sizes = [len(values) for values in model.conditions.values.values()]
-    return torch.stack([part.argmax(1) for part in given.split(sizes, 1)], 1).tolist()  # type: ignore[no-any-return]
+    return model.conditions.places_of(given).tolist()  # type: ignore[no-any-return]

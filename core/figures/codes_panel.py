@@ -13,6 +13,7 @@ from genmod.figures.palette import INK, QUIET
 from genmod.figures.plane import Plane
 from genmod.figures.scene import Scene
 from genmod.figures.views import decode_means, evaluating, rows_of
+from genmod.model.pieces import held
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ Extent = tuple[float, float, float, float]
 
 _ELLIPSES = 60
 _TILES = 14
-"""Decodings below the codes, along the longer side."""
+"""Decodings below the codes, along the longer side; of large pictures fewer."""
 _FAINT = 0.25
 _EDGE = "#b0b0b5"
 
@@ -46,7 +47,7 @@ def codes_panel(scene: Scene) -> Drawer:
         notes = [plane.method] if plane.method else []
         if below is not None:
             axes.imshow(below.numpy(), extent=extent, alpha=_FAINT, zorder=0, interpolation="antialiased")
-            notes.append("below: decoded")
+            notes.append(f"below: decoded{scene.told}")
         if lines is not None:
             axes.contour(
                 lines.x.tolist(), lines.y.tolist(), lines.density.numpy(), levels=lines.levels, colors=[QUIET, INK],
@@ -147,7 +148,7 @@ def _decoded_below(scene: Scene, plane: Plane, extent: Extent) -> Tensor | None:
     if len(model.data.shape) < 2 or scene.space.kind not in ("free", "interval", "ball"):
         return None
     left, right, down, up = extent
-    step = max(right - left, up - down) / _TILES
+    step = max(right - left, up - down) / math.isqrt(held(_TILES**2, model.data))
     across, high = max(1, round((right - left) / step)), max(1, round((up - down) / step))
     x = left + (torch.arange(across) + 0.5) * (right - left) / across
     y = up - (torch.arange(high) + 0.5) * (up - down) / high

@@ -12,7 +12,7 @@ from genmod.figures.gaps import emptiest_path, roaming, yardstick
 from genmod.figures.names import drawable
 from genmod.figures.palette import INK, LINE, MARK
 from genmod.figures.plane import on_plane
-from genmod.figures.scene import encoded_and_compared
+from genmod.figures.scene import encoded_and_compared, told
 from genmod.figures.tiles import enlargement
 from genmod.figures.views import (
     cycled,
@@ -108,16 +108,20 @@ def _column(
     crosses = bool(model.space.contains(way).all())
     plane = on_plane([z, points, way if crosses else way[:0]], space=model.space.kind, seed=seed)
     codes, circles, path = plane.points
+    drawn = len(circles) > 0
 
     part.suptitle(drawable(name), fontsize=16, fontweight="bold", color=INK, ha="left", x=0.02)
     upper, middle, lower = part.subplots(3, 1, height_ratios=[4.6, 1.0, 3.2])
     scatter(upper, codes, groups_of(batch, split.info or model.data), legend=False)
-    draw_path(upper, path)
-    edges = [MARK if each else INK for each in lost.tolist()]
-    x, y = circles.T.tolist()
-    upper.scatter(x, y, s=42, facecolors="none", edgecolors="white", linewidths=2.6, zorder=7)
-    upper.scatter(x, y, s=42, facecolors="none", edgecolors=edges, linewidths=1.1, zorder=8)
-    bare(upper, "Codes of examples", f"{plane.method + '; ' if plane.method else ''}circles: {origin}")
+    if len(path):
+        draw_path(upper, path)
+    if drawn:
+        edges = [MARK if each else INK for each in lost.tolist()]
+        x, y = circles.T.tolist()
+        upper.scatter(x, y, s=42, facecolors="none", edgecolors="white", linewidths=2.6, zorder=7)
+        upper.scatter(x, y, s=42, facecolors="none", edgecolors=edges, linewidths=1.1, zorder=8)
+    notes = [plane.method] * bool(plane.method) + [f"circles: {origin}"] * drawn
+    bare(upper, "Codes of examples", "; ".join(notes))
     upper.set_xticks([])
     upper.set_yticks([])
     upper.margins(0.04)
@@ -131,7 +135,8 @@ def _column(
         marked = None if measure is None else (measure.far(images) > 1).reshape(shape)
         show_tiles(middle, images.unflatten(0, shape), model.data, marked=marked)
         how = enlargement(model.data)
-        bare(middle, "Along the line", f"between two codes, far from all others{'; ' * bool(how)}{how}")
+        where = f"between two codes, far from all others{told(model, context)}"
+        bare(middle, "Along the line", f"{where}{'; ' * bool(how)}{how}")
     else:
         middle.set_axis_off()
         bare(middle, "No line between codes", "it would leave the latent space")
@@ -139,6 +144,6 @@ def _column(
     show_tiles(lower, made[some].unflatten(0, shape), model.data, marked=lost.reshape(shape))
     bare(
         lower,
-        "What the circles decode to",
+        "What the circles decode to" if drawn else f"What {origin} decode to",
         text if measure is None else f"framed: gaps, like no example; {text.removeprefix('gaps: ')}",
     )

@@ -101,13 +101,12 @@ def _given_of(model: LatentVariableModel, context: Tensor | None) -> dict[str, l
     """Cells of the columns that a conditional model was given, by column."""
     if context is None or model.conditions is None:
         return {}
-    found, start, columns = {}, 0, _columns_of(model)
-    for name, values in model.conditions.values.items():
-        codes = context[:, start : start + len(values)].argmax(1).tolist()
-        start += len(values)
-        if name in columns:
-            found[columns[name].name] = [columns[name].values[code] for code in codes]
-    return found
+    columns, places = _columns_of(model), model.conditions.places_of(context)
+    return {
+        columns[name].name: [columns[name].values[code] for code in codes]
+        for name, codes in zip(model.conditions.values, places.T.tolist(), strict=True)
+        if name in columns
+    }
 
 
 def _labels_of(model: LatentVariableModel, batch: Batch) -> dict[str, list[Any]]:

@@ -20,6 +20,8 @@ __all__ = ["Gap", "Yardstick", "emptiest_path", "gap", "roaming", "yardstick"]
 _DRAWS = 1000
 _CODES = 400
 _WAYS = 400
+_VALUES = 2**22
+"""Of points of lines, that are compared at a time."""
 _NEIGHBOUR = 5
 _LIKE = 0.99
 
@@ -212,9 +214,16 @@ def emptiest_path(model: LatentVariableModel, latents: Tensor, *, steps: int = 1
     crowding = nearest(flat, crowd, min(_NEIGHBOUR + 1, len(crowd)))[0][:, -1]
     dense = crowding.argsort()[: max(2, 4 * len(flat) // 5)]
     pairs = dense[torch.randint(len(dense), (_WAYS, 2), generator=generator)].to(latents.device)
-    ways = _straight(model, latents[pairs[:, 0]], latents[pairs[:, 1]], torch.linspace(0, 1, steps))
-    away = nearest(ways.flatten(0, 1).flatten(1).float().cpu(), crowd)[0].reshape(_WAYS, steps)
-    return ways[away.mean(1).argmax().to(ways.device)]
+
+    def ways(some: Tensor) -> Tensor:
+        return _straight(model, latents[some[:, 0]], latents[some[:, 1]], torch.linspace(0, 1, steps))
+
+    at_once = max(1, _VALUES // (steps * flat.shape[1]))
+    away = [
+        nearest(ways(some).flatten(0, 1).flatten(1).float().cpu(), crowd)[0].reshape(-1, steps).mean(1)
+        for some in pairs.split(at_once)
+    ]
+    return ways(pairs[torch.cat(away).argmax()][None])[0]
 
 
 def _straight(model: LatentVariableModel, start: Tensor, end: Tensor, t: Tensor) -> Tensor:

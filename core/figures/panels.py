@@ -18,6 +18,7 @@ from genmod.figures.scene import Scene
 from genmod.figures.traversals import active_traversal
 from genmod.figures.views import cycled, decode_means, rows_of
 from genmod.figures.walks import activity
+from genmod.model.pieces import held
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,20 +63,21 @@ def _manifold(scene: Scene) -> Drawer:
 
     def drawer(axes: "Axes") -> None:
         show_tiles(axes, images, model.data, blank=blank)
-        bare(axes, "Decoded manifold", note)
+        bare(axes, "Decoded manifold", f"{note}{scene.told}")
 
     return drawer
 
 
 def _grid_of_quantiles(scene: Scene) -> tuple[Tensor, str]:
     """A grid on quantiles of each dimension of the prior, of the codes where there is none; a square over a ball."""
+    side = math.isqrt(held(_SIDE**2, scene.model.data))
     if scene.space.kind == "ball":
         edge = 0.97 * radius(scene)
-        marks = torch.linspace(-edge, edge, _SIDE)
+        marks = torch.linspace(-edge, edge, side)
         x, y, note = marks, marks, "a square grid over the disc"
     else:
         source = scene.codes if scene.prior is None else scene.prior
-        levels = torch.linspace(0.02, 0.98, _SIDE, device=source.device)
+        levels = torch.linspace(0.02, 0.98, side, device=source.device)
         x, y = source.flatten(1).float().quantile(levels, dim=0).T.cpu()
         note = f"on quantiles, 2 to 98 %, of the {'codes' if scene.prior is None else 'prior'}"
     across, up = torch.meshgrid(x, y.flip(0), indexing="xy")
@@ -114,7 +116,8 @@ def _traversals(scene: Scene) -> Drawer:
 
     def drawer(axes: "Axes") -> None:
         show_tiles(axes, picture.images, model.data, rows=rows, columns=picture.column_labels)
-        bare(axes, "Traversals from one code", picture.title.removeprefix("Traversals").lstrip(", "))
+        how = picture.title.removeprefix("Traversals").lstrip(", ")
+        bare(axes, "Traversals from one code", f"{how}{scene.told}")
 
     return drawer
 
@@ -149,7 +152,8 @@ def _gaps(scene: Scene) -> Drawer:
             color=QUIET,
             fontsize=9,
         )
-        bare(axes, "Gaps between codes", str(found))
+        given = f"; widest line{scene.told}" if scene.told and scene.path is not None else ""
+        bare(axes, "Gaps between codes", f"{found}{given}")
 
     return drawer
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genmod.errors import UndefinedError, UsageError
 
-__all__ = ["Plane", "Projection", "hammer", "on_plane", "principal_axes", "uses_tsne"]
+__all__ = ["Plane", "Projection", "hammer", "on_plane", "principal_axes"]
 
 Projection = Literal["auto", "pca", "tsne"]
 
@@ -53,7 +53,8 @@ def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "au
 
     One number is drawn at a random height; two are the plane; three on a sphere are drawn on Hammer's map of equal
     areas. More are projected on the two principal components of the first set, where these have half of its variance or
-    more; else by t-SNE, which is fitted to all sets together, at most 1,000 points of each.
+    more; else by t-SNE, of the first 1,000 points of the first set. There no line is straight and no distance is one, so of
+    the other sets nothing is on that map.
 
     Raises:
         UsageError: an unknown projection.
@@ -90,28 +91,14 @@ def on_plane(sets: Sequence[Tensor], *, space: str, projection: Projection = "au
     if projection == "tsne" or (projection == "auto" and _says_little(len(first), shares)):
         method = f"t-SNE of the first {_MOST_FOR_TSNE:,}" if len(first) > _MOST_FOR_TSNE else "t-SNE"
         method += f", since two principal components have {share}" if projection == "auto" else ""
-        return _plane(_tsne([flat[:_MOST_FOR_TSNE] for flat in flats], seed), method, ("", ""))
+        nothing = [flat.new_zeros(0, 2) for flat in flats[1:]]
+        return _plane([_tsne(first[:_MOST_FOR_TSNE], seed), *nothing], method, ("", ""))
     return _plane(
         [(flat - first.mean(0)) @ axes.T for flat in flats],
         f"two principal components, {share}",
         ("first component", "second component"),
         flat=(first.mean(0), axes),
     )
-
-
-def uses_tsne(codes: Tensor, *, space: str, projection: Projection = "auto") -> bool:
-    """Whether :func:`on_plane` draws codes by t-SNE, where no line is straight and no distance is one.
-
-    Example:
-        >>> uses_tsne(torch.randn(100, 16), space="free"), uses_tsne(torch.randn(100, 2), space="free")
-        (True, False)
-    """
-    if projection != "auto":
-        return projection == "tsne"
-    flat = codes.detach().flatten(1).double().cpu()
-    if flat.shape[1] < 3 or (flat.shape[1] == 3 and space == "sphere") or len(flat) < _FEWEST_FOR_TSNE:
-        return False
-    return bool(flat.isfinite().all()) and _says_little(len(flat), principal_axes(flat)[1])
 
 
 def _says_little(count: int, shares: Tensor) -> bool:
@@ -170,11 +157,8 @@ def _plane(
     return Plane(tuple(each.float() for each in points), method, axes, direct, flat)
 
 
-def _tsne(flats: Sequence[Tensor], seed: int) -> list[Tensor]:
+def _tsne(points: Tensor, seed: int) -> Tensor:
     from sklearn.manifold import TSNE
 
-    together = torch.cat(list(flats)).numpy()
-    made = TSNE(
-        perplexity=min(30.0, (len(together) - 1) / 3), init="pca", random_state=seed % 2**32, n_jobs=1
-    ).fit_transform(together)
-    return list(torch.from_numpy(made).split([len(flat) for flat in flats]))
+    made = TSNE(perplexity=min(30.0, (len(points) - 1) / 3), init="pca", random_state=seed % 2**32, n_jobs=1)
+    return torch.from_numpy(made.fit_transform(points.numpy()))

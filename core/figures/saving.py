@@ -39,6 +39,13 @@ def save_figure(figure: "Figure", path: Path) -> None:
     from matplotlib import rc_context
 
     format_ = path.suffix.lower()[1:]
+    if format_ == "png":
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        # What ``savefig`` writes, which draws a figure once more before that, to lay it out.
+        FigureCanvasAgg(figure).print_png(stream := io.BytesIO())
+        write_bytes(path, stream.getvalue())
+        return
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format_)
     stream = io.BytesIO()
     with rc_context({"svg.hashsalt": "genmod"}):

@@ -11,12 +11,13 @@ from genmod.distributions.support import Space
 from genmod.errors import UndefinedError
 from genmod.figures.draw import Groups
 from genmod.figures.gaps import Gap, emptiest_path
-from genmod.figures.plane import Plane, Projection, on_plane, uses_tsne
+from genmod.figures.names import drawable
+from genmod.figures.plane import Plane, Projection, on_plane
 from genmod.figures.views import choose_examples, cycled, encode_centres, prior_draws, rows_of
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import held
 
-__all__ = ["Scene", "encoded_and_compared"]
+__all__ = ["Scene", "encoded_and_compared", "told"]
 
 _STEPS = 12
 _PRIOR_DRAWS = 2000
@@ -44,6 +45,14 @@ def encoded_and_compared(
         )
     both = choose_examples(split, encoded + most, seed=seed)
     return both[slice(0, encoded)], both[slice(encoded, None)]
+
+
+def told(model: LatentVariableModel, context: Tensor | None) -> str:
+    """The conditions in the first row of a context, to stand in a figure: ``, label=7``; nothing where there are none."""
+    conditions = model.conditions_in(context)
+    if model.conditions is None or conditions is None:
+        return ""
+    return f", {drawable(model.conditions.text_of(conditions[0]))}"
 
 
 @dataclass
@@ -90,14 +99,17 @@ class Scene:
 
     @cached_property
     def plane(self) -> Plane:
-        """Codes, then draws from the prior, then the path; of these none where distances mean nothing."""
+        """Codes, then draws from the prior, then the path; of these none where there are none, or on a map by t-SNE."""
         nothing = self.codes[:0]
-        alone = uses_tsne(self.codes, space=self.space.kind, projection=self.projection)
-        others = (None, None) if alone else (self.prior, self.path)
-        sets = [self.codes, *(nothing if s is None else s for s in others)]
+        sets = [self.codes, *(nothing if s is None else s for s in (self.prior, self.path))]
         return on_plane(sets, space=self.space.kind, projection=self.projection, seed=self.seed)
 
     @property
     def given(self) -> Tensor | None:
         """The context of the first example, ``(1, size)``."""
         return rows_of(self.context, slice(1))
+
+    @property
+    def told(self) -> str:
+        """``, label=7`` or the like, for a note of what is decoded with :attr:`given`; nothing of other models."""
+        return told(self.model, self.given)

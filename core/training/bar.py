@@ -44,13 +44,18 @@ def watched(tell: Callable[[Event], None] | None, progress: bool | None) -> Iter
             ) from None
         yield before
         return
-    bar: Any = tqdm(unit="step", leave=True)
+    # Made at the first event: a run that is resumed begins at a later step, and the steps before it took no time here.
+    bar: Any = None
     latest: dict[str, str] = {}
 
     def show(event: Event) -> None:
+        nonlocal bar
+        if bar is None and event.kind != "warning":
+            begun = event.step if event.kind in ("checkpoint", "resume") else 0
+            bar = tqdm(unit="step", leave=True, initial=begun)
         before(event)
         if event.kind == "warning":
-            bar.write(event.text)
+            tqdm.write(event.text)
             return
         if event.total_steps:
             bar.total = event.total_steps
@@ -66,4 +71,5 @@ def watched(tell: Callable[[Event], None] | None, progress: bool | None) -> Iter
     try:
         yield show
     finally:
-        bar.close()
+        if bar is not None:
+            bar.close()

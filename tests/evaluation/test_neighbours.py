@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from genmod import Batch, DataInfo, TensorSplit
-from genmod.evaluation.neighbours import nearest_example
+from genmod.evaluation import neighbours
+from genmod.evaluation.neighbours import nearest, nearest_example
 
 
 def test_nearest_is_that_of_a_plain_loop():
@@ -21,6 +22,21 @@ def test_nearest_is_that_of_a_plain_loop():
         distances = ((stored[:40] - query) ** 2).flatten(1).nanmean(1).sqrt()
         assert places[place] == distances.argmin()
         assert far[place].item() == pytest.approx(distances.min().item(), rel=1e-5)
+
+
+def test_large_examples_are_compared_in_smaller_pieces(monkeypatch):
+    monkeypatch.setattr(neighbours, "_ELEMENTS", 60)
+    sizes, squares = [], neighbours.squared_distances
+    monkeypatch.setattr(
+        neighbours, "squared_distances", lambda x, y: sizes.append((len(x), len(y))) or squares(x, y)
+    )
+    x, train = (torch.randn(n, 3, 4, generator=torch.Generator().manual_seed(n)) for n in (8, 23))
+    far, places = nearest(x, train, 2)
+    exact = torch.cdist(x.flatten(1).double(), train.flatten(1).double()).sort(1)
+    torch.testing.assert_close(far, exact.values[:, :2])
+    assert torch.equal(places, exact.indices[:, :2])
+    # 60 values are five examples of twelve.
+    assert max(max(pair) for pair in sizes) == 5
 
 
 def test_copies_of_training_examples_are_at_no_distance():

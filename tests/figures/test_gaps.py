@@ -8,7 +8,7 @@ from torch import nn
 
 import genmod
 from genmod import DataInfo, UndefinedError, UsageError, compose
-from genmod.figures import emptiest_path, gap
+from genmod.figures import emptiest_path, gap, gaps
 from genmod.figures.gaps import roaming, yardstick
 from genmod.model.assembly import assemble
 
@@ -133,6 +133,16 @@ def test_the_emptiest_path_crosses_the_gap():
     assert (path[:, 0].max() - path[:, 0].min()) > 20
     assert torch.equal(path, emptiest_path(model, clusters(200, 30.0, 3), steps=9))
     assert not torch.equal(path, emptiest_path(model, clusters(200, 30.0, 3), steps=9, seed=1))
+
+
+def test_large_latents_are_compared_some_lines_at_a_time(monkeypatch):
+    codes = clusters(200, 30.0, 3)
+    whole = emptiest_path(model_of(), codes, steps=9)
+    sizes, found = [], gaps.nearest
+    monkeypatch.setattr(gaps, "nearest", lambda x, *more: sizes.append(len(x)) or found(x, *more))
+    monkeypatch.setattr(gaps, "_VALUES", 7 * 9 * 2)
+    assert torch.equal(whole, emptiest_path(model_of(), codes, steps=9))
+    assert max(sizes[1:]) == 7 * 9
 
 
 def test_too_few_codes_and_missing_values():

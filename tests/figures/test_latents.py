@@ -12,11 +12,12 @@ from torch import nn
 
 import genmod
 from genmod import Batch, DataInfo, Factor, TensorSplit, UndefinedError, UsageError, compose
-from genmod.figures import latents_figure, sample_grid, side_by_side, tempered
+from genmod.figures import codes_panel, latents_figure, sample_grid, side_by_side, tempered
 from genmod.figures.contours import contours, normal_on
 from genmod.figures.draw import Groups, kept_apart
 from genmod.figures.latents import PANELS
 from genmod.figures.scene import Scene
+from genmod.model import pieces
 from genmod.model.assembly import assemble
 
 
@@ -130,6 +131,47 @@ def test_models_side_by_side():
     assert np.array_equal(drawn(figure), drawn(side_by_side(models, splits, seed=2)))
     with pytest.raises(UsageError, match="a split of 16 or more"):
         side_by_side(models, {"ae": splits["ae"]})
+
+
+def test_what_has_no_place_on_a_map_is_not_drawn_on_it():
+    """Neither circles nor a line, where codes are drawn by t-SNE."""
+    model = genmod.build(encoder="mlp", latent=16)
+    with torch.no_grad():
+        for weights in model.encoder.parameters():
+            weights.normal_()
+    [part] = side_by_side({"vae": model}, {"vae": split_of((1, 8, 8), 240)}).subfigs
+    upper, _, lower = part.axes
+    assert upper.get_title("left").startswith("t-SNE")
+    assert "circles" not in upper.get_title("left")
+    assert not upper.lines
+    assert [len(dots.get_offsets()) for dots in upper.collections] == [120]
+    assert "What draws from the prior, normal decode to" in [text.get_text() for text in lower.texts]
+
+
+def test_what_a_conditional_model_decodes_is_said():
+    model = genmod.build("cvae", encoder="mlp", latent=2)
+    split = split_of((1, 8, 8))
+    found = latents_figure(model, split, panels=["scatter", "manifold", "traversals", "gaps"], number=30)
+    notes = " ".join(axes.get_title("left") for part in found.figure.subfigs for axes in part.axes)
+    given = f", label={int(found.arrays['labels'][0])}"
+    assert notes.count(given) == 4
+    assert f"below: decoded{given}" in notes
+    plain = latents_figure(genmod.build(encoder="mlp", latent=2), split, panels=["scatter"], number=30)
+    assert "label=" not in plain.figure.subfigs[0].axes[0].get_title("left")
+
+
+def test_of_large_pictures_fewer_are_decoded(monkeypatch):
+    """Decodings of a whole plane are kept until they are drawn."""
+    counts = []
+    decode = codes_panel.decode_means
+    monkeypatch.setattr(
+        codes_panel, "decode_means", lambda m, z, **k: counts.append(len(z)) or decode(m, z, **k)
+    )
+    monkeypatch.setattr(pieces, "_HELD", 36 * 64)
+    model = genmod.build(encoder="mlp", latent=2)
+    found = latents_figure(model, split_of((1, 8, 8)), panels=["scatter", "manifold"])
+    assert max(counts) <= 36
+    assert found.arrays["manifold"].shape[:2] == (6, 6)
 
 
 # Temperature

@@ -81,8 +81,8 @@ class Bar:
 
     made: ClassVar[list] = []
 
-    def __init__(self, **_):
-        self.n, self.total, self.texts, self.closed = 0, None, [], False
+    def __init__(self, initial=0, total=None, **_):
+        self.initial, self.n, self.total, self.texts, self.closed = initial, initial, total, [], False
         self.made.append(self)
 
     def update(self, n):
@@ -115,6 +115,19 @@ def test_a_bar_follows_the_run(tqdm):
     assert (bar.n, bar.total, bar.closed) == (5, 5, True)
     assert "(best)" in bar.texts[-1]["validation"]
     assert seen
+
+
+def test_a_bar_of_a_run_that_goes_on_begins_at_its_step(tqdm, tmp_path):
+    def stop(event):
+        if event.kind == "checkpoint" and event.step == 2:
+            raise KeyboardInterrupt
+
+    directory, how = tmp_path / "m", {"steps": 5, "device": "cpu", "progress": True}
+    with pytest.raises(KeyboardInterrupt):
+        genmod.train(built(), directory=directory, checkpoint_every=2, on_event=stop, **how)
+    assert (tqdm[0].initial, tqdm[0].closed) == (0, True)
+    genmod.train(built(), directory=directory, resume=True, device="cpu", progress=True)
+    assert (tqdm[1].initial, tqdm[1].n, tqdm[1].total) == (2, 5, 5)
 
 
 def test_a_bar_is_closed_when_a_run_fails(tqdm):
