@@ -124,10 +124,11 @@ def _example(provided: "Provided", name: str, options: list[dict[str, Any]]) -> 
     for option in needed or [option for option in options if option["default"] is not None][:1]:
         value = option["name"].upper() if option["required"] else option_text(option["default"])
         words += ["-s", f"{owner}.{option['name']}={value}"]
-    others = shlex.split(provided.component.goes_with)
+    others = provided.component.goes_with
     if not (others or provided.builtin):
-        others = _companions(kind, name)
-    return shlex.join([*words, *others])
+        others = shlex.join(_companions(kind, name))
+    # As its author wrote it, quoted or not.
+    return f"{shlex.join(words)} {others}".strip()
 
 
 def _companions(kind: str, name: str) -> list[str]:

@@ -56,6 +56,18 @@ _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 
+_WRONG = (
+    ImportError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    RecursionError,
+    AttributeError,
+    LookupError,
+)
+"""Errors of sources and of what stands in them; an import says these better."""
+
 
 @dataclass(frozen=True)
 class Declared:
@@ -90,7 +102,7 @@ def declared(target: str) -> Declared | None:
         ):
             return None
         return Declared(inspect.cleandoc(doc), _options(owner, cls, target.replace(":", ".")))
-    except (_Unreadable, ImportError, OSError, SyntaxError, TypeError, ValueError, RecursionError):
+    except (_Unreadable, *_WRONG):
         return None
 
 

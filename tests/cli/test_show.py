@@ -111,6 +111,19 @@ class Bare(DReG):
     assert genmod("show", "objective", "bound").out.endswith(" --divergence none\n")
 
 
+def test_what_a_plugin_says_goes_with_its_component_is_shown_as_written(genmod, plant):
+    parts = """
+from genmod.plugins.objectives.dreg import DReG
+
+class Bare(DReG):
+    "The same."
+"""
+    said = "--divergence none -s 'decoder.scale=one"
+    row = f'"objective", "bound", "genmod_bound.parts:Bare", goes_with="{said}"'
+    plant("genmod-bound", row, parts=parts)
+    assert genmod("show", "objective", "bound").out.endswith(f" {said}\n")
+
+
 def test_class_in_words(genmod):
     document = json.loads(genmod("show", "decoder", "gaussian", "--json").out)
     assert document["formula"].startswith("log p(x|z) = ")

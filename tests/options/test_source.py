@@ -87,6 +87,8 @@ def test_what_is_understood(written, name):
 
 UNREADABLE = {
     "computed": "class Part:\n    'A part.'\n    def __init__(self, *, width: int = len('abc')) -> None: ...",
+    "absent": "import math\nclass Part:\n    'A part.'\n    def __init__(self, *, width: float = math.infinite) -> None: ...",
+    "beyond": "SIZES = (1,)\nclass Part:\n    'A part.'\n    def __init__(self, *, width: int = SIZES[1]) -> None: ...",
     "decorated": "import functools\n@functools.cache\nclass Part:\n    'A part.'",
     "dealt": "a, b = 1, 2\nclass Part:\n    'A part.'\n    def __init__(self, *, width: int = a) -> None: ...",
     "two_bases": "class A: ...\nclass B: ...\nclass Part(A, B):\n    'A part.'",
