@@ -108,7 +108,7 @@ def compare(
     if pictures is not None:
         _draw(places, pictures, seed=seed, device=device, root=data_root)
         # A JSON document is alone on stdout.
-        (console.note if format_ == "json" else console.print_text)(str(pictures))
+        (console.note if format_ != "table" else console.print_text)(str(pictures))
 
 
 def _draw(

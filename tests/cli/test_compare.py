@@ -45,6 +45,15 @@ def test_formats(genmod, models):
     assert rows[0].startswith("model,latent,elbo")
 
 
+@pytest.mark.parametrize("how", ["json", "csv"])
+def test_a_document_is_alone_on_stdout(genmod, models, monkeypatch, how):
+    monkeypatch.setattr("genmod.cli.compare._draw", lambda *_, **__: None)
+    done = genmod("compare", "small", "large", "--device", "cpu", "--format", how, "--pictures", "gaps.png")
+    assert done.code == 0, done.err
+    assert "gaps.png" not in done.out
+    assert "gaps.png\n" in done.err
+
+
 def test_a_reference_that_is_not_compared(genmod, models):
     done = genmod("compare", "small", "--reference", "large")
     assert done.code == 2

@@ -115,6 +115,13 @@ def test_sentences_are_no_wider_than_a_narrow_terminal(terminal, monkeypatch, wi
     )
 
 
+def test_a_command_within_a_sentence_stays_in_one_line(terminal, monkeypatch):
+    terminal()
+    monkeypatch.setenv("COLUMNS", "40")
+    console.note("these weights are still random, so first: genmod train model --steps 20, and then look")
+    assert "genmod train model --steps 20," in sys.stderr.getvalue()
+
+
 def test_colours_off_a_terminal(monkeypatch, capsys):
     assert not console.colored(sys.stderr)
     monkeypatch.setenv("FORCE_COLOR", "1")

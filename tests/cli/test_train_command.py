@@ -44,6 +44,13 @@ def test_small_numbers_keep_their_digits(capsys):
     assert "mse\t0.000123\t4.5e-06\t" in capsys.readouterr().out
 
 
+def test_what_does_not_go_together_is_refused_once_and_not_by_each_process(genmod, monkeypatch):
+    monkeypatch.setattr("genmod.cli.processes.launch", None)
+    done = genmod("train", "--overwrite", "--resume", "--processes", "2")
+    assert done.code == 2
+    assert "give one of them" in done.err
+
+
 def test_one_that_fails_does_not_keep_the_others(genmod, models):
     a, b = models
     assert genmod("train", a, *RUN).code == 0
