@@ -1,0 +1,30 @@
+"""Components that are right in an unusual way: the kit raises no false alarm."""
+
+import importlib
+from pathlib import Path
+
+import correct
+import pytest
+from correct import CORRECT
+
+from genmod.testing import run_checks
+from genmod.testing.selection import select
+
+for _file in sorted(Path(correct.__file__).parent.glob("[a-z]*.py")):
+    importlib.import_module(f"correct.{_file.stem}")
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        pytest.param(each, id=each.target.__name__, marks=[pytest.mark.slow] * (not each.always))
+        for each in CORRECT
+    ],
+)
+def test_no_false_alarm(component, registry, tmp_path):
+    given = {**component.options, **(component.files(tmp_path) if component.files else {})}
+    kind = select(component.target, registry)[0][0].kind
+    options = {f"{kind}.{name}": value for name, value in given.items()}
+    report = run_checks(component.target, options=options, root=tmp_path, registry=registry)
+    assert not report.failed, "\n".join(f"{o.check}: {o.message}" for o in report.failed)
+    assert report.ok
