@@ -21,6 +21,15 @@ def check(
         ),
     ],
     set_: Annotated[list[str] | None, set_option("KIND.OPTION=VALUE", "Set an option; repeatable.")] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect",
+            metavar="CHECK=REASON",
+            help="A check that cannot pass, and why, or KIND/NAME:CHECK=REASON for one component; repeatable. It is a "
+            "failure if it passes.",
+        ),
+    ] = None,
     data_root: DataRoot = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="Run the checks that take minutes too, such as torch.compile.")
@@ -37,6 +46,7 @@ def check(
       genmod check decoder/gaussian prior/normal
       genmod check ./mine.py --json
       genmod check dataset/npz -s dataset.path=table.npz
+      genmod check ./mine.py --expect "check_extremes=its tails are cut by definition"
     """
     import torch
 
@@ -47,7 +57,8 @@ def check(
     # The tensors are small: more threads would only wait for each other.
     torch.set_num_threads(1)
     options = {path: Text(value) for path, value in map(parse_setting, set_ or [])}
-    report = run_checks(targets, options=options, slow=slow, root=data_root)
+    expected = dict(map(_expected, expect or []))
+    report = run_checks(targets, options=options, expected_failures=expected, slow=slow, root=data_root)
     if json:
         console.print_json(report.to_json())
     else:
@@ -75,3 +86,16 @@ def check(
             why, "the last column says what to change" if report.failed else "choose something to check"
         )
         raise typer.Exit(1)
+
+
+def _expected(text: str) -> tuple[str, str]:
+    """A check and why it is expected to fail."""
+    from genmod.errors import UsageError, quoted
+
+    check, equals, reason = text.partition("=")
+    if not equals or not reason.strip():
+        raise UsageError(
+            f"--expect {quoted(text)} has no reason",
+            hint=f'write a check and why it cannot pass: --expect "{check.strip() or "CHECK"}=REASON"',
+        )
+    return check.strip(), reason.strip()

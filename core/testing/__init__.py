@@ -12,6 +12,7 @@ Without pytest: ``genmod check genmod-mypkg``, or :func:`run_checks`.
 """
 
 from genmod.testing.case import Case, NotApplicable
+from genmod.testing.cases import Cases
 from genmod.testing.check import CHECKS, Check, CheckFailed
 from genmod.testing.parametrize import parametrize_with_checks
 from genmod.testing.runner import Outcome, Report, run_checks
@@ -19,6 +20,7 @@ from genmod.testing.runner import Outcome, Report, run_checks
 __all__ = [
     "CHECKS",
     "Case",
+    "Cases",
     "Check",
     "CheckFailed",
     "NotApplicable",

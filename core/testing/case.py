@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
@@ -21,6 +21,7 @@ from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
 from genmod.spec import ModelSpec
 from genmod.system.random import seeded
+from genmod.testing.cases import Cases
 from genmod.testing.inputs import (
     DATA_SHAPES,
     FEATURE_SHAPES,
@@ -30,28 +31,27 @@ from genmod.testing.inputs import (
     examples,
     jostle,
     points_or_draws,
+    variants,
 )
 from genmod.testing.reference import DATA, ReferencePosterior, ReferencePrior, reference_model
+from genmod.testing.trial import AROUND, Trial, mean_of, whole
 
 __all__ = ["BATCH", "Case", "NotApplicable", "Trial", "mean_of", "whole"]
 
 BATCH = 4
 
-_AROUND = "_genmod_testing_model"
-"""Attribute of a prior with the model that it is bound to; in a tuple, so that it is no submodule."""
-
-_SPREADS: dict[str, tuple[Iterable[Any], ...]] = {
-    "model": ((ModelSpec(),), INFOS),
-    "encoder": (DATA_SHAPES,),
-    "posterior": (FEATURE_SHAPES, LATENT_SHAPES),
-    "prior": (LATENT_SHAPES,),
-    "decoder": (INFOS,),
-    "network": (LATENT_SHAPES, PARAMETER_SHAPES),
-    "sampler": (LATENT_SHAPES,),
-    "features": (INFOS,),
-    "critic": (INFOS, LATENT_SHAPES),
+_SPREADS: dict[str, tuple[tuple[str, Iterable[Any]], ...]] = {
+    "model": (("", (ModelSpec(),)), ("infos", INFOS)),
+    "encoder": (("shapes", DATA_SHAPES),),
+    "posterior": (("features", FEATURE_SHAPES), ("latents", LATENT_SHAPES)),
+    "prior": (("latents", LATENT_SHAPES),),
+    "decoder": (("infos", INFOS),),
+    "network": (("latents", LATENT_SHAPES), ("outputs", PARAMETER_SHAPES)),
+    "sampler": (("latents", LATENT_SHAPES),),
+    "features": (("infos", INFOS),),
+    "critic": (("infos", INFOS), ("latents", LATENT_SHAPES)),
 }
-"""Kind → values of each positional parameter of its constructor, where it has any."""
+"""Kind → for each positional parameter of its constructor, which field of its cases it is, and the usual values."""
 
 _FEATURES, _CONTEXT = (7,), 3
 """Shape of features, and length of the context of conditional priors."""
@@ -72,6 +72,7 @@ class Case:
         registry: where other components are looked up.
         options: those that are not at their defaults.
         root: folder with data files, for datasets.
+        cases: what its author declares: shapes and options to try first.
     """
 
     kind: str
@@ -80,6 +81,7 @@ class Case:
     registry: Registry
     options: Mapping[str, Any] = field(default_factory=dict)
     root: Path | None = None
+    cases: Cases = field(default_factory=Cases)
 
     @property
     def provided(self) -> Provided | None:
@@ -96,6 +98,21 @@ class Case:
         """Length of the context, the last positional argument of a conditional prior."""
         return (_CONTEXT,) if self.kind == "prior" and getattr(self.cls, "wants_context", False) else ()
 
+    @property
+    def spreads(self) -> tuple[tuple[Any, ...], ...]:
+        """Values to try for each positional argument of the constructor: those that the author declares, then the usual."""
+        spreads = []
+        for name, usual in _SPREADS.get(self.kind, ()):
+            own = tuple(getattr(self.cases, name)) if name else ()
+            spreads.append((*own, *(each for each in usual if each not in own)))
+        return tuple(spreads)
+
+    def settings(self) -> Iterator[dict[str, Any]]:
+        """The given options, with each choice among the others in turn, and the settings that the author declares."""
+        yield from variants(self.cls, self.options)
+        for setting in self.cases.settings:
+            yield {**self.options, **setting}
+
     def with_options(self, options: Mapping[str, Any]) -> "Case":
         return replace(self, options=options)
 
@@ -109,12 +126,12 @@ class Case:
         if self.given:
             return _Conditioned(part)
         if self.kind == "prior" and type(part).bind is not Prior.bind:
-            part.__dict__[_AROUND] = (_model_around(part, self.registry),)
+            part.__dict__[AROUND] = (_model_around(part, self.registry),)
         return part
 
     def tried(self, *spreads: Iterable[Any]) -> Iterator[tuple[Any, tuple[Any, ...] | UsageError]]:
         """For every combination of wirings, the component and the wiring, or None and why it was refused."""
-        for wiring in itertools.product(*(spreads or _SPREADS.get(self.kind, ()))):
+        for wiring in itertools.product(*(spreads or self.spreads)):
             try:
                 yield self.build(*wiring), wiring
             except UsageError as error:
@@ -262,68 +279,6 @@ class _Conditioned(Prior):
         return self.prior(self.context)  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Trial:
-    """A part of a model with fixed inputs.
-
-    Args:
-        kind: kind of the part.
-        part: the part.
-        inputs: of the part, each ``(B, …)``.
-        companions: posterior and prior that a divergence is between.
-    """
-
-    kind: str
-    part: nn.Module
-    inputs: tuple[Tensor, ...]
-    companions: tuple[nn.Module, ...] = ()
-
-    def __call__(
-        self, part: nn.Module | None = None, inputs: tuple[Tensor, ...] | None = None
-    ) -> tuple[Tensor, ...]:
-        """Outputs of a part, differentiable, each ``(B, …)``; by default of this part for these inputs.
-
-        For a distribution: its mean and its log-density at fixed points, where it has them; what else a prior makes of these.
-        """
-        part, inputs = part or self.part, inputs or self.inputs
-        with seeded(2):
-            match self.kind:
-                case "encoder" | "network":
-                    return (part(inputs[0]),)
-                case "posterior":
-                    q = part(inputs[0])
-                    return mean_of(q) + tuple(q.log_prob(z) for z in inputs[1:])
-                case "prior":
-                    return (part().log_prob(inputs[0]), part.features(inputs[0]))  # type: ignore[operator]
-                case "decoder":
-                    likelihood = part(inputs[0])
-                    return (*mean_of(likelihood), likelihood.log_prob(inputs[1]))
-            like = inputs[0]
-            q_of, p_of = (copy.deepcopy(each) for each in self.companions)
-            for each in (q_of, p_of):
-                whole(each).to(like.device, like.dtype)
-            return (part(q_of(like), p_of(), inputs[1].movedim(0, 1)),)
-
-    def eval(self) -> "Trial":
-        """This trial, with the part in evaluation mode."""
-        whole(self.part).eval()
-        return self
-
-    def rows(self, start: int, end: int) -> tuple[Tensor, ...]:
-        """The inputs of some examples."""
-        return tuple(each[start:end] for each in self.inputs)
-
-    def converted(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-        """The inputs, each changed."""
-        return tuple(change(each) for each in self.inputs)
-
-
-def whole(part: nn.Module) -> nn.Module:
-    """The part, or the model that it is bound to, which is converted, saved and put into a mode as one."""
-    around: tuple[nn.Module, ...] = part.__dict__.get(_AROUND, (part,))
-    return around[0]
-
-
 def _model_around(prior: Any, registry: Registry) -> nn.Module:
     """A model to bind the prior to, with a posterior on the prior's support where it declares one."""
     posteriors = [ReferencePosterior(DATA.shape, prior.latent_shape)]
@@ -340,11 +295,3 @@ def _model_around(prior: Any, registry: Registry) -> nn.Module:
     ).float()
     prior.bind(model)
     return model
-
-
-def mean_of(distribution: Distribution) -> tuple[Tensor, ...]:
-    """The mean in a tuple, which is empty where it is unknown."""
-    try:
-        return (distribution.mean,)
-    except NotImplementedError:
-        return ()

@@ -7,9 +7,11 @@ from typing import Any
 
 from genmod.registry.lookup import current_registry, use_registry
 from genmod.testing.case import Case, NotApplicable
+from genmod.testing.cases import Cases
 from genmod.testing.check import Check
-from genmod.testing.runner import check_expectations, checks_of, expected_of, perform, with_options
-from genmod.testing.selection import Target, select
+from genmod.testing.prepare import checks_of, expected_of, prepare
+from genmod.testing.runner import perform
+from genmod.testing.selection import Target
 
 __all__ = ["parametrize_with_checks"]
 
@@ -18,6 +20,7 @@ def parametrize_with_checks(
     targets: Target | Iterable[Target],
     *,
     options: Mapping[str, Any] | None = None,
+    cases: Cases | Mapping[str, Cases] | None = None,
     expected_failures: Mapping[str, str] | None = None,
     slow: bool = False,
     root: Path | None = None,
@@ -40,10 +43,9 @@ def parametrize_with_checks(
     """
     import pytest
 
-    expected_failures = expected_failures or {}
-    cases, registry = select(targets, current_registry(), root=root)
-    cases = with_options(cases, options or {})
-    check_expectations(cases, expected_failures, slow=slow)
+    checked, registry, expected = prepare(
+        targets, current_registry(), options, cases, expected_failures, root=root
+    )
 
     def run(case: Case, check: Check) -> None:
         __tracebackhide__ = True
@@ -57,9 +59,9 @@ def parametrize_with_checks(
             raise
 
     parameters = []
-    for case in cases:
+    for case in checked:
         for check in checks_of(case, slow=slow):
-            reason = expected_of(case, check, expected_failures)
+            reason = expected_of(case, check, expected)
             marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
             parameters.append(
                 pytest.param(partial(run, case, check), id=f"{case.label}:{check.name}", marks=marks)

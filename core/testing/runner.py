@@ -1,32 +1,28 @@
 """Running checks and reporting their results."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from genmod.errors import GenmodError, UsageError
-from genmod.options.schema import REQUIRED, options_of, validate
+from genmod.errors import GenmodError
+from genmod.options.schema import REQUIRED, options_of
 from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import MODEL_KINDS
 from genmod.system.random import seeded
-from genmod.testing import checks  # noqa: F401 - importing it fills the list
 from genmod.testing.case import Case, NotApplicable
-from genmod.testing.check import CHECKS, Check, CheckFailed
-from genmod.testing.inputs import variants
-from genmod.testing.selection import Target, select
+from genmod.testing.cases import Cases
+from genmod.testing.check import Check, CheckFailed
+from genmod.testing.prepare import checks_of, expected_of, prepare
+from genmod.testing.selection import Target
 
 __all__ = [
     "Outcome",
     "Report",
-    "check_expectations",
-    "checks_of",
-    "expected_of",
     "perform",
     "run_checks",
     "run_one",
-    "with_options",
 ]
 
 
@@ -101,8 +97,10 @@ def run_checks(
     targets: Target | Iterable[Target],
     *,
     options: Mapping[str, Any] | None = None,
+    cases: Cases | Mapping[str, Cases] | None = None,
     expected_failures: Mapping[str, str] | None = None,
     slow: bool = False,
+    only: Collection[str] = (),
     root: Path | None = None,
     registry: Registry | None = None,
 ) -> Report:
@@ -112,9 +110,11 @@ def run_checks(
         targets: an installed distribution, ``kind/name``, a file ``./mine.py``, a component's record or class; or
             several.
         options: values of options by ``kind.option`` or ``kind/name.option``, such as the file of a dataset.
+        cases: shapes, options and files to try before the usual ones; of single components by ``kind/name``.
         expected_failures: check → why it fails; or ``kind/name:check`` for one component. One that passes is a
             failure.
         slow: run the slow checks too.
+        only: names of the checks to run; all if there are none.
         root: folder with data files.
         registry: where names are looked up; the current one by default.
 
@@ -122,48 +122,17 @@ def run_checks(
         UsageError: a name, an option or an expected check that there is not.
         PluginError: a plugin that cannot be loaded.
     """
-    expected_failures = expected_failures or {}
-    cases, registry = select(targets, registry or current_registry(), root=root)
-    cases = with_options(cases, options or {})
-    check_expectations(cases, expected_failures, slow=slow)
+    checked, registry, expected = prepare(
+        targets, registry or current_registry(), options, cases, expected_failures, root=root
+    )
     with use_registry(registry):
         outcomes = [
-            run_one(case, check, expected_of(case, check, expected_failures))
-            for case in cases
+            run_one(case, check, expected_of(case, check, expected))
+            for case in checked
             for check in checks_of(case, slow=slow)
+            if not only or check.name in only
         ]
     return Report(tuple(outcomes))
-
-
-def checks_of(case: Case, *, slow: bool = False) -> Iterator[Check]:
-    """The checks of a component's kind."""
-    return (check for check in CHECKS if case.kind in check.kinds and (slow or not check.slow))
-
-
-def expected_of(case: Case, check: Check, expected: Mapping[str, str]) -> str:
-    """Why a check is expected to fail for a component; empty where it is not."""
-    return expected.get(f"{case.label}:{check.name}", expected.get(check.name, ""))
-
-
-def check_expectations(cases: list[Case], expected: Mapping[str, str], *, slow: bool) -> None:
-    """Refuse expectations of checks that do not run.
-
-    Raises:
-        UsageError: there is no such check of such a component, or no reason is given.
-    """
-    known = {
-        name
-        for case in cases
-        for check in checks_of(case, slow=slow)
-        for name in (check.name, f"{case.label}:{check.name}")
-    }
-    for name, reason in expected.items():
-        if name not in known:
-            raise UsageError(
-                f"{name!r} is expected to fail, and is no check that runs", hint="see genmod check"
-            )
-        if not reason.strip():
-            raise UsageError(f"{name!r} is expected to fail for no reason", hint="say why it cannot pass")
 
 
 def run_one(case: Case, check: Check, expected: str = "") -> Outcome:
@@ -199,7 +168,7 @@ def perform(case: Case, check: Check) -> None:
     reasons: list[str] = []
     # A dataset's choices say how files are read, and not every file can be read in every way.
     moved = not check.once and case.kind in (*MODEL_KINDS, "critic", "sampler", "model")
-    settings = list(variants(case.cls, case.options)) if moved else [case.options]
+    settings = list(case.settings()) if moved else [case.options, *_also(case, check)]
     for options in settings:
         try:
             with seeded(0):
@@ -207,11 +176,20 @@ def perform(case: Case, check: Check) -> None:
         except NotApplicable as skip:
             reasons.append(str(skip))
         except CheckFailed as failure:
-            changed = {name: value for name, value in options.items() if name not in case.options}
+            changed = {
+                name: value
+                for name, value in options.items()
+                if name not in case.options or value is not case.options[name]
+            }
             with_ = "".join(f"with {name}={value}: " for name, value in changed.items())
             raise CheckFailed(f"{with_}{failure}") from failure.__cause__
     if len(reasons) == len(settings):
         raise NotApplicable(reasons[0])
+
+
+def _also(case: Case, check: Check) -> list[dict[str, Any]]:
+    """The settings that the author declares, for a kind whose choices are not tried."""
+    return [] if check.once else [{**case.options, **setting} for setting in case.cases.settings]
 
 
 def _require(case: Case, check: Check) -> None:
@@ -238,30 +216,4 @@ def _require(case: Case, check: Check) -> None:
         raise NotApplicable("its options cannot be read, see check_options") from None
     needed = [o.name for o in options if o.default is REQUIRED and o.name not in case.options]
     if needed:
-        raise NotApplicable(f"it needs the options {', '.join(needed)}: -s {case.kind}.{needed[0]}=…")
-
-
-def with_options(cases: list[Case], options: Mapping[str, Any]) -> list[Case]:
-    """The cases, each with its own of the options ``kind.option`` or ``kind/name.option``.
-
-    Raises:
-        UsageError: an option of no component, or a wrong value.
-    """
-    owners = {name for case in cases for name in (case.kind, case.label)}
-    for path in options:
-        if path.rpartition(".")[0] not in owners:
-            raise UsageError(
-                f"option {path!r} belongs to nothing that is checked",
-                hint=f"write KIND.OPTION, where KIND is one of: {', '.join(sorted(owners))}",
-            )
-    found = []
-    for case in cases:
-        mine = {
-            path.rpartition(".")[2]: value
-            for path, value in options.items()
-            if path.rpartition(".")[0] in (case.kind, case.label)
-        }
-        if mine:
-            validate(case.cls, mine, case.kind)
-        found.append(case.with_options(mine))
-    return found
+        raise NotApplicable(f"it needs the options {', '.join(needed)}, see check_given")

@@ -182,7 +182,7 @@ def checked(registry, root, monkeypatch):
     monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
     # Whether it can be exported takes as long as all else together, and is checked with whether it can be compiled.
     checks = [check for check in CHECKS if check.name != "check_export"]
-    monkeypatch.setattr("genmod.testing.runner.CHECKS", checks)
+    monkeypatch.setattr("genmod.testing.prepare.CHECKS", checks)
 
     def check(provided, **more):
         given = {**_OPTIONS.get((provided.kind, provided.name), {}), **more}

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from genmod.cli.app import run
+from genmod.errors import UsageError
 
 FILE = """
 from genmod import Component, hookimpl
@@ -48,6 +49,35 @@ def test_wrong(file, capsys):
     assert failed["check"] == "check_prior_shapes"
     assert failed["message"]
     assert failed["remedy"]
+
+
+def test_expected(file, capsys):
+    file.write_text(FILE.format(wrong=WRONG))
+    reason = "check_prior_shapes=it has no density on purpose"
+    assert run(["check", str(file), "--expect", reason, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    (expected,) = [each for each in document["checks"] if each["status"] == "expected"]
+    assert expected["message"].startswith("it has no density on purpose: ")
+    file.write_text(FILE.format(wrong=""))
+    sys.modules.pop("checked_file")
+    assert run(["check", str(file), "--expect", f"prior/checked:{reason}"]) == 1
+    assert "and passed" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("check_prior_shapes", "no reason"),
+        ("check_prior_shapes= ", "no reason"),
+        ("check_prior_shape=mistyped", "did you mean check_prior_shapes"),
+        ("prior/other:check_prior_shapes=why", "prior/checked:check_prior_shapes"),
+    ],
+)
+def test_expectations_that_make_no_sense(file, given, said):
+    file.write_text(FILE.format(wrong=""))
+    with pytest.raises(UsageError) as raised:
+        run(["check", str(file), "--expect", given])
+    assert said in f"{raised.value.message} {raised.value.hint}"
 
 
 def test_new(tmp_path, capsys):

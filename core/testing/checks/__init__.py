@@ -8,6 +8,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     divergences,
     features,
     formats,
+    given,
     gradients,
     metrics,
     models,

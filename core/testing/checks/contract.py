@@ -14,9 +14,10 @@ from genmod.spec import MODEL_KINDS
 from genmod.testing.case import Case, NotApplicable
 from genmod.testing.check import check_for, expect
 
-__all__: list[str] = []
+__all__ = ["CLASSES"]
 
-_CLASSES = tuple(kind for kind, base in KINDS.items() if base)
+CLASSES = tuple(kind for kind, base in KINDS.items() if base)
+"""Kinds whose components are classes."""
 _BY_NAME = (*MODEL_KINDS, "critic", "sampler", "model")
 """Kinds whose components work by name alone."""
 _POSITIONAL = {
@@ -88,7 +89,7 @@ def check_summary(case: Case) -> None:
 
 
 @check_for(
-    *_CLASSES,
+    *CLASSES,
     remedy="derive the class from the abstract class of its kind and define all of it",
     once=True,
     needs="record",
@@ -103,7 +104,7 @@ def check_class(case: Case) -> None:
 
 
 @check_for(
-    *_CLASSES,
+    *CLASSES,
     remedy="write a docstring: a summary line, the formula, shapes, a reference",
     once=True,
     needs="class",
@@ -114,7 +115,7 @@ def check_docstring(case: Case) -> None:
 
 
 @check_for(
-    *_CLASSES,
+    *CLASSES,
     remedy="make the wiring positional and every option keyword-only: def __init__(self, data_shape, *, width: … = 64)",
     once=True,
     needs="class",
@@ -133,7 +134,7 @@ def check_signature(case: Case) -> None:
 
 
 @check_for(
-    *_CLASSES,
+    *CLASSES,
     remedy='annotate each option: width: Annotated[int, Gt(0), Doc("units of the layer")] = 64',
     once=True,
     needs="class",
@@ -148,7 +149,7 @@ def check_options(case: Case) -> None:
 
 
 @check_for(
-    *_CLASSES, remedy="give defaults of the annotated type; never keep or change the value you are given"
+    *CLASSES, remedy="give defaults of the annotated type; never keep or change the value you are given"
 )
 def check_options_round_trip(case: Case) -> None:
     """Options survive JSON, and the constructor does not change them."""
@@ -187,7 +188,7 @@ def check_refusals(case: Case) -> None:
 
 
 @check_for(
-    *_CLASSES,
+    *CLASSES,
     remedy="declare a staticmethod migrate(options, revision) that returns the new options",
     once=True,
     needs="class",

@@ -14,7 +14,6 @@ from genmod.testing.case import Case, NotApplicable, mean_of
 from genmod.testing.check import check_for, expect, expect_close, expect_shape
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.fits import COVARIANCE, MEAN, fitted, known_codes, new
-from genmod.testing.inputs import LATENT_SHAPES
 
 __all__: list[str] = []
 
@@ -26,7 +25,7 @@ _DRAWS = 20_000
 
 def _each_shape(case: Case) -> Iterator[tuple[tuple[int, ...], Sampler]]:
     refusal = ""
-    for shape in LATENT_SHAPES:
+    for shape in case.spreads[0]:
         try:
             made = fitted(case, shape, _FEW)
         except UsageError as error:

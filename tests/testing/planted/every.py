@@ -1,11 +1,13 @@
 """Faults: what every component owes."""
 
+from pathlib import Path
 from typing import Annotated
 
 from genmod import (
     Doc,
     UsageError,
 )
+from genmod.scaffold.templates.dataset import TemplateDataset
 from genmod.scaffold.templates.encoder import TemplateEncoder
 from planted import caught_by
 
@@ -37,6 +39,12 @@ class KeywordSink(TemplateEncoder):
 class NoDefault(TemplateEncoder):
     def __init__(self, data_shape, *, width: Annotated[int, Doc("width")]):
         super().__init__(data_shape, width=width)
+
+
+@caught_by("check_given")
+class NeedsAFile(TemplateDataset):
+    def __init__(self, root, *, path: Annotated[Path, Doc("file with the examples")]):
+        super().__init__(root)
 
 
 @caught_by("check_options")
