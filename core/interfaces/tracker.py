@@ -36,6 +36,18 @@ class Tracker(ABC):
     def write(self, row: Mapping[str, Any]) -> None:
         """Store one more row."""
 
+    def rows(self) -> Sequence[Mapping[str, Any]] | None:
+        """The rows that the store has of this run, in order, read back from where they are stored.
+
+        It is called on a new tracker of the same directory, before :meth:`begin`, as by another process. ``None`` values may
+        be left out, and numbers may have been rounded to single precision. By it ``genmod check`` sees that no row is lost,
+        changed or there twice.
+
+        Returns:
+            None where rows cannot be read back, as from a server; this is the default.
+        """
+        return None
+
     def flush(self) -> None:
         """Store all rows permanently; called before each checkpoint."""
         return

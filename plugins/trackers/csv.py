@@ -29,6 +29,12 @@ class Csv(Tracker):
         with self._path.open("a", encoding="utf-8", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
+    def rows(self) -> list[dict[str, Any]]:
+        with (self.directory / "metrics.csv").open(encoding="utf-8", newline="") as file:
+            return [
+                {name: _value(name, text) for name, text in row.items() if text} for row in csv.DictReader(file)
+            ]
+
     def flush(self) -> None:
         with self._path.open("ab") as file:
             os.fsync(file.fileno())
@@ -41,3 +47,7 @@ class Csv(Tracker):
         writer.writeheader()
         writer.writerows(self._rows)
         write_bytes(self._path, text.getvalue().encode(errors="backslashreplace"))
+
+
+def _value(name: str, text: str) -> Any:
+    return text if name == "split" else int(text) if name == "step" else float(text)

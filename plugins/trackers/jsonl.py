@@ -30,6 +30,11 @@ class Jsonl(Tracker):
     def write(self, row: Mapping[str, Any]) -> None:
         self._try(lambda file: (file.write(_line(row)), file.flush()))
 
+    def rows(self) -> list[dict[str, Any]]:
+        lines = (self.directory / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+        # A process that was killed can have cut the last line.
+        return [json.loads(line) for line in lines if line.endswith(b"\n")]
+
     def flush(self) -> None:
         self._try(lambda file: os.fsync(file.fileno()))
 

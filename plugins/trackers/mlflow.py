@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, final
 
 from genmod import Doc, Tracker
+from genmod.plugins.trackers._by_name import rows_by_name
 
 __all__ = ["MLflow"]
 
@@ -36,15 +37,11 @@ class MLflow(Tracker):
         self.experiment = experiment
 
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        from mlflow.tracking import MlflowClient
-
+        self._open()
         place = self.directory.resolve()
-        self._client = MlflowClient(tracking_uri=self.uri or f"sqlite:///{place / 'mlflow.db'}")
         found = self._client.get_experiment_by_name(self.experiment)
         where = found.experiment_id if found else self._client.create_experiment(self.experiment)
-        mine = f"tags.\"genmod.directory\" = '{place}'"
-        newest_first = ["attributes.start_time DESC"]
-        for old in self._client.search_runs([where], mine, max_results=1, order_by=newest_first):
+        for old in self._newest(where):
             if rows or old.info.status == "RUNNING":
                 self._client.delete_run(old.info.run_id)
         tags = {"genmod.directory": str(place)}
@@ -56,9 +53,32 @@ class MLflow(Tracker):
     def write(self, row: Mapping[str, Any]) -> None:
         self._log(self._metrics(row))
 
+    def rows(self) -> list[dict[str, Any]]:
+        self._open()
+        found = self._client.get_experiment_by_name(self.experiment)
+        return rows_by_name(
+            (name, metric.step, metric.timestamp, metric.value)
+            for run in (self._newest(found.experiment_id) if found else ())
+            for name in run.data.metrics
+            for metric in self._client.get_metric_history(run.info.run_id, name)
+        )
+
     def close(self, status: str) -> None:
         ends = {"interrupted": "KILLED", "failed": "FAILED"}
         self._client.set_terminated(self._id, ends.get(status, "FINISHED"))
+
+    def _open(self) -> None:
+        from mlflow.tracking import MlflowClient
+
+        place = self.directory.resolve()
+        self._client = MlflowClient(tracking_uri=self.uri or f"sqlite:///{place / 'mlflow.db'}")
+
+    def _newest(self, experiment: str) -> Sequence[Any]:
+        """The newest run of this directory, if there is one."""
+        mine = f"tags.\"genmod.directory\" = '{self.directory.resolve()}'"
+        newest_first = ["attributes.start_time DESC"]
+        found: Sequence[Any] = self._client.search_runs([experiment], mine, max_results=1, order_by=newest_first)
+        return found
 
     def _metrics(self, row: Mapping[str, Any]) -> list[Any]:
         from mlflow.entities import Metric

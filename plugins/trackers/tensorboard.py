@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 from genmod import Tracker
+from genmod.plugins.trackers._by_name import rows_by_name
 
 __all__ = ["TensorBoard"]
 
@@ -30,6 +31,14 @@ class TensorBoard(Tracker):
         for name, value in row.items():
             if name not in ("step", "split") and value is not None:
                 self._writer.add_scalar(f"{row['split']}/{name}", value, row["step"])  # type: ignore[no-untyped-call]
+
+    def rows(self) -> list[dict[str, Any]]:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(self.directory / "tensorboard"), size_guidance={"scalars": 0})
+        events.Reload()
+        names = events.Tags()["scalars"]
+        return rows_by_name((name, e.step, e.wall_time, e.value) for name in names for e in events.Scalars(name))
 
     def flush(self) -> None:
         self._writer.flush()  # type: ignore[no-untyped-call]

@@ -1,5 +1,6 @@
 """Rows of metrics as lines of text."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, final
 
@@ -21,6 +22,14 @@ class TemplateTracker(Tracker):
         with self._path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(_line(row))
 
+    def rows(self) -> list[dict[str, Any]]:
+        # Another process asks: what is stored is read, not what is remembered.
+        lines = (self.directory / "metrics.txt").read_text(encoding="utf-8").splitlines()
+        return [
+            {name: json.loads(value) for name, _, value in (field.rpartition("=") for field in line.split("\t"))}
+            for line in lines
+        ]
+
 
 def _line(row: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in row.items()) + "\n"
+    return "\t".join(f"{name}={json.dumps(value)}" for name, value in row.items()) + "\n"

@@ -1,11 +1,13 @@
 """Laws for trackers: rows of runs that end, or are killed and resumed, in a folder of their own."""
 
+import copy
 import gc
 import hashlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +16,89 @@ from genmod.interfaces.tracker import Tracker
 from genmod.options.schema import validate
 from genmod.testing.case import Case, NotApplicable
 from genmod.testing.check import check_for, expect
+from genmod.testing.checks.rows import Row, expect_rows
 
 __all__: list[str] = []
 
-_RUN: Mapping[str, Any] = {"model": {"recipe": RECIPE, "latent": [2]}, "settings": {"steps": 4}}
-_ROWS: tuple[Mapping[str, Any], ...] = (
-    {"step": 1, "epoch": 0.25, "split": "train", "loss": 3.5},
+_RUN: Mapping[str, Any] = {"model": {"recipe": RECIPE, "latent": [2]}, "settings": {"steps": 6}}
+_ROWS: tuple[Row, ...] = (
+    {"step": 1, "epoch": 0.25, "split": "train", "loss": 3.5123456},
     {"step": 2, "epoch": 0.5, "split": "train", "loss": None},
-    {"step": 2, "epoch": 0.5, "split": "validation", "loss": 3.25, "elbo": -3.25},
+    {"step": 2, "epoch": 0.5, "split": "validation", "loss": 3.25, "elbo": -3.75},
     {"step": 4, "epoch": 1.0, "split": "train", "loss": 1e-30, "grad norm": 1e30},
+    {"step": 6, "epoch": 1.5, "split": "train", "loss": 2.625, "grad norm": 0.5},
+    {"step": 6, "epoch": 1.5, "split": "validation", "loss": 2.75, "elbo": -2.5},
 )
+_LATER = 120
+"""Rows of a long run before it is resumed: stores that write in portions have more than one."""
+
+_NO_ROWS = "it cannot be read back: define rows(), which returns what is stored"
 
 
 def _make(case: Case, directory: Path) -> Tracker:
-    tracker: Tracker = case.cls(directory, _RUN, **validate(case.cls, case.options, case.kind))
+    run = copy.deepcopy(dict(_RUN))
+    tracker: Tracker = case.cls(directory, run, **validate(case.cls, case.options, case.kind))
     return tracker
 
 
-def _run(
-    case: Case,
-    directory: Path,
-    before: Sequence[Mapping[str, Any]],
-    rows: Sequence[Mapping[str, Any]],
-    end: str,
-) -> dict[str, str]:
-    """Track some rows; the digest of each file that is there afterwards."""
+@contextmanager
+def _killed() -> Iterator[None]:
+    """Inside, the last reference to a tracker goes: its process ends without a word."""
+    # A killed process leaves its files open; Python warns of that where it collects them.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+def _run(case: Case, directory: Path, before: Sequence[Row], rows: Sequence[Row], end: str) -> None:
+    """Track some rows; a run without an end is killed after them."""
     tracker = _make(case, directory)
-    tracker.begin(before)
+    # Copies: what a tracker does to rows is another law.
+    tracker.begin([dict(row) for row in before])
     for row in rows:
-        tracker.write(row)
+        tracker.write(dict(row))
     tracker.flush()
     if end:
         tracker.close(end)
     else:
-        # A killed process leaves its files open; Python warns of that where it collects them.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
+        with _killed():
             del tracker
-            gc.collect()
+
+
+def _digests(directory: Path) -> dict[str, str]:
+    """The digest of each file."""
     return {
         file.relative_to(directory).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(directory.rglob("*"))
         if file.is_file()
     }
+
+
+def _readable(case: Case) -> bool:
+    """Whether it can be asked for its rows; a tracker of an older package may use the name for a list."""
+    return case.cls.rows is not Tracker.rows and callable(case.cls.rows)
+
+
+def _stored(case: Case, directory: Path) -> Sequence[Row]:
+    """The rows that a new tracker finds in the directory.
+
+    Raises:
+        NotApplicable: they cannot be read back.
+    """
+    rows = _make(case, directory).rows() if _readable(case) else None
+    if rows is None:
+        raise NotApplicable(_NO_ROWS)
+    return rows
+
+
+def _digests_of(case: Case, place: Path, rows: Sequence[Row]) -> dict[str, str]:
+    """The digest of each file after a run with these rows in a new folder of that name."""
+    place.mkdir()
+    _run(case, place, (), rows, "finished")
+    found = _digests(place)
+    shutil.rmtree(place)
+    return found
 
 
 @check_for(
@@ -71,25 +113,124 @@ def check_tracking(case: Case) -> None:
             _run(case, Path(folder), (), (), end)
 
 
+@check_for(
+    "tracker",
+    remedy="store every row whole, each value under its own name, and let rows() read them back in order",
+)
+def check_tracker_rows(case: Case) -> None:
+    """What is stored are the rows that were written, all values of them, in their order; of the last run alone."""
+    long = [
+        {"step": step, "epoch": step / 4, "split": "train", "loss": 5 - step / 100}
+        for step in range(1, _LATER + 1)
+    ]
+    last = {"step": _LATER + 1, "epoch": 31.0, "split": "validation", "loss": 4.5}
+    with tempfile.TemporaryDirectory() as folder:
+        if not _readable(case):
+            _check_bytes(case, Path(folder))
+            return
+        _run(case, Path(folder), (), _ROWS, "finished")
+        expect_rows(_stored(case, Path(folder)), _ROWS, "after a run")
+        _run(case, Path(folder), long, [last], "finished")
+        expect_rows(_stored(case, Path(folder)), [*long, last], f"after a run resumed from {_LATER} rows")
+        _run(case, Path(folder), (), _ROWS[:2], "interrupted")
+        expect_rows(_stored(case, Path(folder)), _ROWS[:2], "after another, new run in the same directory")
+
+
+def _check_bytes(case: Case, folder: Path) -> None:
+    """Without rows(), that every value leaves its mark in the files.
+
+    Raises:
+        NotApplicable: they differ from run to run.
+    """
+    whole = _digests_of(case, folder / "run", _ROWS)
+    if not whole or whole != _digests_of(case, folder / "run", _ROWS):
+        raise NotApplicable(_NO_ROWS)
+    for place, row in enumerate(_ROWS):
+        names = [name for name, value in row.items() if type(value) is float]
+        for name in names:
+            other = [*_ROWS]
+            other[place] = {**row, name: row[name] * 3 + 1}
+            same = _digests_of(case, folder / "run", other) == whole
+            expect(not same, f"its files are the same for every value of {name!r} in row {place + 1}, {dict(row)}")
+
+
+@check_for(
+    "tracker", remedy="in flush(), and before it ends, commit what was written: nothing is rolled back by a kill"
+)
+def check_tracker_flush(case: Case) -> None:
+    """Rows that were flushed are there for other processes, and stay there when the run is killed."""
+    with tempfile.TemporaryDirectory() as folder:
+        tracker = _make(case, Path(folder))
+        tracker.begin(())
+        for row in _ROWS[:4]:
+            tracker.write(dict(row))
+        tracker.flush()
+        try:
+            found = [_stored(case, Path(folder))]
+        except NotApplicable:
+            raise
+        except Exception:  # a store may be locked as long as its process lives
+            found = []
+        for row in _ROWS[4:]:
+            tracker.write(dict(row))
+        with _killed():
+            del tracker
+        for rows in found:
+            expect_rows(rows, _ROWS[:4], "read by another process after flush()")
+        after = _stored(case, Path(folder))
+        # Rows after the last flush may be there or not.
+        count = max(4, min(len(after), len(_ROWS)))
+        expect_rows(after, _ROWS[:count], "after flush() and a kill")
+
+
 @check_for("tracker", remedy="in begin(rows), replace whatever there is of this run by exactly these rows")
 def check_tracker_resume(case: Case) -> None:
-    """A run that was killed and resumed leaves the same files as an uninterrupted one."""
+    """A run that was killed and resumed leaves the same rows as an uninterrupted one, each once."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder, "run")
-        contents = []
-        for _ in range(2):
-            place.mkdir()
-            contents.append(_run(case, place, (), _ROWS, "finished"))
-            shutil.rmtree(place)
-        if contents[0] != contents[1]:
-            raise NotApplicable("its files differ from run to run")
-        if not contents[0]:
-            raise NotApplicable("it writes no files")
+        whole = {} if _readable(case) else _whole(case, place)
         place.mkdir()
         _run(case, place, (), _ROWS[:3], "")  # killed after the checkpoint at step 1
-        resumed = _run(case, place, _ROWS[:1], _ROWS[1:], "finished")
-    different = [name for name in {*resumed, *contents[0]} if resumed.get(name) != contents[0].get(name)]
-    expect(not different, f"after a kill at step 2 and a resume from step 1, {', '.join(different)} differs")
+        _run(case, place, _ROWS[:1], _ROWS[1:], "finished")
+        if not whole:
+            expect_rows(_stored(case, place), _ROWS, "after a kill at step 2 and a resume from step 1")
+        resumed = _digests(place)
+    different = [name for name in {*resumed, *whole} if resumed.get(name) != whole.get(name)]
+    expect(
+        not whole or not different,
+        f"after a kill at step 2 and a resume from step 1, {', '.join(different)} differs",
+    )
+
+
+def _whole(case: Case, place: Path) -> dict[str, str]:
+    """The digests of a whole run, of a tracker without rows().
+
+    Raises:
+        NotApplicable: they differ from run to run, or there are none.
+    """
+    whole = _digests_of(case, place, _ROWS)
+    if whole != _digests_of(case, place, _ROWS):
+        raise NotApplicable(f"its files differ from run to run, and {_NO_ROWS}")
+    if not whole:
+        raise NotApplicable(f"it writes no files, and {_NO_ROWS}")
+    return whole
+
+
+@check_for("tracker", remedy="copy a row before you change it: dict(row)")
+def check_tracker_leaves(case: Case) -> None:
+    """The rows that it is given, which other trackers get too, and what it knows of the run do not change."""
+    rows, run = copy.deepcopy(list(_ROWS)), copy.deepcopy(dict(_RUN))
+    with tempfile.TemporaryDirectory() as folder:
+        tracker: Tracker = case.cls(Path(folder), run, **validate(case.cls, case.options, case.kind))
+        tracker.begin(rows[:2])
+        for row in rows[2:]:
+            tracker.write(row)
+        tracker.flush()
+        tracker.close("finished")
+    expect(len(rows) == len(_ROWS), f"of {len(_ROWS)} rows that it was given, {len(rows)} are left")
+    for given, left in zip(_ROWS, rows, strict=True):
+        expect(list(left.items()) == list(given.items()), f"it was given {dict(given)} and made it {dict(left)}")
+    expect(run == _RUN, f"it was given the run {dict(_RUN)} and made it {run}")
 
 
 @check_for("tracker", remedy="write below the directory that you are given")

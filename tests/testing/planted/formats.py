@@ -19,7 +19,7 @@ class WritesBeside(TemplateFormat):
         return super().write(model, folder, training, seed)
 
 
-@caught_by("check_format_files")
+@caught_by("check_format_files", "check_format_damaged")
 class WritesTheTime(TemplateFormat):
     def write(self, model, folder, training, seed):
         (folder / "time.txt").write_text(str(time.perf_counter()))
