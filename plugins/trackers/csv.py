@@ -32,7 +32,8 @@ class Csv(Tracker):
     def rows(self) -> list[dict[str, Any]]:
         with (self.directory / "metrics.csv").open(encoding="utf-8", newline="") as file:
             return [
-                {name: _value(name, text) for name, text in row.items() if text} for row in csv.DictReader(file)
+                {name: _value(name, text) for name, text in row.items() if text}
+                for row in csv.DictReader(file)
             ]
 
     def flush(self) -> None:

@@ -77,7 +77,9 @@ class MLflow(Tracker):
         """The newest run of this directory, if there is one."""
         mine = f"tags.\"genmod.directory\" = '{self.directory.resolve()}'"
         newest_first = ["attributes.start_time DESC"]
-        found: Sequence[Any] = self._client.search_runs([experiment], mine, max_results=1, order_by=newest_first)
+        found: Sequence[Any] = self._client.search_runs(
+            [experiment], mine, max_results=1, order_by=newest_first
+        )
         return found
 
     def _metrics(self, row: Mapping[str, Any]) -> list[Any]:

@@ -38,7 +38,9 @@ class TensorBoard(Tracker):
         events = EventAccumulator(str(self.directory / "tensorboard"), size_guidance={"scalars": 0})
         events.Reload()
         names = events.Tags()["scalars"]
-        return rows_by_name((name, e.step, e.wall_time, e.value) for name in names for e in events.Scalars(name))
+        return rows_by_name(
+            (name, e.step, e.wall_time, e.value) for name in names for e in events.Scalars(name)
+        )
 
     def flush(self) -> None:
         self._writer.flush()  # type: ignore[no-untyped-call]

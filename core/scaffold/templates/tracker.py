@@ -26,7 +26,10 @@ class TemplateTracker(Tracker):
         # Another process asks: what is stored is read, not what is remembered.
         lines = (self.directory / "metrics.txt").read_text(encoding="utf-8").splitlines()
         return [
-            {name: json.loads(value) for name, _, value in (field.rpartition("=") for field in line.split("\t"))}
+            {
+                name: json.loads(value)
+                for name, _, value in (field.rpartition("=") for field in line.split("\t"))
+            }
             for line in lines
         ]
 

@@ -27,7 +27,10 @@ def expect_rows(stored: Sequence[Row], given: Sequence[Row], when: str) -> None:
     places = [(row.get("step"), row.get("split")) for row in found]
     for row in wanted:
         count = places.count(at := (row["step"], row["split"]))
-        expect(count, f"{when}: the row of step {at[0]}, {at[1]}, is not stored; {len(found)} of {len(wanted)} are")
+        expect(
+            count,
+            f"{when}: the row of step {at[0]}, {at[1]}, is not stored; {len(found)} of {len(wanted)} are",
+        )
         expect(count == 1, f"{when}: the row of step {at[0]}, {at[1]}, is stored {count} times")
     more = [at for at in places if at not in {(row["step"], row["split"]) for row in wanted}]
     expect(not more, f"{when}: rows of {more[:3]} are stored, which are not of this run")
@@ -38,7 +41,10 @@ def expect_rows(stored: Sequence[Row], given: Sequence[Row], when: str) -> None:
         for name in {**row, **there}:
             expect(name in there, f"{at} {name!r} is {row.get(name)!r} and is not stored")
             expect(name in row, f"{at} {name!r} is stored as {there.get(name)!r} and was not given")
-            expect(_same(there[name], row[name]), f"{at} {name!r} is {row[name]!r} and is stored as {there[name]!r}")
+            expect(
+                _same(there[name], row[name]),
+                f"{at} {name!r} is {row[name]!r} and is stored as {there[name]!r}",
+            )
 
 
 def _there(row: Row) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _stored(case: Case, directory: Path) -> Sequence[Row]:
     rows = _make(case, directory).rows() if _readable(case) else None
     if rows is None:
         raise NotApplicable(_NO_ROWS)
-    return rows
+    return [dict(row) for row in rows]
 
 
 def _digests_of(case: Case, place: Path, rows: Sequence[Row]) -> dict[str, str]:
@@ -151,11 +151,15 @@ def _check_bytes(case: Case, folder: Path) -> None:
             other = [*_ROWS]
             other[place] = {**row, name: row[name] * 3 + 1}
             same = _digests_of(case, folder / "run", other) == whole
-            expect(not same, f"its files are the same for every value of {name!r} in row {place + 1}, {dict(row)}")
+            expect(
+                not same,
+                f"its files are the same for every value of {name!r} in row {place + 1}, {dict(row)}",
+            )
 
 
 @check_for(
-    "tracker", remedy="in flush(), and before it ends, commit what was written: nothing is rolled back by a kill"
+    "tracker",
+    remedy="in flush(), and before it ends, commit what was written: nothing is rolled back by a kill",
 )
 def check_tracker_flush(case: Case) -> None:
     """Rows that were flushed are there for other processes, and stay there when the run is killed."""
@@ -229,7 +233,9 @@ def check_tracker_leaves(case: Case) -> None:
         tracker.close("finished")
     expect(len(rows) == len(_ROWS), f"of {len(_ROWS)} rows that it was given, {len(rows)} are left")
     for given, left in zip(_ROWS, rows, strict=True):
-        expect(list(left.items()) == list(given.items()), f"it was given {dict(given)} and made it {dict(left)}")
+        expect(
+            list(left.items()) == list(given.items()), f"it was given {dict(given)} and made it {dict(left)}"
+        )
     expect(run == _RUN, f"it was given the run {dict(_RUN)} and made it {run}")
 
 

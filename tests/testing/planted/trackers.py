@@ -123,7 +123,7 @@ class WritesWhenItIsCollected(_Buffered):
     """A buffer that a kill loses and a flush does not write; UsageError."""
 
     def __del__(self):
-        if self.directory.exists():
+        if hasattr(self, "waiting") and self.directory.exists():
             self.close("")
 
 
