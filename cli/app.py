@@ -55,6 +55,7 @@ COMMANDS = {
 
 _FLAGS = frozenset({"--version", "--no-plugins", "--offline", "-q", "--quiet", "-v", "--verbose", "--debug"})
 _VALUED = frozenset({"--plugin", "--disable-plugin", "--color"})
+_TRAINING = frozenset({"train", "rerun", "sweep", "reproduce"})
 
 
 class _Commands(TyperGroup):
@@ -162,6 +163,9 @@ def _options(
     from genmod.cli.settings_from import in_all_commands
     from genmod.registry.lookup import use_registry
 
+    if ctx.invoked_subcommand not in _TRAINING:
+        # Between the small operations of these commands, threads sleep; awake, each would take a processor from others.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if ctx.invoked_subcommand != "config":
         chosen = str(ctx.invoked_subcommand)
 

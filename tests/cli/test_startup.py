@@ -132,3 +132,15 @@ sys.stderr.write(" ".join({{"torch", "scipy", "sklearn", "rich", "pydantic"}} & 
     done = _python("-c", code)
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "m" / "curves.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "policy"), [(["list", "encoder"], "PASSIVE"), (["train", "--help"], None)]
+)
+def test_threads_sleep_between_the_small_operations_of_commands_but_not_in_training(
+    genmod, monkeypatch, arguments, policy
+):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    genmod(*arguments)
+    assert os.environ.get("OMP_WAIT_POLICY") == policy
