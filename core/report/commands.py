@@ -23,8 +23,14 @@ _FLAGS = {"augment": "--augment", "freeze": "--freeze", "trackers": "--tracker"}
 _TABLES = {"optimizer_options": "optimizer", "schedule_options": "schedule"}
 
 
-def build_command(spec: ModelSpec, data: DataInfo, directory: Path) -> str:
+def build_command(spec: ModelSpec, data: DataInfo, directory: Path, *, seed: int | None = 0) -> str:
     """The ``genmod build …`` that gives a resolved specification, with the changes of its recipe alone.
+
+    Args:
+        spec: resolved.
+        data: shape and range of the data.
+        directory: of the model.
+        seed: of its initial weights; None where it is unknown.
 
     Example:
         >>> import genmod
@@ -43,6 +49,7 @@ def build_command(spec: ModelSpec, data: DataInfo, directory: Path) -> str:
             _options(spec),
             shaped="model" in spec.components,
         )
+    words += ["--seed", str(seed)] if seed else []
     return _line([*words, *([] if directory == Path("model") else ["-o", str(directory)])])
 
 

@@ -62,6 +62,7 @@ class ModelPage:
         groups: activity of their groups; None where there are none.
         gaps: share of draws that decode to what is like no example, as ``genmod latents`` tells it; None where undefined.
         commands: the command lines that make it again.
+        seeded: whether the seed of its initial weights is known.
         facts: machine and versions, by name; of the training, else of this page.
         problems: why there are no codes, no dimensions or no gaps.
     """
@@ -86,6 +87,7 @@ class ModelPage:
     groups: Chart | None
     gaps: Gap | None
     commands: tuple[str, ...]
+    seeded: bool
     facts: Mapping[str, str]
     problems: Mapping[str, str]
 
@@ -195,6 +197,7 @@ def look_at(
         groups=attempt("groups", groups),
         gaps=attempt("gaps", gaps),
         commands=_commands(model, directory, record, split, seed, metrics),
+        seeded=model.weights_seed is not None,
         facts=_facts(record, str(model.device)),
         problems=problems,
         **made,
@@ -231,7 +234,7 @@ def _commands(
     seed: int,
     metrics: Sequence[MetricName],
 ) -> tuple[str, ...]:
-    found = [build_command(model.spec, model.data, directory)]
+    found = [build_command(model.spec, model.data, directory, seed=model.weights_seed)]
     if record:
         found.append(train_command(record.get("settings") or {}, directory))
     named = ",".join(each for each in metrics if isinstance(each, str))

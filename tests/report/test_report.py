@@ -418,6 +418,13 @@ def test_the_command_builds_the_same_model(recipe, choices):
     assert len(words) < 16
 
 
+def test_the_command_draws_the_same_weights():
+    model = genmod.build("vae", encoder="mlp", latent=4, seed=7)
+    line = build_command(model.spec, model.data, Path("model"), seed=model.weights_seed)
+    assert line == "genmod build --encoder mlp --latent 4 --seed 7"
+    assert "--seed" not in build_command(model.spec, model.data, Path("model"), seed=None)
+
+
 def test_the_command_trains_the_same_way():
     from genmod.training.settings import TrainSettings
 
