@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from genmod.errors import FileError, UsageError
+from genmod.options.kinds import kinds_hint
 from genmod.options.text import option_text
 from genmod.system.html import html_table
 from genmod.system.toml import parse_toml
@@ -178,7 +179,7 @@ class ModelSpec:
         if unknown:
             raise UsageError(
                 f"{where} has {', '.join(map(repr, unknown))}, which is not a part of a model",
-                hint=f"it may have: latent, condition, {', '.join(SPEC_KINDS)}",
+                hint=kinds_hint(unknown, ("latent", "condition", *SPEC_KINDS), "it may have"),
             )
         components = {
             kind: ComponentSpec.from_plain(kind, entries[kind]) for kind in SPEC_KINDS if kind in entries
@@ -263,7 +264,7 @@ class ModelSpec:
         """
         if kind not in SPEC_KINDS:
             raise UsageError(
-                f"{kind!r} is not a part of a model", hint=f"the parts are: {', '.join(SPEC_KINDS)}"
+                f"{kind!r} is not a part of a model", hint=kinds_hint([kind], SPEC_KINDS, "the parts are")
             )
         new = ComponentSpec.from_plain(kind, component)
         old = self.components.get(kind)

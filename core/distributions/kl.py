@@ -20,6 +20,7 @@ __all__ = [
     "by_variable",
     "known_kl",
     "name_of",
+    "own_reason",
     "parts_of",
     "register_kl_by_part",
     "register_kl_by_variable",
@@ -96,6 +97,17 @@ def parts_of(q: Distribution, p: Distribution, z: Tensor) -> list[Part]:
     """Posterior, prior and draws of each part; latents of one kind are a single part."""
     found = _registered(_PARTS, q, p)
     return [(q, p, z)] if found is None else found(q, p, z)
+
+
+def own_reason(error: NotImplementedError) -> str:
+    """What an author's formula says of a pair that it refuses, behind a colon; nothing where torch has no formula at all.
+
+    Example:
+        >>> own_reason(NotImplementedError("only for vectors of one length"))
+        ': only for vectors of one length'
+    """
+    said = " ".join(str(error).split())
+    return "" if not said or said.startswith("No KL(p || q) is implemented") else f": {said[:300]}"
 
 
 def by_variable(measure: Measure, q: Distribution, p: Distribution, z: Tensor) -> Tensor:

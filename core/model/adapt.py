@@ -121,9 +121,11 @@ def adapted(
         'uniform-sphere'
     """
     fixed = named_kinds(spec)
+    registry = registry or current_registry()
+    if {"posterior", "prior"} <= fixed and "draws latents in" in refused.message:
+        raise _Search(spec, info, fixed, attempt or str, registry).apart(refused)
     if "model" in spec.components or set(_AXES) <= fixed:
         raise refused
-    registry = registry or current_registry()
     attempt = attempt or (lambda each: blueprint(each, info, registry=registry))
     search = _Search(spec, info, fixed, attempt, registry)
     found = search.best()
@@ -221,6 +223,14 @@ class _Search:
             f"{why}, and no {' or '.join(free)} for that could be chosen unasked",
             hint=f"name them{grid}{start}",
         )
+
+    def apart(self, refused: UsageError) -> UsageError:
+        """Why a posterior and a prior that were both named do not fit, and which would fit one of them."""
+        lines = []
+        for kind, other in (("prior", "posterior"), ("posterior", "prior")):
+            if names := f" or --{kind} ".join(sorted(name for name, _ in self._on_the_support(kind))):
+                lines.append(f"with {other} {self.spec.components[other].name}: --{kind} {names}")
+        return UsageError(refused.message, hint="\n".join(lines) or refused.hint)
 
     def _with_losses(self, spec: ModelSpec) -> ModelSpec | None:
         """The specification with divergence and objective that fit, exchanged as little as possible."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genmod.defaults import RECIPE
 from genmod.errors import UsageError
+from genmod.options.kinds import kinds_hint
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.paths import dataset_at
 from genmod.spec import SPEC_KINDS, ComponentSpec, ModelSpec
@@ -169,7 +170,7 @@ def build(
     if unknown:
         raise UsageError(
             f"{', '.join(map(repr, unknown))}: not a part of a model",
-            hint=f"the parts are: {', '.join(SPEC_KINDS)}",
+            hint=kinds_hint(unknown, SPEC_KINDS, "the parts are"),
         )
     incoming = None
     if source is not None:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 import pluggy
 
+from genmod.options.kinds import kind_called
+
 __all__ = ["FOLDER", "GROUP", "KINDS", "Component", "genmod_components", "hookimpl", "hookspec"]
 
 GROUP = "genmod.v1"
@@ -106,6 +108,9 @@ class Component:
                 raise ValueError(
                     f"{name!r} is not a component name: lower-case letters, digits, '-' and '.', at most 64"
                 )
+        # A newer genmod may know other kinds; one that is another word for a kind is a mistake.
+        if self.kind not in KINDS and (meant := kind_called(self.kind, KINDS)):
+            raise ValueError(f"there is no kind {self.kind!r} of component; did you mean {meant}?")
         if not isinstance(self.target, str) or self.target.count(":") != 1:
             raise ValueError(
                 f"target of {self.kind} {self.name!r} is {self.target!r}, not 'package.module:Class'"

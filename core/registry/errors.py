@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from genmod.errors import PluginError, UsageError
+from genmod.options.kinds import kinds_hint
 from genmod.registry.component import KINDS
 from genmod.registry.loader import PluginStatus
 from genmod.registry.provided import Provided
@@ -38,8 +39,7 @@ def check_kind(kind: str) -> None:
         UsageError: the kind is unknown; the hint lists all.
     """
     if kind not in KINDS:
-        hints = [*_did_you_mean(kind, KINDS), f"the kinds are: {', '.join(KINDS)}"]
-        raise UsageError(f"there is no kind {kind[:80]!r} of component", hint="\n".join(hints))
+        raise UsageError(f"there is no kind {kind[:80]!r} of component", hint=kinds_hint([kind], KINDS))
 
 
 def spelled(provided: Iterable[Provided]) -> dict[str, Provided]:

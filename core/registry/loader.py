@@ -19,6 +19,7 @@ from typing import Any, Literal, TextIO
 import pluggy
 
 from genmod.errors import GenmodError, PluginError
+from genmod.options.kinds import kind_meant
 from genmod.registry import component as contract
 from genmod.registry.component import GROUP, KINDS, Component
 from genmod.registry.discovery import DISTRIBUTION_NAME, Found
@@ -253,12 +254,15 @@ def _with_components(status: PluginStatus, components: list[Component]) -> Plugi
     status = replace(status, components=known)
     if len(known) == len(components):
         return status
-    unknown = ", ".join(f"{c.kind} {c.name!r}" for c in components if c.kind not in KINDS)
+    others = [component for component in components if component.kind not in KINDS]
+    unknown = ", ".join(f"{c.kind} {c.name!r}" for c in others)
+    meant = dict.fromkeys(filter(None, (kind_meant(c.kind, KINDS) for c in others)))
     return replace(
         status,
         status="ok" if known else "incompatible",
         reason=f"of a kind that this genmod does not know: {unknown}",
-        hint=f"pip install --upgrade {OWN_DISTRIBUTION}",
+        hint=(f"did you mean {' and '.join(meant)}? else " if meant else "")
+        + f"pip install --upgrade {OWN_DISTRIBUTION}",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from genmod.defaults import METRIC_OF_FEATURES
 from genmod.errors import FileError, UsageError
+from genmod.options.kinds import kinds_hint
 from genmod.registry.component import KINDS, Component
 from genmod.registry.lookup import Registry
 from genmod.system.files import staged_directory
@@ -224,7 +225,7 @@ def _checked(name: str, kinds: Sequence[str]) -> Sequence[str]:
             f"there is no kind {', '.join(map(repr, unknown))} of component"
             if unknown
             else "no kind was given",
-            hint=f"the kinds are: {', '.join(KINDS)}",
+            hint=kinds_hint(unknown, KINDS),
         )
     try:
         Component(kinds[0], name, "a:b")

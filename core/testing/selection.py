@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genmod.errors import PluginError, UsageError
+from genmod.options.kinds import kind_meant
 from genmod.registry.component import KINDS, Component
+from genmod.registry.errors import check_kind
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided, import_target
 from genmod.system.installed import OWN_DISTRIBUTION, normalised
@@ -54,6 +56,8 @@ def _cases(target: Target, registry: Registry, root: Path | None) -> list[Case]:
     if isinstance(target, Provided):
         return [_case(target, registry, root)]
     kind, slash, name = target.partition("/")
+    if slash and kind not in KINDS and not target.endswith(".py") and kind_meant(kind, KINDS):
+        check_kind(kind)
     if slash and kind in KINDS:
         return [_case(registry.find(kind, name), registry, root)]
     return [_case(provided, registry, root) for provided in _of_distribution(target, registry)]

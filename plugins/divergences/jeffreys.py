@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Divergence, Doc, UndefinedError
-from genmod.distributions import by_variable, name_of, refuse_draws_alone
+from genmod.distributions import by_variable, name_of, own_reason, refuse_draws_alone
 from genmod.plugins.divergences.reverse_kl import reverse_kl
 
 __all__ = ["Jeffreys"]
@@ -60,8 +60,8 @@ class Jeffreys(Divergence):
 def _closed(q: Distribution, p: Distribution) -> Tensor:
     try:
         return kl_divergence(q, p) + kl_divergence(p, q)
-    except NotImplementedError:
+    except NotImplementedError as error:
         raise UndefinedError(
-            f"no closed form of the Jeffreys divergence is known for {name_of(q)} and {name_of(p)}",
+            f"no closed form of the Jeffreys divergence is known for {name_of(q)} and {name_of(p)}{own_reason(error)}",
             hint="estimate it from draws: -s divergence.samples=100, or use --divergence kl-mc",
         ) from None

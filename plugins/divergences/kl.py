@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Divergence, UndefinedError
-from genmod.distributions import by_part, by_variable, name_of, parts_of
+from genmod.distributions import by_part, by_variable, name_of, own_reason, parts_of
 
 __all__ = ["KL"]
 
@@ -41,11 +41,11 @@ class KL(Divergence):
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         try:
             return kl_divergence(q, p)
-        except NotImplementedError:
+        except NotImplementedError as error:
             if len(parts_of(q, p, z)) > 1:
                 return by_part(self, q, p, z).sum(1)
             raise UndefinedError(
-                f"no closed form is known for the KL of {name_of(q)} from {name_of(p)}",
+                f"no closed form is known for the KL of {name_of(q)} from {name_of(p)}{own_reason(error)}",
                 hint="estimate it from draws: --divergence kl-mc",
             ) from None
 

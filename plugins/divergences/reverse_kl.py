@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Divergence, Doc, UndefinedError
-from genmod.distributions import by_variable, name_of, refuse_draws_alone
+from genmod.distributions import by_variable, name_of, own_reason, refuse_draws_alone
 
 __all__ = ["ReverseKL", "reverse_kl"]
 
@@ -77,8 +77,8 @@ def reverse_kl(q: Distribution, p: Distribution, samples: int) -> Tensor:
         return ratios.mean(0)
     try:
         return kl_divergence(p, q)
-    except NotImplementedError:
+    except NotImplementedError as error:
         raise UndefinedError(
-            f"no closed form of the reverse KL is known for posterior {name_of(q)} and prior {name_of(p)}",
+            f"no closed form of the reverse KL is known for posterior {name_of(q)} and prior {name_of(p)}{own_reason(error)}",
             hint="estimate it from draws of the prior: -s divergence.samples=100, or use --divergence kl-mc",
         ) from None

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Divergence, UndefinedError
+from genmod.distributions import own_reason
 
 __all__ = ["TemplateDivergence"]
 
@@ -23,9 +24,9 @@ class TemplateDivergence(Divergence):
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         try:
             return (kl_divergence(q, p) + kl_divergence(p, q)) / 2
-        except NotImplementedError:
+        except NotImplementedError as error:
             raise UndefinedError(
-                f"no closed form is known between {type(q).__name__} and {type(p).__name__}",
+                f"no closed form is known between {type(q).__name__} and {type(p).__name__}{own_reason(error)}",
                 hint="choose --divergence kl-mc",
             ) from None
 
