@@ -1,12 +1,16 @@
 """``genmod check``."""
 
-from typing import Annotated
+import logging
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from genmod.cli import console
 from genmod.cli.completion import check_targets
 from genmod.cli.options import DataRoot, Json, set_option
+
+if TYPE_CHECKING:
+    from genmod.testing import Outcome, Report
 
 __all__ = ["check"]
 
@@ -56,13 +60,16 @@ def check(
 
     # The tensors are small: more threads would only wait for each other.
     torch.set_num_threads(1)
+    # What it logs of an error in the component, the report says in one line.
+    logging.getLogger("torch").setLevel(logging.CRITICAL)
     options = {path: Text(value) for path, value in map(parse_setting, set_ or [])}
     expected = dict(map(_expected, expect or []))
     report = run_checks(targets, options=options, expected_failures=expected, slow=slow, root=data_root)
     if json:
         console.print_json(report.to_json())
     else:
-        shown = [each for each in report.checks if each.status != "passed" or console.settings.verbose]
+        verbose = console.settings.verbose
+        shown = [each for each in report.checks if verbose or (each.status != "passed" and not each.see)]
         if shown:
             console.print_table(
                 ["result", "component", "check", "seconds", "why", "remedy"],
@@ -72,7 +79,7 @@ def check(
                         each.component,
                         each.check,
                         f"{each.seconds:.1f}",
-                        each.message,
+                        _why(each, report),
                         each.remedy,
                     )
                     for each in shown
@@ -99,3 +106,13 @@ def _expected(text: str) -> tuple[str, str]:
             hint=f'write a check and why it cannot pass: --expect "{check.strip() or "CHECK"}=REASON"',
         )
     return check.strip(), reason.strip()
+
+
+def _why(outcome: "Outcome", report: "Report") -> str:
+    """The message, the author's line, and how many other checks ended there."""
+    same = sum(
+        each.see == outcome.check and each.component == outcome.component and each.where == outcome.where
+        for each in report.checks
+    )
+    others = f"; {same} other{'s' * (same > 1)} ended there" if same else ""
+    return outcome.message + (f"; at {outcome.where}" if outcome.where else "") + others

@@ -8,9 +8,10 @@ from typing import Any
 from genmod.registry.lookup import current_registry, use_registry
 from genmod.testing.case import Case, NotApplicable
 from genmod.testing.cases import Cases
+from genmod.testing.cause import Cause, cause_of
 from genmod.testing.check import Check
 from genmod.testing.prepare import checks_of, expected_of, prepare
-from genmod.testing.runner import perform
+from genmod.testing.runner import MEND, class_of, perform, same_error
 from genmod.testing.selection import Target
 
 __all__ = ["parametrize_with_checks"]
@@ -47,15 +48,23 @@ def parametrize_with_checks(
         targets, current_registry(), options, cases, expected_failures, root=root
     )
 
-    def run(case: Case, check: Check) -> None:
+    met: dict[tuple[str, Cause], str] = {}
+
+    def run(case: Case, check: Check, expected: str) -> None:
         __tracebackhide__ = True
         try:
             with use_registry(registry):
                 perform(case, check)
         except NotApplicable as skip:
             pytest.skip(str(skip))
-        except AssertionError as failure:
-            failure.add_note(f"remedy: {check.remedy}")
+        except Exception as error:
+            cause = cause_of(error, class_of(case))
+            first = check.name
+            if cause is not None and not expected:
+                first = met.setdefault((case.label, cause), check.name)
+            if first != check.name:
+                pytest.skip(f"{same_error(first)}: {cause}")
+            error.add_note(f"remedy: {check.remedy}" if cause is None else f"at {cause}\nremedy: {MEND}")
             raise
 
     parameters = []
@@ -64,6 +73,6 @@ def parametrize_with_checks(
             reason = expected_of(case, check, expected)
             marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
             parameters.append(
-                pytest.param(partial(run, case, check), id=f"{case.label}:{check.name}", marks=marks)
+                pytest.param(partial(run, case, check, reason), id=f"{case.label}:{check.name}", marks=marks)
             )
     return pytest.mark.parametrize("check", parameters)

@@ -1,28 +1,34 @@
 """Running checks and reporting their results."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from genmod.errors import GenmodError
 from genmod.options.schema import REQUIRED, options_of
+from genmod.registry.component import KINDS
 from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import MODEL_KINDS
 from genmod.system.random import seeded
 from genmod.testing.case import Case, NotApplicable
 from genmod.testing.cases import Cases
+from genmod.testing.cause import Cause, cause_of
 from genmod.testing.check import Check, CheckFailed
 from genmod.testing.prepare import checks_of, expected_of, prepare
 from genmod.testing.selection import Target
 
 __all__ = [
+    "MEND",
     "Outcome",
     "Report",
+    "class_of",
+    "message_of",
     "perform",
     "run_checks",
     "run_one",
+    "same_error",
 ]
 
 
@@ -37,6 +43,8 @@ class Outcome:
             expected.
         message: the numbers of a failure, the reason of a skip or of the expectation.
         remedy: what to change, one line; empty unless it failed.
+        see: the check that met the same error first, and failed by it; this one is skipped.
+        where: the author's line at which an error was raised, ``file:line: source``; empty where there was none.
         seconds: how long it took.
     """
 
@@ -46,6 +54,8 @@ class Outcome:
     message: str = ""
     remedy: str = ""
     seconds: float = 0.0
+    see: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,35 +136,92 @@ def run_checks(
         targets, registry or current_registry(), options, cases, expected_failures, root=root
     )
     with use_registry(registry):
-        outcomes = [
-            run_one(case, check, expected_of(case, check, expected))
-            for case in checked
-            for check in checks_of(case, slow=slow)
-            if not only or check.name in only
-        ]
+        outcomes = []
+        for case in checked:
+            met: dict[Cause, str] = {}
+            for check in checks_of(case, slow=slow):
+                if not only or check.name in only:
+                    outcomes.append(run_one(case, check, expected_of(case, check, expected), met))
     return Report(tuple(outcomes))
 
 
-def run_one(case: Case, check: Check, expected: str = "") -> Outcome:
-    """Run one check; strict about one that was expected to fail."""
+def run_one(
+    case: Case, check: Check, expected: str = "", met: MutableMapping[Cause, str] | None = None
+) -> Outcome:
+    """Run one check; strict about one that was expected to fail.
+
+    Args:
+        case: the component.
+        check: the check.
+        expected: why it is expected to fail; empty where it is not.
+        met: errors of the component → the check that met it first, which alone fails by it; extended.
+    """
     start = time.perf_counter()
+    found: Outcome = Outcome(case.label, check.name, "passed")
     try:
         perform(case, check)
-        status, message = (
-            ("failed", f"expected to fail ({expected}), and passed") if expected else ("passed", "")
-        )
+        if expected:
+            found = replace(found, status="failed", message=f"expected to fail ({expected}), and passed")
     except NotApplicable as skip:
-        status, message = "skipped", str(skip)
-    except CheckFailed as failure:
-        status, message = "failed", str(failure)
-    except GenmodError as error:
-        status, message = "failed", error.message
+        found = replace(found, status="skipped", message=str(skip))
     except Exception as error:
-        status, message = "failed", f"it raised {type(error).__name__}: {' '.join(str(error).split())[:500]}"
-    if status == "failed" and expected and "and passed" not in message:
-        status, message = "expected", f"{expected}: {message}"
-    remedy = check.remedy if status == "failed" else ""
-    return Outcome(case.label, check.name, status, message, remedy, time.perf_counter() - start)  # type: ignore[arg-type]
+        found = _of_error(found, case, check, error, expected, {} if met is None else met)
+    if found.status == "failed" and not found.remedy:
+        found = replace(found, remedy=check.remedy)
+    return replace(found, seconds=time.perf_counter() - start)
+
+
+def _of_error(
+    found: Outcome,
+    case: Case,
+    check: Check,
+    error: Exception,
+    expected: str,
+    met: MutableMapping[Cause, str],
+) -> Outcome:
+    cause = cause_of(error, class_of(case))
+    where = "" if cause is None else str(cause)
+    message = message_of(error)
+    if expected:
+        return replace(found, status="expected", message=f"{expected}: {message}", where=where)
+    if cause is not None:
+        first = met.setdefault(cause, check.name)
+        if first != check.name:
+            return replace(found, status="skipped", message=same_error(first), see=first, where=where)
+    remedy = "" if cause is None else MEND
+    return replace(found, status="failed", message=message, remedy=remedy, where=where)
+
+
+MEND = "mend that line; what cannot work is refused in the constructor, by UsageError(what was given, hint=…)"
+"""The remedy for an error of the component, whatever was checked when it was met."""
+
+
+def same_error(first: str) -> str:
+    """Why a check that met an error that another check has met does not fail by it."""
+    return f"it ended at the same error, see {first}"
+
+
+def message_of(error: Exception) -> str:
+    """What a check found, in one line.
+
+    Example:
+        >>> message_of(ZeroDivisionError("division by zero"))
+        'it raised ZeroDivisionError: division by zero'
+    """
+    if isinstance(error, CheckFailed):
+        return str(error)
+    if isinstance(error, GenmodError):
+        return error.message
+    with_ = next(iter(getattr(error, "__notes__", ())), "")
+    return f"it raised {type(error).__name__}: {with_}{' '.join(str(error).split())[:500]}"
+
+
+def class_of(case: Case) -> Any:
+    """The class of a component; None where it has none, or cannot be loaded."""
+    try:
+        return case.cls if KINDS[case.kind] else None
+    except GenmodError:
+        return None
 
 
 def perform(case: Case, check: Check) -> None:
@@ -176,15 +243,20 @@ def perform(case: Case, check: Check) -> None:
         except NotApplicable as skip:
             reasons.append(str(skip))
         except CheckFailed as failure:
-            changed = {
-                name: value
-                for name, value in options.items()
-                if name not in case.options or value is not case.options[name]
-            }
-            with_ = "".join(f"with {name}={value}: " for name, value in changed.items())
-            raise CheckFailed(f"{with_}{failure}") from failure.__cause__
+            raise CheckFailed(f"{_with(case, options)}{failure}") from failure.__cause__
+        except Exception as error:
+            if with_ := _with(case, options):
+                error.add_note(with_)
+            raise
     if len(reasons) == len(settings):
         raise NotApplicable(reasons[0])
+
+
+def _with(case: Case, options: Mapping[str, Any]) -> str:
+    """The options that are not those of the case, to begin a message with."""
+    given = case.options
+    changed = [name for name, value in options.items() if name not in given or value is not given[name]]
+    return "".join(f"with {name}={options[name]}: " for name in changed)
 
 
 def _also(case: Case, check: Check) -> list[dict[str, Any]]:

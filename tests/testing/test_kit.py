@@ -1,11 +1,11 @@
 """What is checked, what is reported, and what counts as a failure."""
 
 import json
-import os
 from typing import Annotated
 
 import pytest
 import torch
+from inside import run_inside
 
 from genmod import Component, Doc
 from genmod.errors import PluginError, UsageError
@@ -191,36 +191,9 @@ def test_mistaken(check):
 """
 
 
-class Reports(list):
-    """The reports of a run of pytest."""
-
-    __hash__ = object.__hash__  # pytest keeps its plugins in a set
-
-    def pytest_runtest_logreport(self, report):
-        if report.when == "call" or report.outcome != "passed":
-            self.append(report)
-
-    def of(self, outcome):
-        return {report.nodeid.partition("::")[2]: report for report in self if report.outcome == outcome}
-
-
 def test_parametrized(tmp_path):
-    (tmp_path / "test_mine.py").write_text(TESTS)
-    reports = Reports()
-    # In this process, because torch takes long to import; without plugins that this run of pytest uses itself.
-    without = (
-        "cacheprovider",
-        "timeout",
-        "xdist",
-        "faulthandler",
-        "terminal",
-        "hypothesispytest",
-        "anyio",
-        "zarr",
-    )
-    options = [option for name in without for option in ("-p", f"no:{name}")]
-    place = ["-c", os.devnull, "--rootdir", str(tmp_path), "--capture=no", str(tmp_path / "test_mine.py")]
-    assert pytest.main([*options, *place], plugins=[reports]) == 1
+    code, reports = run_inside(tmp_path, TESTS)
+    assert code == 1
     failed, skipped = reports.of("failed"), reports.of("skipped")
     wrong, mistaken = (
         "test_wrong[encoder/Wrong:check_shapes]",
