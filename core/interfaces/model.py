@@ -249,6 +249,9 @@ class GenerativeModel(nn.Module, ABC):
         )
 
     def __getattr__(self, name: str) -> Any:
+        # Each step asks for parts some thirty times.
+        if name in (parts := self.__dict__.get("_modules", ())):
+            return parts[name]
         try:
             return super().__getattr__(name)
         except AttributeError:

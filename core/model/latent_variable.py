@@ -203,7 +203,9 @@ class LatentVariableModel(WithContext, WithSampler, OnData, WithPictures, InOwnL
 
     def terms(self, x: Tensor, context: Tensor | None = None) -> Terms:
         terms: Terms = self.objective(self.given(context), self.observe(x))
-        adding = [part for part in self.children() if adds_losses(part)]
+        adding = [
+            part for part in dict.fromkeys(self._modules.values()) if part is not None and adds_losses(part)
+        ]
         return with_losses(terms, adding) if adding or terms.draw is not None else terms
 
     def groups(self) -> Mapping[str, ParameterGroup]:
