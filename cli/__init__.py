@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from genmod.cli import console
-from genmod.errors import DataWarning, GenmodError
+from genmod.errors import DataWarning, GenmodError, PluginWarning
 
 if TYPE_CHECKING:
     from genmod.registry.discovery import Found
@@ -55,7 +55,7 @@ def _run(arguments: list[str]) -> int:
     others = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *where: Any) -> None:
-        if issubclass(category, DataWarning):
+        if issubclass(category, DataWarning | PluginWarning):
             console.warning(str(message))
         else:
             others(message, category, *where)

@@ -53,7 +53,12 @@ COMMANDS = {
 }
 """Name of each command → its function, in a file of this folder, and its line in ``genmod --help``."""
 
-_FLAGS = frozenset({"--version", "--no-plugins", "--offline", "-q", "--quiet", "-v", "--verbose", "--debug"})
+_FLAGS = frozenset(
+    {
+        *("--version", "--no-plugins", "--accept-changed", "--offline"),
+        *("-q", "--quiet", "-v", "--verbose", "--debug"),
+    }
+)
 _VALUED = frozenset({"--plugin", "--disable-plugin", "--color"})
 _TRAINING = frozenset({"train", "rerun", "sweep", "reproduce"})
 
@@ -79,10 +84,17 @@ class _Command(TyperCommand):
     """A command that ends with the line to type next."""
 
     def invoke(self, ctx: Any) -> Any:
-        result = super().invoke(ctx)
+        if ctx.find_root().params.get("plugin"):
+            # A file that is named is broken or not before anything is done, whether a name of it is needed or not.
+            from genmod.registry.lookup import current_registry
+
+            current_registry().load_files()
+        with console.only_data_on_stdout():
+            result = super().invoke(ctx)
         from genmod.cli.following import say_next
 
-        say_next(str(self.name), {**ctx.params, "result": result})
+        files = ctx.find_root().params.get("plugin") or ()
+        say_next(str(self.name), {**ctx.params, "result": result}, files)
         return result
 
 
@@ -129,6 +141,10 @@ def _options(
         list[Path] | None,
         typer.Option("--plugin", metavar="FILE", help="Use the components of a Python file; repeatable."),
     ] = None,
+    accept_changed: Annotated[
+        bool,
+        typer.Option("--accept-changed", help="Load models with a --plugin file that has changed since."),
+    ] = False,
     disable_plugin: Annotated[
         list[str] | None,
         typer.Option(

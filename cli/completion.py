@@ -43,6 +43,7 @@ def registry_of(params: Mapping[str, Any]) -> "Registry":
         disabled=params.get("disable_plugin") or (),
         third_party=not params.get("no_plugins"),
         files=params.get("plugin") or (),
+        accept_changed=bool(params.get("accept_changed")),
     )
 
 

@@ -4,7 +4,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
@@ -17,12 +18,14 @@ __all__ = [
     "detail",
     "error",
     "note",
+    "only_data_on_stdout",
     "print_file",
     "print_json",
     "print_prose",
     "print_table",
     "print_text",
     "settings",
+    "stdout",
     "warning",
     "width",
 ]
@@ -52,6 +55,24 @@ class Settings:
 
 
 settings = Settings()
+_data: TextIO | None = None
+
+
+def stdout() -> TextIO:
+    """The stream of data: stdout, also where it is kept for data alone."""
+    return _data or sys.stdout
+
+
+@contextmanager
+def only_data_on_stdout() -> Iterator[None]:
+    """Inside, what is printed by others than this module, such as components of plugins, goes to stderr."""
+    global _data
+    before, _data = _data, stdout()
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _data = before
 
 
 def configure(new: Settings) -> None:
@@ -61,19 +82,19 @@ def configure(new: Settings) -> None:
 
 def print_text(text: str) -> None:
     """Print data as text to stdout, without control characters, which names from files may have."""
-    sys.stdout.write(_CONTROL_BUT_LAYOUT.sub(" ", text) + "\n")
+    stdout().write(_CONTROL_BUT_LAYOUT.sub(" ", text) + "\n")
 
 
 def print_prose(text: str) -> None:
     """Print sentences to stdout, in lines that fit a terminal where it is one."""
-    print_text(_folded(text, stream=sys.stdout))
+    print_text(_folded(text, stream=stdout()))
 
 
 def print_json(document: Any) -> None:
     """Print data as one JSON document to stdout; NaN and infinities become null."""
     from genmod.options.text import json_data
 
-    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    utf8 = (stdout().encoding or "").lower().replace("-", "") == "utf8"
     print_text(json.dumps(json_data(document), indent=2, ensure_ascii=not utf8, allow_nan=False))
 
 
@@ -90,16 +111,16 @@ def print_file(path: object, *, seed: int | None = None, json: bool = False, **m
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print data as a table to stdout: aligned on a terminal, elsewhere separated by tabs."""
     cells = [[_CONTROL.sub(" ", str(cell)) for cell in row] for row in rows]
-    if not _is_terminal(sys.stdout):
+    if not _is_terminal(stdout()):
         for row in [list(columns), *cells]:
             print_text("\t".join(row))
         return
     from genmod.cli.columns import laid_out
 
-    head, body = laid_out(columns, cells, width(sys.stdout))
-    start, end = (f"\x1b[{_CODES['bold']}m", "\x1b[0m") if colored(sys.stdout) else ("", "")
+    head, body = laid_out(columns, cells, width(stdout()))
+    start, end = (f"\x1b[{_CODES['bold']}m", "\x1b[0m") if colored(stdout()) else ("", "")
     for line in [*(f"{start}{line}{end}" for line in head), *body]:
-        sys.stdout.write(f"{line}\n")
+        stdout().write(f"{line}\n")
 
 
 def note(text: str) -> None:
@@ -191,7 +212,7 @@ def _held(room: int) -> Callable[[re.Match[str]], str]:
 
 
 def _to_stderr(text: str) -> None:
-    sys.stdout.flush()
+    stdout().flush()
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 

@@ -1,7 +1,6 @@
 """``genmod explore``."""
 
 import secrets
-import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -213,7 +212,7 @@ def _serve(
             console.print_text(url)
         console.note("Ctrl-C ends it")
         # Whoever reads the address from a pipe is to have it now.
-        sys.stdout.flush()
+        console.stdout().flush()
         if not no_browser:
             # Beside the server, which a browser of the terminal would otherwise keep from answering it.
             threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

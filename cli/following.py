@@ -192,16 +192,23 @@ def next_line(command: str, given: Given) -> str:
     return NEXT[command]({**given, **paths, **several})
 
 
-def say_next(command: str, given: Given) -> None:
-    """Print the line to type next: not where JSON is printed, and after most commands on a terminal alone."""
+def say_next(command: str, given: Given, files: Sequence[Path] = ()) -> None:
+    """Print the line to type next: not where JSON is printed, and after most commands on a terminal alone.
+
+    Args:
+        command: that is done.
+        given: its parameters and result.
+        files: plugins that were given by file, and have to be given again.
+    """
     # Of several processes that share the work, one speaks.
     if given.get("json") or given.get("format_") == "json" or os.environ.get("RANK", "0") != "0":
         return
-    watched = sys.stdout.isatty() and sys.stderr.isatty()
+    watched = console.stdout().isatty() and sys.stderr.isatty()
     if (command in _ALWAYS or watched) and not console.settings.quiet:
         line = next_line(command, given)
         if line:
-            console.note(f"next: {line}")
+            again = "".join(f" --plugin {quoted(file)}" for file in files)
+            console.note(f"next: {line}{again}")
 
 
 def resume_line(directory: Path) -> str:

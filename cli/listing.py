@@ -28,6 +28,8 @@ def list_components(
       genmod list encoder
       genmod list recipe --json
     """
+    from genmod.registry.clashes import clashes
+    from genmod.registry.file_version import shortened
     from genmod.registry.lookup import current_registry
 
     registry = current_registry()
@@ -39,7 +41,15 @@ def list_components(
     if json:
         console.print_json({"components": [dict(zip(_COLUMNS, row, strict=True)) for row in rows]})
     else:
-        console.print_table(_COLUMNS, [(*row, ", ".join(aliases)) for *row, aliases in rows])
+        console.print_table(
+            _COLUMNS,
+            [
+                (kind, name, distribution, shortened(version), summary, ", ".join(aliases))
+                for kind, name, distribution, version, summary, aliases in rows
+            ],
+        )
+    for clash in clashes(registry.components(kind)):
+        console.warning(f"{clash}: write {clash.write}")
     failed = sum(status.status in ("broken", "incompatible") for status in registry.plugins())
     if failed:
         console.warning(f"{failed} plugin{'s' * (failed > 1)} failed to load, see: genmod plugins")

@@ -197,9 +197,10 @@ _TEXTS = {"recipe": _recipe, "reproduction": _reproduction}
 
 def _print(document: dict[str, Any]) -> None:
     from genmod.options.text import option_text
+    from genmod.registry.file_version import shortened
 
     lines = [
-        f"{document['kind']} {document['name']}, from {document['provider']} {document['version']}",
+        f"{document['kind']} {document['name']}, from {document['provider']} {shortened(document['version'])}",
         document["summary"],
     ]
     for label in ("aliases", "requires"):

@@ -13,7 +13,9 @@ __all__ = [
     "DataWarning",
     "FileError",
     "GenmodError",
+    "GivenWarning",
     "PluginError",
+    "PluginWarning",
     "UndefinedError",
     "UsageError",
     "quoted",
@@ -79,6 +81,14 @@ class DataWarning(UserWarning):
 
 class ChoiceWarning(UserWarning):
     """A part of a model that nobody named was chosen to fit those that somebody did."""
+
+
+class PluginWarning(UserWarning):
+    """A plugin that is another one now than a model was saved with, and that the user accepts."""
+
+
+class GivenWarning(UserWarning):
+    """A model with classes that were given in Python, which cannot be loaded by name."""
 
 
 class FileError(UsageError):

@@ -49,6 +49,8 @@ class ComponentSpec:
     revision: int = 0
     module: str = ""
     """The type of what was given in Python in place of a name: a description, which is never imported."""
+    of_class: bool = field(default=False, repr=False)
+    """Whether a class was given in Python, which is made with these options; not an instance, which has none."""
 
     @classmethod
     def given(cls, thing: object) -> Self:
@@ -60,12 +62,13 @@ class ComponentSpec:
         """
         kind = type(thing) if not hasattr(thing, "__qualname__") else thing
         name = str(kind.__qualname__)  # type: ignore[attr-defined]
-        return cls(name.rpartition(".")[2], module=f"{kind.__module__}.{name}"[:_MAX_MODULE])
+        module = f"{kind.__module__}.{name}"[:_MAX_MODULE]
+        return cls(name.rpartition(".")[2], module=module, of_class=isinstance(thing, type))
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         if self.module:
-            return {"module": self.module}
+            return {"module": self.module} | ({"options": dict(self.options)} if self.of_class else {})
         return {
             "name": self.name,
             **{key: getattr(self, key) for key in _PROVENANCE},
@@ -79,11 +82,12 @@ class ComponentSpec:
         Raises:
             ValueError: something is missing, unknown or of the wrong type; also TypeError and AttributeError.
         """
-        if set(plain) == {"module"}:
-            module = plain["module"]
-            if not isinstance(module, str) or not module.isprintable() or not 0 < len(module) <= _MAX_MODULE:
+        if "module" in plain and set(plain) <= {"module", "options"}:
+            module, options = plain["module"], plain.get("options", {})
+            sound = isinstance(module, str) and module.isprintable() and 0 < len(module) <= _MAX_MODULE
+            if not sound or not isinstance(options, dict):
                 raise ValueError(f"module {module!r:.80}")
-            return cls(module.rpartition(".")[2], module=module)
+            return cls(module.rpartition(".")[2], options, module=module, of_class="options" in plain)
         if set(plain) != {"name", "options", *_PROVENANCE}:
             raise ValueError("its entries")
         if not isinstance(plain["options"], dict) or not isinstance(plain["revision"], int):
@@ -197,14 +201,10 @@ class ModelSpec:
         return cls.from_table(parse_toml(text, where), recipe=recipe, where=where)
 
     def _repr_html_(self) -> str:
-        rows = [
-            (
-                kind,
-                part.name,
-                " ".join(f"{name}={option_text(value)}" for name, value in part.options.items()),
-            )
-            for kind, part in self.components.items()
-        ]
+        rows = []
+        for kind, part in self.components.items():
+            options = (f"{name}={option_text(value)}" for name, value in part.options.items())
+            rows.append((kind, part.name, " ".join(options)))
         rows.append(("latent", "×".join(map(str, self.latent)), ""))
         if self.condition:
             rows.append(("condition", ", ".join(self.condition), ""))
@@ -284,11 +284,11 @@ class ModelSpec:
         wrong = []
         for path, value in settings.items():
             kind, _, option = path.partition(".")
-            if kind not in components or not option or components[kind].module:
+            part = components.get(kind)
+            if part is None or not option or (part.module and not part.of_class):
                 wrong.append(path)
             else:
-                old = components[kind]
-                components[kind] = replace(old, options={**old.options, option: value})
+                components[kind] = replace(part, options={**part.options, option: value})
         if wrong:
             raise UsageError(
                 f"no such option: {', '.join(wrong)}",

@@ -1,12 +1,13 @@
 """A model on disk: a directory with ``model.json`` and ``model.safetensors``, without code."""
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from genmod.bundle.directory import ModelDirectory
-from genmod.errors import UndefinedError
+from genmod.errors import GivenWarning, UndefinedError
 from genmod.system.files import remove_own, staged_directory, write_json
 from genmod.system.tensors import check_header, checksum, precision_of, read_tensors, write_tensors
 
@@ -50,6 +51,7 @@ def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = F
     place = ModelDirectory(Path(directory))
     place.check_free(overwrite=overwrite)
     check_loadable(model)
+    _say_what_is_given(model, place)
     if place.is_model:
         with place.alone():
             place.check_free(overwrite=overwrite)
@@ -59,6 +61,20 @@ def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = F
         with staged_directory(place.path) as stage:
             _write(model, _sampler_of(model), ModelDirectory(stage))
     return place.path
+
+
+def _say_what_is_given(model: "GenerativeModel", place: ModelDirectory) -> None:
+    """Warn that classes of the user's program have to be given again when the model is loaded."""
+    given = {kind: part for kind, part in model.spec.components.items() if part.of_class}
+    if given:
+        names = ", ".join(f"{kind} ({part.module})" for kind, part in given.items())
+        typed = ", ".join(f"{kind}={part.name}" for kind, part in given.items())
+        warnings.warn(
+            f"{place.path} holds the weights of classes that were given in Python, not their code: {names}. No command can "
+            f"load them by name; in Python: genmod.load({str(place.path)!r}, {typed})",
+            GivenWarning,
+            stacklevel=3,
+        )
 
 
 def start_over(model: "GenerativeModel", place: ModelDirectory) -> Path | None:
@@ -116,6 +132,7 @@ def load(
     weights: Literal["best", "last"] = "best",
     device: str = "cpu",
     modules: Mapping[str, Any] | None = None,
+    **parts: Any,
 ) -> "LatentVariableModel":
     """The model in a directory, in evaluation mode; a :class:`genmod.GenerativeModel` where it names a ``model``.
 
@@ -127,7 +144,8 @@ def load(
         weights: those with the best validation loss, or those of the last step.
         device: of the model.
         modules: the parts that were given in Python when the model was built, by kind. They become part of the model, and
-            are given its weights.
+            are given its weights; a class is made with the options that it was built with.
+        **parts: the same, each by its kind: ``encoder=MyEncoder``.
 
     Raises:
         UsageError: such a part is missing; says which, and what to type.
@@ -140,13 +158,14 @@ def load(
     from genmod.nn.weights import weights_follow
     from genmod.registry.lookup import current_registry
 
+    modules = {**(modules or {}), **parts}
     place = ModelDirectory.of(directory)
     path = place.weights(weights)
     if weights == "last" and not path.exists():
         path = place.weights("best")
     with weights_follow():
         spec, data = place.read_spec()
-        check_modules(spec, modules or {}, str(place.path))
+        check_modules(spec, modules, str(place.path))
         model = assemble(
             spec, data, check=lambda planned: check_header(path, planned.state_dict()), modules=modules
         )

@@ -22,13 +22,16 @@ from genmod.errors import DataError, GenmodError, PluginError, UsageError
 from genmod.interfaces.part import Part
 from genmod.model.coded import PriorOfCodes, shape_of_prior
 from genmod.model.fits import check_fits
-from genmod.model.foreign import check_modules, foreign_kinds, given_shape, is_double, made_part
+from genmod.model.foreign import check_modules, foreign_kinds, given_shape, is_double, made_part, with_classes
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.resolve import resolve, resolve_kinds
 from genmod.model.table_input import TableInput
 from genmod.model.traits import check_classes
+from genmod.registry.file_plugin import is_local
+from genmod.registry.file_version import shortened
 from genmod.registry.lookup import Registry, current_registry, use_registry
 from genmod.spec import ModelSpec
+from genmod.system.failures import line_in
 from genmod.system.memory import physical_memory
 from genmod.system.random import seed_for, seeded
 
@@ -118,14 +121,15 @@ def _with_modules(
 ) -> LatentVariableModel:
     """A model with parts that have memory already, so that it is tried as it is."""
     check_modules(spec, modules, "DIR")
-    spec = resolve(spec, registry=registry)
+    spec = resolve(with_classes(spec, modules), registry=registry)
     with use_registry(registry or current_registry()):
         with seeded(seed_for(seed, "weights")):
             model = constructed(spec, data, modules)
         if is_double(modules.values()):
             model.double()
-        with seeded(0), unvalidated():
-            check_fits(model)
+        if model.has_latents:
+            with seeded(0), unvalidated():
+                check_fits(model)
     if check is not None:
         check(model)
     return model
@@ -241,7 +245,7 @@ def constructed(
 
     def new(kind: str, *wiring: Any, **more: Any) -> Any:
         part, found = spec.components[kind], spec.resolved[kind]
-        if part.module:
+        if part.module and not isinstance(modules[kind], type):
             return made_part(kind, modules[kind], *wiring, **more)
         try:
             return found.cls(*wiring, **deepcopy(dict(found.options)))
@@ -254,11 +258,14 @@ def constructed(
                     f"{kind} {part.name!r} would be too large for any memory",
                     hint=f"give smaller numbers than {dict(part.options)}",
                 ) from error
-            if part.provider == "genmod-torch":
+            if part.provider == "genmod-torch" or part.module:
                 raise
+            where, local = line_in(found.cls.__module__, error), is_local(part.provider)
+            remedy = "mend the file" if local else f"report it to the authors of {part.provider}"
             raise PluginError(
-                f"{kind} {part.name!r} of {part.provider} {part.version} failed while being built: {error!r}",
-                hint=f"report it to the authors of {part.provider}, or choose another: genmod list {kind}",
+                f"{kind} {part.name!r} of {part.provider} {shortened(part.version)} failed while being built"
+                f"{f' ({where})' if where else ''}: {error!r}",
+                hint=f"{remedy}, or choose another: genmod list {kind}",
             ) from error
 
     if "model" in spec.components:
@@ -280,7 +287,8 @@ def constructed(
     if isinstance(posterior, Codebook):
         check_classes(spec, prior, posterior)
         prior = PriorOfCodes(prior, posterior, latent_shape)
-    given = modules.get("network") if spec.components["decoder"].module else None
+    instance = spec.components["decoder"].module and not isinstance(modules["decoder"], type)
+    given = modules.get("network") if instance else None
     decoder = make("decoder", data, **given_shape(given, joined_shape(prior.feature_shape, size)))
     if "network" not in spec.components:
         spec = _with_mirror(spec, encoder)

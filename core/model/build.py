@@ -98,7 +98,9 @@ def build(
     In place of a name, ``encoder`` and ``network`` may be a torch module, ``prior`` a torch distribution, ``decoder`` a
     function or module from parameters to one; or any part an instance of genmod's own class for it. Shapes are found by
     running them on two examples, and become part of the model as they are, with the weights that they have. In evaluation
-    mode the result of an example must not depend on the others in its batch. ``genmod.load`` takes them as ``modules``.
+    mode the result of an example must not depend on the others in its batch. Any part may also be a class that is derived
+    from genmod's own, from a notebook too: it is made with the options of ``settings``, as a named one is. What was given in
+    Python cannot be loaded by name: ``genmod.load(directory, encoder=MyEncoder)`` is given it again.
 
     Posterior, prior, divergence and objective that are not named are exchanged where those of the recipe do not fit the parts
     that are: :func:`genmod.model.adapt.adapted` says how. A :class:`genmod.errors.ChoiceWarning` says what was chosen.
@@ -159,11 +161,12 @@ def build(
     elif data is not None:
         components["dataset"] = ComponentSpec.given(data)
 
+    # A class is made here, with options; an instance becomes part of the model as it is.
     modules = {kind: each for kind, each in components.items() if not is_named(each)}
     components |= {kind: ComponentSpec.given(each) for kind, each in modules.items()}
-    if "model" in modules:
+    if "model" in modules and not isinstance(modules["model"], type):
         raise UsageError(
-            f"model is given as a {ComponentSpec.given(modules['model']).module}; allowed are a name, or a table with a name",
+            f"model is given as a {ComponentSpec.given(modules['model']).module}; allowed are a name, a table or a class",
             hint="a model that is made already needs no building: genmod.train(model, data)",
         )
     unknown = sorted(set(components) - set(SPEC_KINDS))

@@ -1,10 +1,11 @@
-"""Parts of a model that are given in Python: modules, distributions and functions in place of names.
+"""Parts of a model that are given in Python: modules, distributions, functions and classes in place of names.
 
 They are described in ``model.json`` by their type, which is never imported, and have to be given again when the model is
-loaded: ``genmod.load(directory, modules={"encoder": module})``.
+loaded: ``genmod.load(directory, encoder=module)``. A class is made with options, which are kept.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from genmod.interfaces.critic import Critic
 from genmod.interfaces.decoder import Decoder
 from genmod.interfaces.divergence import Divergence
 from genmod.interfaces.encoder import Encoder
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Objective
 from genmod.interfaces.posterior import Posterior
@@ -29,9 +31,18 @@ from genmod.model.foreign_parts import (
     named,
     output_shape,
 )
-from genmod.spec import ComponentSpec, ModelSpec
+from genmod.options.schema import to_json, validate_many
+from genmod.spec import ComponentSpec, ModelSpec, Resolved
 
-__all__ = ["check_modules", "foreign_kinds", "given_shape", "is_double", "is_named", "made_part"]
+__all__ = [
+    "check_modules",
+    "foreign_kinds",
+    "given_shape",
+    "is_double",
+    "is_named",
+    "made_part",
+    "with_classes",
+]
 
 _CLASSES: dict[str, type[Any]] = {
     "encoder": Encoder,
@@ -42,6 +53,7 @@ _CLASSES: dict[str, type[Any]] = {
     "divergence": Divergence,
     "objective": Objective,
     "critic": Critic,
+    "model": GenerativeModel,
 }
 _ALSO = {
     "encoder": "a torch module from x (B, …) to features (B, …)",
@@ -82,11 +94,44 @@ def check_modules(spec: ModelSpec, modules: Mapping[str, Any], where: str) -> No
     missing = [kind for kind in wanted if kind not in modules]
     if missing:
         parts = ", ".join(f"{kind} ({spec.components[kind].module})" for kind in missing)
-        typed = ", ".join(f'"{kind}": …' for kind in wanted)
+        typed = ", ".join(
+            f"{kind}={spec.components[kind].name if spec.components[kind].of_class else '…'}"
+            for kind in wanted
+        )
         raise UsageError(
             f"the model has parts that were given in Python and are not in its directory: {parts}",
-            hint=f"give them again, in Python: genmod.load({where!r}, modules={{{typed}}})",
+            hint=f"give them again, in Python: genmod.load({where!r}, {typed})",
         )
+
+
+def with_classes(spec: ModelSpec, modules: Mapping[str, Any]) -> ModelSpec:
+    """The specification with the classes that are given for its parts, and their options, validated.
+
+    Raises:
+        UsageError: wrong options, or a class of another kind.
+    """
+    given = {kind: each for kind, each in modules.items() if isinstance(each, type)}
+    if not given:
+        return spec
+    for kind, cls in given.items():
+        if not issubclass(cls, _CLASSES[kind]):
+            made_part(kind, cls)
+        if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise UsageError(
+                f"{kind} is given as the class {cls.__qualname__}, which does not define {', '.join(missing)}"
+            )
+    values = validate_many(
+        {kind: (cls, spec.components[kind].options) for kind, cls in given.items()},
+        labels={kind: f"{kind} {cls.__qualname__}" for kind, cls in given.items()},
+    )
+    components = {
+        kind: replace(spec.components[kind], options=to_json(cls, values[kind]), of_class=True)
+        for kind, cls in given.items()
+    }
+    new = replace(spec, components={**spec.components, **components})
+    return new.with_resolved(
+        {**spec.resolved, **{kind: Resolved(cls, values[kind]) for kind, cls in given.items()}}
+    )
 
 
 def made_part(kind: str, given: Any, *wiring: Any, parameter_shape: tuple[int, ...] | None = None) -> Any:
@@ -115,9 +160,11 @@ def made_part(kind: str, given: Any, *wiring: Any, parameter_shape: tuple[int, .
         return ForeignDecoder(given, *wiring, parameter_shape=parameter_shape)
     own = f"genmod.{_CLASSES[kind].__name__}"
     raise UsageError(
-        f"{kind} is given as a {ComponentSpec.given(given).module}; allowed are a name, a table with a name, an instance of "
-        f"{own}{', or ' + _ALSO[kind] if kind in _ALSO else ''}",
-        hint="give an instance, not its class" if isinstance(given, type) else f"genmod list {kind}",
+        f"{kind} is given as a {ComponentSpec.given(given).module}; allowed are a name, a table with a name, a class or an "
+        f"instance of {own}{', or ' + _ALSO[kind] if kind in _ALSO else ''}",
+        hint=f"derive it from {own}, or give an instance"
+        if isinstance(given, type)
+        else f"genmod list {kind}",
     )
 
 

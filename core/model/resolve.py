@@ -16,7 +16,7 @@ __all__ = ["GivenInPython", "resolve", "resolve_kinds"]
 
 
 class GivenInPython:
-    """Stands for the class of a part that was given in Python, which has no options."""
+    """Stands for the class of a part that was given in Python as an instance, which has no options."""
 
     wants_context = False
 
@@ -57,7 +57,11 @@ def resolve_kinds(spec: ModelSpec, kinds: Sequence[str], *, registry: Registry |
         registry = current_registry()
     if not kinds:
         return spec
-    given = {kind: Resolved(GivenInPython, {}) for kind in kinds if spec.components[kind].module}
+    given = {
+        kind: spec.resolved.get(kind, Resolved(GivenInPython, {}))
+        for kind in kinds
+        if spec.components[kind].module
+    }
     kinds = [kind for kind in kinds if kind not in given]
     found = {kind: find_recorded(registry, kind, spec.components[kind]) for kind in kinds}
     classes = {kind: provided.load() for kind, provided in found.items()}

@@ -10,6 +10,7 @@ from genmod.interfaces.given import GivenModel
 from genmod.model.resolve import resolve
 from genmod.options.schema import differences, to_json
 from genmod.options.text import option_text
+from genmod.registry.file_version import shortened
 from genmod.registry.lookup import Registry
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.html import html_table
@@ -106,7 +107,7 @@ class Summary:
             (
                 part.kind,
                 part.name.rpartition("/")[2],
-                f"{part.provider} {part.version}".strip() or "your program",
+                f"{part.provider} {shortened(part.version)}".strip() or "your program",
                 f"{part.parameters:,}" if part.parameters else "-",
                 " ".join(f"{name}={option_text(value)}" for name, value in part.changed.items()),
             )

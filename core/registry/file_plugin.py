@@ -11,26 +11,30 @@ The file has the hook that any plugin has, and its components lie in the same fi
     def genmod_components():
         yield Component("decoder", "mine", "mine:MyDecoder", summary="what it is")
 
-A model that uses it records the file's name as provider and the hash of its content as version, so that it is
-loaded again only with the same file.
+A model that uses it records the file's name as provider and checksums of its content as version. It is loaded again
+with the same program; comments and layout may differ. With another program it is refused, unless the user accepts the
+change (``--accept-changed``).
 """
 
-import hashlib
 import sys
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.machinery import SourceFileLoader
 from importlib.util import find_spec, module_from_spec, spec_from_loader
 from pathlib import Path
+from time import localtime, strftime
 from types import CodeType, ModuleType
 
-from genmod.errors import FileError, UsageError
+from genmod.errors import FileError, GenmodError, PluginError, UsageError
 from genmod.registry.component import GROUP
 from genmod.registry.discovery import Found
+from genmod.registry.file_version import file_version
+from genmod.registry.loader import PluginStatus, cause, load_plugin
+from genmod.system.failures import line_in
 
-__all__ = ["is_local", "local_plugin"]
+__all__ = ["is_local", "last_changed", "load_file", "local_plugin"]
 
 _MAX_BYTES = 10_000_000
+_VERSION = "__genmod_version__"
 
 
 def is_local(distribution: str) -> bool:
@@ -44,7 +48,7 @@ def is_local(distribution: str) -> bool:
 
 
 def local_plugin(path: Path) -> Found:
-    """The plugin in a file; its distribution is ``./NAME.py``, its version ``sha256:…``. Runs nothing of it yet.
+    """The plugin in a file; its distribution is ``./NAME.py``, its version ``sha256:…+code:…``. Runs nothing of it yet.
 
     Raises:
         FileError: it cannot be read.
@@ -63,9 +67,49 @@ def local_plugin(path: Path) -> Found:
             f"plugin {path} is no Python file that can be imported",
             hint="give it a name such as mine.py: letters, digits and _",
         )
-    file = _File(path.resolve(), content)
+    file = _File(path.resolve(), content, file_version(content))
     file.check_name()
-    return Found(f"./{path.name}", f"sha256:{file.digest}", file)
+    return Found(f"./{path.name}", file.version, file)
+
+
+def load_file(found: Found, taken: set[tuple[str, str]]) -> PluginStatus:
+    """Load a file that was given by name, as :func:`genmod.registry.loader.load_plugin` does.
+
+    Raises:
+        PluginError: it is broken; says on which line, and the exception.
+    """
+    try:
+        return load_plugin(found, taken, strict=True)
+    except GenmodError as error:
+        raise PluginError(
+            f"plugin {found.distribution} is broken: {error.message}", hint=error.hint
+        ) from error
+    except Exception as error:
+        where = _line(error, found)
+        raise PluginError(
+            f"plugin {found.distribution} is broken: {f'{where}: ' if where else ''}{cause(error)}",
+            hint="mend the file; --debug shows the whole traceback",
+        ) from error
+
+
+def _line(error: Exception, found: Found) -> str:
+    """Where in a file an error was raised, or where it could not be read; empty where it was elsewhere."""
+    file = found.entry_point
+    if not isinstance(file, _File):
+        return ""
+    if isinstance(error, SyntaxError) and error.filename == str(file.path):
+        return f"{file.path}, line {error.lineno}"
+    return line_in(file.module, error)
+
+
+def last_changed(found: Found) -> str:
+    """When the file of a plugin was last written, as ``2026-01-31 12:00``; empty where that is not known."""
+    if not isinstance(found.entry_point, _File):
+        return ""
+    try:
+        return strftime("%Y-%m-%d %H:%M", localtime(found.entry_point.path.stat().st_mtime))
+    except OSError:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +118,7 @@ class _File:
 
     path: Path
     content: bytes
+    version: str
     group: str = GROUP
 
     @property
@@ -83,10 +128,6 @@ class _File:
     @property
     def module(self) -> str:
         return self.path.stem
-
-    @cached_property
-    def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
 
     def check_name(self) -> None:
         """Refuse to hide another module.
@@ -111,7 +152,7 @@ class _File:
     def load(self) -> ModuleType:
         """The module, imported once; targets ``"mine:Class"`` find it under its name."""
         loaded = sys.modules.get(self.name)
-        if loaded is not None and getattr(loaded, "__genmod_sha256__", None) == self.digest:
+        if loaded is not None and getattr(loaded, _VERSION, None) == self.version:
             return loaded
         spec = spec_from_loader(
             self.name, _Loader(self.name, str(self.path), self.content), origin=str(self.path)
@@ -120,7 +161,7 @@ class _File:
             raise ImportError(f"{self.path} cannot be imported")
         spec.has_location = True
         module = module_from_spec(spec)
-        module.__dict__["__genmod_sha256__"] = self.digest
+        module.__dict__[_VERSION] = self.version
         sys.modules[self.name] = module
         try:
             _Loader(self.name, str(self.path), self.content).exec_module(module)

@@ -18,7 +18,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Self
 
-from genmod.errors import GenmodError, PluginError, UsageError
+from genmod.errors import UsageError
 from genmod.registry.component import KINDS
 from genmod.registry.discovery import (
     DISTRIBUTION_NAME,
@@ -35,8 +35,8 @@ from genmod.registry.errors import (
     unknown_component,
     unusable_plugin,
 )
-from genmod.registry.file_plugin import is_local, local_plugin
-from genmod.registry.loader import LOADING, PluginStatus, cause, load_plugin, unloaded
+from genmod.registry.file_plugin import is_local, last_changed, load_file, local_plugin
+from genmod.registry.loader import LOADING, PluginStatus, load_plugin, unloaded
 from genmod.registry.provided import Provided
 from genmod.system.installed import OWN_DISTRIBUTION, normalised
 
@@ -52,6 +52,7 @@ class Registry:
         third_party: False for the built-in components alone.
         strict: let the original error of a broken plugin through.
         files: Python files with components; they are run when third-party plugins are loaded.
+        accept_changed: go on with files whose program has changed since a model was saved, with a warning.
 
     Raises:
         UsageError: the built-in components are to be disabled, or two files have one name.
@@ -70,11 +71,15 @@ class Registry:
         third_party: bool = True,
         strict: bool = False,
         files: Iterable[Path | str] = (),
+        accept_changed: bool = False,
     ) -> None:
         self._disabled = {normalised(name) for name in disabled}
         self._only = None if only is None else {normalised(name) for name in only}
         self._third_party = third_party
         self._strict = strict
+        self.accept_changed = accept_changed
+        self.told: set[tuple[str, str]] = set()
+        """The versions of files, then and now, of which the user was warned."""
         self._loaded: dict[str, list[PluginStatus]] = {}
         self._provided: dict[str, list[Provided]] = {}
         if OWN_DISTRIBUTION in self._disabled:
@@ -99,12 +104,29 @@ class Registry:
     def with_files(self, files: Iterable[Path | str]) -> "Registry":
         """The same registry with further files."""
         other = Registry(
-            disabled=self._disabled, only=self._only, third_party=self._third_party, strict=self._strict
+            disabled=self._disabled,
+            only=self._only,
+            third_party=self._third_party,
+            strict=self._strict,
+            accept_changed=self.accept_changed,
         )
         other._files = dict(self._files)
         for path in files:
             other._add_file(Path(path).absolute())
         return other
+
+    def load_files(self) -> None:
+        """Run the files that were given, which are otherwise run when a name is looked for among plugins.
+
+        Raises:
+            PluginError: one is broken; says where.
+        """
+        for distribution in self._files:
+            self._load(distribution)
+
+    def last_changed(self, distribution: str) -> str:
+        """When the file of a plugin was last written, as ``2026-01-31 12:00``; empty where it is no file."""
+        return last_changed(self._files[distribution]) if distribution in self._files else ""
 
     @classmethod
     def from_environment(
@@ -114,6 +136,7 @@ class Registry:
         disabled: Collection[str] = (),
         third_party: bool = True,
         files: Iterable[Path | str] = (),
+        accept_changed: bool = False,
     ) -> Self:
         """A registry by the environment and the command line.
 
@@ -128,6 +151,7 @@ class Registry:
             third_party=third_party,
             strict=environ.get("GENMOD_STRICT_PLUGINS", "").strip() not in ("", "0"),
             files=files,
+            accept_changed=accept_changed,
         )
 
     def find(self, kind: str, name: str) -> Provided:
@@ -237,7 +261,7 @@ class Registry:
         if distribution == OWN_DISTRIBUTION:
             return [load_plugin(found, taken, strict=True) for found in own_plugins()]
         if is_local(distribution):
-            return [_load_file(found, taken) for found in self._found[distribution]]
+            return [load_file(found, taken) for found in self._found[distribution]]
         reason, hint = self._blocked(distribution)
         if reason:
             return [
@@ -282,19 +306,6 @@ def _requirement(distribution: str, version: str) -> str:
         return f"{distribution}=={version}"
     # What pip cannot install becomes a comment.
     return "".join(sign if sign.isprintable() else "?" for sign in f"# {distribution} {version}")
-
-
-def _load_file(found: Found, taken: set[tuple[str, str]]) -> PluginStatus:
-    """Load a file that was given by name; all its errors are raised."""
-    try:
-        return load_plugin(found, taken, strict=True)
-    except GenmodError as error:
-        raise PluginError(f"{found.distribution}: {error.message}", hint=error.hint) from error
-    except Exception as error:
-        raise PluginError(
-            f"{found.distribution} cannot be loaded: {cause(error)}",
-            hint="mend the file; --debug shows where",
-        ) from error
 
 
 def _named(provided: Iterable[Provided], kind: str, name: str) -> list[Provided]:

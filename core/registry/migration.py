@@ -1,12 +1,14 @@
 """The installed component for one that a model recorded: missing, older, newer or changed."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from genmod.errors import PluginError, quoted
+from genmod.errors import PluginError, PluginWarning, quoted
 from genmod.registry.discovery import DISTRIBUTION_NAME, VERSION
 from genmod.registry.errors import MissingPluginError, UnknownComponentError, to_install
 from genmod.registry.file_plugin import is_local
+from genmod.registry.file_version import same_program, shortened
 from genmod.registry.loader import cause
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
@@ -33,11 +35,7 @@ def find_recorded(registry: Registry, kind: str, part: ComponentSpec) -> Provide
             raise
         raise _lacking(kind, part, error) from None
     if is_local(provided.distribution) and part.version not in ("", provided.version):
-        raise PluginError(
-            f"{kind} {provided.name!r} was saved with {provided.distribution} of {part.version}; the file that was "
-            f"given is {provided.version}",
-            hint="give the file as it was then, or build the model again with this one",
-        )
+        _check_file(registry, kind, part, provided)
     if part.revision > provided.component.revision:
         raise PluginError(
             f"{kind} {provided.name!r} was saved by {part.provider} {part.version} (revision {part.revision}); "
@@ -45,6 +43,26 @@ def find_recorded(registry: Registry, kind: str, part: ComponentSpec) -> Provide
             hint=f"pip install --upgrade {provided.distribution}",
         )
     return provided
+
+
+def _check_file(registry: Registry, kind: str, part: ComponentSpec, provided: Provided) -> None:
+    """Refuse a file whose program is not the one that a model was saved with, or warn where the user accepts that."""
+    if same_program(part.version, provided.version):
+        return
+    when = registry.last_changed(provided.distribution)
+    said = (
+        f"{kind} {provided.name!r} was saved with another {provided.distribution}: {shortened(part.version)} then, "
+        f"{shortened(provided.version)} now{f', last changed {when}' if when else ''}"
+    )
+    if not registry.accept_changed:
+        raise PluginError(
+            f"{said}; with it the model may compute something else",
+            hint="to go on with the file as it is now, add --accept-changed (in Python: "
+            "Registry(files=[...], accept_changed=True)); else give the file as it was",
+        )
+    if (told := (part.version, provided.version)) not in registry.told:
+        registry.told.add(told)
+        warnings.warn(f"{said}; it is used as it is now", PluginWarning, stacklevel=2)
 
 
 def migrated(provided: Provided, part: ComponentSpec) -> Mapping[str, Any]:
@@ -78,7 +96,7 @@ def _missing(part: ComponentSpec, error: MissingPluginError) -> MissingPluginErr
         return error
     if is_local(part.provider):
         return MissingPluginError(
-            f"{error.message}; the model was saved with {part.version[:80]}",
+            f"{error.message}; the model was saved with {shortened(part.version)}",
             hint=f"give it: --plugin {quoted(part.provider)}",
         )
     return MissingPluginError(

@@ -7,7 +7,9 @@ from typing import Any
 
 from genmod.errors import PluginError
 from genmod.registry.component import KINDS, Component
+from genmod.registry.file_version import shortened
 from genmod.registry.loader import cause, quiet
+from genmod.system.failures import line_in
 from genmod.system.installed import installed
 
 __all__ = ["Provided", "import_target"]
@@ -72,7 +74,8 @@ class Provided:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            raise self._error("cannot be loaded", cause(error)) from error
+            where = line_in(self.component.target, error)
+            raise self._error(f"cannot be loaded{f' ({where})' if where else ''}", cause(error)) from error
         if not isinstance(found, type):
             raise self._error(
                 "is unusable", f"{self.component.target} is a {type(found).__name__}, not a class"
@@ -122,7 +125,7 @@ class Provided:
 
     @property
     def _label(self) -> str:
-        return f"{self.kind} {self.name!r} of {self.distribution} {self.version}"
+        return f"{self.kind} {self.name!r} of {self.distribution} {shortened(self.version)}"
 
     def _error(self, what: str, why: str) -> PluginError:
         upgrade = f"pip install --upgrade {self.distribution}, or tell its authors"

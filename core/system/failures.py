@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from genmod.errors import GenmodError, UsageError
 
-__all__ = ["OutOfMemoryError", "named", "named_failures"]
+__all__ = ["OutOfMemoryError", "line_in", "named", "named_failures"]
 
 _NO_MEMORY = ("can't allocate memory", "out of memory", "unable to allocate")
 
@@ -38,6 +38,22 @@ def named(error: BaseException) -> GenmodError | None:
             "-s encoder.norm=group",
         )
     return None
+
+
+def line_in(package: str, error: BaseException) -> str:
+    """Where in the code of a package an error was raised: ``/there/mine.py, line 3``; empty where it was elsewhere.
+
+    Args:
+        package: name of a module, or of the package around it.
+        error: as it was caught.
+    """
+    step, found = error.__traceback__, ""
+    while step is not None:
+        frame = step.tb_frame
+        if str(frame.f_globals.get("__name__", "")).partition(".")[0] == package.partition(".")[0]:
+            found = f"{frame.f_code.co_filename}, line {step.tb_lineno}"
+        step = step.tb_next
+    return found
 
 
 @contextmanager

@@ -93,3 +93,36 @@ def test_requirements(genmod, plant):
     lines = genmod("plugins", "--requirements").out.splitlines()
     assert "genmod-good==1.5" in lines
     assert json.loads(genmod("plugins", "--requirements", "--json").out) == {"requirements": lines}
+
+
+def test_a_name_that_means_another_component_is_told(genmod, plant):
+    plant(
+        "genmod-other",
+        '"encoder", "mlp", "genmod_other:Mlp"',
+        '"encoder", "wide", "genmod_other:Wide", aliases=("vit",)',
+        '"encoder", "own", "genmod_other:Own"',
+        '"decoder", "mlp", "genmod_other:OfAnotherKind"',
+    )
+    said = "encoder 'mlp' of genmod-other is also a name of genmod-torch/mlp, which it means"
+    assert genmod("list", "encoder").err.splitlines() == [
+        f"warning: {said}: write genmod-other/mlp",
+        "warning: encoder 'vit' of genmod-other is also a name of genmod-torch/transformer, which it means: write "
+        "genmod-other/vit",
+    ]
+    assert genmod("list", "decoder").err == ""
+    row = genmod("plugins").out.splitlines()[-1].split("\t")
+    assert (row[0], row[2]) == ("genmod-other", "ok")
+    assert said in row[6]
+    assert "write genmod-other/mlp; write genmod-other/vit" in row[7]
+    plugins = json.loads(genmod("plugins", "--json").out)["plugins"]
+    assert [each["name"] for each in plugins[-1]["clashes"]] == ["mlp", "vit"]
+    assert [each["clashes"] for each in plugins[:-1]] == [[]] * (len(plugins) - 1)
+
+
+def test_a_name_of_two_plugins_is_told(genmod, plant):
+    plant("genmod-one", '"encoder", "wide", "genmod_one:Wide"')
+    plant("genmod-two", '"encoder", "wide", "genmod_two:Wide"')
+    assert genmod("list", "encoder").err.splitlines() == [
+        "warning: encoder 'wide' of genmod-one is also a name of genmod-two/wide: write genmod-one/wide",
+        "warning: encoder 'wide' of genmod-two is also a name of genmod-one/wide: write genmod-two/wide",
+    ]

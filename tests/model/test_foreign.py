@@ -188,7 +188,7 @@ def test_draws_of_a_learned_prior_need_a_gradient_beside_given_parts_too(x):
 def test_without_the_parts_it_says_which_are_missing(x, tmp_path, capsys):
     directory = genmod.save(built(x, given()), tmp_path / "m")
     with pytest.raises(
-        UsageError, match=r"encoder \(torch.nn.modules.container.Sequential\), prior .*\n.*modules="
+        UsageError, match=r"encoder \(torch.nn.modules.container.Sequential\), prior .*\n.*encoder=…, prior=…"
     ) as caught:
         genmod.load(directory)
     with pytest.raises(SystemExit) as exit:

@@ -1,6 +1,5 @@
 """Components of a file that is given by name: recorded with its hash, never loaded by itself."""
 
-import hashlib
 import json
 import sys
 
@@ -8,6 +7,7 @@ import pytest
 
 from genmod.errors import FileError, PluginError, UsageError
 from genmod.registry.errors import MissingPluginError
+from genmod.registry.file_version import file_version
 from genmod.registry.lookup import Registry
 
 SOURCE = """
@@ -32,7 +32,7 @@ def file(tmp_path):
 
 
 def digest(path):
-    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    return file_version(path.read_bytes())
 
 
 def test_component_of_a_file(file):
@@ -82,7 +82,9 @@ def test_changed_file_is_loaded_anew(file):
 @pytest.mark.parametrize(
     ("source", "match"),
     [
-        ("import no_such_module_at_all", "ModuleNotFoundError"),
+        ("import no_such_module_at_all", r"my_file.py is broken: .*my_file.py, line 1: ModuleNotFoundError"),
+        ("\n\nx = 1 / 0", r"my_file.py, line 3: ZeroDivisionError"),
+        ("x = 1\ny = (", r"my_file.py, line 2: SyntaxError"),
         ("raise SystemExit(0)", "SystemExit"),
         ("", "it has no hook genmod_components"),
     ],

@@ -7,6 +7,7 @@ import pytest
 
 from genmod.errors import PluginError
 from genmod.registry.errors import MissingPluginError, UnknownComponentError
+from genmod.registry.file_version import shortened
 from genmod.registry.lookup import Registry
 from genmod.registry.migration import find_recorded, migrated
 from genmod.spec import ComponentSpec
@@ -136,13 +137,13 @@ def test_changed_file(tmp_path):
     try:
         same = recorded("./my_part.py/thing", provider="./my_part.py", version=now)
         assert find_recorded(registry, "encoder", same).version == now
-        with pytest.raises(PluginError, match=r"saved with ./my_part.py of sha256:0") as raised:
+        with pytest.raises(PluginError, match=r"saved with another ./my_part.py: sha256:0 then") as raised:
             find_recorded(
                 registry,
                 "encoder",
                 recorded("./my_part.py/thing", provider="./my_part.py", version="sha256:0"),
             )
-        assert now in raised.value.message
+        assert f"{shortened(now)} now" in raised.value.message
     finally:
         sys.modules.pop("my_part", None)
 
