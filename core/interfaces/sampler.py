@@ -91,7 +91,7 @@ class Sampler(nn.Module, ABC):
 
     The laws: all that is fitted is in parameters and buffers; the same codes and seed give the same ones,
     bit for bit, whatever was fitted before, and leave the global random states alone; draws have the
-    distribution of the codes, and the density where there is one is normalised and agrees with the draws.
+    means, the spreads and, unless :attr:`independent`, the correlations of the codes, and the density where there is one is normalised and agrees with the draws.
 
     Args:
         latent_shape: shape of one latent.
@@ -102,6 +102,9 @@ class Sampler(nn.Module, ABC):
 
     has_density: bool = True
     """Whether its distribution has a ``log_prob``."""
+
+    independent: bool = False
+    """Whether it takes latents for independent of each other, so that correlations of the codes are lost."""
 
     most_scored: int = 5000
     """Of as many codes that were held out the log-density is recorded; fewer where it takes long."""

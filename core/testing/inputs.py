@@ -26,14 +26,24 @@ __all__ = [
     "variants",
 ]
 
-DATA_SHAPES = ((1, 8, 8), (12,), (1, 28, 28), (3, 32, 32), (3, 33, 20), (2, 9, 16), (3, 64, 64), (1,))
-"""Images of usual, odd and oblong sizes, and rows of tables."""
+DATA_SHAPES = (
+    (1, 8, 8),
+    (12,),
+    (1, 28, 28),
+    (3, 32, 32),
+    (3, 33, 20),
+    (2, 9, 16),
+    (3, 64, 64),
+    (1,),
+    (3, 16),
+)
+"""Images of usual, odd and oblong sizes, rows of tables, and sequences of several channels."""
 
 LATENT_SHAPES = ((5,), (1,), (16,), (2, 3), (3, 2, 2))
 
 FEATURE_SHAPES = ((7,), (4, 3, 3))
 
-PARAMETER_SHAPES = ((1, 8, 8), (12,), (1, 28, 28), (2, 3, 32, 32), (3, 33, 20), (3, 64, 64), (1,))
+PARAMETER_SHAPES = ((1, 8, 8), (12,), (1, 28, 28), (2, 3, 32, 32), (3, 33, 20), (3, 64, 64), (1,), (3, 16))
 
 _RANGES: tuple[dict[str, Any], ...] = (
     {"levels": 2},

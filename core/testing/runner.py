@@ -16,6 +16,7 @@ from genmod.testing.case import Case, NotApplicable
 from genmod.testing.cases import Cases
 from genmod.testing.cause import Cause, cause_of
 from genmod.testing.check import Check, CheckFailed
+from genmod.testing.checks.settings import settings_kept
 from genmod.testing.prepare import checks_of, expected_of, prepare
 from genmod.testing.selection import Target
 
@@ -238,7 +239,7 @@ def perform(case: Case, check: Check) -> None:
     settings = list(case.settings()) if moved else [case.options, *_also(case, check)]
     for options in settings:
         try:
-            with seeded(0):
+            with settings_kept(), seeded(0):
                 check.function(case.with_options(options))
         except NotApplicable as skip:
             reasons.append(str(skip))

@@ -19,8 +19,8 @@ class Series(Encoder):
     """A convolution over series of 2 channels, and over nothing else; UsageError."""
 
     def __init__(self, data_shape, *, width: Annotated[int, Doc("channels")] = 3):
-        if len(data_shape) != 2:
-            raise UsageError(f"series are (channels, length), not {data_shape}", hint="give series")
+        if len(data_shape) != 2 or data_shape[0] != 2:
+            raise UsageError(f"series are (2, length), not {data_shape}", hint="give series")
         super().__init__(data_shape)
         self.feature_shape = (width, data_shape[1])
         self.layer = nn.Conv1d(data_shape[0], width, 3, padding=1)

@@ -7,21 +7,27 @@ import correct
 import pytest
 from correct import CORRECT
 
-from genmod.testing import run_checks
+from genmod.testing import CHECKS, run_checks
 from genmod.testing.selection import select
 
 for _file in sorted(Path(correct.__file__).parent.glob("[a-z]*.py")):
     importlib.import_module(f"correct.{_file.stem}")
 
 
+# By default without the export, of which the tools alone take seconds to import.
 @pytest.mark.parametrize(
-    "component",
+    ("component", "exported"),
     [
-        pytest.param(each, id=each.target.__name__, marks=[pytest.mark.slow] * (not each.always))
-        for each in CORRECT
+        *(pytest.param(each, False, id=each.target.__name__) for each in CORRECT if each.always),
+        *(
+            pytest.param(each, True, id=f"{each.target.__name__}-exported", marks=pytest.mark.slow)
+            for each in CORRECT
+        ),
     ],
 )
-def test_no_false_alarm(component, registry, tmp_path):
+def test_no_false_alarm(component, exported, registry, tmp_path, monkeypatch):
+    checks = [check for check in CHECKS if exported or check.name != "check_export"]
+    monkeypatch.setattr("genmod.testing.prepare.CHECKS", checks)
     given = {**component.options, **(component.files(tmp_path) if component.files else {})}
     kind = select(component.target, registry)[0][0].kind
     options = {f"{kind}.{name}": value for name, value in given.items()}

@@ -19,6 +19,9 @@ class TemplateSampler(Sampler):
     ``p(z) = Π_d N(z_d; loc_d, scale_d²)``, ``batch_shape ()``, ``event_shape latent_shape``
     """
 
+    # Correlations of the codes are lost. A sampler that keeps them leaves this line out.
+    independent = True
+
     loc: Tensor
     log_scale: Tensor
 

@@ -10,12 +10,12 @@ from genmod.testing.check import check_for, expect
 from genmod.testing.inputs import jostle
 from genmod.testing.reference import ReferenceBound, ReferencePosterior, reference_model
 
-__all__: list[str] = []
+__all__ = ["beside_model"]
 
 _BATCH = 4
 
 
-def _model(case: Case) -> LatentVariableModel:
+def beside_model(case: Case) -> LatentVariableModel:
     """A model with this critic, for the first data and latents that it accepts."""
     critic, (data, latent) = next(case.accepted())
     posterior = ReferencePosterior(data.shape, latent)
@@ -48,7 +48,7 @@ def _gradients(loss: Tensor, model: LatentVariableModel) -> dict[str, Tensor]:
 )
 def check_critic_losses(case: Case) -> None:
     """Its losses have finite values of each example; one is of the model, another of its own group if it has parameters."""
-    model = _model(case)
+    model = beside_model(case)
     for batch in (_BATCH, 2):
         terms = model.terms(_x(model, batch))
         for name, value in terms.values.items():
@@ -66,7 +66,7 @@ def check_critic_losses(case: Case) -> None:
 @check_for("critic", remedy="return all of its parameters in parameter_groups, under a name of its own")
 def check_critic_groups(case: Case) -> None:
     """Its parameters are in groups of its own, and nobody else's are."""
-    model = _model(case)
+    model = beside_model(case)
     assert model.critic is not None
     own = {id(p) for p in model.critic.parameters()}
     grouped = {id(p) for name, group in model.groups().items() if name != MAIN for p in group}
@@ -80,7 +80,7 @@ def check_critic_groups(case: Case) -> None:
 )
 def check_critic_gradient(case: Case) -> None:
     """Its own loss reaches all of its parameters, and what it adds to the model's reaches the model."""
-    model = _model(case)
+    model = beside_model(case)
     x = _x(model)
     loss = model.terms(x).loss
     losses = {MAIN: loss} if isinstance(loss, Tensor) else loss
@@ -108,7 +108,7 @@ def check_critic_gradient(case: Case) -> None:
 )
 def check_critic_fixed(case: Case) -> None:
     """If it has no parameters, what it adds is the same in training and in evaluation, and is no function of observations."""
-    model = _model(case)
+    model = beside_model(case)
     if _learns(model):
         raise NotApplicable("it has parameters")
     assert model.critic is not None

@@ -11,7 +11,7 @@ from genmod.testing.check import check_for, expect, expect_close
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.inputs import examples
 
-__all__: list[str] = []
+__all__ = ["first_data", "fitted_to_data"]
 
 _TRAIN = 40
 _COUNT = 5
@@ -25,7 +25,7 @@ def _labels(count: int) -> Tensor:
     return torch.arange(count) % 3
 
 
-def _made(case: Case, info: DataInfo, seed: int = 7) -> Features:
+def fitted_to_data(case: Case, info: DataInfo, seed: int = 7) -> Features:
     """The features, built and fitted as an evaluation does it."""
     with seeded(seed):
         made: Features = case.build(info)
@@ -34,7 +34,8 @@ def _made(case: Case, info: DataInfo, seed: int = 7) -> Features:
     return made.eval().requires_grad_(False)
 
 
-def _first(case: Case) -> DataInfo:
+def first_data(case: Case) -> DataInfo:
+    """The first data that the features accept."""
     _, (info,) = next(case.accepted())
     return info  # type: ignore[no-any-return]
 
@@ -45,7 +46,7 @@ def _first(case: Case) -> DataInfo:
 def check_features_shape(case: Case) -> None:
     """One finite vector of one size for each example, of every shape and range of data that is accepted."""
     for _, (info,) in case.accepted():
-        made = _made(case, info)
+        made = fitted_to_data(case, info)
         found = [made(_data(info, count)) for count in (_COUNT, 1)]
         for features, count in zip(found, (_COUNT, 1), strict=True):
             what = f"of {count} examples {info.shape}"
@@ -58,8 +59,8 @@ def check_features_shape(case: Case) -> None:
 @check_for("features", remedy="take no statistics over the batch, and stay in evaluation mode", once=True)
 def check_features_rows(case: Case) -> None:
     """The features of an example depend on that example, and not on the others of its batch."""
-    info = _first(case)
-    made, x = _made(case, info), _data(info, _COUNT)
+    info = first_data(case)
+    made, x = fitted_to_data(case, info), _data(info, _COUNT)
     together = made(x)
     alone = torch.cat([made(each) for each in x.split(1)])
     scale = float(together.abs().max()) or 1.0
@@ -74,8 +75,8 @@ def check_features_rows(case: Case) -> None:
 )
 def check_features_fit(case: Case) -> None:
     """The same data and seed give the same features, bit for bit, and do not change data or random states."""
-    info = _first(case)
-    first, x = _made(case, info), _data(info, _TRAIN)
+    info = first_data(case)
+    first, x = fitted_to_data(case, info), _data(info, _TRAIN)
     with seeded(7):
         second: Features = case.build(info)
     if second.wants_fit:
@@ -93,8 +94,8 @@ def check_features_fit(case: Case) -> None:
 @check_for("features", remedy="register all that is fitted or loaded as buffers or parameters", once=True)
 def check_features_state(case: Case) -> None:
     """They depend on their state alone, whose checksum is reported with every score."""
-    info = _first(case)
-    made = _made(case, info)
+    info = first_data(case)
+    made = fitted_to_data(case, info)
     reseed(99)
     other: Features = case.build(info)
     if other.wants_fit:

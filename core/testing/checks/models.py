@@ -18,12 +18,12 @@ from genmod.testing.check import check_for, expect, expect_close, expect_gradien
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.inputs import examples, jostle
 
-__all__: list[str] = []
+__all__ = ["prepared"]
 
 _BATCH = 4
 
 
-def _model(case: Case, *, jostled: bool = True) -> GenerativeModel:
+def prepared(case: Case, *, jostled: bool = True) -> GenerativeModel:
     """The model of the first data that it accepts, prepared with some of these."""
     model: GenerativeModel = next(case.accepted())[0]
     for part in model.modules():
@@ -72,7 +72,7 @@ def check_model_terms(case: Case) -> None:
 )
 def check_model_gradient(case: Case) -> None:
     """A gradient, finite and not zero, reaches every parameter, and every parameter is in a group."""
-    model = _model(case).train()
+    model = prepared(case).train()
     loss = model.terms(_x(model)).loss
     (loss if isinstance(loss, Tensor) else torch.stack(list(loss.values())).sum()).backward()
     grouped = {id(parameter) for group in model.groups().values() for parameter in group}
@@ -85,7 +85,7 @@ def check_model_gradient(case: Case) -> None:
 @check_for("model", remedy="take the mean over examples for the loss; score each example by itself")
 def check_model_batch(case: Case) -> None:
     """What an example scores does not depend on the others, nor its loss on their number."""
-    model = _model(case).double().eval()
+    model = prepared(case).double().eval()
     with seeded(3):
         x = model.observe(_x(model))
     try:
@@ -119,7 +119,7 @@ def check_model_batch(case: Case) -> None:
 def check_model_weights(case: Case) -> None:
     """Its log-weights have the shape that was asked for, in the precision of the model, and are not above the truth."""
     for dtype in (torch.float32, torch.float64):
-        model = _model(case).to(dtype).eval()
+        model = prepared(case).to(dtype).eval()
         x = model.observe(_x(model))
         expect(x.dtype == dtype, f"a model of {dtype} observes {x.dtype}")
         _scored(model, x)
@@ -169,7 +169,7 @@ def check_model_samples(case: Case) -> None:
 @check_for("model", remedy="register what is trained or counted as parameters and buffers", once=True)
 def check_model_state(case: Case) -> None:
     """A state restored into another model, and a copy, sample and score bit for bit as it does."""
-    model = _model(case).eval()
+    model = prepared(case).eval()
     reseed(99)
     other = next(case.accepted())[0].eval()
     other.load_state_dict({name: tensor.clone() for name, tensor in model.state_dict().items()})

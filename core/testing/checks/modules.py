@@ -18,11 +18,12 @@ from genmod.testing.case import BATCH, Case, NotApplicable, Trial, whole
 from genmod.testing.check import check_for, expect, expect_close, expect_gradient
 from genmod.testing.reference import ReferencePrior
 
-__all__ = ["NETWORKS", "random_state_untouched"]
+__all__ = ["NETWORKS", "moved", "random_state_untouched"]
 
 NETWORKS = ("encoder", "posterior", "prior", "decoder", "network")
 """Kinds of part whose forward is a network or makes a distribution."""
 _PARTS = (*NETWORKS, "divergence")
+_SLIGHT = 1e-10
 _PER_EXAMPLE = ("encoder", "posterior", "decoder", "network")
 """Those that are called with a batch of examples."""
 
@@ -32,7 +33,7 @@ _PER_EXAMPLE = ("encoder", "posterior", "decoder", "network")
     remedy="register buffers, and make new tensors like given ones: x.new_zeros(…), not torch.zeros(…)",
 )
 def check_dtype(case: Case) -> None:
-    """Single precision stays single and double stays double."""
+    """Single precision stays single and double stays double, all the way."""
     trial = case.trial()
     for dtype in (torch.float32, torch.float64):
         part = copy.deepcopy(trial.part)
@@ -42,6 +43,12 @@ def check_dtype(case: Case) -> None:
             answers = trial(part, trial.converted(partial(Tensor.to, dtype=dtype)))
             for answer in answers:
                 expect(answer.dtype == dtype, f"a part of {dtype} given {dtype} answers in {answer.dtype}")
+    if case.kind not in _PER_EXAMPLE or getattr(getattr(part, "support", None), "is_discrete", False):
+        return
+    inputs = trial.converted(Tensor.double)
+    moved = trial(part, (inputs[0] + _SLIGHT * torch.randn_like(inputs[0]), *inputs[1:]))
+    changed = any(bool((a != b).any()) for a, b in zip(trial(part, inputs), moved, strict=True))
+    expect(changed, f"given double precision, it takes inputs that differ by {_SLIGHT:g} for the same")
 
 
 @check_for(
@@ -55,19 +62,20 @@ def check_device(case: Case) -> None:
         part, _ = next(case.accepted())
         left = [name for name, t in [*part.named_parameters(), *part.named_buffers()] if not t.is_meta]
         expect(not left, f"built on another device, these stay on the CPU: {', '.join(left)}")
-        companions = tuple(_moved(each, "meta") for each in trial.companions)
+        companions = tuple(moved(each, "meta") for each in trial.companions)
         there = Trial(case.kind, part, trial.converted(lambda x: x.to("meta")), companions)
         expect(
             all(answer.is_meta for answer in there()), "given another device's tensors it answers on the CPU"
         )
     if torch.cuda.is_available():
-        part = _moved(trial.part, "cuda")
+        part = moved(trial.part, "cuda")
         for answer, there_too in zip(trial(), trial(part, trial.converted(Tensor.cuda)), strict=True):
             expect(there_too.is_cuda, "given tensors on a GPU it answers on the CPU")
             expect_close(there_too.cpu(), answer, "GPU and CPU differ", rtol=1e-3, atol=1e-3)
 
 
-def _moved(part: nn.Module, device: str) -> nn.Module:
+def moved(part: nn.Module, device: str) -> nn.Module:
+    """A copy of the part, or of the model that it is bound to, on another device."""
     there = copy.deepcopy(part)
     whole(there).to(device)
     return there
@@ -175,12 +183,24 @@ def _in_double(case: Case, batch: int = BATCH) -> Trial:
     *_PARTS, remedy="keep no state in forward outside of training, and change no tensor that you are given"
 )
 def check_evaluation(case: Case) -> None:
-    """In evaluation mode the same input gives the same output, and changes neither part nor input."""
-    trial = case.trial().eval()
+    """In evaluation mode the same input gives the same output, with gradients or not; asking changes neither part nor input."""
+    trial = case.trial()
+    given = trial.converted(Tensor.clone)
+    trial()
+    for before, after in zip(given, trial.inputs, strict=True):
+        expect(torch.equal(before, after), "in training mode it changed its input in place")
+    trial.eval()
     state = {name: tensor.clone() for name, tensor in trial.part.state_dict().items()}
     inputs = trial.converted(Tensor.clone)
     for first, second in zip(trial(), trial(), strict=True):
         expect(torch.equal(first, second), "the same inputs and seed gave different answers")
+    with torch.no_grad():
+        without = trial()
+    for first, second in zip(trial(), without, strict=True):
+        expect(
+            torch.equal(first, second),
+            _difference("answers with gradients and without differ", first, second),
+        )
     for name, tensor in trial.part.state_dict().items():
         expect(torch.equal(tensor, state[name]), f"asking it changed {name}")
     for before, after in zip(inputs, trial.inputs, strict=True):
@@ -259,11 +279,17 @@ def _numpy_state() -> tuple[str, ...]:
     *_PARTS, remedy="keep all state in parameters and buffers; what is drawn at construction must be saved"
 )
 def check_state_dict(case: Case) -> None:
-    """A saved and restored state gives bit-equal outputs, in a part built from another seed."""
-    trial = case.trial().eval()
+    """The saved state of a part in use, restored into one built from another seed, gives bit-equal outputs."""
+    trial = case.trial()
+    whole(trial.part).train()
+    for _ in range(2):
+        trial()
+    trial.eval()
     reseed(99)
     other, _ = next(case.accepted())
     saved = {name: tensor.clone() for name, tensor in whole(trial.part).state_dict().items()}
+    apart = set(whole(other).state_dict()) ^ set(saved)
+    expect(not apart, f"after use its state has other names than before: {', '.join(sorted(apart)[:5])}")
     whole(other).eval().load_state_dict(saved)
     for restored, original in zip(trial(other), trial(), strict=True):
         expect(

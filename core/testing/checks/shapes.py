@@ -67,14 +67,22 @@ def check_shapes(case: Case) -> None:
     "encoder", remedy="return ComponentSpec(name, options) of a network that exists, or None", once=True
 )
 def check_mirror(case: Case) -> None:
-    """The network that the encoder names as its mirror exists, takes those options, and fits."""
-    part, wiring = next(case.accepted())
-    mirror = part.mirror()
-    if mirror is None:
+    """The network that the encoder names as its mirror exists, takes those options, and fits every shape."""
+    mirrored = 0
+    for part, (shape,) in case.accepted():
+        mirror = part.mirror()
+        if mirror is None:
+            continue
+        network = Case("network", mirror.name, case.registry.find("network", mirror.name), case.registry)
+        try:
+            made = network.with_options(mirror.options).build((5,), shape)
+        except UsageError as error:
+            raise CheckFailed(f"its mirror refuses data {shape}: {error.message}") from error
+        mirrored += 1
+        if mirrored == 1:
+            expect_shape(made.eval()(torch.randn(2, 5)), (2, *shape), "the output of its mirror")
+    if not mirrored:
         raise NotApplicable("it declares that it has no mirror")
-    network = Case("network", mirror.name, case.registry.find("network", mirror.name), case.registry)
-    made = network.with_options(mirror.options).build((5,), wiring[0])
-    expect_shape(made.eval()(torch.randn(2, 5)), (2, *wiring[0]), "the output of its mirror")
 
 
 @check_for(
@@ -243,7 +251,9 @@ def check_extremes(case: Case) -> None:
                 f"at {size:g} times the usual size a log-density is {_worst(density)}",
             )
             # Where all mass is on single points, its logarithm has no gradient, and the points do.
-            (density if density.requires_grad else q.rsample()).sum().backward()
+            moving = density if density.requires_grad or case.kind != "posterior" else q.rsample()
+            expect(moving.requires_grad, "its log-density carries no gradient at all")
+            moving.sum().backward()
             whole_numbers = case.kind == "prior" and part.support.is_discrete
             finite = whole_numbers if far.grad is None else bool(far.grad.isfinite().all())
             expect(finite, f"at {size:g} times the usual size a gradient is not finite")

@@ -20,19 +20,19 @@ from genmod.scaffold.templates.prior import TemplatePrior
 from planted import caught_by
 
 
-@caught_by("check_dtype")
+@caught_by("check_dtype", "check_own_device")
 class DoubleConstant(TemplateEncoder):
     def forward(self, x):
         return super().forward(x) * torch.tensor([0.5], dtype=torch.float64)
 
 
-@caught_by("check_device")
+@caught_by("check_device", "check_own_device")
 class HardCodedDevice(TemplateNetwork):
     def forward(self, z):
         return super().forward(z) + torch.ones(1, dtype=z.dtype, device="cpu").expand(1)
 
 
-@caught_by("check_gradient")
+@caught_by("check_gradient", "check_input_gradient")
 class Detached(TemplateNetwork):
     def forward(self, z):
         return self.layers[2](self.layers[:2](z.flatten(1)).detach()).unflatten(1, self.out_shape)
@@ -51,7 +51,7 @@ class DetachedPrior(TemplatePrior):
         return diagonal_normal(self.loc.detach(), self.log_scale, len(self.latent_shape))
 
 
-@caught_by("check_input")
+@caught_by("check_input", "check_dtype", "check_input_gradient", "check_every_parameter", "check_extremes")
 class IgnoresTheNetwork(TemplateDecoder):
     def forward(self, parameters):
         return super().forward(0 * parameters)
@@ -163,7 +163,7 @@ class SharesItsScale(TemplateDecoder):
         return other
 
 
-@caught_by("check_deepcopy", "check_dtype")
+@caught_by("check_deepcopy", "check_dtype", "check_own_device")
 class HoldsALock(TemplateEncoder):
     def __init__(self, data_shape):
         super().__init__(data_shape)
@@ -181,3 +181,107 @@ class DependsOnValues(TemplateEncoder):
 class Validates(TemplateDecoder):
     def forward(self, parameters):
         return Independent(Laplace(parameters, self.scale, validate_args=True), len(self.data.shape))
+
+
+@caught_by("check_dtype", "check_batch_size")
+class ThinksInSinglePrecision(TemplateEncoder):
+    def forward(self, x):
+        return nn.functional.linear(
+            x.flatten(1).float(), self.layer.weight.float(), self.layer.bias.float()
+        ).to(x.dtype)
+
+
+@caught_by("check_dtype")
+class StoresHalfPrecision(TemplateNetwork):
+    def forward(self, z):
+        return super().forward(z + (z.half().to(z.dtype) - z).detach())
+
+
+@caught_by("check_state_dict", "check_device")
+class CountsInAPlainAttribute(TemplateEncoder):
+    """It centres by what it saw in training, and saves none of it."""
+
+    mean = 0.0
+
+    def forward(self, x):
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * float(x.detach().double().mean()) + 0.01
+        return super().forward(x - self.mean)
+
+
+@caught_by("check_state_dict", "check_own_device")
+class NormalisesByWhatItForgets(TemplateNetwork):
+    """Running statistics that are no buffer."""
+
+    spread = None
+
+    def forward(self, z):
+        if self.training:
+            self.spread = z.detach().std()
+        return super().forward(z if self.spread is None else z / self.spread)
+
+
+@caught_by("check_evaluation", "check_same_seed")
+class AddsNoiseInPlace(TemplateEncoder):
+    def forward(self, x):
+        if self.training:
+            x.data.add_(0.1)
+        return super().forward(x)
+
+
+@caught_by("check_evaluation")
+class DiffersWithoutGradients(TemplateEncoder):
+    def forward(self, x):
+        features = super().forward(x)
+        return features if torch.is_grad_enabled() else features.round()
+
+
+@caught_by("check_deepcopy")
+class RemembersItsFeatures(TemplateEncoder):
+    def forward(self, x):
+        self.last = super().forward(x)
+        return self.last
+
+
+@caught_by("check_evaluation")
+class FollowsARunningMeanInEvaluation(TemplateEncoder):
+    """Batch norm whose statistics move in evaluation too."""
+
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        self.seen.lerp_(x.detach().mean(), 0.1)
+        return super().forward(x)
+
+
+@caught_by("check_random_state", "check_same_seed", "check_batch_independence", "check_batch_size")
+class SmoothsByChance(TemplateNetwork):
+    def forward(self, z):
+        return super().forward(z + 0.01 * torch.randn_like(z))
+
+
+@caught_by("check_random_state")
+class InitialisesFromASeed(TemplateNetwork):
+    """Its first layer is the same for every seed of a run."""
+
+    def __init__(self, in_shape, out_shape):
+        super().__init__(in_shape, out_shape)
+        torch.manual_seed(17)
+        nn.init.orthogonal_(self.layers[0].weight)
+
+
+@caught_by("check_batch_independence", "check_batch_size")
+class AttendsToTheBatch(TemplateEncoder):
+    """Attention between the examples, where it was meant between places."""
+
+    def forward(self, x):
+        features = super().forward(x)
+        return features + (features @ features.T / features.shape[1] ** 0.5).softmax(1) @ features
+
+
+@caught_by("check_batch_size", "check_shapes")
+class SqueezesTheBatch(TemplateEncoder):
+    def forward(self, x):
+        return super().forward(x).squeeze(0)

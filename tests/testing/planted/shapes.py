@@ -10,6 +10,7 @@ from torch.distributions import (
 from genmod import (
     ComponentSpec,
     Divergence,
+    UsageError,
     diagonal_normal,
 )
 from genmod.scaffold.templates.decoder import TemplateDecoder
@@ -20,7 +21,7 @@ from genmod.scaffold.templates.prior import TemplatePrior
 from planted import caught_by
 
 
-@caught_by("check_shapes")
+@caught_by("check_shapes", "check_every_value")
 class HardCodedImageSize(TemplateEncoder):
     def forward(self, x):
         return super().forward(x.flatten(1)[:, :64])
@@ -37,6 +38,28 @@ class WrongFeatureShape(TemplateEncoder):
 class MirrorThatIsNot(TemplateEncoder):
     def mirror(self):
         return ComponentSpec("no-such-network")
+
+
+@caught_by("check_mirror")
+class MirrorOfLargePicturesAlone(TemplateEncoder):
+    """Its mirror halves four times whatever the size."""
+
+    def mirror(self):
+        pictures = len(self.data_shape) == 3
+        return ComponentSpec("conv", {"channels": [4] * 5}) if pictures else ComponentSpec("mlp")
+
+
+@caught_by("check_every_value")
+class SequencesOfOneLength(TemplateEncoder):
+    """It reads the first ten steps of a sequence; UsageError for all else."""
+
+    def __init__(self, data_shape):
+        if len(data_shape) != 2:
+            raise UsageError(f"no sequence: {data_shape}", hint="choose --encoder mlp")
+        super().__init__((data_shape[0], 10))
+
+    def forward(self, x):
+        return super().forward(x[..., :10])
 
 
 @caught_by("check_posterior_shapes", "check_gradient")
