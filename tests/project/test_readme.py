@@ -21,6 +21,7 @@ ORDER = (
     "python",
     "files",
     "plugins",
+    "versions",
 )
 """In which a reader comes upon them, and a command may need what an earlier one made."""
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ORDER}
