@@ -43,6 +43,12 @@ def test_every_lower_bound_is_given():
     assert [line for line in lines if ">=" not in line and not line.startswith("genmod-torch")] == []
 
 
+def test_the_extra_of_all_has_each_other_for_users():
+    extras = dict(PROJECT["optional-dependencies"])
+    named = re.fullmatch(r"genmod-torch\[(.*)\]", *extras.pop("all")).group(1).split(",")
+    assert named == sorted(extras.keys() - {"test", "dev", "docs"})
+
+
 def test_links_of_the_readme_are_whole_on_an_index():
     absolute = runpy.run_path(str(ROOT / ".github" / "links_for_index.py"))["absolute"]
     text = absolute((ROOT / "README.md").read_text(encoding="utf-8"), PROJECT["urls"]["Source"], "v1")
