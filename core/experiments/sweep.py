@@ -148,10 +148,11 @@ def points(axes: Mapping[str, Sequence[str]]) -> Iterator[Point]:
     varying = [path for path, values in axes.items() if len(values) > 1] or list(axes)
     grid = [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*axes.values())]
     names = [_named({short[path]: values[path] for path in varying}) for values in grid]
-    times = Counter(names)
+    # For the file systems of macOS and Windows, A and a are one name.
+    times = Counter(name.casefold() for name in names)
     for name, values in zip(names, grid, strict=True):
         full = _named({short[path]: value for path, value in values.items()})
-        if times[name] > 1:
+        if times[name.casefold()] > 1:
             name, full = (f"{each[:180]}-{_hash(json.dumps(values))}" for each in (name, full))
         yield Point(name, values, full if len(varying) < len(axes) else "")
 
@@ -264,4 +265,5 @@ def _hash(text: str) -> str:
 
 
 def _safe(value: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", value).strip("_") or "_"
+    # Windows leaves a dot at the end of a name out.
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", value).strip("_").rstrip(".") or "_"

@@ -37,6 +37,13 @@ def test_files_of_one_name_in_two_folders_are_two_values():
     assert _same("encoder", "mlp", "package/mlp")
 
 
+def test_names_are_those_of_two_folders_where_letters_have_no_case_and_a_last_dot_is_left_out():
+    names = [point.name for point in points({"dataset.path": ["a.csv", "A.csv"]})]
+    assert len({name.casefold() for name in names}) == 2
+    names = [point.name for point in points({"train.lr": ["1.", "1"]})]
+    assert len({name.rstrip(".") for name in names}) == 2
+
+
 def test_values_that_differ_in_signs_alone_have_names_of_their_own():
     names = [point.name for point in points({"objective.beta": ["0->4 over 50%", "0-_4_over_50", "4"]})]
     assert len(set(names)) == 3
