@@ -41,6 +41,7 @@ __all__ = [
     "ReferenceNothing",
     "ReferencePosterior",
     "ReferencePrior",
+    "exact_distortion",
     "exact_log_density",
     "reference_model",
     "set_exact_posterior",
@@ -69,6 +70,10 @@ class _SharedNoise(LogScaleNormal):
         fixed = torch.Generator().manual_seed(11)
         noise = torch.randn((*shape, *self.loc.shape[1:]), generator=fixed, dtype=torch.float64)
         return self.loc + noise.to(self.loc).unsqueeze(len(shape)) * self.log_scale.exp()
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        return self.rsample(sample_shape)
 
 
 @final
@@ -255,6 +260,15 @@ def exact_log_density(model: LatentVariableModel, x: Tensor) -> Tensor:
     covariance = layer.weight @ layer.weight.T + _SCALE**2 * torch.eye(len(layer.bias), dtype=x.dtype)
     density: Tensor = MultivariateNormal(layer.bias, covariance).log_prob(x)
     return density
+
+
+def exact_distortion(model: LatentVariableModel, q: Distribution, x: Tensor) -> Tensor:
+    """``-E_q[log p(x|z)]`` of the reference model, ``x (B, 3) → (B,)``, nats."""
+    layer: Any = model.network.layer
+    squares = (x - q.mean @ layer.weight.T - layer.bias).square().sum(1)
+    squares = squares + q.variance @ layer.weight.square().sum(0)
+    constant: Tensor = 0.5 * len(layer.bias) * torch.tensor(2 * math.pi * _SCALE**2, dtype=x.dtype).log()
+    return constant + squares / (2 * _SCALE**2)
 
 
 @torch.no_grad()

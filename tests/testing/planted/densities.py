@@ -73,7 +73,7 @@ class MoreThanCertain(TemplateDecoder):
         return Independent(_Certain(logits=parameters, validate_args=False), len(self.data.shape))
 
 
-class _Wrong(Normal):
+class WrongNormal(Normal):
     """A normal whose methods can be wrong."""
 
     def __init__(self, loc, scale):
@@ -83,12 +83,12 @@ class _Wrong(Normal):
         return type(self)(self.loc.expand(batch_shape), self.scale.expand(batch_shape))
 
 
-class _NoConstant(_Wrong):
+class _NoConstant(WrongNormal):
     def log_prob(self, value):
         return -0.5 * ((value - self.loc) / self.scale) ** 2
 
 
-class _OfTheFirstAlone(_Wrong):
+class _OfTheFirstAlone(WrongNormal):
     """Scores a single value under the first distribution of the batch, where all of them are asked."""
 
     def log_prob(self, value):
@@ -96,12 +96,12 @@ class _OfTheFirstAlone(_Wrong):
         return right[:1].expand_as(right) if value.dim() < right.dim() else right
 
 
-class _Doubled(_Wrong):
+class _Doubled(WrongNormal):
     def log_prob(self, value):
         return 2 * super().log_prob(value)
 
 
-class _WiderDraws(_Wrong):
+class _WiderDraws(WrongNormal):
     def rsample(self, sample_shape=()):
         return self.loc + (self.scale * 2) * torch.randn(
             self._extended_shape(sample_shape), dtype=self.loc.dtype
@@ -111,23 +111,23 @@ class _WiderDraws(_Wrong):
         return self.rsample(sample_shape).detach()
 
 
-class _DrawsWithoutParameters(_Wrong):
+class _DrawsWithoutParameters(WrongNormal):
     def sample(self, sample_shape=()):
         return torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
 
 
-class _MeanOfSomethingElse(_Wrong):
+class _MeanOfSomethingElse(WrongNormal):
     @property
     def mean(self):
         return self.loc + 0.1
 
 
-class _NoGradient(_Wrong):
+class _NoGradient(WrongNormal):
     def rsample(self, sample_shape=()):
         return self.sample(sample_shape)
 
 
-class _HalfGradient(_Wrong):
+class _HalfGradient(WrongNormal):
     def rsample(self, sample_shape=()):
         z = super().rsample(sample_shape)
         return (z + z.detach()) / 2
@@ -148,6 +148,7 @@ def decoder_of(distribution):
             scale = parameters.new_tensor(0.7)
             return Independent(distribution(parameters, scale), len(self.data.shape), validate_args=False)
 
+    Of.__name__ = f"{distribution.__name__.strip('_')}Decoder"
     return Of
 
 
@@ -163,6 +164,7 @@ def posterior_of(distribution):
                 distribution(right.loc, right.scale), len(self.latent_shape), validate_args=False
             )
 
+    Of.__name__ = f"{distribution.__name__.strip('_')}Posterior"
     return Of
 
 
@@ -198,7 +200,7 @@ class LogVarianceAsLogScale(TemplatePosterior):
     def forward(self, features):
         right = super().forward(features).base_dist
 
-        class Drawn(_Wrong):
+        class Drawn(WrongNormal):
             def rsample(self, sample_shape=()):
                 noise = torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
                 return self.loc + self.scale**2 * noise
