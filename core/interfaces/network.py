@@ -26,7 +26,7 @@ class Network(Part, ABC):
     """
 
     output_range: tuple[float, float] = (-math.inf, math.inf)
-    """The smallest interval that holds its parameters whatever its weights are; all real numbers unless a class says otherwise."""
+    """The interval of its parameters for all weights; all real numbers unless a class says otherwise."""
 
     def __init__(self, in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -91,7 +91,8 @@ class Sampler(nn.Module, ABC):
 
     The laws: all that is fitted is in parameters and buffers; the same codes and seed give the same ones,
     bit for bit, whatever was fitted before, and leave the global random states alone; draws have the
-    means, the spreads and, unless :attr:`independent`, the correlations of the codes, and the density where there is one is normalised and agrees with the draws.
+    means, the spreads and, unless :attr:`independent`, the correlations of the codes; the density where there is
+    one is normalised and agrees with the draws.
 
     Args:
         latent_shape: shape of one latent.

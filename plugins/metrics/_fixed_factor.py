@@ -51,7 +51,14 @@ def beta_vae_score(
     seen, unseen = (_distances(coding, rng, count, batch) for count in (train, test))
     model = quietly_fitted(LogisticRegression(max_iter=1000), *seen)
     accuracy = float(model.score(*unseen))
-    details = {"batch": batch, "train": train, "test": test, "seed": seed, "kept": coding.kept}
+    details = {
+        "batch": batch,
+        "train": train,
+        "test": test,
+        "seed": seed,
+        "error_of": "draws",
+        "kept": coding.kept,
+    }
     return Score(
         accuracy, _binomial(accuracy, test), {**details, "train_accuracy": float(model.score(*seen))}
     )
@@ -101,6 +108,7 @@ def factor_vae_score(
         "train": train,
         "test": test,
         "seed": seed,
+        "error_of": "draws",
         "kept": coding.kept,
     }
     if not active.any():

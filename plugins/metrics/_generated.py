@@ -75,5 +75,5 @@ def chance_row(
         "",
         f"chance of such {what} if generated examples were distributed as the data, by permutations",
         "",
-        {"permutations": permutations, **details, **sets.details},
+        {"permutations": permutations, "error_of": "permutations", **details, **sets.details},
     )

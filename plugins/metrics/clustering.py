@@ -57,12 +57,14 @@ class Clustering(Metric):
         known = targets(coded, subject)
         z = flat(coded.means)
         made: dict[int, Tensor] = {}
+        different = len(z.unique(dim=0))
         for name, target in known.items():
             classes = target.unique(return_inverse=True)[1]
             count = self.clusters or int(classes.max()) + 1
-            if count < 2 or len(z) < count:
+            if count < 2 or different < count:
                 yield Undefined(
-                    f"clustering[{name}]", f"{len(z)} examples of {count} classes make no clusters"
+                    f"clustering[{name}]",
+                    f"{len(z)} examples of {count} classes with {different} different codes make no clusters",
                 )
                 continue
             if count not in made:

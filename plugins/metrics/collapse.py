@@ -16,6 +16,7 @@ from genmod.plugins.metrics._resampling import resamples
 from genmod.plugins.metrics._units import rates_by_unit
 from genmod.plugins.metrics.active_units import spread_of_means
 from genmod.plugins.metrics.codebook import uses
+from genmod.system import seeded
 
 __all__ = ["Collapse"]
 
@@ -213,8 +214,10 @@ def _has_dimensions(model: LatentVariableModel) -> bool:
     """Whether the divergence is a sum over single latents."""
     features = torch.zeros(1, *model.encoder.feature_shape, device=model.device, dtype=model.dtype)
     q = model.posterior(features)
+    with seeded(0):
+        z = q.sample((1,))
     try:
-        model.divergence.by_dimension(q, model.prior(), q.sample((1,)))
+        model.divergence.by_dimension(q, model.prior(), z)
     except UndefinedError:
         return False
     return True

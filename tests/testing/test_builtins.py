@@ -143,6 +143,8 @@ _LONG = {
     ("sampler", "kde"),
     ("sampler", "gmm"),
     ("metric", "ais"),
+    ("metric", "beta-vae-score"),
+    ("metric", "factor-vae-score"),
 }
 """Half of the time of all components together; each has tests of its own besides."""
 

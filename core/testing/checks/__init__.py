@@ -13,6 +13,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     formats,
     given,
     gradients,
+    metric_errors,
     metrics,
     models,
     modules,
