@@ -189,7 +189,8 @@ class BooksPosterior(QuantisedPosterior):
         **options: Any,
     ) -> None:
         super().__init__(feature_shape, latent_shape, **options)
-        length = self.places.length // books
+        # More books than numbers in a vector are refused by who knows what they are for.
+        length = max(1, self.places.length // books)
         self.books = nn.ModuleList(LearnedCodebook(codes, length, **book) for _ in range(books))
         self.examples_wanted = max(256, math.ceil(8 * codes / self.places.count))
         self._classes = codes

@@ -17,6 +17,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     metrics,
     models,
     modules,
+    numbers,
     objectives,
     programs,
     randomness,
