@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from genmod import DataError
 from genmod.plugins.datasets._folder import SUFFIXES, FileListing, FolderListing
@@ -58,6 +58,8 @@ class ImageFolder(PictureDataset):
         ...     data.info.shape, data.split("train").__getitems__([0, 1]).x.shape
         ((1, 32, 32), torch.Size([2, 1, 32, 32]))
     """
+
+    check_cases: ClassVar = {"old_options": [(1, {"path": "pictures", "size": 32, "channels": 1})]}
 
     @staticmethod
     def migrate(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
 import torch
@@ -98,6 +98,8 @@ class Npz(Dataset):
         ...     data.info.shape, data.info.classes, len(data.split("train"))
         ((3, 28, 28), ('0', '1', '2', '3', '4'), 40)
     """
+
+    check_cases: ClassVar = {"old_options": [(1, {"path": "x.npz", "standardize": True, "layout": "hwc"})]}
 
     def __init__(
         self,

@@ -182,8 +182,8 @@ def checked(registry, root, monkeypatch):
     for cls in (MNIST, FashionMNIST):
         monkeypatch.setattr(cls, "files", small_files(cls))
     monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
-    # Whether it can be exported takes as long as all else together, and is checked with whether it can be compiled.
-    checks = [check for check in CHECKS if check.name != "check_export"]
+    # What takes as long as all else together has tests of its own below.
+    checks = [check for check in CHECKS if check.name not in ("check_export", "check_numbers")]
     monkeypatch.setattr("genmod.testing.prepare.CHECKS", checks)
 
     def check(provided, **more):
@@ -196,6 +196,17 @@ def checked(registry, root, monkeypatch):
         assert not [o for o in report.skipped if "data are not there" in o.message or "options" in o.message]
 
     return check
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "provided", [p for p in COMPONENTS if p.kind in MODEL_KINDS], ids=lambda p: f"{p.kind}-{p.name}"
+)
+def test_builtin_with_other_numbers(provided, registry):
+    given = _OPTIONS.get((provided.kind, provided.name), {})
+    options = {f"{provided.kind}.{name}": value for name, value in given.items()}
+    (outcome,) = run_checks(provided, options=options, registry=registry, only=["check_numbers"]).checks
+    assert outcome.status != "failed", outcome.message
 
 
 @pytest.mark.slow

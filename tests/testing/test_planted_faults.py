@@ -11,8 +11,8 @@ from planted import FAULTS
 from genmod.registry.lookup import Registry, use_registry
 from genmod.scaffold.templates.encoder import TemplateEncoder
 from genmod.testing import CHECKS, run_checks
+from genmod.testing.prepare import prepare
 from genmod.testing.runner import run_one
-from genmod.testing.selection import select
 
 for _file in sorted(Path(planted.__file__).parent.glob("[a-z]*.py")):
     importlib.import_module(f"planted.{_file.stem}")
@@ -25,7 +25,7 @@ each_fault = pytest.mark.parametrize(
 
 @each_fault
 def test_class_is_caught(fault, registry):
-    cases, registry = select(fault.target, registry)
+    cases, registry, _ = prepare(fault.target, registry)
     with use_registry(registry):
         outcome = run_one(cases[0], next(check for check in CHECKS if check.name == fault.check))
     assert outcome.status == "failed", outcome
@@ -93,6 +93,20 @@ class Undocumented(TemplatePrior):
         },
     ),
     ("check_migrate", f'"encoder", "x", {ENCODER}, "fine", revision=2', {}),
+    (
+        "check_migrate",
+        '"encoder", "x", "genmod_migrated:Migrated", "fine", revision=2',
+        {
+            "genmod_migrated__py": """
+from genmod.scaffold.templates.encoder import TemplateEncoder
+class Migrated(TemplateEncoder):
+    'It converts options, and nobody has tried; UsageError.'
+    @staticmethod
+    def migrate(options, revision):
+        return options
+"""
+        },
+    ),
 ]
 
 

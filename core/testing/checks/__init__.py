@@ -25,6 +25,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     recipes,
     registered,
     reproductions,
+    revisions,
     samplers,
     settings,
     shapes,

@@ -1,20 +1,23 @@
 """Laws for the record, the class and the options of every component."""
 
+import dis
 import functools
 import inspect
 import json
 import subprocess
 import sys
 
+from torch import nn
+
 from genmod.errors import GenmodError
-from genmod.options.schema import REQUIRED, options_of, to_json, validate
+from genmod.options.schema import REQUIRED, Option, options_of, to_json, validate
 from genmod.registry.component import KINDS
 from genmod.registry.provided import import_target
 from genmod.spec import MODEL_KINDS
 from genmod.testing.case import Case, NotApplicable
-from genmod.testing.check import check_for, expect
+from genmod.testing.check import CheckFailed, check_for, expect
 
-__all__ = ["CLASSES"]
+__all__ = ["CLASSES", "readable_options"]
 
 CLASSES = tuple(kind for kind, base in KINDS.items() if base)
 """Kinds whose components are classes."""
@@ -149,6 +152,47 @@ def check_options(case: Case) -> None:
 
 
 @check_for(
+    *CLASSES,
+    remedy="rename the option, for example to keep_training or half_width: its value would hide what torch or genmod calls",
+    once=True,
+    needs="class",
+)
+def check_option_names(case: Case) -> None:
+    """No option has the name of a method or attribute of ``nn.Module``, or hides a method of its kind."""
+    base = import_target(KINDS[case.kind])
+    names = [option.name for option in readable_options(case)]
+    module = set(dir(nn.Module())) if issubclass(base, nn.Module) else set()
+    taken = [name for name in names if name in module]
+    expect(not taken, f"option {taken and taken[0]!r} has the name of nn.Module.{taken and taken[0]}")
+    for name in names:
+        # A method that the class defines itself is its own matter; one that it replaces by a value is not.
+        if callable(getattr(base, name, None)) and name in _assigned(case.cls):
+            raise CheckFailed(
+                f"option {name!r} is kept as self.{name}, which hides the method {name} of a {case.kind}"
+            )
+
+
+def readable_options(case: Case) -> tuple[Option, ...]:
+    """The options of a component.
+
+    Raises:
+        NotApplicable: they cannot be read.
+    """
+    try:
+        return options_of(case.cls)
+    except GenmodError:
+        raise NotApplicable("its options cannot be read, see check_options") from None
+
+
+def _assigned(cls: type) -> set[str]:
+    """Names of the attributes that the constructor of a class assigns to."""
+    code = getattr(vars(cls).get("__init__"), "__code__", None)
+    return {
+        step.argval for step in (dis.get_instructions(code) if code else ()) if step.opname == "STORE_ATTR"
+    }
+
+
+@check_for(
     *CLASSES, remedy="give defaults of the annotated type; never keep or change the value you are given"
 )
 def check_options_round_trip(case: Case) -> None:
@@ -185,16 +229,3 @@ def check_refusals(case: Case) -> None:
         documented or not refusals,
         f"its docstring has no Raises: UsageError for: {refusals and refusals[0].message}",
     )
-
-
-@check_for(
-    *CLASSES,
-    remedy="declare a staticmethod migrate(options, revision) that returns the new options",
-    once=True,
-    needs="class",
-)
-def check_migrate(case: Case) -> None:
-    """A component at a later revision converts the options of every earlier one."""
-    revision = case.provided.component.revision if case.provided else 1
-    migrates = callable(getattr(case.cls, "migrate", None))
-    expect(revision == 1 or migrates, f"it is at revision {revision} and has no migrate")

@@ -1,9 +1,9 @@
 """Laws for what a component must be given before anything else can be checked."""
 
-from genmod.options.schema import REQUIRED, options_of
+from genmod.options.schema import REQUIRED
 from genmod.testing.case import Case
 from genmod.testing.check import check_for, expect
-from genmod.testing.checks.contract import CLASSES
+from genmod.testing.checks.contract import CLASSES, readable_options
 
 __all__: list[str] = []
 
@@ -17,6 +17,6 @@ __all__: list[str] = []
 )
 def check_given(case: Case) -> None:
     """The options without a default are given, so that the component can be made."""
-    needed = [o.name for o in options_of(case.cls) if o.default is REQUIRED and o.name not in case.options]
+    needed = [o.name for o in readable_options(case) if o.default is REQUIRED and o.name not in case.options]
     missing = ", ".join(f"{case.kind}.{name}" for name in needed)
     expect(not needed, f"{missing} has no default and is not given: nothing else can be checked")

@@ -35,7 +35,7 @@ class KeywordSink(TemplateEncoder):
         super().__init__(data_shape)
 
 
-@caught_by("check_options")
+@caught_by("check_options", "check_given")
 class NoDefault(TemplateEncoder):
     def __init__(self, data_shape, *, width: Annotated[int, Doc("width")]):
         super().__init__(data_shape, width=width)
