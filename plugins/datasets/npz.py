@@ -132,8 +132,7 @@ class Npz(Dataset):
         self.path = path
         self.layout = layout
         self.standardize = standardize if isinstance(standardize, bool | str) else tuple(standardize)
-        self.counts = counts
-        self.missing = missing
+        self.counts, self.missing = counts, missing
         self.factors = tuple(factors)
         self.max_bytes = max_bytes
 

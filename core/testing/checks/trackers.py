@@ -6,7 +6,8 @@ import hashlib
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,14 @@ def _make(case: Case, directory: Path) -> Tracker:
 
 
 @contextmanager
-def _killed() -> Iterator[None]:
-    """Inside, the last reference to a tracker goes: its process ends without a word."""
+def _killed(tracker: Callable[[], Tracker | None]) -> Iterator[None]:
+    """Inside, the last reference to a tracker, to which this is a weak one, goes: its process ends without a word."""
     # A killed process leaves its files open; Python warns of that where it collects them.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
-        gc.collect()
+        if tracker() is not None:
+            gc.collect()
 
 
 def _run(case: Case, directory: Path, before: Sequence[Row], rows: Sequence[Row], end: str) -> None:
@@ -62,7 +64,7 @@ def _run(case: Case, directory: Path, before: Sequence[Row], rows: Sequence[Row]
     if end:
         tracker.close(end)
     else:
-        with _killed():
+        with _killed(weakref.ref(tracker)):
             del tracker
 
 
@@ -177,7 +179,7 @@ def check_tracker_flush(case: Case) -> None:
             found = []
         for row in _ROWS[4:]:
             tracker.write(dict(row))
-        with _killed():
+        with _killed(weakref.ref(tracker)):
             del tracker
         for rows in found:
             expect_rows(rows, _ROWS[:4], "read by another process after flush()")
