@@ -43,7 +43,7 @@ COMMANDS = {
     "reproduce": ("reproduce:reproduce", "Run a published experiment again."),
     "selftest": ("selftest:selftest", "Check the mathematics on this machine."),
     "list": ("listing:list_components", "List the components."),
-    "show": ("show:show", "Explain a component and its options."),
+    "show": ("show:show", "Explain a component and its options, or how one is written."),
     "grid": ("grid:grid", "Show which parts of a model go together."),
     "plugins": ("plugins:plugins", "List the installed plugins and their status."),
     "check": ("check:check", "Check plugins and components against the laws of their kinds."),

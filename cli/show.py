@@ -27,22 +27,33 @@ def show(
         str, typer.Argument(metavar="KIND", help=f"One of: {', '.join(KINDS)}.", autocompletion=kinds)
     ],
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="NAME", help="The component, one of `genmod list`.", autocompletion=component_names()
         ),
-    ],
+    ] = None,
+    contract: Annotated[
+        bool,
+        typer.Option(
+            "--contract",
+            help="Explain what components of a kind must define, for authors, in place of one component.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Explain a component and its options.
+    """Explain a component and its options, or how one is written.
 
     Examples:
       genmod show encoder conv
+      genmod show --contract decoder
       genmod show objective elbo --json
       genmod show recipe vae
     """
     from genmod.registry.lookup import current_registry
 
+    if contract or name is None:
+        _contract(kind, name, asked=contract, json=json)
+        return
     registry = current_registry()
     provided = registry.find(kind, name)
     component = provided.component
@@ -64,6 +75,30 @@ def show(
         console.print_json(document)
     else:
         _print(document)
+
+
+def _contract(kind: str, name: str | None, *, asked: bool, json: bool) -> None:
+    """Print what components of a kind must define, with one that runs."""
+    from genmod.errors import UsageError
+    from genmod.registry.errors import check_kind
+    from genmod.scaffold.contract import contract
+    from genmod.scaffold.contract_text import contract_text
+
+    check_kind(kind)
+    if name is not None or not asked:
+        given = f"--contract explains a kind, and {name!r} is a component" if asked else f"no {kind} is named"
+        raise UsageError(
+            given,
+            hint=f"name one: genmod show {kind} NAME, one of `genmod list {kind}`; or for authors, "
+            f"genmod show --contract {kind}",
+        )
+    document = contract(kind)
+    if json:
+        console.print_json(document)
+        return
+    console.print_prose(contract_text(document))
+    console.print_text(f"\nexample, by `genmod plugin new mine --kind {kind}`:\n\n{document['template']}")
+    console.print_text(f"\nexample: genmod plugin new mine --kind {kind}")
 
 
 def _class(provided: "Provided", name: str) -> dict[str, Any]:

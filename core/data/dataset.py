@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genmod.data.info import DataInfo, Factor
 from genmod.system.data_root import default_root
+from genmod.system.explained import explained
 
 __all__ = ["Batch", "DataInfo", "Dataset", "Factor", "Split", "SplitName", "TensorSplit", "default_root"]
 
@@ -32,6 +33,7 @@ class Batch:
     factors: Tensor | None = None
 
     def __len__(self) -> int:
+        """The number of examples."""
         return self.x.shape[0]
 
     def __getitem__(self, index: Tensor | slice) -> "Batch":
@@ -48,6 +50,7 @@ class Batch:
         return self._map(lambda tensor: tensor.index_select(0, indices))
 
     def to(self, device: torch.device) -> "Batch":
+        """The same examples on a device."""
         # A copy back to the CPU that does not wait could be read before it has arrived.
         return self._map(lambda tensor: tensor.to(device, non_blocking=device.type != "cpu"))
 
@@ -58,6 +61,7 @@ class Batch:
         return Batch(function(self.x), apply(self.labels), apply(self.factors))
 
 
+@explained
 class Split(ABC):
     """A part of a dataset that can be fetched batch by batch."""
 
@@ -74,7 +78,8 @@ class Split(ABC):
     """Whether training is given examples that are drawn anew each time, see :meth:`varied`."""
 
     @abstractmethod
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """The number of examples."""
 
     @abstractmethod
     def __getitems__(self, indices: Sequence[int]) -> Batch:
@@ -102,6 +107,11 @@ class Split(ABC):
 class TensorSplit(Split):
     """A split held in memory.
 
+    Args:
+        batch: all of its examples.
+        info: description of its examples; None where only the dataset has it.
+        names: name of each example, where they have names.
+
     Example:
         >>> split = TensorSplit(Batch(torch.arange(6, dtype=torch.uint8).reshape(3, 2)))
         >>> len(split), split.__getitems__([2, 0]).x.tolist()
@@ -122,6 +132,7 @@ class TensorSplit(Split):
         return self.batch
 
 
+@explained
 class Dataset(ABC):
     """A named source of data.
 

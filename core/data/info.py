@@ -54,7 +54,8 @@ class DataInfo:
         counts: whether values are whole numbers from 0 on, stored as they are.
         classes: names of the classes where examples are labelled.
         factors: ground-truth factors where they are known.
-        missing: whether values may be missing, NaN.
+        missing: whether values may be missing: examples are then float32 with NaN for each. A model leaves them out of its
+            likelihood, and gives its encoder marks of where they are.
         shift: subtracted from each column of a standardised table, from each channel of standardised codes; empty for other
             data.
         scale: divisor of each column or channel after that.
@@ -148,6 +149,7 @@ class DataInfo:
 
     @property
     def is_image(self) -> bool:
+        """Whether examples have the shape of an image."""
         return len(self.shape) == 3
 
     def values(self, stored: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 from genmod.evaluation.row import Row, Undefined
 from genmod.evaluation.subject import Subject
+from genmod.system.explained import explained
 
 __all__ = ["Metric"]
 
 
+@explained
 class Metric(ABC):
     """Measures a model on data.
 
@@ -23,7 +25,11 @@ class Metric(ABC):
     """
 
     main: ClassVar[str] = ""
-    """The option that ``--metric 'NAME[VALUE]'`` sets, where there is one."""
+    """The option that ``--metric 'NAME[VALUE]'`` sets, where there is one.
+
+    With ``main = "features"``, ``--metric 'fid[pixel]'`` is ``fid`` with ``features=pixel``. The names of its rows then have
+    the value in brackets, ``fid[pixel]``, so that several can stand side by side, in tables and in the record.
+    """
 
     @abstractmethod
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:

@@ -34,7 +34,7 @@ class Row:
         n: number of examples.
         unit: ``nats`` for each example, ``bits``, or empty.
         definition: in one line.
-        better: ``higher``, ``lower``, or empty where neither is.
+        better: ``higher``, ``lower``, or empty where neither is; comparisons say by it which model is better.
         details: further facts: draws for each example, their effective number, a floor. ``error_of`` where the
             standard error is not that of a sample of the data: ``draws`` for these data, or anything else.
         examples: the number of each example, ``(n,)`` in float64 on the CPU, in the order of the split, for comparisons

@@ -16,6 +16,7 @@ from genmod.model.encode import Coded, encode_split, observed_batches
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import examples_at_once
 from genmod.model.tiled import code_of
+from genmod.system.explained import explained
 from genmod.system.random import seed_for, seeded
 
 __all__ = ["Coded", "Part", "Subject"]
@@ -24,6 +25,7 @@ Part = Literal["split", "train"]
 """The split that is measured, or the training split, to which things are fitted."""
 
 
+@explained
 class Subject:
     """A model and the split that it is measured on.
 
@@ -55,6 +57,7 @@ class Subject:
         """Examples in a piece; each piece has its own seed for draws."""
         self.seed = seed
         self.warnings: list[str] = []
+        """What is said about the numbers, by :meth:`warn`."""
         self._train = train
         self._on_progress = on_progress
         # Caches of each subject, which do not outlive it.

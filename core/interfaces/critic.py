@@ -5,10 +5,12 @@ from collections.abc import Mapping
 
 from genmod.data.dataset import DataInfo
 from genmod.interfaces.part import Draw, Loss, Part
+from genmod.system.explained import explained
 
 __all__ = ["Critic"]
 
 
+@explained
 class Critic(Part, ABC):
     """A network with a loss of its own on draws of a model, that adds a second loss to the model's.
 

@@ -8,10 +8,12 @@ from torch.distributions import Distribution
 from genmod.data.dataset import DataInfo
 from genmod.interfaces.observations import Observations
 from genmod.interfaces.part import Part
+from genmod.system.explained import explained
 
 __all__ = ["Decoder"]
 
 
+@explained
 class Decoder(Part, Observations, ABC):
     """A likelihood ``p(x|z)``, given the output of a network.
 

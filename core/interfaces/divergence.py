@@ -9,10 +9,12 @@ from torch.distributions import Distribution
 from genmod.defaults import NORMAL_LATENTS, USUAL
 from genmod.errors import UndefinedError
 from genmod.interfaces.part import Part
+from genmod.system.explained import explained
 
 __all__ = ["Divergence"]
 
 
+@explained
 class Divergence(Part, ABC):
     """A divergence of a posterior from a prior, in nats per data point.
 

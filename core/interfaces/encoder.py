@@ -6,10 +6,12 @@ from torch import Tensor
 
 from genmod.interfaces.part import Part
 from genmod.spec import ComponentSpec
+from genmod.system.explained import explained
 
 __all__ = ["Encoder"]
 
 
+@explained
 class Encoder(Part, ABC):
     """Maps examples to features, which a posterior maps to its distribution.
 

@@ -7,10 +7,12 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from genmod.data.dataset import DataInfo
+from genmod.system.explained import explained
 
 __all__ = ["Features"]
 
 
+@explained
 class Features(nn.Module, ABC):
     """Maps examples to the feature vectors in which distances between them are computed.
 

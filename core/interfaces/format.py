@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genmod.data.dataset import Split
 from genmod.interfaces.given import GivenModel
+from genmod.system.explained import explained
 
 __all__ = ["Format", "Incoming"]
 
@@ -38,6 +39,7 @@ class Incoming:
     shape: tuple[int | None, ...]
 
 
+@explained
 class Format(ABC):
     """Writes models for another library; some formats read models of that library, too.
 

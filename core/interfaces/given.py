@@ -58,23 +58,28 @@ class GivenModel(Protocol):
         """The latent space: the support of the latents and its structure."""
 
     @property
-    def encoder(self) -> Encoder: ...
+    def encoder(self) -> Encoder:
+        """The encoder of the model."""
 
     @property
-    def posterior(self) -> Posterior: ...
+    def posterior(self) -> Posterior:
+        """The posterior of the model."""
 
     @property
     def prior(self) -> Callable[..., Distribution]:
         """``p(z)`` of ``batch_shape ()``, or ``p(z|context)`` of ``batch_shape (B,)``."""
 
     @property
-    def network(self) -> Network: ...
+    def network(self) -> Network:
+        """The network of the model."""
 
     @property
-    def decoder(self) -> Decoder: ...
+    def decoder(self) -> Decoder:
+        """The decoder of the model."""
 
     @property
-    def divergence(self) -> Divergence: ...
+    def divergence(self) -> Divergence:
+        """The divergence of the model."""
 
     @property
     def has_latents(self) -> bool:

@@ -24,6 +24,7 @@ from genmod.system.random import seeded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+from genmod.system.explained import explained
 
 __all__ = ["GenerativeModel", "NoLatentsError"]
 
@@ -52,6 +53,7 @@ class NoLatentsError(UndefinedError, AttributeError):
     """Something of latents was asked of a model without them."""
 
 
+@explained
 class GenerativeModel(nn.Module, ABC):
     """A model that can be trained on data and generates new examples.
 
@@ -93,6 +95,7 @@ class GenerativeModel(nn.Module, ABC):
         self.spec = spec
         self.data = data
         self.autocast_dtype: torch.dtype | None = None
+        """The precision in which its networks run, set by :func:`genmod.train`; None for that of the parameters."""
         if spec.condition and self.takes_conditions:
             self.conditions = Conditions(spec.condition, data)
         elif spec.condition and not self.has_latents:

@@ -6,10 +6,12 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from genmod.interfaces.part import Part
+from genmod.system.explained import explained
 
 __all__ = ["Network"]
 
 
+@explained
 class Network(Part, ABC):
     """Maps latents to the parameters of a likelihood.
 

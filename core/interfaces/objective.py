@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from genmod.interfaces.given import GivenModel
 from genmod.interfaces.part import MAIN, Draw, Part
+from genmod.system.explained import explained
 
 __all__ = ["Objective", "Terms"]
 
@@ -39,6 +40,7 @@ class Terms:
         return self.loss if isinstance(self.loss, Tensor) else next(iter(self.loss.values()))
 
 
+@explained
 class Objective(Part, ABC):
     """The loss that training minimises.
 

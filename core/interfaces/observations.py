@@ -7,10 +7,12 @@ from torch import Tensor
 from torch.distributions.constraints import Constraint
 
 from genmod.data.dataset import DataInfo
+from genmod.system.explained import explained
 
 __all__ = ["Observations"]
 
 
+@explained
 class Observations:
     """What a density of data is of: its support, and how examples become the observations that it scores.
 
@@ -27,6 +29,7 @@ class Observations:
     """
 
     data: DataInfo
+    """Shape and range of the data."""
 
     support: Constraint
     """Support of the density, event dimensions included."""

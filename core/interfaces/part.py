@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from genmod.data.dataset import Batch
+from genmod.system.explained import explained
 
 __all__ = ["MAIN", "Draw", "Loss", "ParameterGroup", "Part"]
 
@@ -87,6 +88,7 @@ class Loss:
     measures: bool = False
 
 
+@explained
 class Part(nn.Module):
     """A part of a model. All methods of this class are optional hooks."""
 

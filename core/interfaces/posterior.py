@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod.interfaces.part import Part
+from genmod.system.explained import explained
 
 __all__ = ["Joint", "Posterior"]
 
@@ -15,6 +16,7 @@ Joint = Callable[[Tensor], Tensor]
 """``z (*samples, B, *latent_shape) → log p(x, z) (*samples, B)``, nats, of the examples that are encoded."""
 
 
+@explained
 class Posterior(Part, ABC):
     """Maps features to an approximate posterior ``q(z|x)``.
 

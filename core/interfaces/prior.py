@@ -10,10 +10,12 @@ from torch.distributions import Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod.interfaces.part import Part
+from genmod.system.explained import explained
 
 __all__ = ["Prior"]
 
 
+@explained
 class Prior(Part, ABC):
     """A distribution ``p(z)``, fixed or learned.
 

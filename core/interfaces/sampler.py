@@ -12,6 +12,7 @@ from torch.distributions.constraints import Constraint
 from genmod.data.dataset import SplitName
 from genmod.interfaces.given import GivenModel
 from genmod.spec import ComponentSpec
+from genmod.system.explained import explained
 
 __all__ = ["Codes", "Origin", "Sampler", "Source"]
 
@@ -83,6 +84,7 @@ class Origin:
         )
 
 
+@explained
 class Sampler(nn.Module, ABC):
     """A distribution of latents that is fitted after training, so that any model generates.
 

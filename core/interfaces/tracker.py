@@ -5,9 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genmod.system.explained import explained
+
 __all__ = ["Tracker"]
 
 
+@explained
 class Tracker(ABC):
     """Stores the rows of metrics of a run.
 

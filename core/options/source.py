@@ -12,12 +12,10 @@ import inspect
 import math
 import operator
 import pathlib
-import sys
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import ModuleSpec
 from typing import Any
 
 import annotated_types
@@ -25,6 +23,7 @@ import typing_extensions
 
 from genmod.options import schedule, schema, types
 from genmod.options.schema import REQUIRED, Option, option
+from genmod.system.sources import syntax_of
 
 __all__ = ["Declared", "declared"]
 
@@ -244,11 +243,10 @@ def _definitions(module: str) -> dict[str, ast.stmt]:
     package = module.partition(".")[0]
     if package in ("torch", "builtins"):
         raise _Unreadable
-    spec = _spec(module)
-    if spec is None or not spec.origin:
+    syntax = syntax_of(module)
+    if syntax is None:
         raise _Unreadable
-    statements = ast.parse(pathlib.Path(spec.origin).read_text(encoding="utf-8")).body
-    for statement in statements:
+    for statement in syntax.body:
         inner = isinstance(statement, ast.If) and _is(statement.test, "TYPE_CHECKING")
         for each in statement.body if inner and isinstance(statement, ast.If) else [statement]:
             for name in _bound(each):
@@ -267,16 +265,6 @@ def _bound(statement: ast.stmt) -> list[str]:
         case ast.AnnAssign(target=ast.Name() as target):
             return [target.id]
     return []
-
-
-@cache
-def _spec(module: str) -> ModuleSpec | None:
-    """Where a module is; packages around it are not imported, as ``importlib.util.find_spec`` would do."""
-    parent = module.rpartition(".")[0]
-    around = _spec(parent) if parent else None
-    path = None if around is None else around.submodule_search_locations
-    found = (finder.find_spec(module, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
-    return next((spec for spec in found if spec is not None), None)
 
 
 def _source_of(statement: ast.ImportFrom) -> str:

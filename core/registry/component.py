@@ -15,14 +15,24 @@ imports neither torch nor anything else heavy::
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import pluggy
 
 from genmod.options.kinds import kind_called
 
-__all__ = ["FOLDER", "GROUP", "KINDS", "Component", "genmod_components", "hookimpl", "hookspec"]
+__all__ = [
+    "FOLDER",
+    "GROUP",
+    "KINDS",
+    "Component",
+    "ComponentClass",
+    "genmod_components",
+    "hookimpl",
+    "hookspec",
+]
 
 GROUP = "genmod.v1"
 """Entry-point group; the number is the version of this contract."""
@@ -119,6 +129,28 @@ class Component:
             raise ValueError(
                 f"revision of {self.kind} {self.name!r} is {self.revision!r}, not a number from 1"
             )
+
+
+class ComponentClass(Protocol):
+    """What the class of any component may declare, whatever its kind; all of it may be left out."""
+
+    check_cases: Any
+    """Cases for :mod:`genmod.testing` and ``genmod check``: shapes, options, files, options of earlier revisions, and
+    ``expected_failures``, check → why this component cannot pass it. A mapping with the fields of
+    :class:`genmod.testing.Cases`, or a staticmethod that returns one."""
+
+    @staticmethod
+    def migrate(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:
+        """Options of an earlier revision as this one means them; called when a model that recorded those is loaded.
+
+        Raise ``revision`` of the :class:`Component` when the meaning of an option changes, and convert here. Without it, models
+        of an earlier revision are refused, with the line that installs the version that they were saved with.
+
+        Args:
+            options: as they were saved.
+            revision: that they are of, below the present one.
+        """
+        ...
 
 
 @hookspec

@@ -19,6 +19,7 @@ LIGHT = (
     ["show", "prior", "wrapped-normal", "--json"],
     ["show", "recipe", "vae"],
     ["show", "reproduction", "iwae"],
+    ["show", "--contract", "decoder"],
 )
 HEAVY = ("torch", "torchvision", "numpy", "pydantic", "rich")
 

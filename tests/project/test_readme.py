@@ -21,6 +21,7 @@ ORDER = (
     "python",
     "files",
     "plugins",
+    "contracts",
     "versions",
 )
 """In which a reader comes upon them, and a command may need what an earlier one made."""
