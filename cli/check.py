@@ -1,6 +1,7 @@
 """``genmod check``."""
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -34,6 +35,21 @@ def check(
             "failure if it passes.",
         ),
     ] = None,
+    mutate: Annotated[
+        bool,
+        typer.Option(
+            "--mutate",
+            help="Plant faults in the components, one at a time, and say which the checks and your own tests notice.",
+        ),
+    ] = False,
+    tests: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tests",
+            metavar="PATH",
+            help="Your tests, for --mutate, repeatable; by default those beside the package of the component.",
+        ),
+    ] = None,
     data_root: DataRoot = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="Run the checks that take minutes too, such as torch.compile.")
@@ -50,10 +66,12 @@ def check(
       genmod check decoder/gaussian prior/normal
       genmod check ./mine.py --json
       genmod check dataset/npz -s dataset.path=table.npz
+      genmod check ./mine.py --mutate
       genmod check ./mine.py --expect "check_extremes=its tails are cut by definition"
     """
     import torch
 
+    from genmod.errors import UsageError
     from genmod.options.schema import Text
     from genmod.spec import parse_setting
     from genmod.testing import run_checks
@@ -64,6 +82,16 @@ def check(
     logging.getLogger("torch").setLevel(logging.CRITICAL)
     options = {path: Text(value) for path, value in map(parse_setting, set_ or [])}
     expected = dict(map(_expected, expect or []))
+    if tests and not mutate:
+        raise UsageError(
+            "--tests says where your tests are for --mutate, which is not given", hint="add --mutate"
+        )
+    if mutate:
+        from genmod.cli.mutate import show_faults
+
+        if not show_faults(targets, options, tests or [], data_root, json=json):
+            raise typer.Exit(1)
+        return
     report = run_checks(targets, options=options, expected_failures=expected, slow=slow, root=data_root)
     if json:
         console.print_json(report.to_json())

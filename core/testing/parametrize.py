@@ -14,7 +14,10 @@ from genmod.testing.prepare import checks_of, expected_of, prepare
 from genmod.testing.runner import MEND, class_of, perform, same_error
 from genmod.testing.selection import Target
 
-__all__ = ["parametrize_with_checks"]
+__all__ = ["IN_THE_KIT", "parametrize_with_checks"]
+
+IN_THE_KIT = "_genmod_kit"
+"""Attribute of the function that runs a check within a test of pytest."""
 
 
 def parametrize_with_checks(
@@ -67,6 +70,8 @@ def parametrize_with_checks(
             error.add_note(f"remedy: {check.remedy}" if cause is None else f"at {cause}\nremedy: {MEND}")
             raise
 
+    # Tests that only run the kit are no tests of an author, where it is asked which of these notice a fault.
+    setattr(run, IN_THE_KIT, True)
     parameters = []
     for case in checked:
         for check in checks_of(case, slow=slow):

@@ -17,6 +17,9 @@ from genmod.testing.cause import cause_of
 from genmod.testing.check import CheckFailed
 
 
+FAST = [check.name for check in CHECKS if check.name != "check_export"]
+
+
 class Breaks(Encoder):
     """A layer of the wrong width; UsageError."""
 
@@ -30,9 +33,7 @@ class Breaks(Encoder):
 
 
 def test_an_error_is_a_failure_once(registry):
-    report = run_checks(
-        Breaks, registry=registry, only=[check.name for check in CHECKS if check.name != "check_export"]
-    )
+    report = run_checks(Breaks, registry=registry, only=FAST)
     [failed] = report.failed
     assert failed.message.startswith("it raised RuntimeError: mat1 and mat2")
     assert failed.where.endswith("return self.layer(x.flatten(1))")
@@ -59,10 +60,11 @@ class BreaksTwice(TemplateEncoder):
 
 
 def test_two_errors_are_two_failures(registry):
-    failed = run_checks(BreaksTwice, registry=registry).failed
-    assert len({outcome.where for outcome in failed}) == len(failed)
+    failed = [
+        outcome for outcome in run_checks(BreaksTwice, registry=registry, only=FAST).failed if outcome.where
+    ]
+    assert len({outcome.where for outcome in failed}) == len(failed) == 2
     assert "LookupError" in "".join(outcome.message for outcome in failed)
-    assert 1 < len(failed) < 5
 
 
 def test_an_expected_failure_hides_no_other(registry):
