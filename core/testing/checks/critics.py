@@ -1,12 +1,16 @@
 """Critics, beside a linear-Gaussian model: what their losses are and which parameters each of them moves."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from genmod.interfaces.critic import Critic
 from genmod.interfaces.part import MAIN, Draw
 from genmod.model.latent_variable import LatentVariableModel
+from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case, NotApplicable
-from genmod.testing.check import check_for, expect
+from genmod.testing.check import check_for, expect, expect_close
 from genmod.testing.inputs import jostle
 from genmod.testing.reference import ReferenceBound, ReferencePosterior, reference_model
 
@@ -112,11 +116,10 @@ def check_critic_fixed(case: Case) -> None:
     if _learns(model):
         raise NotApplicable("it has parameters")
     assert model.critic is not None
-    x, found = _x(model).requires_grad_(), []
-    q = model.encode(x.detach())
-    z = q.rsample()
-    likelihood, parameters = model.decoded(z)
-    draw = Draw(x, q, z[None], model.prior, likelihood, parameters, -likelihood.log_prob(x))
+    found = list[float]()
+    draw = _drawn(model)
+    x = draw.x.clone().requires_grad_()
+    draw = replace(draw, x=x)
     for mode in (True, False):
         model.train(mode)
         losses = [loss.weight * loss.values.sum() for loss in model.critic.losses(draw).values()]
@@ -130,3 +133,72 @@ def check_critic_fixed(case: Case) -> None:
 def _main(model: LatentVariableModel, x: Tensor) -> Tensor:
     loss = model.terms(x).loss
     return loss if isinstance(loss, Tensor) else loss[MAIN]
+
+
+def _drawn(model: LatentVariableModel) -> Draw:
+    """What an objective hands out of a batch."""
+    x = _x(model)
+    q = model.encode(x)
+    z = q.rsample()
+    likelihood, parameters = model.decoded(z)
+    return Draw(x, q, z[None], model.prior, likelihood, parameters, -likelihood.log_prob(x))
+
+
+def _asked(critic: Critic, draw: Draw, seed: int = 2) -> dict[str, Tensor]:
+    with seeded(seed):
+        return {name: loss.values for name, loss in critic.losses(draw).items()}
+
+
+@check_for(
+    "critic",
+    remedy="keep all state in parameters and buffers, and change none of it where nothing is trained",
+)
+def check_critic_state(case: Case) -> None:
+    """Its saved state, restored into another one, gives the same losses; asking it in evaluation mode changes nothing."""
+    model = beside_model(case)
+    critic = model.critic
+    assert critic is not None
+    draw = _drawn(model)
+    critic.train()
+    _asked(critic, draw)
+    critic.eval()
+    state, x, z = {name: t.clone() for name, t in critic.state_dict().items()}, draw.x.clone(), draw.z.clone()
+    first, again = _asked(critic, draw), _asked(critic, draw)
+    for name, values in first.items():
+        expect(torch.equal(values, again[name]), f"asked twice with one seed, {name} differs")
+    changed = [name for name, t in critic.state_dict().items() if not torch.equal(t, state[name])]
+    expect(not changed, f"asking it in evaluation mode changes {', '.join(changed[:3])}")
+    expect(torch.equal(draw.x, x) and torch.equal(draw.z, z), "it changes what it is given in place")
+    reseed(99)
+    other = beside_model(case).critic
+    assert other is not None
+    apart = set(other.state_dict()) ^ set(state)
+    expect(not apart, f"after use its state has other names than before: {', '.join(sorted(apart)[:3])}")
+    other.load_state_dict(state)
+    restored = _asked(other.eval(), draw)
+    for name, values in first.items():
+        expect(
+            torch.equal(values, restored[name]),
+            f"restored into another critic, its state gives another {name}",
+        )
+
+
+@check_for("critic", remedy="average nothing over the batch: values are of each example, by itself")
+def check_critic_batch(case: Case) -> None:
+    """In evaluation mode, what it says of examples has the same mean for the batch twice, where it draws nothing itself."""
+    model = beside_model(case)
+    critic = model.critic
+    assert critic is not None
+    model.eval()
+    x = _x(model)
+    found = []
+    for given in (x, torch.cat([x, x])):
+        q = model.encode(given)
+        z = q.mean
+        likelihood, parameters = model.decoded(z)
+        draw = Draw(given, q, z[None], model.prior, likelihood, parameters, -likelihood.log_prob(given))
+        found.append((_asked(critic, draw), _asked(critic, draw, seed=3)))
+    (once, reseeded), (twice, _) = found
+    for name, values in once.items():
+        if torch.equal(values, reseeded[name]):
+            expect_close(twice[name].mean(), values.mean(), f"the mean of {name} for a batch twice, and once")

@@ -92,16 +92,16 @@ def _asked(case: Case) -> Iterator[Ask]:
     if case.kind in (*NETWORKS, "divergence"):
         yield from _of_part(case)
     elif case.kind == "sampler":
-        made = moved(fitted(case, (2,), 64), "meta")
+        made: Any = moved(fitted(case, (2,), 64), "meta")
         yield lambda: [made().sample((3,))]
         if made.has_density:
             yield lambda: [made().log_prob(torch.zeros(3, 2, dtype=torch.float64, device="meta"))]
     elif case.kind == "features":
         info = features.first_data(case)
-        made = moved(features.fitted_to_data(case, info), "meta")
+        features_of: Any = moved(features.fitted_to_data(case, info), "meta")
         x = examples(info, 3).to("meta")
-        yield lambda: [made(x)]
-        yield lambda: list(made.layers(x).values())
+        yield lambda: [features_of(x)]
+        yield lambda: list(features_of.layers(x).values())
     else:
         yield from _of_model(case)
 

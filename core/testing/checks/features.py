@@ -8,6 +8,7 @@ from genmod.interfaces.features import Features
 from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case
 from genmod.testing.check import check_for, expect, expect_close
+from genmod.testing.checks.dependence import ignored
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.inputs import examples
 
@@ -103,3 +104,55 @@ def check_features_state(case: Case) -> None:
     other.load_state_dict(made.state_dict())
     points = _data(info, _COUNT, seed=8)
     expect(torch.equal(made(points), other.eval()(points)), "two with the same state make different features")
+
+
+@check_for(
+    "features",
+    remedy="draw nothing, and change no tensor that is given: x = x - mean, not x -= mean",
+    once=True,
+)
+def check_features_asking(case: Case) -> None:
+    """Asking for features draws nothing, changes neither examples nor state, and takes examples of the training again."""
+    info = first_data(case)
+    made, x = fitted_to_data(case, info), _data(info, _COUNT)
+    given, state = x.clone(), {name: t.clone() for name, t in made.state_dict().items()}
+    with random_state_untouched("asking for features"):
+        first = made(x)
+    expect(torch.equal(x, given), "asking for features changes the examples in place")
+    changed = [name for name, t in made.state_dict().items() if not torch.equal(t, state[name])]
+    expect(not changed, f"asking for features changes {', '.join(changed[:3])}")
+    expect(torch.equal(made(x), first), "asked twice, they are other features")
+    with torch.no_grad():
+        expect(torch.equal(made(x), first), "with gradients and without they are other features")
+
+
+@check_for("features", remedy="return maps (N, channels, *places) of each example from layers()", once=True)
+def check_features_layers(case: Case) -> None:
+    """The layers are finite maps of each example, which depend on that example alone."""
+    info = first_data(case)
+    made, x = fitted_to_data(case, info), _data(info, _COUNT)
+    together, alone = made.layers(x), made.layers(x[:1])
+    expect(bool(together), "it has no layers")
+    expect(list(together) == list(alone), f"layers are {list(together)}, of one example {list(alone)}")
+    for name, maps in together.items():
+        expect(
+            maps.dim() >= 2 and len(maps) == _COUNT,
+            f"layer {name} of {_COUNT} examples has the shape {tuple(maps.shape)}",
+        )
+        expect(maps.isfinite().all(), f"some values of layer {name} are not finite")
+        scale = float(maps.abs().max()) or 1.0
+        expect_close(alone[name] / scale, maps[:1] / scale, f"layer {name} of one example", rtol=0, atol=1e-4)
+
+
+@check_for(
+    "features", remedy="look at every value of an example, or refuse such data by UsageError", once=True
+)
+def check_features_values(case: Case) -> None:
+    """Every number of an example changes its features."""
+    info = first_data(case)
+    made = fitted_to_data(case, info).double()
+    still = ignored(made, _data(info, 2).double())
+    expect(
+        not len(still),
+        f"{len(still)} of {info.size} numbers of an example change nothing in its features",
+    )

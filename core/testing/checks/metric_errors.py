@@ -87,8 +87,11 @@ def check_metric_examples(case: Case) -> None:
             continue
         subject = subject_of(make)
         backwards = subject.split.__getitems__(range(len(subject.split) - 1, -1, -1))
-        turned = Subject(subject.model, TensorSplit(backwards), train=lambda s=subject: s.of("train"), seed=5)
-        again = Subject(subject.model, subject.split, train=lambda s=subject: s.of("train"), seed=6)
+        training = subject.of("train")
+        turned, again = (
+            Subject(subject.model, split, train=lambda given=training: given, seed=seed)  # type: ignore[misc]
+            for split, seed in ((TensorSplit(backwards), 5), (subject.split, 6))
+        )
         first, there, other = (_examples(metric, each) for each in (subject, turned, again))
         for name, values in first.items():
             if name not in there or name not in other or not values.std() > 0:

@@ -14,7 +14,7 @@ from genmod.interfaces.part import Part
 from genmod.spec import ModelSpec
 from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case, NotApplicable
-from genmod.testing.check import check_for, expect, expect_close, expect_gradient
+from genmod.testing.check import check_for, expect, expect_close, expect_gradient, listed
 from genmod.testing.checks.modules import random_state_untouched
 from genmod.testing.inputs import examples, jostle
 
@@ -237,3 +237,76 @@ def _infos() -> tuple[DataInfo, ...]:
         DataInfo((1, 8, 8), levels=17),
         DataInfo((1, 8, 8)),
     )
+
+
+@check_for("model", remedy="divide the loss by the number of examples, and no value of an example", once=True)
+def check_model_mean(case: Case) -> None:
+    """The loss is a mean over examples: of a batch and of the batch twice it is the same, but for what it draws."""
+    model = prepared(case).eval()
+    x = _x(model)
+    once, twice = (_losses(model, given) for given in (x, torch.cat([x, x])))
+    error = float((once.var(1) + twice.var(1)).max() / once.shape[1]) ** 0.5
+    off = float((once.mean(1) - twice.mean(1)).abs().max())
+    expect(
+        off <= 5 * error + 1e-5 * (1 + float(once.abs().max())),
+        f"the loss of {len(x)} examples is {listed(once.mean(1))}, of these twice {listed(twice.mean(1))}",
+    )
+
+
+@torch.no_grad()
+def _losses(model: GenerativeModel, x: Tensor, times: int = 5) -> Tensor:
+    """Each loss of a batch with several seeds, ``(losses, times)``."""
+    found = []
+    for seed in range(times):
+        with seeded(seed):
+            loss = model.terms(x).loss
+        found.append(torch.stack([loss] if isinstance(loss, Tensor) else list(loss.values())))
+    return torch.stack(found, 1)
+
+
+@check_for("model", remedy="minimise the negative of what is scored: Terms(-log_prob.mean(), …)", once=True)
+def check_model_descent(case: Case) -> None:
+    """A step down its loss makes the examples of the batch likelier, where it has a density and one loss."""
+    model = prepared(case).double()
+    x = _x(model, 16)
+    with seeded(3):
+        loss, seen = model.terms(x).loss, model.observe(x)
+    if not isinstance(loss, Tensor):
+        raise NotApplicable("it has several losses")
+    score = _scored(model, seen).mean()
+    weights = [p for p in model.parameters() if p.requires_grad]
+    down, up = (torch.autograd.grad(each, weights, allow_unused=True) for each in (loss, score))
+    slope = sum(
+        float((a * b).sum()) for a, b in zip(down, up, strict=True) if a is not None and b is not None
+    )
+    expect(
+        slope < 0, f"along the gradient of the loss log p(x) changes by {slope:.4g} a step, and has to fall"
+    )
+
+
+@check_for(
+    "model",
+    remedy="draw nothing in evaluation mode but in draws, and change no tensor that is given",
+    once=True,
+)
+def check_model_evaluation(case: Case) -> None:
+    """In evaluation mode the same examples have the same score, with any seed where it is exact, and nothing changes."""
+    model = prepared(case).eval()
+    given = _x(model)
+    kept, state = given.clone(), {name: t.clone() for name, t in model.state_dict().items()}
+    with seeded(4):
+        model.terms(given)
+        x = model.observe(given)
+    if model.observations is not None:
+        seen = x.clone()
+        first = _scored(model, x)
+        with seeded(7):
+            other = model.log_weights(x, 1)[0]
+        expect(
+            not model.exact or torch.equal(first, other),
+            f"it is exact, and with another seed log p(x) differs by {(first - other).abs().max().item():.3g}",
+        )
+        expect(torch.equal(x, seen), "scoring observations changes them in place")
+    expect(torch.equal(given, kept), "asking for its loss changes the examples in place")
+    changed = [name for name, t in model.state_dict().items() if not torch.equal(t, state[name])]
+    expect(not changed, f"asking it in evaluation mode changes {', '.join(changed[:3])}")

@@ -11,16 +11,18 @@ from genmod.errors import UsageError
 from genmod.interfaces.sampler import Sampler
 from genmod.system.random import reseed, seeded
 from genmod.testing.case import Case, NotApplicable, mean_of
-from genmod.testing.check import check_for, expect, expect_close, expect_shape
+from genmod.testing.check import check_for, expect, expect_close, expect_shape, listed
 from genmod.testing.checks.modules import random_state_untouched
-from genmod.testing.fits import COVARIANCE, MEAN, fitted, known_codes, new
+from genmod.testing.fits import fitted, known_codes, new, uneven_codes
 
 __all__: list[str] = []
 
 _PLAIN = (2,)
 _COUNT = 1000
 _FEW = 64
-_DRAWS = 20_000
+_DRAWS = 5_000
+_SOME = 500
+_TOLERANCE = 0.25
 
 
 def _each_shape(case: Case) -> Iterator[tuple[tuple[int, ...], Sampler]]:
@@ -76,18 +78,53 @@ def check_sampler_dtype(case: Case) -> None:
 
 @check_for(
     "sampler",
-    remedy="fit means and widths in the units of the codes, and with enough steps",
+    remedy="fit to all codes, in their units and with enough steps; declare independent = True if correlations are lost",
 )
 def check_sampler_recovers(case: Case) -> None:
-    """Fitted to a correlated normal, its draws have about its means and its widths."""
-    made = fitted(case, _PLAIN, _COUNT)
-    z = made().sample((_DRAWS,)).double()
-    width, mean = torch.std_mean(z, 0)
-    wanted = torch.tensor(COVARIANCE, dtype=torch.float64).diagonal().sqrt()
-    off = ((mean - torch.tensor(MEAN)) / wanted).abs()
-    expect(off.max() < 0.25, f"the means of draws are {mean.tolist()}, of the codes {list(MEAN)}")
-    off = (width / wanted - 1).abs()
-    expect(off.max() < 0.25, f"the widths of draws are {width.tolist()}, of the codes {wanted.tolist()}")
+    """Its draws have about the means, widths and correlations of the codes: of a correlated normal, of two uneven groups."""
+    for what, uneven in (("a correlated normal", False), ("groups of 80 % and 20 %", True)):
+        codes = uneven_codes(_COUNT) if uneven else known_codes(_PLAIN, _COUNT)
+        made = fitted(case, _PLAIN, _COUNT, uneven=uneven)
+        z = made().sample((_DRAWS,)).double()
+        (width, mean), (wanted, middle) = torch.std_mean(z, 0), torch.std_mean(codes, 0)
+        off = ((mean - middle) / wanted).abs()
+        expect(
+            off.max() < _TOLERANCE,
+            f"fitted to {what}, the means of its draws are {listed(mean)}, of the codes {listed(middle)}",
+        )
+        off = (width / wanted - 1).abs()
+        expect(
+            off.max() < _TOLERANCE,
+            f"fitted to {what}, the widths of its draws are {listed(width)}, of the codes {listed(wanted)}",
+        )
+        # Of groups so far apart, a smooth density joins them, and the correlation says little.
+        if made.independent or uneven:
+            continue
+        seen, known = (float(torch.corrcoef(each.T)[0, 1]) for each in (z, codes))
+        expect(
+            abs(seen - known) < _TOLERANCE,
+            f"fitted to {what}, the correlation of its draws is {seen:.3f}, of the codes {known:.3f}",
+        )
+
+
+@check_for(
+    "sampler",
+    remedy="shape draws back as codes were flattened: codes.flatten(1), z.reshape(shape)",
+    once=True,
+)
+def check_sampler_places(case: Case) -> None:
+    """For latents of every shape each number is drawn at its own place, with the mean of the codes there."""
+    for shape, made in _each_shape(case):
+        codes = known_codes(shape, _FEW)
+        z = made().sample((_SOME,)).double()
+        width, middle = torch.std_mean(codes, 0)
+        off = ((z.mean(0) - middle) / width).abs().flatten()
+        worst = int(off.argmax())
+        expect(
+            off[worst] < 1,
+            f"the mean of draws of latents {shape} is {float(z.mean(0).flatten()[worst]):.4g} where that of the codes is "
+            f"{float(middle.flatten()[worst]):.4g}",
+        )
 
 
 @check_for(
