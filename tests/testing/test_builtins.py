@@ -95,6 +95,8 @@ def small_files(cls):
     return tuple((name, (sizes[name.split("-")[0]], *shape[1:]), None) for name, shape, _ in cls.files)
 
 
+_LONG_CHECKS = ("check_export", "check_numbers", "check_process")
+
 _LONG = {
     ("divergence", "kl-mc"),
     ("divergence", "mmd"),
@@ -183,7 +185,7 @@ def checked(registry, root, monkeypatch):
         monkeypatch.setattr(cls, "files", small_files(cls))
     monkeypatch.setattr(cifar10, "_FILE", 24 * 3073)
     # What takes as long as all else together has tests of its own below.
-    checks = [check for check in CHECKS if check.name not in ("check_export", "check_numbers")]
+    checks = [check for check in CHECKS if check.name not in _LONG_CHECKS]
     monkeypatch.setattr("genmod.testing.prepare.CHECKS", checks)
 
     def check(provided, **more):

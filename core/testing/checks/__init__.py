@@ -22,6 +22,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     programs,
     randomness,
     rates,
+    readings,
     recipes,
     registered,
     reproductions,
@@ -32,3 +33,6 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     tables,
     trackers,
 )
+
+# A process of its own takes longer than all of the others: it comes last.
+from genmod.testing.checks import processes  # isort: skip  # noqa: F401
