@@ -212,6 +212,19 @@ def test_builtin_with_other_numbers(provided, registry):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["digits", "npz", "table", "h5ad", "image-folder", "webdataset", "shards", "sprites"]
+)
+def test_builtin_in_another_process(name, registry, root):
+    options = {f"dataset.{key}": value for key, value in _OPTIONS.get(("dataset", name), {}).items()}
+    report = run_checks(
+        f"dataset/{name}", options=options, root=root, registry=registry, only=["check_process"]
+    )
+    (outcome,) = report.checks
+    assert outcome.status == "passed", outcome.message
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("provided", COMPONENTS, ids=lambda p: f"{p.kind}-{p.name}")
 def test_builtin_is_exported_and_compiled(provided, registry):
     if provided.kind not in ("encoder", "posterior", "prior", "decoder", "network"):

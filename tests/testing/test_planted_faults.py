@@ -19,7 +19,8 @@ for _file in sorted(Path(planted.__file__).parent.glob("[a-z]*.py")):
 
 
 each_fault = pytest.mark.parametrize(
-    "fault", FAULTS, ids=lambda fault: f"{fault.target.__name__}-{fault.check}"
+    "fault",
+    [pytest.param(f, id=f"{f.target.__name__}-{f.check}", marks=[pytest.mark.slow] * f.slow) for f in FAULTS],
 )
 
 

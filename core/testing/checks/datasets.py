@@ -139,7 +139,7 @@ def check_labels(case: Case) -> None:
     for name in SPLITS:
         split = dataset.split(name)
         memory = split.in_memory()
-        for batch in (*chunks(split), *([] if memory is None else [memory])):
+        for batch in itertools.chain([] if memory is None else [memory], chunks(split)):
             _check_whole(name, "labels", batch.labels, classes, (len(batch),))
             _check_whole(name, "factors", batch.factors, sizes, (len(batch), len(sizes)))
         if split.names is not None:

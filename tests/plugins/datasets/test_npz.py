@@ -13,6 +13,8 @@ import torch
 
 from genmod.errors import DataError
 from genmod.plugins.datasets.npz import Npz
+from genmod.registry.lookup import Registry
+from genmod.testing import run_checks
 
 SPLITS = ("train", "validation", "test")
 
@@ -372,6 +374,34 @@ def test_standardised_by_what_was_observed(dataset):
     seen = column[~column.isnan()]
     torch.testing.assert_close(seen.mean(), torch.tensor(0.0), atol=1e-5, rtol=0)
     torch.testing.assert_close(seen.std(correction=0), torch.tensor(1.0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["floats", "levels", "counts"])
+def test_the_kit_accepts_missing_values(tmp_path, kind):
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.normal(size=(90, 4)).astype(np.float32)}
+    if kind == "levels":
+        arrays = {"x": rng.integers(0, 256, (90, 1, 5, 5)).astype(np.uint8)}
+        arrays["mask"] = rng.random((90, 1, 5, 5)) < 0.8
+    else:
+        arrays["x"] = rng.poisson(3, (90, 4)).astype(np.float32) if kind == "counts" else arrays["x"]
+        arrays["x"][rng.random((90, 4)) < 0.2] = np.nan
+    np.savez(tmp_path / "gaps.npz", **arrays)
+    options = {
+        "dataset.path": tmp_path / "gaps.npz",
+        "dataset.missing": True,
+        "dataset.counts": kind == "counts",
+    }
+    checks = [
+        "check_examples",
+        "check_labels",
+        "check_splits",
+        "check_fixed",
+        "check_indices",
+        "check_everything",
+    ]
+    report = run_checks("dataset/npz", options=options, registry=Registry(third_party=False), only=checks)
+    assert [outcome.status for outcome in report.checks] == ["passed"] * len(checks), report.failed
 
 
 def test_infinite_values_are_no_missing_ones(dataset):
