@@ -33,7 +33,7 @@ class NeedsTheData(TemplateFormat):
         return super().write(model, folder, training, seed)
 
 
-@caught_by("check_format_leaves")
+@caught_by("check_format_leaves", "check_format_files")
 class HalvesTheModel(TemplateFormat):
     def write(self, model, folder, training, seed):
         for parameter in model.encoder.parameters():
