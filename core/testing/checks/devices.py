@@ -122,8 +122,9 @@ def _of_part(case: Case) -> Iterator[Ask]:
 
 
 def _of_model(case: Case) -> Iterator[Ask]:
-    model, x = around(case)
-    model, x = moved(model, "meta"), x.to("meta")
+    here, given = around(case)
+    model: Any = moved(here, "meta")
+    x = given.to("meta")
     yield lambda: [*losses(model, x), *model.terms(x).values.values()]
     if case.kind == "model":
         yield lambda: [model.draws(2, noise=True)]
