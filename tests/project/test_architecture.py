@@ -105,7 +105,15 @@ def test_imports_point_one_way():
     assert {path: names for path, names in wrong.items() if names} == {}
 
 
-COMPONENTS = ("plugins", "core/scaffold/templates", "examples/genmod-laplace", "examples/one-file-plugin")
+COMPONENTS = (
+    "plugins",
+    "core/scaffold/templates",
+    "examples/genmod-energy",
+    "examples/genmod-gennorm",
+    "examples/genmod-laplace",
+    "examples/genmod-series",
+    "examples/one-file-plugin",
+)
 """Folders of components, which import what a stranger may."""
 
 

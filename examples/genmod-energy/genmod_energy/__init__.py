@@ -1,0 +1,1 @@
+"""Energy distance of aggregate posterior and prior for genmod."""

@@ -1,0 +1,1 @@
+"""Generalised normal likelihood for genmod."""

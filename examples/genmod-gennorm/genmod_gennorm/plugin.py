@@ -1,0 +1,18 @@
+"""What this package contributes; it is imported by every ``genmod list``, so it imports no torch."""
+
+from collections.abc import Iterator
+
+from genmod import Component, hookimpl
+
+__all__ = ["genmod_components"]
+
+
+@hookimpl
+def genmod_components() -> Iterator[Component]:
+    yield Component(
+        "decoder",
+        "generalised-normal",
+        "genmod_gennorm.decoder:GeneralisedNormalDecoder",
+        summary="real values with noise between Laplace and normal, or flatter",
+        aliases=("gennorm",),
+    )

@@ -1,0 +1,1 @@
+"""Windows of a time series in a CSV file for genmod."""
