@@ -35,12 +35,7 @@ _MAX_MODULE = 200
 
 @dataclass(frozen=True)
 class ComponentSpec:
-    """A component by name, with its options and, once resolved, its provider.
-
-    Example:
-        >>> ComponentSpec("conv", {"channels": [16, 32]}).name
-        'conv'
-    """
+    """A component by name, with its options and, once resolved, its provider: ``ComponentSpec("conv", {"channels": [16]})``."""
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -51,6 +46,8 @@ class ComponentSpec:
     """The type of what was given in Python in place of a name: a description, which is never imported."""
     of_class: bool = field(default=False, repr=False)
     """Whether a class was given in Python, which is made with these options; not an instance, which has none."""
+    declared: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """How the options were declared by then, see :mod:`genmod.options.declared`; of components of other packages alone."""
 
     @classmethod
     def given(cls, thing: object) -> Self:
@@ -73,7 +70,7 @@ class ComponentSpec:
             "name": self.name,
             **{key: getattr(self, key) for key in _PROVENANCE},
             "options": dict(self.options),
-        }
+        } | ({"declared": dict(self.declared)} if self.declared else {})
 
     @classmethod
     def from_json(cls, plain: Any) -> Self:
@@ -88,13 +85,14 @@ class ComponentSpec:
             if not sound or not isinstance(options, dict):
                 raise ValueError(f"module {module!r:.80}")
             return cls(module.rpartition(".")[2], options, module=module, of_class="options" in plain)
-        if set(plain) != {"name", "options", *_PROVENANCE}:
+        if set(plain) - {"declared"} != {"name", "options", *_PROVENANCE}:
             raise ValueError("its entries")
-        if not isinstance(plain["options"], dict) or not isinstance(plain["revision"], int):
-            raise ValueError("its options")
-        if not all(isinstance(plain[key], str) for key in ("name", "provider", "version")):
-            raise ValueError("its name")
-        return cls(**plain)
+        declared = dict(plain.get("declared", {}))
+        texts = (plain["name"], plain["provider"], plain["version"], *declared.values())
+        sound = isinstance(plain["options"], dict) and isinstance(plain["revision"], int)
+        if not sound or not all(isinstance(text, str) for text in texts):
+            raise ValueError("its options or its name")
+        return cls(**plain | {"declared": declared})
 
     @classmethod
     def from_plain(cls, kind: str, plain: Any) -> Self:

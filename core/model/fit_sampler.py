@@ -17,6 +17,7 @@ from genmod.interfaces.sampler import Codes, Origin, Sampler
 from genmod.model.codes_to_fit import CodesToFit
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.pieces import MOST
+from genmod.model.resolve import recorded
 from genmod.options.schema import to_json, validate
 from genmod.registry.lookup import current_registry
 from genmod.spec import ComponentSpec
@@ -102,15 +103,8 @@ def fit_sampler(
         made.fit(train.to(model.device), seed=seed, on_step=lambda n, of: tell("fit", n, of), **given)
     made.eval().requires_grad_(False)
     density = _held_out_density(made, coded, conditional=size > 0) if made.has_density else None
-    component = provided.component
     made.origin = Origin(
-        ComponentSpec(
-            component.name if provided.builtin else provided.qualified,
-            to_json(cls, values),
-            provided.distribution,
-            provided.version,
-            component.revision,
-        ),
+        recorded(provided, cls, values),
         model.latent_shape,
         codes,
         "train",

@@ -6,13 +6,14 @@ from typing import Any
 
 from genmod.defaults import RECIPE
 from genmod.errors import UsageError
+from genmod.options.declared import declared
 from genmod.options.schema import to_json, validate_many
 from genmod.registry.lookup import Registry, current_registry
 from genmod.registry.migration import find_recorded, migrated
 from genmod.registry.provided import Provided
 from genmod.spec import PART_KINDS, ComponentSpec, ModelSpec, Resolved
 
-__all__ = ["GivenInPython", "resolve", "resolve_kinds"]
+__all__ = ["GivenInPython", "recorded", "resolve", "resolve_kinds"]
 
 
 class GivenInPython:
@@ -69,13 +70,20 @@ def resolve_kinds(spec: ModelSpec, kinds: Sequence[str], *, registry: Registry |
         {kind: (classes[kind], migrated(found[kind], spec.components[kind])) for kind in kinds},
         labels={kind: f"{kind} {spec.components[kind].name}" for kind in kinds},
     )
-    components = {kind: _recorded(found[kind], to_json(classes[kind], values[kind])) for kind in kinds}
+    components = {kind: recorded(found[kind], classes[kind], values[kind]) for kind in kinds}
     resolved = {kind: Resolved(classes[kind], values[kind]) for kind in kinds}
     new = replace(spec, components={**spec.components, **components})
     return new.with_resolved({**spec.resolved, **given, **resolved})
 
 
-def _recorded(provided: Provided, options: Mapping[str, Any]) -> ComponentSpec:
+def recorded(provided: Provided, cls: type[Any], options: Mapping[str, Any]) -> ComponentSpec:
+    """A component with validated options as it is saved with a model."""
     component = provided.component
-    name = component.name if provided.builtin else provided.qualified
-    return ComponentSpec(name, options, provided.distribution, provided.version, component.revision)
+    return ComponentSpec(
+        component.name if provided.builtin else provided.qualified,
+        to_json(cls, options),
+        provided.distribution,
+        provided.version,
+        component.revision,
+        declared={} if provided.builtin else declared(cls),
+    )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genmod.errors import PluginError, PluginWarning, quoted
+from genmod.options.declared import changes, declared
 from genmod.registry.discovery import DISTRIBUTION_NAME, VERSION
 from genmod.registry.errors import MissingPluginError, UnknownComponentError, to_install
 from genmod.registry.file_plugin import is_local
@@ -73,6 +74,7 @@ def migrated(provided: Provided, part: ComponentSpec) -> Mapping[str, Any]:
     """
     component = provided.component
     if part.revision in (0, component.revision):
+        _tell_changes(provided, part)
         return part.options
     label = f"{component.kind} {component.name!r} of {provided.distribution} {provided.version}"
     saved = f"revision {part.revision} of its options, and it is at revision {component.revision}"
@@ -89,6 +91,20 @@ def migrated(provided: Provided, part: ComponentSpec) -> Mapping[str, Any]:
             f"{label} fails to convert {saved}: migrate returned a {type(options).__name__}", hint=hint
         )
     return options
+
+
+def _tell_changes(provided: Provided, part: ComponentSpec) -> None:
+    """Warn of options that are declared otherwise than when they were saved, at the same revision."""
+    found = changes(part.declared, declared(provided.load())) if part.declared else []
+    if found:
+        component = provided.component
+        warnings.warn(
+            f"{component.kind} {component.name!r} was saved by {part.provider} {part.version}; in "
+            f"{shortened(provided.version)}, which is installed, something else is the {', the '.join(found)}: the values "
+            "of then are used, and they may mean something else now",
+            PluginWarning,
+            stacklevel=2,
+        )
 
 
 def _missing(part: ComponentSpec, error: MissingPluginError) -> MissingPluginError:

@@ -1,16 +1,21 @@
 """From a recorded component to the installed one: missing, older, newer, changed."""
 
+import importlib
+import json
 import shlex
+import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 
-from genmod.errors import PluginError
+from genmod.errors import PluginError, PluginWarning
+from genmod.model.resolve import resolve_kinds
 from genmod.registry.errors import MissingPluginError, UnknownComponentError
 from genmod.registry.file_version import shortened
 from genmod.registry.lookup import Registry
 from genmod.registry.migration import find_recorded, migrated
-from genmod.spec import ComponentSpec
+from genmod.spec import ComponentSpec, ModelSpec
 
 CLASS = """
 from genmod.scaffold.templates.encoder import TemplateEncoder
@@ -153,3 +158,80 @@ def test_file_that_is_not_given():
     with pytest.raises(MissingPluginError, match=r"'./my_part.py', which was not given.*sha256:12") as raised:
         find_recorded(Registry(), "encoder", part)
     assert raised.value.hint == "give it: --plugin ./my_part.py"
+
+
+OPTIONS = """
+from typing import Annotated
+from genmod import Doc
+from genmod.scaffold.templates.encoder import TemplateEncoder
+class Wide(TemplateEncoder):
+    def __init__(self, data_shape, *, width: Annotated[int, Doc({doc!r})] = {default}, more: int = 0):
+        super().__init__(data_shape, width=width)
+"""
+
+
+@pytest.fixture
+def versions(site):
+    """A function that installs a version of genmod-x whose encoder ``wide`` has this option, in place of any before."""
+
+    def install(version, default=8, doc="numbers of features"):
+        sys.modules.pop("genmod_wide", None)
+        for old in [*site.path.glob("genmod_x*"), *site.path.glob("genmod_wide*")]:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        importlib.invalidate_caches()
+        record = '"encoder", "wide", "genmod_wide:Wide"'
+        module = OPTIONS.format(default=default, doc=doc)
+        site.plugin("genmod-x", record, version=version, genmod_wide=module)
+        return Registry()
+
+    yield install
+    sys.modules.pop("genmod_wide", None)
+
+
+def saved(registry):
+    """The encoder as a model file has it."""
+    spec = ModelSpec.from_table({"encoder": "wide"})
+    part = resolve_kinds(spec, ["encoder"], registry=registry).components["encoder"]
+    return ComponentSpec.from_json(json.loads(json.dumps(part.to_json())))
+
+
+def loaded(registry, part):
+    return resolve_kinds(ModelSpec({"encoder": part}), ["encoder"], registry=registry).components["encoder"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"default": 16}, "the default of width"),
+        ({"doc": "features of each row"}, "the description of width"),
+        ({"default": 16, "doc": "rows"}, "the default and description of width"),
+    ],
+)
+def test_an_option_that_changed_without_a_revision_is_told(versions, change, words):
+    part = saved(versions("1.0"))
+    with pytest.warns(PluginWarning, match=f"saved by genmod-x 1.0; in 2.0.*{words}"):
+        found = loaded(versions("2.0", **change), part)
+    assert found.options == part.options
+
+
+def test_the_same_options_of_another_version_are_silent(versions):
+    part = saved(versions("1.0"))
+    assert loaded(versions("2.0"), part).version == "2.0"
+
+
+def test_a_file_without_declared_options_is_silent(versions):
+    part = replace(saved(versions("1.0")), declared={})
+    assert "declared" not in part.to_json()
+    loaded(versions("2.0", default=16), part)
+
+
+def test_built_in_components_record_no_declared_options():
+    spec = resolve_kinds(ModelSpec.from_table({"encoder": "mlp"}), ["encoder"])
+    assert set(spec.components["encoder"].to_json()) == {"name", "options", "provider", "version", "revision"}
+
+
+@pytest.mark.parametrize("wrong", [{"width": 3}, 5, ["width"]])
+def test_damaged_declared_options_are_refused(versions, wrong):
+    plain = saved(versions("1.0")).to_json() | {"declared": wrong}
+    with pytest.raises((ValueError, TypeError)):
+        ComponentSpec.from_json(plain)
