@@ -99,9 +99,9 @@ def _tell_changes(provided: Provided, part: ComponentSpec) -> None:
     if found:
         component = provided.component
         warnings.warn(
-            f"{component.kind} {component.name!r} was saved by {part.provider} {part.version}; in "
-            f"{shortened(provided.version)}, which is installed, something else is the {', the '.join(found)}: the values "
-            "of then are used, and they may mean something else now",
+            f"{component.kind} {component.name!r} was saved by {part.provider} {shortened(part.version)}; "
+            f"{shortened(provided.version)} is installed, which differs in the {' and the '.join(found)}: the saved values "
+            "are used, and may mean something else now",
             PluginWarning,
             stacklevel=2,
         )

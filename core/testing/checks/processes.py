@@ -1,17 +1,17 @@
 """Laws for datasets in another process, where texts have other hashes and sets another order."""
 
-import importlib
-import importlib.util
 import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 from genmod.data.dataset import Dataset, default_root
 from genmod.options.schema import to_json, validate
+from genmod.registry.provided import import_target
 from genmod.testing.case import Case, NotApplicable
 from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.checks.datasets import SPLITS, opened
@@ -103,27 +103,22 @@ def read(job: dict[str, Any]) -> str:
     """What a dataset is in the process that was started for it, as a line of JSON."""
     with redirect_stdout(sys.stderr):
         try:
-            cls: Any = _imported(job["module"], job["file"])
-            for name in job["class"].split("."):
-                cls = getattr(cls, name)
+            cls: Any = _imported(job["module"], job["class"], job["file"])
         except Exception as error:
             return json.dumps({"missing": f"{type(error).__name__}: {error}"})
         dataset = cls(Path(job["root"]), **validate(cls, job["options"], "dataset"))
         return json.dumps(_described(dataset))
 
 
-def _imported(name: str, file: str) -> Any:
-    """The module of that file: by its name where that finds it, else by the file."""
-    try:
-        module = importlib.import_module("" if name == "__main__" else name)
-        if getattr(module, "__file__", None) == file:
-            return module
-    except (ImportError, ValueError):
-        pass
-    spec = importlib.util.spec_from_file_location("checked_dataset", file)
+def _imported(module: str, name: str, file: str) -> Any:
+    """The class of that name in that file: by its module where that finds it, else by the file."""
+    with suppress(ImportError):
+        cls = None if module == "__main__" else import_target(f"{module}:{name}")
+        if cls is not None and getattr(sys.modules[module], "__file__", None) == file:
+            return cls
+    spec = spec_from_file_location("checked_dataset", file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["checked_dataset"] = module
-    spec.loader.exec_module(module)
-    return module
+    sys.modules[spec.name] = made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return import_target(f"{spec.name}:{name}")
