@@ -92,7 +92,7 @@ def check_settings(case: Case) -> None:
         try:
             _ = case.build() if case.kind in ("objective", "metric", "divergence") else next(case.accepted())
         except UsageError as error:
-            raise NotApplicable(f"these options are refused: {error.message}") from None
+            raise NotApplicable(f"it cannot be built: {error.message}") from None
     if case.kind in _PARTS:
         try:
             trial = case.trial()
