@@ -50,6 +50,10 @@ def check(
             help="Your tests, for --mutate, repeatable; by default those beside the package of the component.",
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Check again after each save of the components' files, until Ctrl-C."),
+    ] = False,
     data_root: DataRoot = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="Run the checks that take minutes too, such as torch.compile.")
@@ -64,8 +68,8 @@ def check(
     Examples:
       genmod check genmod-laplace
       genmod check decoder/gaussian prior/normal
-      genmod check ./mine.py --json
       genmod check dataset/npz -s dataset.path=table.npz
+      genmod check ./mine.py --watch
       genmod check ./mine.py --mutate
       genmod check ./mine.py --expect "check_extremes=its tails are cut by definition"
     """
@@ -86,6 +90,16 @@ def check(
         raise UsageError(
             "--tests says where your tests are for --mutate, which is not given", hint="add --mutate"
         )
+    if watch:
+        from genmod.cli.watch import show_watch
+
+        if json or mutate:
+            raise UsageError(
+                f"--watch goes on for ever, and {'--json' if json else '--mutate'} gives one result",
+                hint="leave one of them out",
+            )
+        show_watch(targets, options, expected, data_root, slow=slow)
+        return
     if mutate:
         from genmod.cli.mutate import show_faults
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Died", "can_fork", "forked"]
+__all__ = ["Died", "can_fork", "end", "forked", "silenced"]
 
 _POLL = 0.02
 
@@ -58,7 +58,7 @@ def forked(
                     time.sleep(_POLL)
         finally:
             for pid in running:
-                _killed(pid)
+                end(pid)
 
 
 def _started(job: Callable[[], Any], place: Path) -> int:
@@ -71,7 +71,7 @@ def _started(job: Callable[[], Any], place: Path) -> int:
     try:
         # A group of its own, so that what it starts ends with it.
         os.setpgid(0, 0)
-        _silenced()
+        silenced()
         partial = place.with_suffix(".part")
         partial.write_text(json.dumps(job()), encoding="utf-8")
         partial.replace(place)
@@ -87,7 +87,8 @@ def _line(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
 
 
-def _silenced() -> None:
+def silenced() -> None:
+    """Let this process read nothing and lose what it prints."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
@@ -98,12 +99,13 @@ def _silenced() -> None:
 
 def _ended(pid: int, until: float) -> bool:
     if time.monotonic() > until:
-        _killed(pid)
+        end(pid)
         return True
     return os.waitpid(pid, os.WNOHANG)[0] == pid
 
 
-def _killed(pid: int) -> None:
+def end(pid: int) -> None:
+    """End a process and what it started, if it still runs."""
     with suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
     with suppress(OSError):

@@ -16,7 +16,6 @@ from genmod.testing import CHECKS, run_checks
 from genmod.testing.cause import cause_of
 from genmod.testing.check import CheckFailed
 
-
 FAST = [check.name for check in CHECKS if check.name != "check_export"]
 
 
