@@ -5,7 +5,7 @@ checks of the conformance kit, and the template of ``genmod plugin new`` as exam
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
@@ -25,6 +25,7 @@ _TEXTS = {
 }
 """The classes that read the kinds that are TOML files."""
 
+_PROCESSES = ("any_process", "batch_mean", "gather_batch", "own_part")
 _DRAW = (
     "genmod.interfaces.part:Draw",
     "genmod.interfaces.part:Loss",
@@ -58,6 +59,25 @@ _RELATED: dict[str, tuple[str, ...]] = {
 }
 """The classes that a component of a kind is given, or returns."""
 
+_LATENTS = {
+    "genmod.distributions": (
+        *("drawn_by_logit", "drawn_by_log", "drawn_on_simplex", "logit_of", "log_of", "precise"),
+        *("bounded_log_scale", "diagonal_normal", "register_kl_by_variable", "register_kl_by_part"),
+    )
+}
+_HELPERS: dict[str, dict[str, tuple[str, ...]]] = {
+    "posterior": _LATENTS,
+    "prior": _LATENTS,
+    "decoder": {"genmod.distributions": ("bounded_log_scale", "precise")},
+    "divergence": {
+        "genmod.distributions": ("known_kl", "by_variable", "by_part", "own_reason"),
+        "genmod.system": ("gather_batch", "batch_mean"),
+    },
+    "dataset": {"genmod.data": ("tenths", "finite_values", "class_numbers", "classes_of")},
+    "metric": {"genmod": ("mean_row", "bits_per_dim")},
+}
+"""Public functions that authors of a kind look for, by the room that they are imported from."""
+
 
 def contract(kind: str) -> dict[str, Any]:
     """All that an author of a component has to know, as plain data.
@@ -75,6 +95,9 @@ def contract(kind: str) -> dict[str, Any]:
     return {
         "kind": kind,
         **described,
+        "functions": [
+            each for room, names in _HELPERS.get(kind, {}).items() for each in _functions(room, names)
+        ],
         "checks": laws(kind),
         "related": [_described(each, members=True) for each in _RELATED.get(kind, ())],
         "every": _every(with_class=bool(KINDS[kind])),
@@ -208,28 +231,32 @@ def _every(*, with_class: bool) -> dict[str, Any]:
         "class": _described("genmod.registry.component:ComponentClass", members=True),
         "cases": _described("genmod.testing.cases:Cases", members=False),
         "options": (ast.get_docstring(types) or "") if types is not None else "",
-        "processes": _functions("genmod.system.parallel", "genmod.system"),
+        "processes": _functions("genmod.system", _PROCESSES),
     }
 
 
-def _functions(module: str, public: str) -> list[dict[str, str]]:
-    """The public functions of a module, each with its signature and its docstring."""
+def _functions(room: str, names: Sequence[str]) -> list[dict[str, str]]:
+    """Functions that a public room hands on, each with its signature and its docstring."""
+    found = []
+    for name in names:
+        node = _function(room, name)
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+        shown = f"({ast.unparse(node.args)}){returns}"
+        found.append({"name": f"{room}.{name}", "type": shown, "doc": ast.get_docstring(node) or ""})
+    return found
+
+
+def _function(module: str, name: str) -> ast.FunctionDef:
+    """The definition of a function; names that are imported, for type checkers alone too, are followed."""
     syntax = syntax_of(module)
-    handed = {
-        alias.name
-        for node in ast.walk(syntax_of(public) or ast.Module([], []))
-        if isinstance(node, ast.ImportFrom) and node.module == module
-        for alias in node.names
-    }
-    return [
-        {
-            "name": f"{public}.{node.name}",
-            "type": f"({ast.unparse(node.args)}) -> {ast.unparse(node.returns) if node.returns else 'None'}",
-            "doc": ast.get_docstring(node) or "",
-        }
-        for node in (syntax.body if syntax is not None else ())
-        if isinstance(node, ast.FunctionDef) and node.name in handed
-    ]
+    for node in ast.walk(syntax) if syntax is not None else ():
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                if name == (alias.asname or alias.name):
+                    return _function(node.module, alias.name)
+    raise TypeError(f"{module} has no function {name}")
 
 
 def _template(kind: str) -> str:

@@ -33,7 +33,7 @@ _HEADINGS = {
 def contract_text(document: Mapping[str, Any]) -> str:
     """A contract as it is printed, without its example."""
     kind = document["kind"]
-    parts = [*_own(document), *_related(document)]
+    parts = [*_own(document), *_related(document), *_functions("functions for it", document["functions"])]
     parts.append(
         _titled(f"laws that `genmod check` tests of a {kind}", "\n".join(map(_law, document["checks"])))
     )
@@ -46,7 +46,10 @@ def page() -> str:
     for kind in KINDS:
         document = contract(kind)
         related |= {each["class"]: each for each in document["related"]}
-        parts += [f"## {kind}", _fenced(_own(document))]
+        parts += [
+            f"## {kind}",
+            _fenced([*_own(document), *_functions("functions for it", document["functions"])]),
+        ]
     parts += ["## What components are given and return"]
     parts += [_fenced(_class(each)) for each in related.values()]
     parts += ["## In every component", _fenced(_every(contract("encoder")["every"]))]
@@ -93,10 +96,15 @@ def _every(every: Mapping[str, Any]) -> Iterator[str]:
         )
         yield _titled("the fields of check_cases", every["cases"]["arguments"])
         yield _titled("its options", every["options"])
+        yield from _functions("statistics of a batch over all processes", every["processes"])
+
+
+def _functions(title: str, functions: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    if functions:
         said = "\n\n".join(
-            f"{each['name']}{each['type']}\n{indent(each['doc'], '    ')}" for each in every["processes"]
+            f"{each['name']}{each['type']}\n{indent(each['doc'], '    ')}" for each in functions
         )
-        yield _titled("statistics of a batch over all processes", said)
+        yield _titled(title, said)
 
 
 def _members(members: Iterable[Mapping[str, Any]]) -> str:

@@ -98,6 +98,9 @@ def drawn(z: Tensor, kept: Mapping[Any, Tensor]) -> Tensor:
 def drawn_by_logit(logit: Tensor) -> Tensor:
     """Numbers between 0 and 1 by their logits, which they keep; never 0 or 1 itself, any shape.
 
+    Return it from ``rsample``, and begin ``log_prob`` with :func:`logit_of`. The density must be finite at any finite logit,
+    ±1000 too: ``log z`` is ``logsigmoid(logit)`` there and ``log(1 - z)`` is ``logsigmoid(-logit)``.
+
     Example:
         >>> logit_of(drawn_by_logit(torch.tensor([0.0, 40.0])))
         tensor([ 0., 40.])
@@ -108,6 +111,8 @@ def drawn_by_logit(logit: Tensor) -> Tensor:
 
 def drawn_by_log(log: Tensor) -> Tensor:
     """Positive numbers by their logarithms, which they keep; never 0 or infinite, any shape.
+
+    Return it from ``rsample``, and begin ``log_prob`` with :func:`log_of`. The density must be finite at any finite logarithm.
 
     Example:
         >>> log_of(drawn_by_log(torch.tensor([0.0, -200.0])))

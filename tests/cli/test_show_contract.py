@@ -25,6 +25,8 @@ def test_command(genmod, kind):
     [
         ("decoder", ["parameter_shape: tuple[int, ...]", "normalised", "Schedule", "Sequence[T]"]),
         ("posterior", ["support: Constraint | None", "has_density: bool = True"]),
+        ("posterior", ["genmod.distributions.drawn_by_logit(logit: Tensor) -> Tensor", "finite at any finite logit"]),
+        ("dataset", ["genmod.data.tenths("]),
         (
             "divergence",
             ["batch_statistics: Literal['none', 'global', 'local'] = 'none'", "system.batch_mean(x"],

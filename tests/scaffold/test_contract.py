@@ -74,6 +74,16 @@ def test_help_explains_every_attribute_and_begins_with_it(kind):
     assert doc.splitlines()[0] in shown[:6]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_functions_are_where_it_says(kind):
+    document = contract(kind)
+    for each in [*document["functions"], *document["every"].get("processes", ())]:
+        room, _, name = each["name"].rpartition(".")
+        found = getattr(importlib.import_module(room), name)
+        assert list(inspect.signature(found).parameters)
+        assert inspect.getdoc(found) == each["doc"] != ""
+
+
 SOURCE = """
 class Base:
     '''A base.'''
