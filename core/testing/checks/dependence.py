@@ -99,7 +99,9 @@ def check_every_value(case: Case) -> None:
     _numbers(case, "numbers of an example")
 
 
-@check_for("network", remedy="use every latent, and compute every parameter from them or from a weight")
+@check_for(
+    "network", remedy="use every latent, and compute every parameter from them or from a weight", once=True
+)
 def check_every_latent(case: Case) -> None:
     """Every latent changes the output, and every number of it depends on latents or weights."""
     _numbers(case, "latents")
