@@ -59,7 +59,7 @@ _RELATED: dict[str, tuple[str, ...]] = {
 }
 """The classes that a component of a kind is given, or returns."""
 
-_LATENTS = {
+_LATENTS: dict[str, tuple[str, ...]] = {
     "genmod.distributions": (
         *("drawn_by_logit", "drawn_by_log", "drawn_on_simplex", "logit_of", "log_of", "precise"),
         *("bounded_log_scale", "diagonal_normal", "register_kl_by_variable", "register_kl_by_part"),
@@ -109,7 +109,7 @@ def contract(kind: str) -> dict[str, Any]:
 def _laws() -> tuple[tuple[tuple[str, ...], dict[str, Any]], ...]:
     """Kinds and law of every check, file by file."""
     package = syntax_of(_CHECKS)
-    found = []
+    found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
     for statement in package.body if package is not None else ():
         for alias in statement.names if isinstance(statement, ast.ImportFrom) else ():
             found += _laws_of(f"{_CHECKS}.{alias.name}")

@@ -42,7 +42,8 @@ def contract_text(document: Mapping[str, Any]) -> str:
 
 def page() -> str:
     """The text of ``docs/contracts.md``: every kind, and once what is the same for all; the laws are printed by commands."""
-    parts, related = [_PAGE.rstrip()], {}
+    parts = [_PAGE.rstrip()]
+    related: dict[str, Any] = {}
     for kind in KINDS:
         document = contract(kind)
         related |= {each["class"]: each for each in document["related"]}

@@ -153,7 +153,7 @@ def _set_in(constructor: ast.FunctionDef, owner: str) -> Iterator[Member]:
     """The attributes that a constructor sets; what is kept of an argument is explained there."""
     given = {each.arg for each in _arguments(constructor)}
     for node, after in zip(constructor.body, [*constructor.body[1:], None], strict=True):
-        target = node.target if isinstance(node, ast.AnnAssign) else None
+        target: ast.expr | None = node.target if isinstance(node, ast.AnnAssign) else None
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
             target = node.targets[0]
         if (
