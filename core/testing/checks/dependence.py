@@ -19,6 +19,7 @@ _OUTPUTS = 100
 _AT_ONCE = 256
 _SLIGHT = 1e-12
 _FAR, _BEYOND = 1e6, 1e3
+_TRIES = 30
 
 
 @torch.enable_grad()
@@ -206,3 +207,14 @@ def _moved(part: nn.Module, z: Tensor) -> Iterator[Tensor]:
         parameter.copy_(kept)
     for far in (_FAR, -_FAR):
         yield part(far * z).nan_to_num(0.0)
+    # Several at once: a bound that is learned has to give way before what it bounds can go beyond it.
+    weights = list(part.parameters())
+    kept_all = [parameter.clone() for parameter in weights]
+    for _ in range(_TRIES):
+        for parameter, kept in zip(weights, kept_all, strict=True):
+            sign = torch.randn_like(parameter).sign()
+            push = (0 * sign, torch.ones_like(sign), -torch.ones_like(sign), sign)[int(torch.randint(4, ()))]
+            parameter.copy_(kept + _FAR * push)
+        yield part(z).nan_to_num(0.0)
+    for parameter, kept in zip(weights, kept_all, strict=True):
+        parameter.copy_(kept)

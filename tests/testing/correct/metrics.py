@@ -97,3 +97,38 @@ class SomeNumbersSomeReasons(Metric):
             return
         scaled = (each - each.mean()) / each.std()
         yield Row("kurtosis", float(scaled.pow(4).mean()), math.nan, len(each), "", "of the lengths of codes")
+
+
+@right()
+class Correlation(Metric):
+    """A correlation with Fisher's error, undefined where nothing varies."""
+
+    def measure(self, subject):
+        z = subject.codes().means.flatten(1).double().cpu()
+        a, b = z[:, 0], z.sum(1)
+        if len(z) < 5 or not min(float(a.std()), float(b.std())) > 1e-9:
+            raise UndefinedError("a correlation needs five codes that differ")
+        r = float(torch.corrcoef(torch.stack([a, b]))[0, 1])
+        yield Row(
+            "correlation", r, (1 - r**2) / (len(z) - 3) ** 0.5, len(z), "", "of a latent and the sum of all"
+        )
+
+
+@right()
+class FirstExamplesAlone(Metric):
+    """It looks at ten examples at most, and says so by their number."""
+
+    def measure(self, subject):
+        yield mean_row("length", lengths(subject)[:10], "", "squared length of a code, of ten examples")
+
+
+@right()
+class Likelihoods(Metric):
+    """The score of whole models, too; models without a density are refused with the reason."""
+
+    def measure(self, subject):
+        subject.model.require_densities("likelihood")
+        found = []
+        for model, x, _ in subject.batches("likelihoods"):
+            found.append(model.log_weights(x, 2).logsumexp(0) - math.log(2))
+        yield mean_row("log_p", torch.cat(found), "nats", "log of two draws of an estimate of p(x)", "higher")
