@@ -88,11 +88,22 @@ def check_format_files(case: Case) -> None:
 
 @check_for("format", remedy="work on copies: tensor.detach().clone()")
 def check_format_leaves(case: Case) -> None:
-    """The model, its mode and the global random states do not change."""
+    """The model, its mode and the global random states do not change, nor what was written where it is read."""
     model = _model(case)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with tempfile.TemporaryDirectory() as place, random_state_untouched("writing it"):
-        _written(case, model, Path(place, "a"))
+    with tempfile.TemporaryDirectory() as place:
+        with random_state_untouched("writing it"):
+            files = _written(case, model, Path(place, "a"))
+        if case.cls.reads:
+            with random_state_untouched("reading it"):
+                _format(case).read(Path(place, "a")).weights(model)
+            left = {
+                str(p.relative_to(Path(place, "a"))): p.read_bytes()
+                for p in Path(place, "a").rglob("*")
+                if p.is_file()
+            }
+            touched = sorted(name for name in {*files, *left} if files.get(name) != left.get(name))
+            expect(not touched, f"reading it changed {', '.join(touched)}")
     changed = [name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])]
     expect(not changed, f"it changed {', '.join(changed)} of the model")
     expect(not model.training, "it left the model in training mode")

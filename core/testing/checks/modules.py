@@ -253,17 +253,21 @@ def random_state_untouched(what: str, *, torch_too: bool = True) -> Iterator[Non
     Raises:
         CheckFailed: one changes; says which.
     """
-    kept = random.getstate(), np.random.get_state()
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         # From a state that nothing else sets: setting the seed of before again would not be seen.
         random.seed(20_071)
         np.random.seed(20_071)
+        if torch_too:
+            torch.manual_seed((torch.initial_seed() + 20_071) % 2**63)
         before = random.getstate(), _numpy_state(), torch.get_rng_state()
         yield
         after = random.getstate(), _numpy_state(), torch.get_rng_state()
     finally:
         random.setstate(kept[0])
         np.random.set_state(kept[1])
+        if torch_too:
+            torch.set_rng_state(kept[2])
     expect(after[0] == before[0], f"{what} moves Python's global random state")
     expect(after[1] == before[1], f"{what} moves NumPy's global random state")
     if torch_too:
