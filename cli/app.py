@@ -26,6 +26,8 @@ COMMANDS = {
     "rerun": ("rerun:rerun", "Repeat a run from its record."),
     "fit-sampler": ("fit_sampler:fit_sampler", "Fit a distribution of latents to draw new examples from."),
     "export": ("export:export", "Write a model for another library."),
+    "push": ("push:push", "Send a model to the Hugging Face Hub."),
+    "pull": ("pull:pull", "Take a model from the Hugging Face Hub."),
     "sample": ("sample:sample", "Draw new examples from a model."),
     "reconstruct": ("reconstruct:reconstruct", "Show examples next to their reconstructions."),
     "interpolate": ("interpolate:interpolate", "Decode the points between two examples."),

@@ -52,7 +52,7 @@ def explore(
         bool,
         typer.Option(
             "--no-examples",
-            help="With --export: nothing of the data in the file; the map shows draws from the prior.",
+            help="Nothing of the data in the file of --export; the map shows draws from the prior.",
         ),
     ] = False,
     port: Annotated[

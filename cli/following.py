@@ -108,6 +108,14 @@ def _after_encode(given: Given) -> str:
     return f"{line}, or genmod fit-sampler {quoted(given['directory'])} --encoded {quoted(out)}"
 
 
+def _after_push(given: Given) -> str:
+    return "" if given["dry_run"] else f"genmod pull {quoted(given['repository'])}"
+
+
+def _after_pull(given: Given) -> str:
+    return f"genmod sample{_at(given['out'] or Path(given['repository'].rpartition('/')[2]))}"
+
+
 def _after_explore(given: Given) -> str:
     if given["export"] is None:
         return f"genmod explore{_model(given)} --export {free(Path('latent-space'), '.html')}"
@@ -143,6 +151,8 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
     "rerun": _after_rerun,
     "fit-sampler": lambda given: f"genmod sample{_model(given)}",
     "export": lambda given: f"genmod show format {quoted(given['format_'])}",
+    "push": _after_push,
+    "pull": _after_pull,
     "sample": _with_latents("genmod reconstruct", "genmod evaluate"),
     "reconstruct": _with_latents("genmod interpolate", "genmod sample"),
     "interpolate": lambda given: f"genmod traverse{_model(given)}",
@@ -171,7 +181,7 @@ NEXT: Mapping[str, Callable[[Given], str]] = {
 }
 """Name of each command → the line to type next, from what it was given; empty for none."""
 
-_ALWAYS = frozenset({"build", "train", "rerun", "fit-sampler", "sweep", "plugin"})
+_ALWAYS = frozenset({"build", "train", "rerun", "fit-sampler", "sweep", "plugin", "pull"})
 """Commands on whose results others work: their line is of use in a log, too. Those of others are for readers."""
 
 GOES_ON = frozenset({"fit-sampler", "encode", "sweep", "reproduce"})

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         show_samples,
         show_traversals,
     )
+    from genmod.hub.methods import from_pretrained, push_to_hub, save_pretrained
     from genmod.interfaces.critic import Critic
     from genmod.interfaces.decoder import Decoder
     from genmod.interfaces.divergence import Divergence
@@ -135,13 +136,16 @@ __all__ = [
     "evaluate",
     "export",
     "fit_sampler",
+    "from_pretrained",
     "hookimpl",
     "load",
     "mean_row",
     "open_dataset",
+    "push_to_hub",
     "reconstruct_tiled",
     "resized",
     "save",
+    "save_pretrained",
     "show_interpolations",
     "show_latents",
     "show_reconstructions",
@@ -162,6 +166,7 @@ _public_name, __dir__ = names_on_demand(
         "errors": "DataError DataWarning FileError GenmodError PluginError UndefinedError UsageError",
         "evaluation": "Evaluation Metric Row Subject Undefined bits_per_dim evaluate mean_row",
         "figures.showing": "batch_png show_interpolations show_latents show_reconstructions show_samples show_traversals",
+        "hub.methods": "from_pretrained push_to_hub save_pretrained",
         "interfaces.critic": "Critic",
         "interfaces.decoder": "Decoder",
         "interfaces.divergence": "Divergence",

@@ -24,6 +24,7 @@ __all__ = [
     "has_sampler",
     "read_origin",
     "read_sampler",
+    "sampler_files",
     "save_sampler",
     "write_sampler",
 ]
@@ -37,6 +38,12 @@ _STATE = re.compile(r"sampler(-[0-9a-f]{16})?\.safetensors")
 def has_sampler(directory: Path) -> bool:
     """Whether a sampler was fitted in a model directory."""
     return (ModelDirectory(directory).sampler / _DESCRIPTION).is_file()
+
+
+def sampler_files(directory: Path) -> tuple[Path, Path]:
+    """The description of a sampler, and its state where no other was there before it."""
+    folder = ModelDirectory(directory).sampler
+    return own_path(folder, _DESCRIPTION), own_path(folder, _FILE)
 
 
 def fit_folder(directory: Path) -> Path:

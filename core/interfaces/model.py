@@ -17,6 +17,7 @@ from genmod.interfaces.conditioned import Given
 from genmod.interfaces.objective import Terms
 from genmod.interfaces.observations import Observations
 from genmod.interfaces.part import MAIN, ParameterGroup
+from genmod.interfaces.pretrained import Pretrained
 from genmod.interfaces.sampler import Source
 from genmod.options.schedule import Schedule
 from genmod.spec import ModelSpec
@@ -53,8 +54,12 @@ class NoLatentsError(UndefinedError, AttributeError):
     """Something of latents was asked of a model without them."""
 
 
+<<<<<<< HEAD
 @explained
 class GenerativeModel(nn.Module, ABC):
+=======
+class GenerativeModel(Pretrained, nn.Module, ABC):
+>>>>>>> a20d263 (Models on the Hugging Face Hub: push, pull, from_pretrained; a card with numbers, pictures and lines that load it)
     """A model that can be trained on data and generates new examples.
 
     A component of kind ``model`` is one that is whole, such as a flow of the data: a specification that names it has no other

@@ -22,6 +22,8 @@ SAME = {
     "--draws": "",
     "--processes": "Processes that share ",
     "--from-prior": "",
+    "--revision": "Branch",
+    "--no-examples": "Nothing of the data in the ",
 }
 """How the help of an option begins in all commands that have it; its type and its short name are one, too."""
 

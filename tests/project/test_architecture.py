@@ -354,13 +354,14 @@ def test_no_module_is_there_under_two_names():
     assert {path: found for path, found in names.items() if len(found) > 1} == {}
 
 
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "huggingface_hub": "huggingface_hub", "sklearn": "scikit-learn"}
 """Of packages that are imported under another name."""
 OPTIONAL = {
     "core/data/cells.py": "tables",
     "core/data/frames": "tables",
     "core/data/rows_out.py": "tables anndata",
     "core/data/table": "tables",
+    "core/hub/": "hub",
     "core/testing/": "test",
     "core/training/bar.py": "notebook",
     "plugins/datasets/_h5ad.py": "anndata",

@@ -21,6 +21,7 @@ FLOORS = (
     "training explorer",
     "experiments configuration",
     "plugins testing report scaffold features sklearn",
+    "hub",
     "cli __main__",
 )
 """The rooms, the lowest first. A room imports those on floors below it, never one above or beside it."""

@@ -19,6 +19,7 @@ ORDER = (
     "data",
     "tokenizers",
     "python",
+    "hub",
     "files",
     "plugins",
     "contracts",
