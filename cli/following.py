@@ -113,7 +113,8 @@ def _after_push(given: Given) -> str:
 
 
 def _after_pull(given: Given) -> str:
-    return f"genmod sample{_at(given['out'] or Path(given['repository'].rpartition('/')[2]))}"
+    where = _at(given["out"] or Path(given["repository"].rpartition("/")[2]))
+    return f"genmod sample{where}"
 
 
 def _after_explore(given: Given) -> str:

@@ -24,6 +24,8 @@ def hub(fake, monkeypatch, tmp_path):
         # The Hub takes large files by a protocol of its own, too, which is that library's concern.
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("HF_TOKEN", fake.TOKEN)
+        # A picture of few tiles takes less time.
+        monkeypatch.setattr("genmod.hub.measured._SHOWN", 4)
         yield server
 
 
