@@ -54,12 +54,8 @@ class NoLatentsError(UndefinedError, AttributeError):
     """Something of latents was asked of a model without them."""
 
 
-<<<<<<< HEAD
 @explained
-class GenerativeModel(nn.Module, ABC):
-=======
 class GenerativeModel(Pretrained, nn.Module, ABC):
->>>>>>> a20d263 (Models on the Hugging Face Hub: push, pull, from_pretrained; a card with numbers, pictures and lines that load it)
     """A model that can be trained on data and generates new examples.
 
     A component of kind ``model`` is one that is whole, such as a flow of the data: a specification that names it has no other
