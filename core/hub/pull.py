@@ -73,7 +73,7 @@ def pull(
         raise FileError(
             f"{out} exists and is not empty; it is left alone", hint="choose another place with -o DIR"
         )
-    how = {
+    how: dict[str, Any] = {
         "token": token,
         "cache": cache_dir,
         "force": force_download,
@@ -129,7 +129,8 @@ def taken(
         folder = Path(place, "model")
         folder.mkdir()
         with _called(folder, repository):
-            local, left, silence = cached(local), (), None
+            left: tuple[str, ...] = ()
+            local, silence = cached(local), None
             if not local:
                 try:
                     left = _described(repository, folder, force=force, **how)

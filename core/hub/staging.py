@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import load, save
@@ -16,6 +16,7 @@ from genmod.hub.metadata import config_of, front_matter
 from genmod.hub.paths import without_folders
 from genmod.hub.wishes import CardWishes
 from genmod.interfaces.model import GenerativeModel
+from genmod.model.latent_variable import LatentVariableModel
 from genmod.system.files import parse_json, read_text, write_bytes, write_json
 
 __all__ = ["Staged", "stage"]
@@ -68,12 +69,13 @@ def stage(
     if not any(part.module for kind, part in model.spec.components.items() if kind != "dataset"):
         # What a stranger could not load does not go up.
         _check_sampler(load(folder))
-    measured = look_at(model, folder, wishes, on_progress=on_progress)
+    seen = cast(LatentVariableModel, model)
+    measured = look_at(seen, folder, wishes, on_progress=on_progress)
     if card is None:
-        text = card_text(model, folder, name, measured, wishes)  # type: ignore[arg-type]
-        card = (front_matter(model, name, measured, wishes) + "\n" + text).encode()  # type: ignore[arg-type]
+        text = card_text(seen, folder, name, measured, wishes)
+        card = (front_matter(seen, name, measured, wishes) + "\n" + text).encode()
     write_bytes(folder / CARD, card)
-    write_json(folder / CONFIG, config_of(model, config or {}))  # type: ignore[arg-type]
+    write_json(folder / CONFIG, config_of(seen, config or {}))
     found = files_in(folder)
     check_sizes(found, folder, "this model")
     return Staged(found, stripped, measured.problems)
