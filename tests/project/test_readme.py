@@ -24,8 +24,14 @@ ORDER = (
     "plugins",
     "contracts",
     "versions",
+    "mathematics",
+    "features",
+    "design",
+    "formats",
 )
 """In which a reader comes upon them, and a command may need what an earlier one made."""
+SITE = ("index", "contributing", "changelog", "models", "reproductions", "benchmarks")
+"""Pages of the site that show a file from elsewhere."""
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ORDER}
 TEXT = "\n".join([README, *PAGES.values()])
 MNIST = Path(os.environ.get("GENMOD_DATA") or "/nonexistent", "MNIST", "raw", "train-images-idx3-ubyte.gz")
@@ -36,7 +42,7 @@ def blocks(language):
 
 
 def test_every_page_is_read():
-    assert sorted(path.stem for path in (ROOT / "docs").glob("*.md")) == sorted(PAGES)
+    assert sorted(path.stem for path in (ROOT / "docs").glob("*.md")) == sorted([*PAGES, *SITE])
     assert all(f"docs/{name}.md" in README for name in PAGES)
 
 

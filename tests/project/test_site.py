@@ -1,0 +1,113 @@
+"""The documentation site: it has every page, is built without a warning, and its links lead somewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+import genmod
+from genmod.registry.component import KINDS
+from genmod.registry.lookup import Registry
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_every_page_is_in_the_contents():
+    """One that is not is a warning when the site is built."""
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    listed = [
+        line
+        for block in re.findall(r"^```\{toctree\}\n(.*?)^```$", index, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+        if line and not line.startswith(":")
+    ]
+    pages = {path.stem for path in DOCS.glob("*.md")} - {"index"}
+    generated = {"self", "tutorials/index", "howto/index", "components/index", "api/index"}
+    assert sorted(listed) == sorted(pages | generated), "put the page into a list of docs/index.md"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the site that was built."""
+    pytest.importorskip("sphinx", minversion="9.0", reason="pip install '.[docs]'")
+    pytest.importorskip("myst_nb", reason="pip install '.[docs]'")
+    folder = tmp_path_factory.mktemp("site")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-d",
+        folder / "trees",
+        DOCS,
+        folder / "out",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return folder / "out"
+
+
+@pytest.mark.slow
+def test_every_component_and_every_name_has_its_place(site):
+    for provided in Registry(third_party=False).components():
+        page = (site / "components" / provided.kind / f"{provided.name}.html").read_text(encoding="utf-8")
+        assert f"genmod check {provided.kind}/{provided.name}" in unescape(page)
+    for kind in KINDS:
+        assert f'id="laws-{kind}"' in (site / "components" / kind / "index.html").read_text(encoding="utf-8")
+    names = (site / "api" / "genmod.html").read_text(encoding="utf-8")
+    assert [name for name in genmod.__all__ if f'id="genmod.{name}"' not in names] == []
+
+
+@pytest.mark.slow
+def test_links_within_lead_somewhere(site):
+    anchors = {
+        path: set(re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8")))
+        for path in site.rglob("*.html")
+    }
+    missing = set()
+    for path in anchors:
+        for link in re.findall(r'\b(?:href|src)="([^"]+)"', path.read_text(encoding="utf-8")):
+            file, _, anchor = unquote(unescape(link)).partition("#")
+            if re.match(r"[a-z]+:", file):
+                continue
+            target = (path.parent / file.partition("?")[0]).resolve() if file else path
+            if not target.exists() or (anchor and target in anchors and anchor not in anchors[target]):
+                missing.add((path.relative_to(site).as_posix(), link))
+    assert not missing
+
+
+@pytest.mark.slow
+def test_nothing_is_loaded_from_elsewhere(site):
+    for path in site.rglob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        loaded = re.findall(
+            r'<(?:script|img|iframe|link rel="(?:stylesheet|preload)")[^>]*?(?:src|href)="(https?:[^"]*)"',
+            text,
+        )
+        assert not loaded, path
+    assert (site / "searchindex.js").stat().st_size > 100_000
+
+
+@pytest.mark.slow
+def test_lines_in_python_of_the_pages_build_models(monkeypatch, tmp_path):
+    pytest.importorskip("sphinx", minversion="9.0", reason="pip install '.[docs]'")
+    monkeypatch.syspath_prepend(str(DOCS / "_ext"))
+    monkeypatch.chdir(tmp_path)
+    from site_components import in_python
+
+    built = 0
+    for provided in Registry(third_party=False).components():
+        lines = in_python(provided)
+        if lines.startswith("import genmod\n\nmodel = genmod.build(") and "data=" not in lines:
+            if provided.missing_requirements:
+                continue
+            exec(compile(lines, provided.qualified, "exec"), {})
+            built += 1
+    assert built > 100
