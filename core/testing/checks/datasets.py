@@ -98,10 +98,10 @@ def check_examples(case: Case) -> None:
 
 def _check_values(name: str, info: DataInfo, stored: Tensor, hint: str) -> None:
     if info.levels is not None and not stored.is_floating_point():
-        low, high = int(stored.min()), int(stored.max())
+        least, most = int(stored.min()), int(stored.max())
         expect(
-            low >= 0 and high < info.levels,
-            f"{name} has levels from {low} to {high}; there are {info.levels}",
+            least >= 0 and most < info.levels,
+            f"{name} has levels from {least} to {most}; there are {info.levels}",
         )
     values = info.values(stored)
     lost = int(values.isnan().sum())
@@ -109,8 +109,8 @@ def _check_values(name: str, info: DataInfo, stored: Tensor, hint: str) -> None:
         not lost or info.missing,
         f"{name} has {lost} values that are NaN, and missing=False is declared{hint}",
     )
-    values = values[~values.isnan()].double()
-    if not len(values):
+    values = values[~values.isnan()] if lost else values
+    if not values.numel():
         return
     expect(values.isfinite().all(), f"{name} has values that are not finite")
     whole = not info.counts or bool((values == values.round()).all())
@@ -120,8 +120,8 @@ def _check_values(name: str, info: DataInfo, stored: Tensor, hint: str) -> None:
         info.low <= low and high <= info.high,
         f"{name} has values from {low:g} to {high:g}, declared are {info.low:g} to {info.high:g}",
     )
-    if info.levels is not None:
-        places = (values - info.low) / (info.high - info.low) * (info.levels - 1)
+    if info.levels is not None and stored.is_floating_point():
+        places = (values.double() - info.low) / (info.high - info.low) * (info.levels - 1)
         off = float((places - places.round()).abs().max())
         expect(off < 1e-3, f"{name} has values that are none of the {info.levels} levels")
 

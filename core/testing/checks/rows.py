@@ -26,12 +26,13 @@ def expect_rows(stored: Sequence[Row], given: Sequence[Row], when: str) -> None:
     wanted = [_there(row) for row in given]
     places = [(row.get("step"), row.get("split")) for row in found]
     for row in wanted:
-        count = places.count(at := (row["step"], row["split"]))
+        place = (row["step"], row["split"])
+        count = places.count(place)
         expect(
             count,
-            f"{when}: the row of step {at[0]}, {at[1]}, is not stored; {len(found)} of {len(wanted)} are",
+            f"{when}: the row of step {place[0]}, {place[1]}, is not stored; {len(found)} of {len(wanted)} are",
         )
-        expect(count == 1, f"{when}: the row of step {at[0]}, {at[1]}, is stored {count} times")
+        expect(count == 1, f"{when}: the row of step {place[0]}, {place[1]}, is stored {count} times")
     more = [at for at in places if at not in {(row["step"], row["split"]) for row in wanted}]
     expect(not more, f"{when}: rows of {more[:3]} are stored, which are not of this run")
     order = [(row["step"], row["split"]) for row in wanted]
