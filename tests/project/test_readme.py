@@ -23,6 +23,7 @@ ORDER = (
     "files",
     "plugins",
     "contracts",
+    "kit",
     "versions",
     "mathematics",
     "features",
