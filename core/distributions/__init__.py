@@ -30,6 +30,7 @@ from genmod.distributions.normal import (
 from genmod.distributions.point import PointMass
 from genmod.distributions.probing import same_support
 from genmod.distributions.support import Piece, Space, Unit
+from genmod.distributions.unvalidated import unvalidated
 from genmod.system.draws import (
     Drawn,
     beside,
@@ -97,6 +98,7 @@ __all__ = [
     "same_support",
     "standard_normal",
     "through_draws",
+    "unvalidated",
     "variables_of",
     "with_gradient_of",
 ]

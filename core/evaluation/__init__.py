@@ -29,6 +29,7 @@ from genmod.evaluation.runner import evaluate
 from genmod.evaluation.spectrum import NO_POWER, Bands, frequencies, octaves, power_spectrum
 from genmod.evaluation.subject import Coded, Part, Subject
 from genmod.model.importance import LogMeanExp, importance_bounds, latents_that_fit
+from genmod.model.score import log_units
 
 __all__ = [
     "NO_POWER",
@@ -60,6 +61,7 @@ __all__ = [
     "importance_bounds",
     "impossible_rate",
     "latents_that_fit",
+    "log_units",
     "mean_row",
     "mutual_information",
     "named_features",

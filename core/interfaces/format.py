@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from genmod.data.dataset import Split
+from genmod.errors import UndefinedError
 from genmod.interfaces.given import GivenModel
 from genmod.system.explained import explained
 
@@ -57,6 +58,9 @@ class Format(ABC):
     reads: ClassVar[bool] = False
     """Whether it has :meth:`read`."""
 
+    suffix: ClassVar[str] = ""
+    """Of the name, where it writes one file, such as ``.onnx``; empty where it writes a folder."""
+
     @abstractmethod
     def write(
         self, model: GivenModel, folder: Path, training: Callable[[], Split], seed: int
@@ -76,6 +80,21 @@ class Format(ABC):
         Raises:
             UsageError: it cannot write this model.
         """
+
+    def compare(self, model: GivenModel, folder: Path) -> Mapping[str, float]:
+        """Run what was written, and compare it with the model.
+
+        Args:
+            model: in evaluation mode, the one that was written.
+            folder: in which :meth:`write` wrote.
+
+        Returns:
+            Name of each output → the largest difference, absolute where values are below 1 and relative above.
+
+        Raises:
+            PluginError: what it is run with is not installed.
+        """
+        raise UndefinedError(f"what {type(self).__name__} writes is not run here", hint="leave out --check")
 
     def read(self, folder: Path) -> Incoming:
         """The model in a folder; its weights are not read yet.

@@ -7,7 +7,7 @@ from genmod.system.lazy import names_on_demand
 if TYPE_CHECKING:
     from genmod.system.data_root import offline
     from genmod.system.files import parse_json, read_text, write_bytes, write_json
-    from genmod.system.memory import bytes_per_row
+    from genmod.system.memory import all_rows_at_once, bytes_per_row
     from genmod.system.noise import drawn_on_cpu
     from genmod.system.parallel import any_process, batch_mean, gather_batch, own_part
     from genmod.system.random import seed_for, seeded
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "all_rows_at_once",
     "any_process",
     "batch_mean",
     "bytes_per_row",
@@ -47,7 +48,7 @@ __getattr__, __dir__ = names_on_demand(
     {
         "data_root": "offline",
         "files": "parse_json read_text write_bytes write_json",
-        "memory": "bytes_per_row",
+        "memory": "all_rows_at_once bytes_per_row",
         "noise": "drawn_on_cpu",
         "parallel": "any_process batch_mean gather_batch own_part",
         "random": "seed_for seeded",

@@ -113,9 +113,12 @@ def in_pieces(network: nn.Module, *given: Tensor, compute: Callable[..., Tensor]
         >>> in_pieces(nn.Linear(3, 2).eval(), torch.zeros(1000, 3)).shape
         torch.Size([1000, 2])
     """
-    run, count = compute or network, len(given[0])
-    few = count <= 2 or network.training or torch.is_grad_enabled() or torch.compiler.is_compiling()
-    rows = count if few or _at_once.get() else rows_that_fit(network, *given, compute=compute)
+    run = compute or network
+    # A program that is compiled or exported is for any count, which is not looked at.
+    if torch.compiler.is_compiling() or network.training or torch.is_grad_enabled() or _at_once.get():
+        return run(*given)  # type: ignore[no-any-return]
+    count = len(given[0])
+    rows = count if count <= 2 else rows_that_fit(network, *given, compute=compute)
     if rows >= count:
         return run(*given)  # type: ignore[no-any-return]
     pieces = zip(*(each.split(rows) for each in given), strict=True)

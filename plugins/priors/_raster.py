@@ -59,7 +59,7 @@ class RasterCodes(IntegerCodes):
     @torch.no_grad()
     def sample_codes(self, sample_shape: Any = ()) -> Tensor:
         batch = torch.Size((*sample_shape, *self._batch_shape))
-        codes = torch.zeros(batch.numel(), math.prod(self.shape), dtype=torch.int64, device=self._device)
+        codes = torch.zeros(math.prod(batch), math.prod(self.shape), dtype=torch.int64, device=self._device)
         rows = self._rows(batch)
         for i in range(codes.shape[1]):
             logits = self._logits(codes, rows)[:, i]

@@ -96,12 +96,15 @@ class Carried(Distribution):
         flat = value.reshape(-1, self.zeros.numel())
         if self.context is None:
             return flat, ()
-        return flat, (self.context.expand(*batch, -1).reshape(len(flat), self.context.shape[-1]),)
+        return flat, (self.context.expand(*batch, -1).reshape(flat.shape[0], self.context.shape[-1]),)
 
     def _pieces(self, value: Tensor) -> Iterator[tuple[Velocity, Tensor]]:
         """Rows, as many as are moved at a time, and their velocity."""
         flat, given = self.rows(value)
-        for each in zip(*(part.split(_AT_ONCE) for part in (flat, *given)), strict=True):
+        # A program that is exported is for any number of rows.
+        exported = torch.compiler.is_compiling()
+        pieces = ([part] if exported else part.split(_AT_ONCE) for part in (flat, *given))
+        for each in zip(*pieces, strict=True):
             yield _of(self.velocity, each[1:]), each[0]
 
     @torch.no_grad()

@@ -39,7 +39,7 @@ def velocity(network: nn.Module, y: Tensor, t: Tensor | float, context: Tensor |
     ``y (N, d), t (N,) or a number → (N, d)``. The first term is right for values of a standard normal; the network adds
     what others need.
     """
-    t = torch.as_tensor(t, dtype=y.dtype, device=y.device).expand(len(y))
+    t = torch.as_tensor(t, dtype=y.dtype, device=y.device).expand(y.shape[0])
     a = 1 - (1 - _NOISE) * t
     variance = a.square() + t.square()
     usual = ((t - (1 - _NOISE) * a) / variance)[:, None] * y
