@@ -63,7 +63,8 @@ class LogScaleNormal(Normal):
 
     def __init__(self, loc: Tensor, log_scale: Tensor, validate_args: bool | None = None) -> None:
         # The constructor of the parent would broadcast tensors of the same shape in every training step.
-        same = log_scale.shape == loc.shape
+        # Their numbers of dimensions first: comparing a size with another fixes the size of a batch that is traced.
+        same = log_scale.dim() == loc.dim() and log_scale.shape == loc.shape
         self.loc: Tensor
         self.log_scale: Tensor
         self.loc, self.log_scale = (loc, log_scale) if same else torch.broadcast_tensors(loc, log_scale)

@@ -2,14 +2,16 @@
 
 import copy
 import json
+import logging
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, cast
 
 import torch
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from torch import Tensor
 from torch.export.graph_signature import InputKind
 
@@ -24,6 +26,7 @@ __all__ = ["METADATA", "ProgramFormat"]
 METADATA = "genmod"
 """Under which name a file keeps what is known of the model, as JSON."""
 
+_TALKATIVE = ("onnxscript", "onnx_ir", "torch.onnx")
 _TRIED = 3
 _SIZES = (1, 3, 7)
 """Batches on which a file is compared; it is written with one of three."""
@@ -36,6 +39,7 @@ class ProgramFormat(Format):
         part: what the file computes.
         draws: of latents, for ``score``.
         noise: whether examples are drawn from the likelihood.
+        size: of the pictures.
     """
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -54,8 +58,12 @@ class ProgramFormat(Format):
         noise: Annotated[
             bool, Doc("draw examples from the likelihood too, instead of its mean; rows of a sample always are")
         ] = False,
+        size: Annotated[
+            tuple[Annotated[int, Gt(0)], Annotated[int, Gt(0)]] | None,
+            Doc("height and width of the pictures, of a fully convolutional model; by default those it was built for"),
+        ] = None,
     ) -> None:
-        self.part, self.draws, self.noise = part, draws, noise
+        self.part, self.draws, self.noise, self.size = part, draws, noise, size
 
     def write(
         self, model: GivenModel, folder: Path, training: Callable[[], Split], seed: int
@@ -96,6 +104,8 @@ class ProgramFormat(Format):
         if whole.device.type != "cpu" or whole.dtype.itemsize < 4:
             whole = copy.deepcopy(whole).cpu()
             whole = whole.float() if whole.dtype.itemsize < 4 else whole
+        if self.size is not None:
+            whole = genmod.resized(whole, (whole.data.shape[0], *self.size))
         with torch.no_grad(), unvalidated():
             return Program(whole, self.part, self.draws, self.noise).eval()
 
@@ -175,10 +185,16 @@ def _metadata(program: Program) -> str:
     return json.dumps(known)
 
 
-class _quiet(warnings.catch_warnings):
-    """Context without warnings: torch warns of itself while it traces."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.simplefilter("ignore")
-        return entered
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Context in which torch and onnxscript say nothing of how they trace and simplify."""
+    loggers = {logging.getLogger(name): logging.getLogger(name).level for name in _TALKATIVE}
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in loggers.items():
+            logger.setLevel(level)

@@ -18,7 +18,35 @@ __all__ = ["OnnxFormat"]
 
 @final
 class OnnxFormat(ProgramFormat):
-    """TODO"""
+    """One part of a model as an ONNX file, which onnxruntime and others compute without genmod and without torch.
+
+    - ``encode``: ``x`` → ``means`` and ``scales`` of q(z|x); ``codes`` and their ``means`` where there is a codebook;
+      ``draws`` where no mean is known;
+    - ``decode``: ``z`` → ``examples``, the mean of p(x|z);
+    - ``reconstruct``: ``x`` → ``examples``, the mean of p(x|z) at the mean of q(z|x);
+    - ``sample``: ``noise``, ``uniform`` → ``examples``, the mean of p(x|z), z from p(z) or from the sampler that was fitted;
+    - ``score``: ``x``, ``noise``, ``uniform`` → ``log_likelihood``.
+
+    All begin with the batch, of any size. ``x`` and ``examples`` are values as the data have them: from ``low`` to ``high``, of
+    a table standardised, NaN where one is missing. ``noise (batch, n)`` are standard normal numbers and ``uniform (batch, m)``
+    numbers in [0, 1), of which each example takes its own; a file has those of the two that it draws by. ``context (batch,
+    size)`` is what a conditional model is given: 1 for each value that holds, 0 for others, in the order that the file has; and
+    the logarithm of an exposure. ``score`` is ``log 1/K Σ_k p(x|z_k) p(z_k) / q(z_k|x)``, ``z_k ~ q(z|x)``, of ``draws`` K:
+    with one draw its mean is the ELBO; nats per unit of the data before they were standardised, as of ``genmod score``. Of
+    whole models it is ``log p(x)``.
+
+    The file's metadata has under ``genmod``, as JSON, version, part, inputs and outputs, the names of the context, the data
+    with ranges, classes, columns and statistics of standardising, the specification without the dataset, and the checksum of
+    the weights. What draws by rejection (gamma, Dirichlet, Poisson, von Mises-Fisher) or along gradients takes numbers that
+    cannot be counted beforehand, and is refused where it is drawn.
+
+    Needs onnx and onnxscript, and onnxruntime to compare: ``pip install 'genmod-torch[export]'``.
+
+    Raises:
+        UsageError: the model has no such part, draws what cannot be an input, or ONNX lacks some of it.
+        UndefinedError: the model has no density, or no prior.
+        PluginError: a package is missing.
+    """
 
     suffix = ".onnx"
     substitutes = SUBSTITUTES
@@ -70,7 +98,6 @@ def _needed(*names: str) -> None:
 
 def _clean(proto: Any) -> None:
     """Leave out where on this machine each operation comes from, and name the size of the batch."""
-    batch = ""
     for node in proto.graph.node:
         del node.metadata_props[:]
         node.doc_string = ""

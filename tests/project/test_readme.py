@@ -18,6 +18,7 @@ ORDER = (
     "measuring",
     "data",
     "tokenizers",
+    "exporting",
     "python",
     "hub",
     "files",
