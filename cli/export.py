@@ -44,7 +44,10 @@ def export(
         ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Run what is written, and compare it with the model, before it is kept.")
+        bool,
+        typer.Option(
+            "--check", help="Run what is written, and compare it with the model, before it is kept."
+        ),
     ] = False,
     set_: Annotated[
         list[str] | None,
@@ -103,7 +106,14 @@ def export(
         most = max(done.differences.values(), default=0.0)
         console.note(f"what it computes differs from the model by at most {most:.1e}")
     if json:
-        console.print_json({"file" if kind.suffix else "directory": str(done.path), "files": done.files, "notes": done.notes, **more})
+        console.print_json(
+            {
+                "file" if kind.suffix else "directory": str(done.path),
+                "files": done.files,
+                "notes": done.notes,
+                **more,
+            }
+        )
         return
     console.print_text(str(done.path))
     for note in done.notes:

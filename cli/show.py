@@ -153,6 +153,8 @@ def _example(provided: "Provided", name: str, options: list[dict[str, Any]]) -> 
         given = ",".join(f"{option['name']}={option['name'].upper()}" for option in needed)
         return shlex.join(usage(kind, f"{name}:{given}" if given else name))
     words = usage(kind, name)
+    if kind == "format":
+        words[-1] += provided.load().suffix
     if kind == "features":
         return shlex.join(words)
     owner = name if kind == "metric" else kind

@@ -149,7 +149,9 @@ def _check_file(out: Path, suffix: str, *, overwrite: bool) -> None:
     if out.is_dir():
         raise FileError(f"{out} is a folder", hint="give the name of a file: -o FILE")
     if not overwrite and (out.exists() or out.is_symlink()):
-        raise FileError(f"{out} exists", hint="replace it with --overwrite, or choose another name with -o FILE")
+        raise FileError(
+            f"{out} exists", hint="replace it with --overwrite, or choose another name with -o FILE"
+        )
 
 
 def _compared(made: Format, model: LatentVariableModel, folder: Path) -> Mapping[str, float]:

@@ -31,7 +31,9 @@ def standardised(rows, columns, data):
             elif column["kind"] == "count":
                 x[i, place] = float(cell)
             elif column["kind"] == "date":
-                raise SystemExit(f"column {column['name']}: dates are days or seconds since 1970; convert them here")
+                raise SystemExit(
+                    f"column {column['name']}: dates are days or seconds since 1970; convert them here"
+                )
             else:
                 number = float(cell)
                 number = math.log(number + column["offset"]) if column["kind"] == "positive" else number
@@ -83,7 +85,9 @@ def write_pictures(path, x, low, high):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("file", type=Path)
     parser.add_argument("--x", type=Path, help="examples: a .npy of values, or a .csv of a table")
     parser.add_argument("-n", type=int, default=8, help="how many, where no examples are given")
@@ -95,7 +99,11 @@ def main():
     session = onnxruntime.InferenceSession(str(options.file), providers=["CPUExecutionProvider"])
     known = json.loads(session.get_modelmeta().custom_metadata_map["genmod"])
     data = known["data"]
-    columns = [c for c in data.get("columns", []) if c["kind"] not in ("constant", "identifier") and not c.get("given")]
+    columns = [
+        c
+        for c in data.get("columns", [])
+        if c["kind"] not in ("constant", "identifier") and not c.get("given")
+    ]
 
     inputs, count, rng = {}, options.n, np.random.default_rng(options.seed)
     if options.x is not None:

@@ -56,11 +56,14 @@ class ProgramFormat(Format):
         part: Annotated[Part, Doc("what the file computes")] = "decode",
         draws: Annotated[int, Ge(1), Doc("of q(z|x) for each bound on log p(x), with score")] = 1,
         noise: Annotated[
-            bool, Doc("draw examples from the likelihood too, instead of its mean; rows of a sample always are")
+            bool,
+            Doc("draw examples from the likelihood too, instead of its mean; rows of a sample always are"),
         ] = False,
         size: Annotated[
             tuple[Annotated[int, Gt(0)], Annotated[int, Gt(0)]] | None,
-            Doc("height and width of the pictures, of a fully convolutional model; by default those it was built for"),
+            Doc(
+                "height and width of the pictures, of a fully convolutional model; by default those it was built for"
+            ),
         ] = None,
     ) -> None:
         self.part, self.draws, self.noise, self.size = part, draws, noise, size

@@ -366,6 +366,7 @@ OPTIONAL = {
     "core/training/bar.py": "notebook",
     "plugins/datasets/_h5ad.py": "anndata",
     "plugins/features/_perceptual.py": "lpips",
+    "plugins/formats/onnx.py": "export",
     "plugins/trackers/": None,
 }
 """Folders that may import what is in some extras, and their names; None for that of the package."""

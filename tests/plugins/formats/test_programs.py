@@ -128,7 +128,9 @@ def test_a_whole_model_has_two_parts(tmp_path):
 
 
 @needs_onnx
-@pytest.mark.parametrize("part", ["encode", *(pytest.param(part, marks=pytest.mark.slow) for part in ("sample", "score"))])
+@pytest.mark.parametrize(
+    "part", ["encode", *(pytest.param(part, marks=pytest.mark.slow) for part in ("sample", "score"))]
+)
 def test_a_table_with_missing_cells(part, tmp_path):
     done = genmod.export(table(), {"name": "onnx", "part": part}, tmp_path / "t.onnx", check=True)
     assert max(done.differences.values()) < 1e-5

@@ -1,0 +1,47 @@
+"""Every encoder with every decoder, part by part: written with a batch of three, the same with batches of one, three, seven."""
+
+import pytest
+
+import genmod
+from genmod.errors import UndefinedError
+from genmod.model.assembly import assemble
+from genmod.model.build import compose
+from genmod.registry import current_registry
+from genmod.system.random import seeded
+from genmod.testing.inputs import jostle
+
+pytest.importorskip("onnxscript")
+pytest.importorskip("onnxruntime")
+
+PARTS = ("encode", "decode", "reconstruct", "sample", "score")
+PICTURES = genmod.DataInfo((1, 8, 8), levels=17)
+COUNTS = genmod.DataInfo((1, 8, 8), 0.0, float("inf"), counts=True)
+TABLE = genmod.DataInfo((6,), -float("inf"), float("inf"))
+OF_COUNTS = ("negative-binomial", "poisson", "zero-inflated-negative-binomial")
+ALWAYS = (("conv", "bernoulli", "encode"),)
+
+
+def cases():
+    registry = current_registry()
+    for encoder in registry.names("encoder"):
+        for decoder in registry.names("decoder"):
+            for part in PARTS:
+                case = (encoder, decoder, part)
+                yield pytest.param(*case, marks=() if case in ALWAYS else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("encoder", "decoder", "part"), list(cases()))
+def test_what_a_file_computes_is_what_the_model_does(encoder, decoder, part, tmp_path):
+    info = TABLE if decoder == "columns" else COUNTS if decoder in OF_COUNTS else PICTURES
+    components = {"encoder": encoder, "decoder": decoder, "dataset": "digits"}
+    try:
+        model = assemble(compose(components=components, latent=(2,)), info, seed=1)
+    except genmod.UsageError as error:
+        pytest.skip(f"is not built: {error.message}")
+    with seeded(3):
+        jostle(model)
+    try:
+        done = genmod.export(model.eval(), {"name": "onnx", "part": part}, tmp_path / "f.onnx", check=True)
+    except UndefinedError as error:
+        pytest.skip(f"has no such part: {error.message}")
+    assert max(done.differences.values()) < 1e-5
