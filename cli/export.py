@@ -102,9 +102,6 @@ def export(
         check=check,
     )
     more = {"differences": done.differences} if check else {}
-    if check:
-        most = max(done.differences.values(), default=0.0)
-        console.note(f"what it computes differs from the model by at most {most:.1e}")
     if json:
         console.print_json(
             {
@@ -118,3 +115,6 @@ def export(
     console.print_text(str(done.path))
     for note in done.notes:
         console.note(note)
+    if check:
+        most = max(done.differences.values(), default=0.0)
+        console.note(f"what it computes differs from the model by at most {most:.1e}")
