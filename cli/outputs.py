@@ -159,8 +159,10 @@ def attach_codes(
 
 
 def warn_untrained(place: "ModelDirectory") -> None:
-    """Warn where a model directory records no training run."""
-    if not place.is_trained:
+    """Warn where a model directory records no training run; what comes from the Hub never does."""
+    from genmod.hub.allowed import is_published
+
+    if not place.is_trained and not is_published(place.path):
         console.warning(
             f"{place.path} records no training run; if its weights are still random, first: "
             f"genmod train {quoted(place.path)}"

@@ -80,7 +80,7 @@ def push(
     from genmod.defaults import METRIC
     from genmod.evaluation.runner import make_metrics, parse_metrics
     from genmod.hub import push as send
-    from genmod.hub.push import MESSAGE
+    from genmod.hub.pushing import MESSAGE
     from genmod.hub.transport import check_name, check_online
     from genmod.hub.wishes import CardWishes
 

@@ -6,8 +6,8 @@ from genmod.system.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from genmod.hub.methods import from_pretrained, push_to_hub, save_pretrained
-    from genmod.hub.pull import Pulled, pull
-    from genmod.hub.push import Pushed, push
+    from genmod.hub.pulling import Pulled, pull
+    from genmod.hub.pushing import Pushed, push
 
 __all__ = [
     "Pulled",
@@ -23,7 +23,7 @@ __getattr__, __dir__ = names_on_demand(
     __name__,
     {
         "methods": "from_pretrained push_to_hub save_pretrained",
-        "pull": "Pulled pull",
-        "push": "Pushed push",
+        "pulling": "Pulled pull",
+        "pushing": "Pushed push",
     },
 )

@@ -161,7 +161,7 @@ def _training(facts: _Facts) -> Iterable[str]:
     lines = [
         build_command(facts.place.read_spec()[0], facts.model.data, where, seed=facts.model.weights_seed)
     ]
-    if not record:
+    if not record.get("step"):
         yield "There is no record of its training here. It is built by:"
     else:
         steps, best, loss = (record.get(key) for key in ("step", "best_step", "best_loss"))
@@ -213,7 +213,7 @@ def _dataset(facts: _Facts) -> str:
 
 
 def _described(data: DataInfo) -> str:
-    shape = "×".join(map(str, data.shape))
+    shape = "×".join(map(str, data.shape)) + (" numbers" if len(data.shape) == 1 else "")
     values = "counts" if data.counts else f"{data.levels} levels" if data.levels else "continuous values"
     classes = f", {len(data.classes)} classes" if data.classes else ""
     return f"{shape}, {values}{classes}{', values missing' if data.missing else ''}"

@@ -10,8 +10,8 @@ from typing import Any
 from genmod.bundle.model import load
 from genmod.errors import FileError, UsageError
 from genmod.hub.allowed import CARD, allowed
-from genmod.hub.pull import loaded, taken
-from genmod.hub.push import MESSAGE, push
+from genmod.hub.pulling import loaded, taken
+from genmod.hub.pushing import MESSAGE, push
 from genmod.hub.staging import stage
 from genmod.hub.transport import check_name
 from genmod.hub.wishes import CardWishes

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import genmod
 from genmod.errors import FileError, GenmodError, PluginError, UsageError
@@ -84,7 +85,9 @@ def test_pull_makes_a_model_directory_of_its_own(hub, command, files, tmp_path):
         if path.name in ("evil.pkl", "modeling.py", "run.json")
     ]
     assert [path for path in hub.asked("GET") if path.endswith((".pkl", ".py", "run.json"))] == []
-    assert command("sample", "digits", "-n", "2")[0] == 0
+    code, _, err = command("sample", "digits", "-n", "2")
+    assert code == 0
+    assert "records no training run" not in err
     code, _, err = command("pull", "me/digits")
     assert code == 2
     assert "digits exists and is not empty" in err
@@ -216,6 +219,19 @@ def test_what_is_not_there(hub, files, small, tmp_path):
         genmod.from_pretrained(tmp_path, revision="v1")
     with pytest.raises(UsageError, match="is a LatentVariableModel, and no Other"):
         type("Other", (type(small),), {}).from_pretrained("me/digits")
+
+
+def test_parts_that_were_given_in_python_are_given_again(hub):
+    from torch import nn
+
+    given = {"encoder": nn.Linear(20, 8), "network": nn.Linear(2, 20)}
+    model = genmod.build(data=torch.rand(30, 20), latent=2, decoder="gaussian", **given)
+    push(model, "me/mine", CardWishes(metrics=(), examples=False))
+    for take in (genmod.from_pretrained, pull):
+        with pytest.raises(UsageError, match="parts that were given in Python") as refused:
+            take("me/mine")
+        assert "genmod.from_pretrained('me/mine', encoder=…, network=…)" in refused.value.hint
+    assert genmod.from_pretrained("me/mine", **given).latent_shape == (2,)
 
 
 @pytest.mark.slow
