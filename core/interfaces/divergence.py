@@ -38,6 +38,10 @@ class Divergence(Part, ABC):
     """What the value of an example depends on beside the example: ``none``; ``global``, the batch of all processes,
     by :mod:`genmod.system.parallel`; or ``local``, the batch of one process, with which only one process can train."""
 
+    zero_at_prior: bool = True
+    """Whether it is zero, but for the error of a finite batch, where every posterior is the prior; not where it is a penalty
+    on something else, or an estimate that is off by what the size of a batch sets."""
+
     @abstractmethod
     def forward(self, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
         """Divergence of each example.

@@ -67,6 +67,8 @@ class DipI(Dip):
         tensor([2., 2.])
     """
 
+    zero_at_prior = False
+
     def __init__(
         self, *, off_diagonal: OffDiagonal = 10.0, diagonal: Diagonal = 100.0, kl: WeightOfKL = 1.0
     ) -> None:

@@ -74,6 +74,7 @@ class TotalCorrelation(Divergence):
         self.beta = Schedule.parse(beta)
         self.gamma = Schedule.parse(gamma)
         self.sampling: Sampling = sampling
+        self.zero_at_prior = sampling != "weighted"
         self.register_buffer("dataset_size", torch.tensor(0))
 
     def set_dataset_size(self, dataset_size: int) -> None:

@@ -1,6 +1,7 @@
 """The checks, by what they are about; importing this package registers all of them."""
 
 from genmod.testing.checks import (  # noqa: F401 - each registers its checks, in this order
+    batches,
     contract,
     critics,
     datasets,
