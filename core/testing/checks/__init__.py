@@ -31,6 +31,7 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     samplers,
     settings,
     shapes,
+    statements,
     tables,
     trackers,
 )

@@ -13,7 +13,7 @@ from genmod.errors import UsageError
 from genmod.interfaces.model import GenerativeModel
 from genmod.spec import ModelSpec
 from genmod.testing.case import Case, NotApplicable, mean_of, whole
-from genmod.testing.check import check_for, expect, needs_density
+from genmod.testing.check import check_for, expect, listed, needs_density
 from genmod.testing.fits import fitted
 from genmod.testing.inputs import jostle, tiny_infos
 from genmod.testing.quadrature import grid
@@ -45,6 +45,7 @@ class Density:
         points: ``(N, *event_shape)``.
         mass: probability of the cell around each point, ``(N,)``.
         where: the data or latents that it was built for, for messages.
+        discrete: whether single points have probabilities.
     """
 
     distribution: Distribution
@@ -53,6 +54,7 @@ class Density:
     points: Tensor
     mass: Tensor
     where: str
+    discrete: bool
 
 
 def densities(case: Case) -> tuple[Density, ...]:
@@ -93,7 +95,7 @@ def _computed(case: Case) -> Iterator[Density]:
             if made is None:
                 continue
             found = True
-            yield Density(distribution, dims, draws, points, mass, where)
+            yield Density(distribution, dims, draws, points, mass, where, support.is_discrete)
     if not found:
         why = f"no quadrature over {', '.join(supports)}: give the constraint a method quadrature(event_shape, count)"
         raise NotApplicable(why if supports else "it refuses data of one and of two values")
@@ -198,7 +200,12 @@ def check_normalised(case: Case) -> None:
 def check_draws(case: Case) -> None:
     """Draws have the distribution of the log-density: averages of waves over draws and by quadrature agree."""
     for density in densities(case):
-        flat, points = density.draws.reshape(_DRAWS, -1), density.points.reshape(len(density.points), -1)
+        flat = density.draws.reshape(_DRAWS, -1)
+        expect(
+            density.discrete or not bool((flat == flat[0]).all(0).any()),
+            f"{density.where}: all of {_DRAWS:,} draws are {listed(flat[0])}, and it has a density",
+        )
+        points = density.points.reshape(len(density.points), -1)
         quarters = flat.quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=0)
         width = (quarters[2] - quarters[0]).clamp(min=1e-6) + (quarters[2] == quarters[0]) * 1.0
         mass = density.mass / density.mass.sum()

@@ -1,5 +1,7 @@
-"""Laws for gradients of reparametrised draws: against finite differences, and against quadrature where these fail."""
+"""Laws for gradients: against finite differences, and against quadrature or on average where these fail."""
 
+from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from genmod.evaluation.significance import reach
 from genmod.system.random import reseed
-from genmod.testing.case import Case, NotApplicable
+from genmod.testing.case import Case, NotApplicable, whole
 from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.inputs import jostle
 from genmod.testing.quadrature import grid
@@ -16,6 +18,10 @@ __all__: list[str] = []
 
 _DRAWS, _SEEDS = 20_000, 20
 _EXAMPLES = 3
+_STEP, _CLOSE = 1e-5, 1e-6
+"""Step of differences in double precision, and the relative error that they may have."""
+_BATCH, _DRAWN, _PAIRS = 8, 50, 3
+"""Of divergences: examples, draws of each, and pairs of a posterior and a prior."""
 
 
 @check_for(
@@ -56,6 +62,102 @@ def check_rsample_gradient(case: Case) -> None:
             abs(through - exact) <= reach(5, _SEEDS - 1) * error + 1e-4,
             f"latents {wiring[1]}: {through:.5g} ± {error:.2g} through draws, {exact:.5g} by quadrature",
         )
+
+
+@check_for(
+    "posterior",
+    "prior",
+    "decoder",
+    remedy="compute log_prob from value and parameters in their own precision, with nothing detached, rounded or clamped",
+)
+def check_density_gradient(case: Case) -> None:
+    """The gradient of log-densities at given points is that of finite differences, in double precision."""
+    trial = case.trial()
+    part: Any = trial.part
+    if len(trial.inputs) < 2 and case.kind == "posterior":
+        raise NotApplicable("it declares has_density = False")
+    whole(part).double().eval()
+    points = trial.inputs[-1].double()
+    given = trial.inputs[0].double().requires_grad_()
+    if case.kind == "prior":
+        moved = [p for p in whole(part).parameters() if p.requires_grad]
+        density = lambda: part().log_prob(points)  # noqa: E731
+    else:
+        moved = [given]
+        density = lambda: part(given).log_prob(points)  # noqa: E731
+    if not moved:
+        raise NotApplicable("it has no parameters")
+    _expect_slope(density, moved, "the log-density")
+
+
+def _expect_slope(compute: Callable[[], Tensor], moved: list[Tensor], what: str) -> None:
+    """Fail unless the gradient of a sum is that of central differences, along one direction."""
+    reseed(5)
+    values = compute()
+    directions = [torch.randn_like(each) for each in moved]
+    gradients: Any = [None] * len(moved)
+    if values.requires_grad:
+        gradients = torch.autograd.grad(values.sum(), moved, allow_unused=True)
+    slope = sum(float((g * d).sum()) for g, d in zip(gradients, directions, strict=True) if g is not None)
+    sides = []
+    with torch.no_grad():
+        for sign in (1, -2, 1):
+            for each, direction in zip(moved, directions, strict=True):
+                each.add_(sign * _STEP * direction)
+            reseed(5)
+            sides.append(compute().sum())
+    difference = float(sides[0] - sides[1]) / (2 * _STEP)
+    expect(
+        abs(slope - difference) <= _CLOSE * max(abs(difference), abs(float(values.detach().sum())), 1.0),
+        f"the slope of {what} is {slope:.7g} by its gradient and {difference:.7g} by differences",
+    )
+
+
+@check_for(
+    "divergence",
+    remedy="let gradients reach q through its parameters and its draws: no detach(), no .data, no no_grad() on the way",
+)
+def check_divergence_gradient(case: Case) -> None:
+    """Its gradient at the features behind ``q`` is that of its expected value, by differences with common random numbers."""
+    part: Any = case.build().double().eval()
+    if not part.needs_prior:
+        raise NotApplicable("it declares needs_prior = False")
+    for q_of, p_of in islice(case.pairs(part), _PAIRS):
+        for each in (q_of, p_of):
+            whole(each).double().eval()
+        features = torch.randn(_BATCH, 7, dtype=torch.float64).requires_grad_()
+        direction = torch.randn_like(features)
+        where = f"{type(q_of).__name__} and {type(p_of).__name__}"
+        p = p_of()
+
+        def value(at: Tensor, seed: int, q_of: Any = q_of, p: Any = p) -> Tensor:
+            reseed(seed)
+            q = q_of(at)
+            return part(q, p, q.rsample((_DRAWN,))).mean()  # type: ignore[no-any-return]
+
+        slopes, differences = [], []
+        for seed in range(_SEEDS):
+            mean = value(features, seed)
+            expect(mean.requires_grad, f"{where}: no gradient reaches q")
+            (gradient,) = torch.autograd.grad(mean, features, allow_unused=True)
+            expect(gradient is not None and gradient.any(), f"{where}: no gradient reaches q")
+            slopes.append(float((gradient * direction).sum()))
+            if q_of.support is not None and q_of.support.is_discrete:
+                break
+            with torch.no_grad():
+                sides = [value(features + sign * _STEP * direction, seed) for sign in (1, -1)]
+            differences.append(float(sides[0] - sides[1]) / (2 * _STEP))
+            if abs(slopes[-1] - differences[-1]) <= 1e-5 * max(abs(differences[-1]), 1e-3):
+                break
+        else:
+            off = torch.tensor(slopes) - torch.tensor(differences)
+            error = float(off.std()) / _SEEDS**0.5
+            # Some estimators leave out parts that are zero in expectation alone.
+            expect(
+                abs(float(off.mean())) <= reach(5, _SEEDS - 1) * error + 1e-4,
+                f"{where}: its slope is {torch.tensor(slopes).mean():.5g} by its gradient and "
+                f"{torch.tensor(differences).mean():.5g} by differences, ± {error:.2g}",
+            )
 
 
 @check_for(

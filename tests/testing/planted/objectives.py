@@ -210,3 +210,12 @@ class BestOfItsDraws(TemplateObjective):
     def forward(self, model, x):
         bound = model.log_weights(x, 5).max(0).values
         return Terms(-bound.mean(), {"elbo": bound})
+
+
+@caught_by("check_processes")
+class CapacityOfOneProcess(TemplateObjective):
+    """The distance of a mean from a number: the mean of one process alone; UsageError."""
+
+    def forward(self, model, x):
+        values = super().forward(model, x).values
+        return Terms(values["distortion"].mean() + (values["rate"].mean() - 3).abs(), values)

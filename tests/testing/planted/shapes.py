@@ -140,7 +140,7 @@ class ClosedForm(Divergence):
         TemplateDivergence().check(q, p)
 
 
-@caught_by("check_divergence_shapes", "check_batch_size", "check_batch_independence")
+@caught_by("check_divergence_shapes", "check_batch_size", "check_batch_independence", "check_processes")
 class SumsOverTheBatch(ClosedForm):
     def forward(self, q, p, z):
         return kl_divergence(q, p).sum(0, keepdim=True)
