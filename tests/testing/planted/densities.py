@@ -180,20 +180,20 @@ FAULTS += [
 ]
 
 
-@caught_by("check_normalised", "check_draws", "check_closed_form_kl")
+@caught_by("check_normalised", "check_draws", "check_closed_form_kl", slow=True)
 class PriorOffByAFactor(TemplatePrior):
     def forward(self):
         return Independent(_Doubled(self.loc, self.log_scale.exp()), len(self.latent_shape))
 
 
-@caught_by("check_normalised", "check_draws")
+@caught_by("check_normalised", "check_draws", slow=True)
 class MeanInsteadOfSum(TemplateDecoder):
     def forward(self, parameters):
         right = super().forward(parameters)
         return _MeanOverDimensions(right.base_dist, len(self.data.shape), validate_args=False)
 
 
-@caught_by("check_draws", "check_closed_form_kl")
+@caught_by("check_draws", "check_closed_form_kl", slow=True)
 class LogVarianceAsLogScale(TemplatePosterior):
     """Draws with ``exp(log_var)`` where the density has ``exp(log_var / 2)``; UsageError."""
 

@@ -101,17 +101,17 @@ class _PrecisionAsScale(WrongNormal):
 
 
 FAULTS += [
-    Fault(posterior_of(_WithoutScale), "check_draws", ("check_closed_form_kl", "check_moments")),
+    Fault(posterior_of(_WithoutScale), "check_draws", ("check_closed_form_kl", "check_moments"), slow=True),
     Fault(posterior_of(_DetachedScale), "check_rsample_gradient"),
-    Fault(posterior_of(_OneNoiseForAllLatents), "check_draws"),
-    Fault(decoder_of(_NoNoise), "check_draws", ("check_moments",)),
+    Fault(posterior_of(_OneNoiseForAllLatents), "check_draws", slow=True),
+    Fault(decoder_of(_NoNoise), "check_draws", ("check_moments",), slow=True),
     Fault(posterior_of(_SinglePrecision), "check_density_gradient"),
     Fault(decoder_of(_DetachedDensity), "check_density_gradient"),
-    Fault(decoder_of(_Floor), "check_normalised", ("check_moments",)),
+    Fault(decoder_of(_Floor), "check_normalised", ("check_moments",), slow=True),
     Fault(posterior_of(_VarianceIsScale), "check_moments"),
-    Fault(decoder_of(_EntropyWithoutConstant), "check_moments"),
+    Fault(decoder_of(_EntropyWithoutConstant), "check_moments", slow=True),
     Fault(posterior_of(_ForgetsItsScale), "check_expand", ("check_moments",)),
-    Fault(decoder_of(_PrecisionAsScale), "check_draws", ("check_moments",)),
+    Fault(decoder_of(_PrecisionAsScale), "check_draws", ("check_moments",), slow=True),
 ]
 
 
@@ -129,7 +129,7 @@ class _Squashed(Drawn):
     variance = mean
 
 
-@caught_by("check_normalised", "check_draws", "check_moments")
+@caught_by("check_normalised", "check_draws", "check_moments", slow=True)
 class ForgetsTheJacobian(TemplatePosterior):
     """Numbers between -1 and 1, with the density of what was squashed; UsageError."""
 
@@ -142,7 +142,7 @@ class ForgetsTheJacobian(TemplatePosterior):
         return Independent(_Squashed(right.loc, right.scale), len(self.latent_shape), validate_args=False)
 
 
-@caught_by("check_batch_independence", "check_batch_size")
+@caught_by("check_batch_independence", "check_batch_size", slow=True)
 class ScaleOfTheBatch(TemplatePosterior):
     def forward(self, features):
         right = super().forward(features).base_dist
@@ -162,7 +162,7 @@ def _kl_of_the_other_way_round(q, p):
     return kl_divergence(p, plain)
 
 
-@caught_by("check_closed_form_kl")
+@caught_by("check_closed_form_kl", slow=True)
 class RegistersTheReverse(TemplatePosterior):
     def forward(self, features):
         right = super().forward(features).base_dist
@@ -248,18 +248,20 @@ def mixture_of(distribution):
 
 RightMixture = mixture_of(_Mixture)
 FAULTS += [
-    Fault(mixture_of(_Unnormalised), "check_normalised"),
-    Fault(mixture_of(_OneForAll), "check_draws"),
+    Fault(mixture_of(_Unnormalised), "check_normalised", slow=True),
+    Fault(mixture_of(_OneForAll), "check_draws", slow=True),
 ]
 
 
-@caught_by("check_normalised", "check_draws", "check_extremes", "check_closed_form_kl", "check_moments")
+@caught_by(
+    "check_normalised", "check_draws", "check_extremes", "check_closed_form_kl", "check_moments", slow=True
+)
 class TakesALogarithmForAScale(TemplatePrior):
     def forward(self):
         return Independent(Normal(self.loc, self.log_scale, validate_args=False), len(self.latent_shape))
 
 
-@caught_by("check_normalised")
+@caught_by("check_normalised", slow=True)
 class TruncatesAndForgetsIt(TemplatePrior):
     """Normal draws between -1 and 1, with the density of all normal draws; UsageError."""
 
@@ -288,7 +290,7 @@ class _BetaWithoutNormaliser(Beta):
         return (self.concentration1 - 1) * value.log() + (self.concentration0 - 1) * (-value).log1p()
 
 
-@caught_by("check_normalised", "check_moments", "check_closed_form_kl")
+@caught_by("check_normalised", "check_moments", "check_closed_form_kl", slow=True)
 class ForgetsTheBetaFunction(TemplatePrior):
     def __init__(self, latent_shape):
         super().__init__(latent_shape)
@@ -307,7 +309,7 @@ class _ClampedDraws(WrongNormal):
         return super().sample(sample_shape).clamp(0, 1)
 
 
-FAULTS += [Fault(decoder_of(_ClampedDraws), "check_draws", ("check_mean", "check_moments"))]
+FAULTS += [Fault(decoder_of(_ClampedDraws), "check_draws", ("check_mean", "check_moments"), slow=True)]
 
 
 class _LogOfSigmoid(Bernoulli):
@@ -390,8 +392,8 @@ def in_bins(distribution):
 
 RightBins = in_bins(_Bins)
 FAULTS += [
-    Fault(in_bins(_NextBin), "check_draws", ("check_mean",)),
-    Fault(in_bins(_ClosedBins), "check_normalised", ("check_draws", "check_mean")),
+    Fault(in_bins(_NextBin), "check_draws", ("check_mean",), slow=True),
+    Fault(in_bins(_ClosedBins), "check_normalised", ("check_draws", "check_mean"), slow=True),
 ]
 
 
@@ -421,7 +423,7 @@ class ShowsTheMode(TemplateDecoder):
         return Independent(_ModeForMean(parameters, scale, validate_args=False), len(self.data.shape))
 
 
-@caught_by("check_normalised", "check_draws", "check_probabilities")
+@caught_by("check_normalised", "check_draws", "check_probabilities", slow=True)
 class ForgetsTheFactorial(TemplateDecoder):
     """Counts; UsageError for other data."""
 

@@ -76,7 +76,7 @@ class PriorThatSeedsItsDraws(TemplatePrior):
         return Independent(normal, len(self.latent_shape), validate_args=False)
 
 
-@caught_by("check_randomness")
+@caught_by("check_randomness", slow=True)
 class PriorThatForksTheGenerator(TemplatePrior):
     """The global state is put back, and every draw is the same; UsageError."""
 
@@ -114,14 +114,14 @@ class DivergenceThatSeeds(TemplateDivergence):
         return super().forward(q, p, z)
 
 
-@caught_by("check_randomness")
+@caught_by("check_randomness", slow=True)
 class SamplerThatSeeds(TemplateSampler):
     def forward(self):
         normal = _Seeds(self.loc, self.log_scale.exp())
         return Independent(normal, len(self.latent_shape), validate_args=False)
 
 
-@caught_by("check_randomness")
+@caught_by("check_randomness", slow=True)
 class DropsOutTheSameEachTime(TemplateEncoder):
     def forward(self, x):
         features = super().forward(x)
