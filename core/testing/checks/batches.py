@@ -28,7 +28,7 @@ _MEANING = {
     "dependent": "the latents of a code depend on each other",
 }
 _REPEATS, _SIGMAS = 30, 5.0
-_PROCESSES, _SHARE, _APART = 2, 4, 5.0
+_PROCESSES, _SHARE, _APART = 2, 4, 20.0
 
 
 @check_for(
@@ -137,6 +137,8 @@ def _shared(case: Case) -> tuple[nn.Module, list[str], Any]:
         _refuse_local(model.objective)
         # The shares differ, so that what is bent between their means is not the mean of both.
         x[_SHARE:] *= _APART
+        posterior: Any = model.posterior
+        torch.nn.init.zeros_(posterior.log_scale.weight)
         names, tensors = zip(*model.eval().named_parameters(), strict=True)
 
         def of_model(rows: slice) -> list[Tensor]:
