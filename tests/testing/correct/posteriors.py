@@ -158,7 +158,7 @@ class PositiveCodes(_TwoHeads):
     base = constraints.positive
 
     def single(self, loc, scale):
-        return _OfLog(loc, scale)
+        return _OfLog(loc, 0.3 * scale)
 
 
 class _Flat(Posterior):

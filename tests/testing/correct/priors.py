@@ -64,7 +64,7 @@ class BetaPrior(_Learned):
 
 @right()
 class GammaPrior(_Learned):
-    base = constraints.positive
+    base = constraints.nonnegative
 
     def single(self, loc, scale):
         return Gamma(1 + loc.exp(), scale, validate_args=False)

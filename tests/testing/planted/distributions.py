@@ -211,8 +211,8 @@ class _Mixture(Distribution):
         return Categorical(logits=self.weights).sample(shape)
 
     def sample(self, sample_shape=()):
-        loc = self.loc[self.chosen(torch.Size(sample_shape))]
-        return loc + torch.randn(loc.shape, dtype=loc.dtype)
+        loc = self.loc.detach()[self.chosen(torch.Size(sample_shape))]
+        return loc + torch.randn_like(loc)
 
 
 class _Unnormalised(_Mixture):
