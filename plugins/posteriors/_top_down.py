@@ -96,7 +96,8 @@ class TopDown(Levels):
         # What is different for each example belongs to it; only a prior of all examples is that of any number.
         if len(batch_shape) != 1 or self.batch_shape or self.estimate is not None:
             raise NotImplementedError
-        return TopDown(self.path, self._like, key=self.key, examples=batch_shape[0])
+        context = None if self.context is None else self.context.expand(*batch_shape, -1)
+        return TopDown(self.path, self._like, context=context, key=self.key, examples=batch_shape[0])
 
     def walk(self, given: Sequence[Tensor], value: Value) -> Walked:
         shape = given[0].shape[:-1]

@@ -64,7 +64,7 @@ class RasterCodes(IntegerCodes):
         for i in range(codes.shape[1]):
             logits = self._logits(codes, rows)[:, i]
             codes[:, i] = Categorical(logits=logits, validate_args=False).sample()
-        return codes.reshape(*batch, *self.shape)
+        return codes.reshape((*batch, *self.shape))
 
     def _rows(self, batch: torch.Size) -> Tensor | None:
         if self._context is None:

@@ -109,7 +109,7 @@ FAULTS += [
     Fault(decoder_of(_DetachedDensity), "check_density_gradient"),
     Fault(decoder_of(_Floor), "check_normalised", ("check_moments",), slow=True),
     Fault(posterior_of(_VarianceIsScale), "check_moments"),
-    Fault(decoder_of(_EntropyWithoutConstant), "check_moments", slow=True),
+    Fault(posterior_of(_EntropyWithoutConstant), "check_moments", slow=True),
     Fault(posterior_of(_ForgetsItsScale), "check_expand", ("check_moments",)),
     Fault(decoder_of(_PrecisionAsScale), "check_draws", ("check_moments",), slow=True),
 ]
