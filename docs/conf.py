@@ -68,9 +68,10 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {
-    "source_repository": "https://github.com/genmod-torch/genmod/",
-    "source_branch": "main",
-    "source_directory": "docs/",
+    # Half of the pages are made when the site is built, and have no source to link to.
+    "footer_icons": [
+        {"name": "Source", "url": "https://github.com/genmod-torch/genmod", "html": "Source", "class": ""}
+    ],
     "light_css_variables": {"color-brand-primary": "#1f5fa8", "color-brand-content": "#1f5fa8"},
     "dark_css_variables": {"color-brand-primary": "#7db4f0", "color-brand-content": "#7db4f0"},
 }

@@ -69,7 +69,7 @@ def _page(provided: Provided, folder: Path) -> str:
     if KINDS[kind]:
         pieces += [text, ""]
     else:
-        pieces += [_prose(shown["description"]), ""]
+        pieces += [rst.escaped(shown["description"]) * (shown["description"] != record.summary), ""]
     picture = site_pictures.drawn(provided, folder / f"{name}.svg")
     if picture:
         pieces += [f".. figure:: {name}.svg\n   :width: 520px\n   :alt: {picture}\n\n   {picture}\n"]
@@ -244,10 +244,6 @@ def _terms(text: str) -> str:
         elif line.strip():
             items.append(f"  {line.strip()}")
     return "\n".join(items) + "\n"
-
-
-def _prose(text: str) -> str:
-    return rst.escaped(text)
 
 
 def _source(provided: Provided) -> Path:

@@ -58,7 +58,7 @@ def _page(kind: str) -> str:
         rst.title("What one must define", "-"),
         f"``genmod show --contract {kind}`` prints this, and ``genmod plugin new NAME --kind {kind}`` writes a package "
         "to start from. :doc:`/contracts` has what is the same in every component.\n",
-        rst.code(text, "text"),
+        rst.code(text, "text", look="contract"),
         rst.title("An example to start from", "-"),
         rst.code(document["template"], "python" if KINDS[kind] else "toml"),
         f".. _laws-{kind}:\n",

@@ -50,10 +50,11 @@ def linked(text: str) -> str:
     )
 
 
-def code(text: str, language: str) -> str:
-    """A block of code."""
+def code(text: str, language: str, *, look: str = "") -> str:
+    """A block of code, with a class for the style sheet."""
     inside = "\n".join(f"   {line}".rstrip() for line in text.rstrip().splitlines())
-    return f".. code-block:: {language}\n\n{inside}\n"
+    option = f"   :class: {look}\n" if look else ""
+    return f".. code-block:: {language}\n{option}\n{inside}\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: str = "auto") -> str:
