@@ -28,8 +28,8 @@ __all__ = ["AXES", "LATENTS", "Cell", "combinations", "companions", "grid_spec"]
 
 AXES = tuple(USUAL)
 
-LATENTS: tuple[tuple[int, ...], ...] = ((4,), (3, 4), (2, 2, 4))
-"""Latent shapes that are tried: vectors, groups of classes, and maps of these."""
+LATENTS: tuple[tuple[int, ...], ...] = ((16,), (3, 4), (2, 2, 4))
+"""Latent shapes that are tried: vectors, as long as those of the default recipe, groups of classes, and maps of these."""
 
 
 @dataclass(frozen=True)

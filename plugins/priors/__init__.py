@@ -51,7 +51,7 @@ COMPONENTS = table(
     goes_with={
         "autoregressive": "--posterior fsq --latent 3x4",
         "bernoulli": "--posterior delta --divergence mmd",
-        "categorical": "--posterior fsq",
+        "categorical": "--posterior fsq --latent 3x4",
         "conditional": "--condition label",
         "dirichlet": "--posterior delta --divergence mmd",
         "flow": "--divergence kl-mc",
@@ -66,7 +66,7 @@ COMPONENTS = table(
         "relaxed-bernoulli": "--posterior delta --divergence mmd",
         "relaxed-categorical": "--posterior delta --divergence mmd",
         "top-down": "--divergence kl-mc",
-        "transformer": "--posterior fsq",
+        "transformer": "--posterior fsq --latent 3x4",
         "uniform-sphere": "--posterior power-spherical",
         "vamp": "--divergence kl-mc",
         "wrapped-normal": "--posterior delta --divergence mmd",

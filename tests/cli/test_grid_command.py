@@ -10,7 +10,7 @@ def test_what_goes_together(genmod):
     assert done.code == 0
     rows = [line.split("\t") for line in done.out.splitlines()]
     assert rows[0] == ["posterior", "prior", "latent", "divergence", "objective"]
-    assert ["delta", "none", "4", "none", "reconstruction"] in rows
+    assert ["delta", "none", "16", "none", "reconstruction"] in rows
     elbo = next(row for row in rows if row[:2] == ["normal", "normal"] and row[3] == "kl")
     assert "elbo" in elbo[4].split()
     assert "reconstruction" not in elbo[4].split()
