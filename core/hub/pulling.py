@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from genmod.bundle.aside import link
 from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import load
-from genmod.errors import FileError, GenmodError, UndefinedError, quoted
+from genmod.errors import DataWarning, FileError, GenmodError, UndefinedError, quoted
 from genmod.hub.allowed import CARD, CONFIG, allowed, check_sizes, files_in
 from genmod.hub.transport import NoAnswerError, cached, check_name, fetched, listed
 from genmod.interfaces.model import GenerativeModel
@@ -144,6 +145,12 @@ def taken(
                 if silence is None:
                     raise
                 raise silence from None
+            if silence is not None:
+                warnings.warn(
+                    f"the Hub gives no answer; {repository} is what the cache has of it",
+                    UserWarning,
+                    stacklevel=4,
+                )
             _copy(snapshot, folder, wanted)
             check_sizes(files_in(folder), folder, repository)
             yield folder, snapshot.name, left
