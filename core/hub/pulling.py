@@ -148,7 +148,7 @@ def taken(
             if silence is not None:
                 warnings.warn(
                     f"the Hub gives no answer; {repository} is what the cache has of it",
-                    UserWarning,
+                    DataWarning,
                     stacklevel=4,
                 )
             _copy(snapshot, folder, wanted)
