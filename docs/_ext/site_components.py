@@ -227,7 +227,9 @@ def in_python(provided: Provided) -> str:
     words, arguments = shlex.split(f"--{kind} {name} {provided.component.goes_with}"), []
     for flag, value in zip(words[::2], words[1::2], strict=True):
         if flag == "-s":
-            return ""
+            path, _, text = value.partition("=")
+            arguments.append(f"settings={{{path!r}: {text.title()}}}".replace("'", '"'))
+            continue
         shape = tuple(map(int, value.split("x"))) if flag == "--latent" else ()
         written = (shape if len(shape) > 1 else shape[0]) if shape else f'"{value}"'
         arguments.append(f"{flag.removeprefix('--')}={written}")

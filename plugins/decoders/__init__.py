@@ -32,4 +32,10 @@ COMPONENTS = table(
     ("columns", "ColumnsDecoder", "a likelihood of its own for each column of a table"),
     ("perceptual", "PerceptualDecoder", "difference of a network's features, which is no density"),
     aliases={"columns": "mixture"},
+    goes_with={
+        "columns": "--data people.csv",
+        **dict.fromkeys(
+            ("poisson", "negative-binomial", "zero-inflated-negative-binomial"), "-s dataset.counts=true"
+        ),
+    },
 )

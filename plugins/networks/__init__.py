@@ -20,4 +20,5 @@ COMPONENTS = table(
     ("gated-mlp", "GatedMlpNetwork", "gated linear layers"),
     ("linear", "LinearNetwork", "one linear map"),
     aliases={"transformer": "vit"},
+    goes_with={"conv-up": "--latent 4x2x2"},
 )

@@ -104,12 +104,16 @@ def test_lines_in_python_of_the_pages_build_models(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     from site_components import in_python
 
-    built = 0
+    built, refused = 0, []
     for provided in Registry(third_party=False).components():
         lines = in_python(provided)
         if lines.startswith("import genmod\n\nmodel = genmod.build(") and "data=" not in lines:
             if provided.missing_requirements:
                 continue
-            exec(compile(lines, provided.qualified, "exec"), {})
-            built += 1
+            try:
+                exec(compile(lines, provided.qualified, "exec"), {})
+                built += 1
+            except genmod.UsageError:
+                refused.append(f"{provided.kind} {provided.name}")
+    assert refused == ["critic lpips"], "which needs files of weights"
     assert built > 100
