@@ -32,14 +32,14 @@ class Trial:
     companions: tuple[nn.Module, ...] = ()
 
     def __call__(
-        self, part: nn.Module | None = None, inputs: tuple[Tensor, ...] | None = None
+        self, part: nn.Module | None = None, inputs: tuple[Tensor, ...] | None = None, *, seed: int = 2
     ) -> tuple[Tensor, ...]:
         """Outputs of a part, differentiable, each ``(B, …)``; by default of this part for these inputs.
 
         For a distribution: its mean and its log-density at fixed points, where it has them; what else a prior makes of these.
         """
         part, inputs = part or self.part, inputs or self.inputs
-        with seeded(2):
+        with seeded(seed):
             match self.kind:
                 case "encoder" | "network":
                     return (part(inputs[0]),)
