@@ -83,13 +83,18 @@ def _group(rank: int, size: int, exchanged: list[list[_Sent]]) -> Iterator[None]
         tensor: Tensor, op: Any = dist.ReduceOp.SUM, group: Any = None, async_op: bool = False
     ) -> Any:
         parts = torch.stack(every("all_reduce", tensor, str(op)))
-        reduced = {
-            dist.ReduceOp.MAX: lambda: parts.amax(0),
-            dist.ReduceOp.MIN: lambda: parts.amin(0),
-            dist.ReduceOp.PRODUCT: lambda: parts.prod(0),
-            dist.ReduceOp.AVG: lambda: parts.mean(0),
-        }.get(op, lambda: parts.sum(0))
-        tensor.detach().copy_(reduced())
+        match op:
+            case dist.ReduceOp.MAX:
+                reduced = parts.amax(0)
+            case dist.ReduceOp.MIN:
+                reduced = parts.amin(0)
+            case dist.ReduceOp.PRODUCT:
+                reduced = parts.prod(0)
+            case dist.ReduceOp.AVG:
+                reduced = parts.mean(0)
+            case _:
+                reduced = parts.sum(0)
+        tensor.detach().copy_(reduced)
         return _Done() if async_op else None
 
     def all_gather(out: list[Tensor], tensor: Tensor, group: Any = None, async_op: bool = False) -> Any:

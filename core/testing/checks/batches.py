@@ -44,8 +44,8 @@ def check_batch_divergence(case: Case) -> None:
     p = _normals(torch.zeros(_LATENTS), 1.0)
     try:
         part.check(_normals(torch.zeros(_SMALL, _LATENTS), 1.0), p)
-    except UsageError as error:
-        raise NotApplicable(f"it refuses normals: {error.message}") from None
+    except UsageError as refusal:
+        raise NotApplicable(f"it refuses normals: {refusal.message}") from None
     values = {name: _expected(part, name, p, _SMALL) for name in _MEANING}
     for name, (mean, error) in values.items():
         expect(

@@ -80,7 +80,7 @@ def check_density_gradient(case: Case) -> None:
     points = trial.inputs[-1].double()
     given = trial.inputs[0].double().requires_grad_()
     if case.kind == "prior":
-        moved = [p for p in whole(part).parameters() if p.requires_grad]
+        moved: list[Tensor] = [p for p in whole(part).parameters() if p.requires_grad]
         density = lambda: part().log_prob(points)  # noqa: E731
     else:
         moved = [given]

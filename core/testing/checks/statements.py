@@ -18,6 +18,8 @@ _ENTROPY = 5e-3
 @check_for(
     "posterior",
     "prior",
+    "decoder",
+    "sampler",
     remedy="return the variance, not a scale, and -E[log_prob] as entropy; leave out what you cannot compute",
 )
 @torch.no_grad()
