@@ -13,6 +13,8 @@ __all__ = ["setup"]
 
 _APPLIED = re.compile(r"<mo>&ApplyFunction;</mo>(?!\s*(?:<mrow>\s*)?<mo[^>]*>\()")
 """Between the name of a function and what it is applied to without parentheses, browsers leave no space."""
+_NORM = re.compile(r"<mo((?: (?!stretchy)[^>]*)?)>‖</mo>")
+"""Bars of a norm would grow with the exponent after them."""
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -32,8 +34,11 @@ def _block(self: Any, node: nodes.Element) -> None:
 
 
 def _drawn(formula: str, *, block: bool) -> str:
+    # Both digits would become the numerator.
+    if re.search(r"frac\s*\d\d", formula):
+        raise ExtensionError(f"formula {formula!r}: write \\frac{{1}}{{2}}")
     try:
         drawn = str(tex2mathml(formula, as_block=block))
     except (MathError, SyntaxError, ValueError) as error:
         raise ExtensionError(f"formula {formula!r}: {error}") from error
-    return _APPLIED.sub('<mspace width="0.17em"/>', drawn)
+    return _NORM.sub(r'<mo stretchy="false"\1>‖</mo>', _APPLIED.sub('<mspace width="0.17em"/>', drawn))
