@@ -43,7 +43,7 @@ def save_figure(figure: "Figure", path: Path) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         # What ``savefig`` writes, which draws a figure once more before that, to lay it out.
-        FigureCanvasAgg(figure).print_png(stream := io.BytesIO())
+        FigureCanvasAgg(figure).print_png(stream := io.BytesIO())  # type: ignore[no-untyped-call, unused-ignore]
         write_bytes(path, stream.getvalue())
         return
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(format_)

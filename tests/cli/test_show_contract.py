@@ -25,7 +25,10 @@ def test_command(genmod, kind):
     [
         ("decoder", ["parameter_shape: tuple[int, ...]", "normalised", "Schedule", "Sequence[T]"]),
         ("posterior", ["support: Constraint | None", "has_density: bool = True"]),
-        ("posterior", ["genmod.distributions.drawn_by_logit(logit: Tensor) -> Tensor", "finite at any finite logit"]),
+        (
+            "posterior",
+            ["genmod.distributions.drawn_by_logit(logit: Tensor) -> Tensor", "finite at any finite logit"],
+        ),
         ("dataset", ["genmod.data.tenths("]),
         (
             "divergence",

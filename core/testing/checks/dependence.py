@@ -212,9 +212,9 @@ def _moved(part: nn.Module, z: Tensor) -> Iterator[Tensor]:
     kept_all = [parameter.clone() for parameter in weights]
     for _ in range(_TRIES):
         for parameter, kept in zip(weights, kept_all, strict=True):
-            sign = torch.randn_like(parameter).sign()
-            push = (0 * sign, torch.ones_like(sign), -torch.ones_like(sign), sign)[int(torch.randint(4, ()))]
-            parameter.copy_(kept + _FAR * push)
+            signs = torch.randn_like(parameter).sign()
+            pushes = (0 * signs, torch.ones_like(signs), -torch.ones_like(signs), signs)
+            parameter.copy_(kept + _FAR * pushes[int(torch.randint(4, ()))])
         yield part(z).nan_to_num(0.0)
     for parameter, kept in zip(weights, kept_all, strict=True):
         parameter.copy_(kept)
