@@ -25,7 +25,7 @@ COMMANDS = {
     "train": ("train:train", "Train a model in its directory."),
     "rerun": ("rerun:rerun", "Repeat a run from its record."),
     "fit-sampler": ("fit_sampler:fit_sampler", "Fit a distribution of latents to draw new examples from."),
-    "export": ("export:export", "Write a model for another library."),
+    "export": ("export:export", "Write a model for another library, or a part of it as one file."),
     "push": ("push:push", "Send a model to the Hugging Face Hub."),
     "pull": ("pull:pull", "Take a model from the Hugging Face Hub."),
     "sample": ("sample:sample", "Draw new examples from a model."),

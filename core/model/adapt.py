@@ -36,6 +36,8 @@ Made = TypeVar("Made")
 _PART = re.compile(rf"\b({'|'.join(MODEL_KINDS)}) '([^']+)'")
 _AXES = tuple(USUAL)
 _SMALL = 1024
+_FEW = 3
+"""Names that a hint has at most."""
 
 
 def with_fitting_parts(
@@ -228,8 +230,13 @@ class _Search:
         """Why a posterior and a prior that were both named do not fit, and which would fit one of them."""
         lines = []
         for kind, other in (("prior", "posterior"), ("posterior", "prior")):
-            if names := f" or --{kind} ".join(sorted(name for name, _ in self._on_the_support(kind))):
-                lines.append(f"with {other} {self.spec.components[other].name}: --{kind} {names}")
+            if names := [name for name, _ in self._on_the_support(kind)]:
+                # The usual one first.
+                names.sort(key=lambda name: (name != USUAL[kind], name))
+                chosen = self.spec.components[other].name
+                some = f" or --{kind} ".join(names[:_FEW])
+                more = f", and others: genmod grid --{other} {chosen}" if len(names) > _FEW else ""
+                lines.append(f"with {other} {chosen}: --{kind} {some}{more}")
         return UsageError(refused.message, hint="\n".join(lines) or refused.hint)
 
     def _with_losses(self, spec: ModelSpec) -> ModelSpec | None:

@@ -73,11 +73,11 @@ def _started(job: Callable[[], Any], place: Path) -> int:
         os.setpgid(0, 0)
         silenced()
         partial = place.with_suffix(".part")
-        partial.write_text(json.dumps(job()), encoding="utf-8")
+        partial.write_bytes(json.dumps(job()).encode())
         partial.replace(place)
         code = 0
     except BaseException as error:
-        place.with_suffix(".error").write_text(_line(error), encoding="utf-8")
+        place.with_suffix(".error").write_bytes(_line(error).encode(errors="replace"))
     finally:
         # Neither the exit handlers nor the buffers of the process that it is a copy of.
         os._exit(code)

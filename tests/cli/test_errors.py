@@ -103,7 +103,12 @@ def test_unexpected_error_names_the_plugin_that_it_came_out_of(genmod, plant, st
         (["biuld"], "Did you mean 'build'?", "genmod --help"),
         (["list", "--jsn"], "--json", "genmod list --help"),
         (["build", "--seed", "many"], "'--seed'", "genmod build --help"),
-        (["show", "encoder"], "NAME", "genmod show --help"),
+        (
+            ["show", "encoder"],
+            "NAME",
+            "name one: genmod show encoder NAME, one of `genmod list encoder`; "
+            "or for authors, genmod show --contract encoder",
+        ),
         (["list", "encoder", "more"], "more", "genmod list --help"),
         (["--color", "pink", "list"], "pink", "genmod --help"),
     ],

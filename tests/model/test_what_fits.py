@@ -20,7 +20,7 @@ def test_both_named_on_other_supports():
     with pytest.raises(UsageError) as raised:
         genmod.build(posterior="vmf", prior="normal", encoder="mlp", latent=2)
     assert raised.value.hint.splitlines()[0] == "with posterior vmf: --prior uniform-sphere"
-    assert "--posterior laplace or --posterior normal or" in raised.value.hint
+    assert "--posterior normal or --posterior flow or" in raised.value.hint
     assert "--prior uniform-sphere" not in raised.value.hint.splitlines()[1]
 
 

@@ -115,9 +115,9 @@ def test_combinations_that_fit(prior, straight_through, divergence):
 @pytest.mark.parametrize(
     ("prior", "straight_through", "divergence", "says"),
     [
-        ("normal", False, "kl-mc", "genmod list prior"),
-        ("bernoulli", False, "kl-mc", "genmod list prior"),
-        ("relaxed-bernoulli", True, "kl-mc", "genmod list prior"),
+        ("normal", False, "kl-mc", "--prior relaxed-bernoulli"),
+        ("bernoulli", False, "kl-mc", "--prior relaxed-bernoulli"),
+        ("relaxed-bernoulli", True, "kl-mc", "--prior bernoulli"),
         ("relaxed-bernoulli", False, "kl", "kl-mc"),
     ],
 )

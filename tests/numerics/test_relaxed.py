@@ -96,9 +96,9 @@ def test_combinations_that_fit(prior, straight_through, divergence):
 @pytest.mark.parametrize(
     ("prior", "straight_through", "divergence", "says"),
     [
-        ("normal", False, "kl-mc", "genmod list prior"),
-        ("categorical", False, "kl-mc", "genmod list prior"),
-        ("relaxed-categorical", True, "kl-mc", "genmod list prior"),
+        ("normal", False, "kl-mc", "--prior logistic-normal"),
+        ("categorical", False, "kl-mc", "--prior logistic-normal"),
+        ("relaxed-categorical", True, "kl-mc", "--prior categorical"),
         ("relaxed-categorical", False, "kl", "kl-mc"),
     ],
 )

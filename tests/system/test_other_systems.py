@@ -91,7 +91,16 @@ def of_one_encoding(tree):
 @pytest.mark.parametrize(
     ("look", "allowed", "example"),
     [
-        (of_one_system, {"files.py": ["fcntl"]}, "import os, fcntl\nos.fork()"),
+        (
+            of_one_system,
+            {
+                "files.py": ["fcntl"],
+                # Both ask first whether a process can be copied.
+                "forks.py": ["os.fork", "os.killpg", "signal.SIGKILL", "signal.SIGKILL"],
+                "watch.py": ["os.fork"],
+            },
+            "import os, fcntl\nos.fork()",
+        ),
         (
             of_one_encoding,
             {

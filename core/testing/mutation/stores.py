@@ -201,7 +201,7 @@ def _late(cls: Any, seen: Seen) -> Attributes:
 @mutates("it writes beside its folder", "tracker", check="check_tracker_place")
 def _beside(cls: Any, seen: Seen) -> Attributes:
     def begin(self: Any, original: Any, rows: Any) -> Any:
-        (self.directory.parent / "latest.txt").write_text("here", encoding="utf-8")
+        (self.directory.parent / "latest.txt").write_bytes(b"here")
         return original(rows)
 
     return replaced(cls, "begin", begin, seen)
@@ -211,7 +211,7 @@ def _beside(cls: Any, seen: Seen) -> Attributes:
 def _timed(cls: Any, seen: Seen) -> Attributes:
     def write(self: Any, original: Any, model: Any, folder: Any, *others: Any) -> Any:
         found = original(model, folder, *others)
-        (folder / "written.txt").write_text(str(time.perf_counter_ns()), encoding="utf-8")
+        (folder / "written.txt").write_bytes(str(time.perf_counter_ns()).encode())
         return found
 
     return replaced(cls, "write", write, seen)

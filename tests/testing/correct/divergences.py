@@ -8,7 +8,7 @@ from genmod import Divergence, UndefinedError
 from genmod.system import batch_mean, gather_batch
 
 
-@right(always=True)
+@right()
 class ManyMoreDraws(Divergence):
     """The KL by draws of its own, beside those it is given."""
 
