@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _tell_windows_of_colours()
     # Workers and compilers are Python processes too; none of them imports what lies in the current folder.
     os.environ["PYTHONSAFEPATH"] = "1"
+    # Pictures are files. What a notebook sets for its own process may not even be there.
+    os.environ["MPLBACKEND"] = "agg"
     with _termination():
         sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
 

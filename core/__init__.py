@@ -196,6 +196,7 @@ _public_name, __dir__ = names_on_demand(
         "training.settings": "TrainSettings",
         "training.train": "train",
     },
+    rooms="data distributions evaluation figures nn options registry system testing",
 )
 
 

@@ -44,6 +44,8 @@ nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_merge_streams = True
+# Bars of progress and notes: what is an error stops the build.
+nb_output_stderr = "remove"
 nb_execution_cache_path = str(HERE / "_build" / "notebooks")
 
 # The reference of Python names.

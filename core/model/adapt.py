@@ -36,8 +36,6 @@ Made = TypeVar("Made")
 _PART = re.compile(rf"\b({'|'.join(MODEL_KINDS)}) '([^']+)'")
 _AXES = tuple(USUAL)
 _SMALL = 1024
-_FEW = 3
-"""Names that a hint has at most."""
 
 
 def with_fitting_parts(
@@ -166,10 +164,8 @@ class _Search:
                 continue
             alike = self.spec.components[other].name
             there = {each.name for each in self._candidates(kind)}
-            if (
-                alike in there
-                and (found := self._with_losses(self.spec.with_component(kind, alike))) is not None
-            ):
+            found = self._with_losses(self.spec.with_component(kind, alike)) if alike in there else None
+            if found is not None:
                 return found
             names = dict(self._on_the_support(kind))
             if self.spec.components[kind].name in names:
@@ -230,13 +226,11 @@ class _Search:
         """Why a posterior and a prior that were both named do not fit, and which would fit one of them."""
         lines = []
         for kind, other in (("prior", "posterior"), ("posterior", "prior")):
-            if names := [name for name, _ in self._on_the_support(kind)]:
-                # The usual one first.
-                names.sort(key=lambda name: (name != USUAL[kind], name))
+            found = sorted((name != USUAL[kind], name) for name, _ in self._on_the_support(kind))
+            if names := f" or --{kind} ".join(name for _, name in found[:3]):
                 chosen = self.spec.components[other].name
-                some = f" or --{kind} ".join(names[:_FEW])
-                more = f", and others: genmod grid --{other} {chosen}" if len(names) > _FEW else ""
-                lines.append(f"with {other} {chosen}: --{kind} {some}{more}")
+                more = f", and others: genmod grid --{other} {chosen}" if len(found) > 3 else ""
+                lines.append(f"with {other} {chosen}: --{kind} {names}{more}")
         return UsageError(refused.message, hint="\n".join(lines) or refused.hint)
 
     def _with_losses(self, spec: ModelSpec) -> ModelSpec | None:

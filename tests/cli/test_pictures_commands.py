@@ -371,3 +371,9 @@ def test_latents(genmod, model, tmp_path):
         done = genmod("latents", "-n", 40, *arguments)
         assert (done.code, done.out) == (2, ""), arguments
         assert message in done.err
+
+
+def test_what_a_notebook_sets_for_its_own_pictures_is_nothing_to_a_command(genmod, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook_that_is_not_here")
+    assert genmod("list", "encoder").code == 0
+    assert os.environ["MPLBACKEND"] == "agg"

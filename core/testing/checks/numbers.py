@@ -84,6 +84,10 @@ def check_numbers(case: Case) -> None:
                 continue
             tried = True
             if broken := _broken(case, setting):
+                if _broken(case, {}):
+                    raise NotApplicable(
+                        "its laws do not hold with the defaults either, which other checks tell"
+                    )
                 names, why = _guilty(case, setting, broken)
                 raise CheckFailed(f"with {', '.join(f'{n}={v}' for n, v in names.items())}: {why}")
     if not tried:

@@ -61,7 +61,8 @@ def _pairs(case: Case) -> Iterator[tuple[Any, Any]]:
 @check_for(
     "posterior",
     "prior",
-    remedy="let draws keep their logits or logarithms (genmod.distributions) and evaluate densities there, never at a clamp",
+    remedy="let draws keep their logits or logarithms (genmod.distributions) and evaluate densities there, never at a "
+    "clamp; if the KL is your own, mend its formula",
 )
 @torch.no_grad()
 def check_rates(case: Case) -> None:
