@@ -38,8 +38,8 @@ def test_class_is_caught(fault, registry):
 @each_fault
 def test_no_unrelated_check_fails(fault, registry):
     failed = {outcome.check: outcome for outcome in run_checks(fault.target, registry=registry).failed}
-    # Each version of torch refuses to export other programs.
-    allowed = {fault.check, *fault.others, "check_export", "check_rates"}
+    # Each version of torch refuses to export other programs; with other numbers the same laws are checked again.
+    allowed = {fault.check, *fault.others, "check_export", "check_rates", "check_numbers"}
     assert fault.check in failed
     assert set(failed) <= allowed, {name: o.message for name, o in failed.items()}
 

@@ -8,7 +8,6 @@ from torch import nn
 from torch.distributions import (
     Bernoulli,
     Categorical,
-    Gumbel,
     Independent,
     Laplace,
     LogNormal,
@@ -80,14 +79,6 @@ class OwnScales(_Real):
 class Outliers(_Real):
     def single(self, loc):
         return StudentT(4.0, loc, 0.5, validate_args=False)
-
-
-@right()
-class Maxima(_Real):
-    """Skewed: its mean is neither median nor mode."""
-
-    def single(self, loc):
-        return Gumbel(loc, 0.5, validate_args=False)
 
 
 @right()

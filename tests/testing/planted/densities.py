@@ -22,7 +22,7 @@ from genmod.scaffold.templates.prior import TemplatePrior
 from planted import FAULTS, Fault, caught_by
 
 
-@caught_by("check_support", "check_normalised")
+@caught_by("check_support", "check_normalised", "check_density_gradient")
 class DeclaresTooMuch(TemplatePrior):
     def forward(self):
         return Independent(
@@ -104,7 +104,7 @@ class _Doubled(WrongNormal):
 class _WiderDraws(WrongNormal):
     def rsample(self, sample_shape=()):
         return self.loc + (self.scale * 2) * torch.randn(
-            self._extended_shape(sample_shape), dtype=self.loc.dtype
+            self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device
         )
 
     def sample(self, sample_shape=()):
@@ -113,7 +113,7 @@ class _WiderDraws(WrongNormal):
 
 class _DrawsWithoutParameters(WrongNormal):
     def sample(self, sample_shape=()):
-        return torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+        return torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
 
 
 class _MeanOfSomethingElse(WrongNormal):
@@ -169,31 +169,33 @@ def posterior_of(distribution):
 
 
 FAULTS += [
-    Fault(decoder_of(_NoConstant), "check_normalised"),
+    Fault(decoder_of(_NoConstant), "check_normalised", ("check_moments",)),
     Fault(decoder_of(_OfTheFirstAlone), "check_broadcasting"),
-    Fault(posterior_of(_Doubled), "check_normalised", ("check_draws", "check_closed_form_kl")),
-    Fault(posterior_of(_WiderDraws), "check_draws", ("check_closed_form_kl",)),
-    Fault(decoder_of(_DrawsWithoutParameters), "check_draws", ("check_mean",)),
+    Fault(
+        posterior_of(_Doubled), "check_normalised", ("check_draws", "check_closed_form_kl", "check_moments")
+    ),
+    Fault(posterior_of(_WiderDraws), "check_draws", ("check_closed_form_kl", "check_moments")),
+    Fault(decoder_of(_DrawsWithoutParameters), "check_draws", ("check_mean", "check_moments")),
     Fault(decoder_of(_MeanOfSomethingElse), "check_mean"),
     Fault(posterior_of(_NoGradient), "check_rsample_gradient"),
     Fault(posterior_of(_HalfGradient), "check_rsample_gradient"),
 ]
 
 
-@caught_by("check_normalised", "check_draws", "check_closed_form_kl", slow=True)
+@caught_by("check_normalised", "check_draws", "check_closed_form_kl", "check_moments", slow=True)
 class PriorOffByAFactor(TemplatePrior):
     def forward(self):
         return Independent(_Doubled(self.loc, self.log_scale.exp()), len(self.latent_shape))
 
 
-@caught_by("check_normalised", "check_draws", slow=True)
+@caught_by("check_normalised", "check_draws", "check_moments", slow=True)
 class MeanInsteadOfSum(TemplateDecoder):
     def forward(self, parameters):
         right = super().forward(parameters)
         return _MeanOverDimensions(right.base_dist, len(self.data.shape), validate_args=False)
 
 
-@caught_by("check_draws", "check_closed_form_kl", slow=True)
+@caught_by("check_draws", "check_closed_form_kl", "check_moments", slow=True)
 class LogVarianceAsLogScale(TemplatePosterior):
     """Draws with ``exp(log_var)`` where the density has ``exp(log_var / 2)``; UsageError."""
 
@@ -202,7 +204,9 @@ class LogVarianceAsLogScale(TemplatePosterior):
 
         class Drawn(WrongNormal):
             def rsample(self, sample_shape=()):
-                noise = torch.randn(self._extended_shape(sample_shape), dtype=self.loc.dtype)
+                noise = torch.randn(
+                    self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device
+                )
                 return self.loc + self.scale**2 * noise
 
             def sample(self, sample_shape=()):
