@@ -351,10 +351,9 @@ class _Bins(Distribution):
 
     @property
     def mean(self):
-        grid = torch.linspace(0, 1, 256, dtype=self.normal.loc.dtype, device=self.normal.loc.device).view(
-            -1, *[1] * self.normal.loc.dim()
-        )
-        return (self.log_prob(grid.expand(-1, *self.normal.loc.shape)).exp() * grid).sum(0)
+        loc = self.normal.loc
+        grid = torch.linspace(0, 1, 256, dtype=loc.dtype, device=loc.device).view(-1, *[1] * loc.dim())
+        return (self.log_prob(grid.expand(-1, *loc.shape)).exp() * grid).sum(0)
 
     def sample(self, sample_shape=()):
         return (self.normal.sample(torch.Size(sample_shape)).clamp(0, 1) * 255).round() / 255
