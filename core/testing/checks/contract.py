@@ -126,7 +126,7 @@ def check_docstring(case: Case) -> None:
 def check_signature(case: Case) -> None:
     """The constructor takes the wiring of its kind by position, and options by keyword alone."""
     wanted = _POSITIONAL.get(case.kind, ())
-    if case.kind == "prior" and getattr(case.cls, "wants_context", False):
+    if case.kind in ("prior", "sampler") and getattr(case.cls, "wants_context", False):
         wanted += ("context_size",)
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     given = [p.name for p in inspect.signature(case.cls).parameters.values() if p.kind in kinds]
