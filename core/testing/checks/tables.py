@@ -59,14 +59,14 @@ def _tried(case: Case, info: DataInfo) -> bool:
     sizes = zip(table.parameter_shape, alone.parameter_shape, strict=True)
     axis = next(i for i, (a, b) in enumerate(sizes, 1) if a != b)
     given = likelihood.base_dist.log_prob(x)
-    apart = [
+    scores = [
         torch.cat(
             [alone(own).base_dist.log_prob(column) for own, column in zip(each, x.split(1, -1), strict=True)],
             -1,
         )
         for each in _by_column(parameters, axis)
     ]
-    nearest = min(apart, key=lambda found: float((found - given).abs().max()))
+    nearest = min(scores, key=lambda found: float((found - given).abs().max()))
     expect_close(given, nearest, f"{where}: log-densities in the table and column by column")
     return True
 
