@@ -49,9 +49,13 @@ def grid(
       genmod grid --posterior delta --refused
       genmod grid --prior vamp --objective elbo --json
     """
+    import torch
+
     from genmod.model.assembly import open_dataset
     from genmod.model.compatibility import AXES, combinations, grid_spec
 
+    # The tensors are small: more threads would only wait for each other.
+    torch.set_num_threads(1)
     given = dict(zip(AXES, (posterior, prior, divergence, objective), strict=True))
     spec = grid_spec(tuple(USUAL.values()), (4,), data=data)
     info = open_dataset(spec, data_root).info
