@@ -31,7 +31,7 @@ def cases():
 
 
 @pytest.mark.parametrize(("encoder", "decoder", "part"), list(cases()))
-def test_what_a_file_computes_is_what_the_model_does(encoder, decoder, part, tmp_path):
+def test_what_a_file_computes_is_what_the_model_does(encoder, decoder, part, tmp_path, record_property):
     info = TABLE if decoder == "columns" else COUNTS if decoder in OF_COUNTS else PICTURES
     components = {"encoder": encoder, "decoder": decoder, "dataset": "digits"}
     try:
@@ -44,4 +44,6 @@ def test_what_a_file_computes_is_what_the_model_does(encoder, decoder, part, tmp
         done = genmod.export(model.eval(), {"name": "onnx", "part": part}, tmp_path / "f.onnx", check=True)
     except UndefinedError as error:
         pytest.skip(f"has no such part: {error.message}")
-    assert max(done.differences.values()) < 1e-5
+    largest = max(done.differences.values())
+    record_property("difference", largest)
+    assert largest < 1e-5
