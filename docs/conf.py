@@ -28,8 +28,6 @@ extensions = [
 ]
 
 exclude_patterns = ["_build", "_ext", "**.ipynb_checkpoints"]
-# Several rooms document the same object: the first page that has it is where links go.
-suppress_warnings = ["toc.empty_glob"]
 nitpicky = False
 
 # Pages.
@@ -62,7 +60,7 @@ add_module_names = False
 python_use_unqualified_type_names = True
 toc_object_entries = False
 
-# Looks: no file comes from elsewhere but the letters of formulas.
+# Looks: no file comes from elsewhere.
 html_math_renderer = "mathml"
 html_theme = "furo"
 html_static_path = ["_static"]

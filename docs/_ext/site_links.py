@@ -50,11 +50,7 @@ def _read(app: Sphinx, name: str, source: list[str]) -> None:
         app.env.note_dependency(str(file))
         return relinked(file.read_text(encoding="utf-8"), file.parent, path.parent)
 
-    text = relinked(source[0], path.parent, path.parent)
-    text = _WHOLE.sub(whole, text)
-    if len(list(path.parent.glob("*.md")) + list(path.parent.glob("*.ipynb"))) == 1:
-        # A list of pages of which there are none yet would be a warning.
-        text = re.sub(r"^```\{toctree\}\n:glob:.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    text = _WHOLE.sub(whole, relinked(source[0], path.parent, path.parent))
     source[0] = _named(app, text) if name == "components" else text
 
 
