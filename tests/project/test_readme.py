@@ -91,9 +91,10 @@ def test_commands(walk):
 @pytest.mark.skipif(not MNIST.exists(), reason="needs MNIST in GENMOD_DATA")
 def test_commands_with_mnist(walk):
     """Which measure 10,000 images, and so take their time."""
-    for command in walk.commands(TEXT):
-        if "mnist" in command.line:
-            walk.follow(command)
+    commands = [command for command in walk.commands(TEXT) if "mnist" in command.line]
+    assert commands
+    for command in commands:
+        walk.follow(command)
 
 
 def test_python(tmp_path, monkeypatch):
