@@ -72,7 +72,7 @@ class Vae(nn.Module):
 
 def of_genmod(name, data, options, compiled=False):
     settings = genmod.TrainSettings(steps=10**9, batch_size=options.batch, device="cpu", compile=compiled)
-    run = Run(build(name), data, settings, None, None, lambda event: None, StopSignals())
+    run = Run(build(name), data, settings, None, None, lambda event: None, StopSignals(), {})
 
     def block():
         run.total = run.state.step + options.steps
