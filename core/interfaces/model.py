@@ -21,6 +21,7 @@ from genmod.interfaces.pretrained import Pretrained
 from genmod.interfaces.sampler import Source
 from genmod.options.schedule import Schedule
 from genmod.spec import ModelSpec
+from genmod.system.first import each_parameter
 from genmod.system.random import seeded
 
 if TYPE_CHECKING:
@@ -297,10 +298,10 @@ class GenerativeModel(Pretrained, nn.Module, ABC):
     @property
     def device(self) -> torch.device:
         """The device of the parameters."""
-        return next((p.device for p in self.parameters()), torch.device("cpu"))
+        return next((p.device for p in each_parameter(self)), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the parameters; data are converted to it."""
-        floats = (p.dtype for p in self.parameters() if p.is_floating_point())
+        floats = (p.dtype for p in each_parameter(self) if p.is_floating_point())
         return next(floats, torch.get_default_dtype())

@@ -35,6 +35,7 @@ from genmod.model.summary import summarize
 from genmod.model.with_pictures import WithPictures
 from genmod.spec import ModelSpec
 from genmod.system.failures import named_failures
+from genmod.system.first import each_parameter
 from genmod.system.memory import in_pieces
 from genmod.system.random import seeded
 
@@ -168,7 +169,7 @@ class LatentVariableModel(WithContext, WithSampler, OnData, WithPictures, InOwnL
             values = joined(values, self._conditions_of(context, values.shape[:1]))
         features = self._through(self.encoder, values)
         # That of a model in half precision takes what is; no other has weights of less than the features.
-        own = next((p.dtype for p in self.posterior.parameters()), features.dtype)
+        own = next((p.dtype for p in each_parameter(self.posterior)), features.dtype)
         return features.to(own)
 
     def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
