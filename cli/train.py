@@ -65,6 +65,12 @@ def train(
             "compile", "Compile the step: costs 10 to 20 seconds once, pays off in runs of some minutes."
         ),
     ] = None,
+    compile_auto: Annotated[
+        bool,
+        typer.Option(
+            "--compile-auto", help="Compile the step if the run is long and a trial shows that it pays."
+        ),
+    ] = False,
     deterministic: Annotated[
         bool | None,
         _switch(
@@ -181,6 +187,10 @@ def train(
         raise typer.BadParameter("--dry-run tries the steps in one process; leave out --processes")
     if overwrite and resume:
         raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
+    if compile_auto and compile_ is not None:
+        raise typer.BadParameter(
+            "--compile-auto leaves it open whether the step is compiled; give one of them"
+        )
     launched(processes)
     from genmod.bundle.directory import ModelDirectory
     from genmod.cli.settings_from import train_settings
@@ -189,7 +199,7 @@ def train(
     from genmod.training.settings import TrainSettings
 
     options = settings_by_owner(set_ or [], ("optimizer", "schedule", "dataset"), "in training")
-    given = {**ctx.params, "compile": compile_, "trackers": tracker}
+    given = {**ctx.params, "compile": "auto" if compile_auto else compile_, "trackers": tracker}
     given["freeze"] = [name.strip() for text in freeze or () for name in text.split(",")]
     overrides = {name: given[name] for name in TrainSettings.names() if given.get(name) not in (None, [], ())}
     for name in ("optimizer", "schedule"):

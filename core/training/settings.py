@@ -66,7 +66,8 @@ class TrainSettings:
         precision: ``32``, or ``bf16`` for the networks; densities and divergences stay in single precision.
         strategy: how several processes share the work: ``ddp``, each with all weights, or ``fsdp``, each with a
             part of them, for models that do not fit on one device.
-        compile: compile the step with ``torch.compile``, which takes 10 to 20 seconds at the start of a run.
+        compile: compile the step with ``torch.compile``, which takes 10 to 20 seconds at the start of a run, or less where
+            torch has kept the result; ``auto`` to do so where the run is long and some steps show that it pays.
         deterministic: use only algorithms of torch that give the same bits each time on the same machine: on a GPU, a step
             then takes longer, up to twice as long, and an operation that has none stops the run.
         augment: transforms of each training image, from ``torchvision.transforms.v2``, such as
@@ -107,7 +108,7 @@ class TrainSettings:
     device: str = "auto"
     precision: Literal["32", "bf16"] = "32"
     strategy: Literal["ddp", "fsdp"] = "ddp"
-    compile: bool = False
+    compile: bool | Literal["auto"] = False
     deterministic: bool = False
     augment: tuple[str, ...] = ()
     freeze: tuple[str, ...] = ()
@@ -142,7 +143,9 @@ class TrainSettings:
         for name in ("optimizer", "schedule", "device"):
             if not isinstance(getattr(self, name), str):
                 wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be a text, its name")
-        for name in ("compile", "deterministic"):
+        if not (self.compile == "auto" or isinstance(self.compile, bool)):
+            wrong.append(f"compile is {self.compile!r:.60}; it must be true, false or auto")
+        for name in ("deterministic",):
             if not isinstance(getattr(self, name), bool):
                 wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be true or false")
         for name in ("augment", "freeze", "trackers"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
@@ -10,6 +11,8 @@ from genmod.errors import UsageError
 from genmod.interfaces.objective import Terms
 from genmod.interfaces.part import ParameterGroup
 from genmod.system.random import reseed, seed_for
+from genmod.training.checkpoint import Checkpoint
+from genmod.training.compilation import Compilation
 from genmod.training.distributed import Team
 from genmod.training.groups import moved_by
 from genmod.training.nonfinite import Buffers, all_finite
@@ -30,7 +33,9 @@ class Stepper:
         batch_size: examples in a step, over all processes.
         team: the processes.
         device: device of the random numbers.
-        warn: called when the step cannot be compiled.
+        total: steps of the run.
+        warn: called with what is said of compiling.
+        found: the checkpoint that the run goes on from.
 
     Raises:
         UsageError: a batch cannot be shared evenly among the processes.
@@ -46,19 +51,25 @@ class Stepper:
         batch_size: int,
         team: Team,
         device: torch.device,
+        total: int,
         warn: Callable[[str], None],
+        found: Checkpoint | None = None,
     ) -> None:
         self.parts = settings.accumulate if batch_size % settings.accumulate == 0 else 1
         self.share = team.share(batch_size // self.parts)
-        self._plain_terms, self._terms = terms, terms
+        self._plain_terms = terms
         self._groups, self._optimizers, self._settings = groups, optimizers, settings
         self._parameters = [p for group in groups.values() for p in group.parameters]
-        self._team, self._warn = team, warn
+        self._team = team
         whole = batch_size // self.parts
         self._noise = SharedNoise(self.share, whole, device) if team.size > 1 else None
-        self._untried = settings.compile
-        if settings.compile:
-            self._terms = torch.compile(terms)
+        how = dict[str, Any](total=total, device=device, team=team, warn=warn)
+        decided = None if found is None else found.state.get("compilation")
+        self._compilation = Compilation(terms, settings.compile, **how, found=decided)
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs to know of it, as plain data for a checkpoint."""
+        return {"compilation": self._compilation.state()}
 
     def gradients(
         self, step: int, x: Tensor, context: Tensor | None = None
@@ -73,20 +84,7 @@ class Stepper:
         Returns:
             Terms and number of examples of each part, and whether all losses and gradients are finite.
         """
-        if not self._untried:
-            return self._gradients(step, x, context)
-        self._untried = False
-        try:
-            return self._gradients(step, x, context)
-        except Exception as error:
-            # If the error is that of the model itself, the uncompiled step raises it again.
-            self._terms = self._plain_terms
-            self.drop()
-            result = self._gradients(step, x, context)
-            self._warn(
-                f"the step cannot be compiled and runs uncompiled: {str(error).strip().partition(chr(10))[0]}"
-            )
-            return result
+        return self._compilation.run(step, lambda: self._gradients(step, x, context), self.drop)
 
     def move(self, step: int, lr: float) -> int:
         """Move the weights of the groups whose turn it is by their gradients, each clipped alone, and drop these.
@@ -146,7 +144,7 @@ class Stepper:
             reseed(seed_for(self._settings.seed, "noise", count))
             try:
                 with self._noise or nullcontext(), self._averaging(last):
-                    terms: Terms = self._terms(*mine)
+                    terms: Terms = self._compilation.terms(*mine)
                     self._backward(terms, scale, count // self.parts)
                 return terms
             except Unrehearsed:

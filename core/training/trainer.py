@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
@@ -86,7 +86,8 @@ class Run:
         whole_batches = replace(settings, batch_size=self.batches.batch_size, accumulate=1)
         self.total, self.per_epoch = whole_batches.run_length(len(train_split))
         still = frozen_modules(model)
-        self.stepping = [p for p in model.modules() if _moves_with_steps(p) and p not in still]
+        parts = [p for p in model.modules() if isinstance(p, Part) and p not in still]
+        self.stepping = [p for p in parts if type(p).after_step is not Part.after_step]
         prepare_parts(model, train_split, settings.seed, resumed=found is not None, still=still)
         self.schedules = dict(model.schedules())
         for name, schedule in self.schedules.items():
@@ -120,7 +121,9 @@ class Run:
             batch_size=self.batches.batch_size,
             team=self.team,
             device=self.device,
+            total=self.total,
             warn=self._warn,
+            found=found,
         )
         if found is not None and not self.team.leads:
             # The checkpoint has the sums over all processes; rank 0 continues them.
@@ -260,7 +263,7 @@ class Run:
         if self.directory is None and not self.sharded:
             return
         self.state.seconds = time.perf_counter() - self._began
-        more = {"facts": self.facts, "environment": self.record.environment, **more}
+        more |= {"facts": self.facts, "environment": self.record.environment, **self.stepper.state()}
         checkpoint = replace(self.state, means=means).checkpoint(more)
         if self.directory is not None:
             place = ModelDirectory(self.directory)
@@ -344,7 +347,3 @@ class Run:
             best_loss=state.best_loss,
             seconds=round(state.seconds, 3),
         )
-
-
-def _moves_with_steps(part: nn.Module) -> TypeGuard[Part]:
-    return isinstance(part, Part) and type(part).after_step is not Part.after_step

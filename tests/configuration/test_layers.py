@@ -116,7 +116,7 @@ def test_what_may_not_be_looked_at_counts_as_missing(tmp_path, monkeypatch):
         ({"train": {"epochs": "3"}}, "train.epochs is '3'; it must be a whole number from 1"),
         ({"train": {"accumulate": 0}}, "train.accumulate is 0; it must be a whole number from 1"),
         ({"train": {"device": 3}}, "train.device is 3; it must be a text"),
-        ({"train": {"compile": "yes"}}, "train.compile is 'yes'; it must be true or false"),
+        ({"train": {"compile": "yes"}}, "train.compile is 'yes'; it must be true, false or auto"),
         ({"train": 3}, "train is 3, not a table"),
         ({"build": {"encoder": 3}}, "build.encoder is 3, not a name or a table"),
         ({"build": {"latent": -1}}, "build.latent is -1; it must be"),

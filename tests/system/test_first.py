@@ -17,4 +17,3 @@ def test_missing_ones_are_passed_over_and_shared_ones_come_again():
     module.register_module("none", None)
     assert [*map(id, each_parameter(module))] == [id(layer.weight)] * 2
     assert next(each_parameter(nn.ReLU()), None) is None
-

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 import genmod
+from genmod.training import compilation
+from genmod.training.compilation import Compilation
+from genmod.training.distributed import Team
 
 SMALL = {"encoder": {"name": "mlp", "hidden": [16]}, "latent": 2}
 
@@ -40,6 +43,58 @@ def test_what_is_wrong_with_the_model_is_not_blamed_on_the_compiler(monkeypatch)
     monkeypatch.setattr(type(model), "terms", lambda self, x: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         genmod.train(model, steps=5, device="cpu", compile=True)
+
+
+class Steps:
+    """Steps that take as long as they are told to."""
+
+    def __init__(self, monkeypatch, total=10_000, found=None, plain=0.1, compiled=0.05):
+        self.now, self.used, self.said, self.took = 0.0, [], [], {"plain": plain, "compiled": compiled}
+        monkeypatch.setattr(torch, "compile", lambda function: "compiled")
+        monkeypatch.setattr(compilation.time, "perf_counter", lambda: self.now)
+        how = {"total": total, "device": torch.device("cpu"), "team": Team(), "warn": self.said.append}
+        self.decision = Compilation("plain", "auto", **how, found=found)
+
+    def take(self, first, last):
+        for step in range(first, last):
+            self.decision.run(step, self.one, lambda: None)
+        return self
+
+    def one(self):
+        self.used.append(self.decision.terms)
+        self.now += self.took[self.decision.terms]
+
+
+@pytest.mark.parametrize(("compiled", "faster"), [(0.05, True), (0.099, False), (0.2, False)])
+def test_a_long_run_is_compiled_where_a_trial_shows_that_it_pays(monkeypatch, compiled, faster):
+    steps = Steps(monkeypatch, compiled=compiled).take(0, 100)
+    assert steps.used == ["plain"] * 40 + ["compiled"] * 40 + ["compiled" if faster else "plain"] * 20
+    assert len(steps.said) == 1
+    assert steps.said[0].endswith("is compiled" if faster else "is not compiled")
+    assert steps.decision.state()["chosen"] is faster
+
+
+def test_a_short_run_is_not_compiled(monkeypatch):
+    steps = Steps(monkeypatch, total=3000).take(0, 100)
+    assert steps.used == ["plain"] * 100
+    assert steps.said == []
+
+
+@pytest.mark.parametrize("at", [10, 30, 40, 50, 70, 80, 90])
+def test_a_resumed_run_computes_each_step_as_the_run_it_goes_on_with(monkeypatch, at):
+    whole = Steps(monkeypatch).take(0, 100)
+    before = Steps(monkeypatch).take(0, at)
+    after = Steps(monkeypatch, found=before.decision.state()).take(at, 100)
+    assert before.used + after.used == whole.used
+
+
+def test_what_is_decided_is_in_the_checkpoint(tmp_path):
+    from genmod.training.checkpoint import newest
+
+    genmod.train(genmod.build(**SMALL), directory=tmp_path / "run", steps=45, device="cpu", compile="auto")
+    found, _ = newest(tmp_path / "run" / "checkpoints")
+    assert found.state["compilation"]["chosen"] is False
+    assert 0 < found.state["compilation"]["seconds"]["plain"] < 10
 
 
 @pytest.mark.slow
