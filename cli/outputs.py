@@ -160,9 +160,7 @@ def attach_codes(
 
 def warn_untrained(place: "ModelDirectory") -> None:
     """Warn where a model directory records no training run; what comes from the Hub never does."""
-    from genmod.hub.allowed import is_published
-
-    if not place.is_trained and not is_published(place.path):
+    if not (place.is_trained or place.is_published):
         console.warning(
             f"{place.path} records no training run; if its weights are still random, first: "
             f"genmod train {quoted(place.path)}"

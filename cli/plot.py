@@ -116,10 +116,10 @@ def _table(found: "Sequence[Curve]") -> str:
 
 def _watch(places: Sequence[Path], metrics: Sequence[str]) -> None:
     """Draw in the terminal until all runs have ended, or Ctrl-C."""
-    from genmod.bundle.directory import read_spec
+    from genmod.bundle.directory import ModelDirectory
 
     for place in places:
-        read_spec(place)
+        ModelDirectory(place).read_spec()
     if not console.animated():
         raise UsageError("--live draws in a terminal, and this is none", hint="genmod plot -o curves.png")
     import sys

@@ -33,8 +33,9 @@ from genmod.system.tensors import FORMAT
 if TYPE_CHECKING:
     from genmod.data.dataset import DataInfo
 
-__all__ = ["ModelDirectory", "read_spec"]
+__all__ = ["CARD", "CONFIG", "ModelDirectory"]
 
+CARD, CONFIG = "README.md", "config.json"
 _DESCRIPTION, _RECORD, _ROWS = "model.json", "run.json", "metrics.jsonl"
 _WEIGHTS = {"best": "model.safetensors", "last": "last.safetensors"}
 _CHECKPOINTS, _STOPPED, _SAMPLER, _PICTURES = "checkpoints", "non-finite", "sampler", "samples"
@@ -46,6 +47,7 @@ _RECORDED: dict[str, Any] = {
     **dict.fromkeys(("settings", "versions", "environment", "git", "weights", "data"), dict),
     "command": list,
 }
+_ELSEWHERE = "choose another place with -o DIR"
 _MOST_DESCRIPTION, _MOST_ROWS = 4_000_000, 1_000_000_000
 
 
@@ -121,6 +123,11 @@ class ModelDirectory:
     def is_trained(self) -> bool:
         """Whether training has begun."""
         return self.record.exists() and self.is_model
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it has a card, as :func:`genmod.save_pretrained` and ``genmod pull`` write it: a model without a record."""
+        return self.is_model and all((self.path / name).is_file() for name in (CARD, CONFIG))
 
     @cached_property
     def _content(self) -> Any:
@@ -252,10 +259,10 @@ class ModelDirectory:
             yield
 
     def check_free(self, *, overwrite: bool) -> None:
-        """Refuse to overwrite a trained model or foreign files.
+        """Refuse to overwrite a trained model, one of the Hub, or foreign files.
 
         Raises:
-            FileError: a trained model without ``overwrite``, or anything that is not a model directory.
+            FileError: a trained model without ``overwrite``, one of the Hub, or anything that is not a model directory.
         """
         if not self.path.exists() and not self.path.is_symlink():
             return
@@ -264,15 +271,15 @@ class ModelDirectory:
             or self.path.is_symlink()
             or (not self.is_model and any(self.path.iterdir()))
         ):
-            raise FileError(
-                f"{self.path} exists and is no genmod model; it is left alone",
-                hint="choose another place with -o DIR",
-            )
+            raise FileError(f"{self.path} exists and is no genmod model; it is left alone", hint=_ELSEWHERE)
         if self.is_trained and not overwrite:
             raise FileError(
                 f"{self.path} holds a trained model",
                 hint="replace it with --overwrite, or choose another place with -o DIR",
             )
+        if self.is_published and not self.is_trained:
+            there = f"{self.path} holds a model with its card, as from the Hub"
+            raise FileError(f"{there}; it is left alone", hint=_ELSEWHERE)
 
     def set_aside(self) -> Path:
         """Copy the model, complete, to a folder of the directory, before a new one replaces it.
@@ -339,8 +346,3 @@ class ModelDirectory:
         for path in self.path.iterdir():
             if _BEFORE.fullmatch(path.name) and not path.is_symlink():
                 remove_own(path)
-
-
-def read_spec(directory: Path | str) -> tuple[ModelSpec, "DataInfo"]:
-    """The specification and the data description of a model directory; see :meth:`ModelDirectory.read_spec`."""
-    return ModelDirectory(Path(directory)).read_spec()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from genmod.interfaces.sampler import Sampler
     from genmod.model.latent_variable import LatentVariableModel
 
-__all__ = ["load", "save", "start_over"]
+__all__ = ["is_described", "load", "save", "start_over", "write_trained"]
 
 
 def save(model: "GenerativeModel", directory: Path | str, *, overwrite: bool = False) -> Path:
@@ -116,6 +116,41 @@ def _write(model: "GenerativeModel", sampler: "Sampler | None", place: ModelDire
     write_tensors(place.weights(), model.state_dict())
     if sampler is not None:
         write_sampler(sampler, place.path)
+
+
+def is_described(model: "GenerativeModel", place: ModelDirectory) -> bool:
+    """Whether a directory describes a model as it is, versions of plugins included.
+
+    Raises:
+        FileError: its description is damaged.
+    """
+    spec, data = place.read_spec()
+    there = (spec.to_json(), data.to_json(), place.read_seed())
+    return there == (model.spec.to_json(), model.data.to_json(), model.weights_seed)
+
+
+def write_trained(
+    model: "GenerativeModel",
+    place: ModelDirectory,
+    best: Mapping[str, Any],
+    last: Mapping[str, Any] | None = None,
+) -> None:
+    """Replace the weights in a directory, and the versions of plugins by those that these were trained with.
+
+    Args:
+        model: that was trained.
+        place: of a model that differs in no more than these versions, locked by the caller.
+        best: weights with the lowest validation loss.
+        last: those of the last step.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    if last is not None:
+        write_tensors(place.weights("last"), last)
+    write_tensors(place.weights(), best)
+    if not is_described(model, place):
+        place.write_spec(model.spec, model.data, seed=place.read_seed())
 
 
 def _sampler_of(model: "GenerativeModel") -> "Sampler | None":

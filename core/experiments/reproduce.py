@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genmod.bundle.directory import ModelDirectory, read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import load
 from genmod.errors import FileError
 from genmod.experiments.experiment import Reproduction, Trial
@@ -130,7 +130,7 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
     if not ModelDirectory(place).is_trained:
         return
     # Resolved: a model of an earlier version lacks newer options, and has their defaults.
-    there, wanted = resolve(read_spec(place)[0]), resolve(trial.spec)
+    there, wanted = resolve(ModelDirectory(place).read_spec()[0]), resolve(trial.spec)
     gaps = [
         f"{kind} is {_plain(there, kind)}, not {_plain(wanted, kind)}"
         for kind in SPEC_KINDS

@@ -12,13 +12,15 @@ from genmod.errors import FileError, UsageError, quoted
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.assembly import assemble, open_dataset
 from genmod.model.foreign import foreign_kinds
+from genmod.model.resolve import resolve_kinds
 from genmod.nn.weights import weights_follow
+from genmod.registry.file_plugin import is_local
+from genmod.registry.file_version import shortened
 from genmod.spec import ComponentSpec, ModelSpec
 from genmod.system.device import pick_device
-from genmod.system.environment import versions
 from genmod.system.free import free
 from genmod.system.tensors import checksum, read_tensors
-from genmod.training.record import surroundings
+from genmod.training.record import surroundings, versions_used
 from genmod.training.settings import TrainSettings
 
 __all__ = ["RecordedRun", "free_place", "same_weights"]
@@ -135,7 +137,8 @@ class RecordedRun:
         return model
 
     def _versions(self) -> list[str]:
-        now = versions(*(part.provider for part in self.spec.components.values() if part.provider))
+        files = [kind for kind, part in self.spec.components.items() if is_local(part.provider)]
+        now = versions_used(resolve_kinds(self.spec, files))
         before = self.record.get("versions") or {}
         return _changes(before, {**dict.fromkeys(before, "not installed"), **now})
 
@@ -200,7 +203,7 @@ def _seed(weights: Mapping[str, Any], given: int | None, place: ModelDirectory) 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found = [
-        f"{key:.80}: {before[key]!s:.80} → {now[key]}"
+        f"{key:.80}: {shortened(str(before[key])):.80} → {shortened(str(now[key]))}"
         for key in now
         if key in before and before[key] != now[key]
     ]

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from genmod.bundle.directory import ModelDirectory
+from genmod.bundle.directory import CARD, CONFIG, ModelDirectory
 from genmod.bundle.sampler import sampler_files
 from genmod.errors import FileError
 
-__all__ = ["CARD", "CONFIG", "PICTURES", "allowed", "check_sizes", "files_in", "is_published"]
+__all__ = ["PICTURES", "allowed", "check_sizes", "files_in"]
 
-CARD, CONFIG = "README.md", "config.json"
 PICTURES = ("samples", "reconstructions")
 _MOST_TEXT, _MOST_PICTURE = 1_000_000, 20_000_000
 _MOST_TENSORS = 2**37
@@ -45,11 +44,6 @@ def files_in(folder: Path) -> dict[str, int]:
     return {
         name: (folder / name).stat().st_size for name in sorted(allowed(folder)) if (folder / name).is_file()
     }
-
-
-def is_published(folder: Path) -> bool:
-    """Whether a folder is as :func:`genmod.save_pretrained` and ``genmod pull`` make it: trained weights without a record."""
-    return all((folder / name).is_file() for name in (CARD, CONFIG))
 
 
 def check_sizes(found: Mapping[str, int], folder: Path, where: str) -> None:

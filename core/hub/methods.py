@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genmod.bundle.directory import CARD, ModelDirectory
 from genmod.bundle.model import load
 from genmod.errors import FileError, UsageError
-from genmod.hub.allowed import CARD, allowed
+from genmod.hub.allowed import allowed
 from genmod.hub.pulling import loaded, taken
 from genmod.hub.pushing import MESSAGE, push
 from genmod.hub.staging import stage
 from genmod.hub.transport import check_name
 from genmod.hub.wishes import CardWishes
 from genmod.interfaces.model import GenerativeModel
-from genmod.system.files import staged_directory
+from genmod.system.files import staged_directory, write_bytes
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
 
@@ -64,14 +65,21 @@ def save_pretrained(
     if push_to_hub or repo_id is not None:
         check_name(repo_id or folder.name)
     _check_replaceable(folder)
-    card = (folder / CARD).read_bytes() if (folder / CARD).is_file() else None
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.del")
     with staged_directory(folder, aside=aside) as made:
-        stage(model, made, repo_id or folder.name, wishes, config=config, card=card)
+        stage(model, made, repo_id or folder.name, wishes, config=config, card=_card(folder))
+        # Meanwhile somebody may have put files there, or have gone on with the card.
+        _check_replaceable(folder)
+        if (card := _card(folder)) is not None:
+            write_bytes(made / CARD, card)
     shutil.rmtree(aside, ignore_errors=True)
     if not push_to_hub:
         return None
     return _sent(model, repo_id or folder.name, wishes, config=config, **push_to_hub_kwargs)
+
+
+def _card(folder: Path) -> bytes | None:
+    return (folder / CARD).read_bytes() if (folder / CARD).is_file() else None
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -86,9 +94,10 @@ def _check_replaceable(folder: Path) -> None:
         if path.is_symlink() or not path.is_dir()
     }
     other = sorted(found - set(allowed(folder)))
-    if other or (found and CARD not in found):
+    if other or (found and not ModelDirectory(folder).is_published):
+        names = ", ".join((other or sorted(found))[:5])
         raise FileError(
-            f"{folder} has other files than a model for the Hub: {', '.join(other[:5]) or 'no card'}; it is left alone",
+            f"{folder} has other files than a model for the Hub: {names}; it is left alone",
             hint="choose another place; a model that was trained there is saved by genmod.save, and sent by genmod push",
         )
 

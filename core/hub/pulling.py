@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from genmod.bundle.aside import link
-from genmod.bundle.directory import ModelDirectory
+from genmod.bundle.directory import CARD, CONFIG, ModelDirectory
 from genmod.bundle.model import load
 from genmod.errors import DataWarning, FileError, GenmodError, UndefinedError, quoted
-from genmod.hub.allowed import CARD, CONFIG, allowed, check_sizes, files_in
+from genmod.hub.allowed import allowed, check_sizes, files_in
 from genmod.hub.transport import NoAnswerError, cached, check_name, fetched, listed
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.assembly import blueprint

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genmod.bundle.directory import CARD
 from genmod.hub.allowed import allowed
 from genmod.hub.staging import stage
 from genmod.hub.transport import check_name, check_online, sent
@@ -106,5 +107,5 @@ def push(
                 delete_patterns=[*gone, *more],
                 quiet=quiet,
             )
-        card = (folder / "README.md").read_text(encoding="utf-8")
+        card = (folder / CARD).read_text(encoding="utf-8")
     return Pushed(repository, url, staged.files, staged.stripped, staged.problems, card)

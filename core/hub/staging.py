@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from genmod.bundle.directory import ModelDirectory
+from genmod.bundle.directory import CARD, CONFIG, ModelDirectory
 from genmod.bundle.model import load, save
 from genmod.bundle.sampler import has_sampler, sampler_files
 from genmod.errors import UndefinedError
-from genmod.hub.allowed import CARD, CONFIG, check_sizes, files_in
+from genmod.hub.allowed import check_sizes, files_in
 from genmod.hub.card import card_text
 from genmod.hub.measured import look_at
 from genmod.hub.metadata import config_of, front_matter

@@ -10,6 +10,7 @@ from typing import Any
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.interfaces.model import GenerativeModel
+from genmod.registry.file_plugin import is_local
 from genmod.spec import ModelSpec
 from genmod.system.environment import environment, git_state, versions
 from genmod.system.files import write_json
@@ -17,13 +18,20 @@ from genmod.system.tensors import checksum
 from genmod.training.distributed import Team
 from genmod.training.settings import TrainSettings
 
-__all__ = ["Record", "beginning", "surroundings"]
+__all__ = ["Record", "beginning", "surroundings", "versions_used"]
 
 
 def surroundings(device: str) -> dict[str, Any]:
     """The facts beside the settings that can change the bits of a run."""
     found = versions()
     return {**environment(device), "torch": found["torch"], "processes": Team().size}
+
+
+def versions_used(spec: ModelSpec) -> dict[str, str]:
+    """Versions of what a model is computed with: of packages, and of plugins that are files, where they are resolved."""
+    parts = [part for part in spec.components.values() if part.provider]
+    files = {part.provider: part.version for part in parts if is_local(part.provider)}
+    return {**versions(*(part.provider for part in parts)), **files}
 
 
 def beginning(
@@ -62,13 +70,12 @@ class Record:
     ) -> None:
         self.environment = surroundings(device)
         self._path = ModelDirectory(directory).record if directory is not None else None
-        providers = [part.provider for part in spec.components.values() if part.provider]
         self._fixed = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": sys.argv,
             "settings": settings.to_json(),
             **began,
-            "versions": versions(*providers),
+            "versions": versions_used(spec),
             "environment": self.environment,
             "git": git_state() if directory is not None else None,
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
-from genmod.bundle.model import save, start_over
+from genmod.bundle.model import is_described, save, start_over
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.opening import data_for
@@ -106,8 +106,8 @@ def train(
         ):
             began = beginning(model, data, there, resumed=resume)
             run = Run(model, data, chosen, place, found, tell, stop, began)
-            if overwrite and there is not None:
-                _start_over(model, there, team, tell)
+            if not resume and there is not None:
+                _make_way(model, there, team, tell, overwrite=overwrite)
             result = run.go()
             if place is not None and team.leads:
                 ModelDirectory(place).forget_before()
@@ -127,14 +127,22 @@ def _alone(directory: Path | None) -> Iterator[None]:
         yield
 
 
-def _start_over(
-    model: GenerativeModel, place: ModelDirectory, team: Team, tell: Callable[[Event], None]
+def _make_way(
+    model: GenerativeModel,
+    place: ModelDirectory,
+    team: Team,
+    tell: Callable[[Event], None],
+    *,
+    overwrite: bool,
 ) -> None:
-    """Replace the model that was trained before by the fresh one; rank 0 does it, the other processes wait."""
+    """Replace a model that was trained before, or another one that never was; rank 0 does it, the other processes wait."""
     problem = None
     if team.leads:
         try:
-            before = start_over(model, place)
+            before = None
+            if overwrite or not is_described(model, place):
+                place.check_free(overwrite=overwrite)
+                before = start_over(model, place)
             if before is not None:
                 text = f"the previous model is in {before} until this run has finished"
                 tell(Event("warning", 0, 0, 0.0, text=text))

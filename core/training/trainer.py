@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genmod.bundle.directory import ModelDirectory
+from genmod.bundle.model import write_trained
 from genmod.data.dataset import Dataset
 from genmod.evaluation.impossible import ImpossibleError, limits_of
 from genmod.interfaces.model import GenerativeModel
@@ -22,7 +23,6 @@ from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
 from genmod.system.parallel import local
-from genmod.system.tensors import write_tensors
 from genmod.training import resume as resuming
 from genmod.training.batches import batches_of
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
@@ -309,9 +309,7 @@ class Run:
             self._checkpoint()
         weights = state.weights()
         if self.directory is not None and state.step:
-            place = ModelDirectory(self.directory)
-            write_tensors(place.weights("last"), weights)
-            write_tensors(place.weights(), state.best or weights)
+            write_trained(self.model, ModelDirectory(self.directory), state.best or weights, last=weights)
         self._leave(weights)
         self.film.end()
         self.tracking.close(status)
@@ -325,7 +323,7 @@ class Run:
         if not self.sharded:
             self._leave(self.model.state_dict())
         if status == "failed" and self.directory is not None and self.state.best:
-            write_tensors(ModelDirectory(self.directory).weights(), self.state.best)
+            write_trained(self.model, ModelDirectory(self.directory), self.state.best)
 
     def _leave(self, weights: Mapping[str, Tensor]) -> None:
         """Load the best weights so far, else the given ones, and put the model in evaluation mode."""

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save as to_bytes
 
 from genmod import DataInfo, FileError, GenmodError, build, compose, load, save, train
-from genmod.bundle.directory import ModelDirectory, read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.model.assembly import assemble
 from genmod.system.tensors import FORMAT, read_tensors, write_tensors
 
@@ -229,7 +229,7 @@ def test_nothing_there(tmp_path):
 )
 def test_damaged_description(saved, text, reason):
     (saved / "model.json").write_bytes(text)
-    for read in (read_spec, load):
+    for read in (lambda place: ModelDirectory(place).read_spec(), load):
         with pytest.raises(FileError, match=reason) as caught:
             read(saved)
         assert "model.json" in str(caught.value)

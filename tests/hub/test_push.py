@@ -9,7 +9,7 @@ import pytest
 
 import genmod
 from genmod.errors import GenmodError, UsageError
-from genmod.hub import push
+from genmod.hub import push, staging
 from genmod.hub.paths import looks_private, without_folders
 from genmod.hub.wishes import CardWishes
 
@@ -232,3 +232,49 @@ def test_save_pretrained_writes_the_same_and_keeps_a_card_that_was_edited(small,
     with pytest.raises(UsageError, match="takes no licence"):
         small.save_pretrained(tmp_path / "other", model_card_kwargs={"licence": "mit"})
     assert not (tmp_path / "other").exists()
+
+
+def test_save_pretrained_leaves_models_of_others_alone(small, tmp_path):
+    for name in ("README.md", "config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(
+        UsageError, match=r"Hub: README\.md, config\.json, model\.safetensors; it is left alone"
+    ):
+        small.save_pretrained(tmp_path, model_card_kwargs={"metrics": ()})
+    assert (tmp_path / "model.safetensors").read_text() == "{}"
+
+
+def test_what_is_put_there_meanwhile_stays(small, tmp_path, monkeypatch):
+    folder, put = tmp_path / "digits", {"README.md": "mine"}
+
+    def stage(*arguments, **how):
+        staged = staging.stage(*arguments, **how)
+        for name, text in put.items():
+            (folder / name).write_text(text)
+        return staged
+
+    small.save_pretrained(folder, model_card_kwargs={"metrics": ()})
+    monkeypatch.setattr("genmod.hub.methods.stage", stage)
+    small.save_pretrained(folder, model_card_kwargs={"metrics": ()})
+    assert (folder / "README.md").read_text() == "mine"
+    put["notes.txt"] = "years of work"
+    with pytest.raises(UsageError, match=r"other files than a model for the Hub: notes\.txt"):
+        small.save_pretrained(folder, model_card_kwargs={"metrics": ()})
+    assert (folder / "notes.txt").read_text() == "years of work"
+    assert [path.name for path in tmp_path.iterdir()] == ["digits"]
+
+
+def test_a_model_of_the_hub_does_not_give_way(small, tmp_path):
+    folder = tmp_path / "digits"
+    small.save_pretrained(folder, model_card_kwargs={"metrics": ()})
+    before = (folder / "model.safetensors").read_bytes()
+    other = genmod.build(encoder={"name": "mlp", "hidden": [4]}, latent=3)
+    for how in ({}, {"overwrite": True}):
+        with pytest.raises(UsageError, match="holds a model with its card"):
+            genmod.save(other, folder, **how)
+        with pytest.raises(UsageError, match="holds a model with its card"):
+            genmod.train(other, directory=folder, steps=1, device="cpu", **how)
+    assert (folder / "model.safetensors").read_bytes() == before
+    # Training it goes on from its weights.
+    genmod.train(genmod.load(folder), directory=folder, steps=1, device="cpu")
+    assert genmod.load(folder).latent_shape == (2,)

@@ -12,13 +12,13 @@ import sys
 import traceback
 
 import genmod
-from genmod.bundle.directory import read_spec
+from genmod.bundle.directory import ModelDirectory
 from genmod.errors import GenmodError
 from genmod.model.assembly import open_dataset
 
 
 def train(directory, *, resume=False, settings=None):
-    spec, _ = read_spec(directory)
+    spec, _ = ModelDirectory(directory).read_spec()
     saved = os.open(os.path.join(os.path.dirname(directory), "saved"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(event):
