@@ -1,6 +1,7 @@
 """Models side by side: their codes, and decodings between codes and at random points."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +31,8 @@ __all__ = ["side_by_side"]
 
 _STEPS = 10
 _DOWN = 5
+_LETTERS = 80
+"""Of a note in a line as wide as a column."""
 
 
 def side_by_side(
@@ -94,12 +97,13 @@ def _column(
     z = encode_centres(model, observed(model, batch.x, seed=seed), context=context, seed=seed)
     everywhere, origin = roaming(model, z, context=context, seed=seed)
     made = decode_means(model, everywhere, context=cycled(context, len(everywhere)))
-    measure, text = None, ""
+    measure = None
     far = torch.zeros(len(everywhere))
     try:
         measure = yardstick(model, z, compared.x, context=context)
         far = measure.far(made)
-        text = str(measure.gap(far, origin))
+        gap = measure.gap(far, origin)
+        text = f"framed: gaps, like no example; {gap.percentage} of {gap.draws:,} such points"
     except UndefinedError as error:
         text = f"gaps are not measured: {error.message}"
     some = torch.arange(_DOWN * _STEPS) % len(everywhere)
@@ -121,7 +125,7 @@ def _column(
         upper.scatter(x, y, s=42, facecolors="none", edgecolors="white", linewidths=2.6, zorder=7)
         upper.scatter(x, y, s=42, facecolors="none", edgecolors=edges, linewidths=1.1, zorder=8)
     notes = [plane.method] * bool(plane.method) + [f"circles: {origin}"] * drawn
-    bare(upper, "Codes of examples", "; ".join(notes))
+    bare(upper, "Codes of examples", fill("; ".join(notes), _LETTERS))
     upper.set_xticks([])
     upper.set_yticks([])
     upper.margins(0.04)
@@ -136,14 +140,10 @@ def _column(
         show_tiles(middle, images.unflatten(0, shape), model.data, marked=marked)
         how = enlargement(model.data)
         where = f"between two codes, far from all others{told(model, context)}"
-        bare(middle, "Along the line", f"{where}{'; ' * bool(how)}{how}")
+        bare(middle, "Along the line", fill(f"{where}{'; ' * bool(how)}{how}", _LETTERS))
     else:
         middle.set_axis_off()
         bare(middle, "No line between codes", "it would leave the latent space")
     shape = (_DOWN, _STEPS)
     show_tiles(lower, made[some].unflatten(0, shape), model.data, marked=lost.reshape(shape))
-    bare(
-        lower,
-        "What the circles decode to" if drawn else f"What {origin} decode to",
-        text if measure is None else f"framed: gaps, like no example; {text.removeprefix('gaps: ')}",
-    )
+    bare(lower, "What the circles decode to" if drawn else f"What {origin} decode to", fill(text, _LETTERS))

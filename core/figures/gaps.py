@@ -65,7 +65,12 @@ class Gap:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"gaps: {100 * self.share:.1f} ± {100 * self.error:.1f} % of {self.origin}"
+        return f"gaps: {self.percentage} of {self.origin}"
+
+    @property
+    def percentage(self) -> str:
+        """The share and its standard error."""
+        return f"{100 * self.share:.1f} ± {100 * self.error:.1f} %"
 
 
 @dataclass(frozen=True)

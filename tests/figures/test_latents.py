@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.contour import QuadContourSet
+from matplotlib.text import Text
 from PIL import Image
 from torch import nn
 
@@ -126,9 +127,15 @@ def test_models_side_by_side():
         "conditional": genmod.build("cvae", encoder="mlp", latent=3),
     }
     splits = {name: split_of((1, 8, 8)) for name in models}
+    splits["ae"] = genmod.open_dataset(models["ae"].spec).split("test")
     figure = side_by_side(models, splits, seed=2)
     assert [part.get_suptitle() for part in figure.subfigs] == list(models)
     assert np.array_equal(drawn(figure), drawn(side_by_side(models, splits, seed=2)))
+    figure.draw_without_rendering()
+    for part in figure.subfigs:
+        texts = [text for text in part.findobj(Text) if text.get_text()]
+        assert len(texts) > 5
+        assert [text.get_text() for text in texts if text.get_window_extent().x1 > part.bbox.x1] == []
     with pytest.raises(UsageError, match="a split of 16 or more"):
         side_by_side(models, {"ae": splits["ae"]})
 
