@@ -98,6 +98,13 @@ def test_nothing_is_loaded_from_elsewhere(site):
 
 
 @pytest.mark.slow
+def test_no_page_names_a_folder_of_this_machine(site):
+    pages = {path: path.read_text(encoding="utf-8") for path in site.rglob("*.html")}
+    assert [path.relative_to(site) for path, text in pages.items() if str(ROOT) in text] == []
+    assert "UndefinedError" in pages[site / "tutorials" / "1-first-vae.html"]
+
+
+@pytest.mark.slow
 def test_lines_in_python_of_the_pages_build_models(monkeypatch, tmp_path):
     pytest.importorskip("sphinx", minversion="9.0", reason="pip install '.[docs]'")
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
