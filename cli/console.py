@@ -159,8 +159,11 @@ def agreed(question: str) -> bool:
 
 
 def animated() -> bool:
-    """Whether progress may redraw lines: on a terminal, whatever ``--color`` says."""
-    return not settings.quiet and _is_terminal(sys.stderr)
+    """Whether progress may redraw lines: on a terminal, whatever ``--color`` says.
+
+    Cells of a notebook with ``!`` seem to be terminals, and keep what was drawn over.
+    """
+    return not settings.quiet and _is_terminal(sys.stderr) and "JPY_PARENT_PID" not in os.environ
 
 
 def colored(stream: TextIO) -> bool:

@@ -48,7 +48,9 @@ nb_execution_cache_path = str(HERE / "_build" / "notebooks")
 # An error that a page shows is what it says, without the paths of the machine that made the site.
 _PROFILE = HERE / "_build" / "ipython" / "profile_default"
 _PROFILE.mkdir(parents=True, exist_ok=True)
-(_PROFILE / "ipython_config.py").write_text('get_config().InteractiveShell.xmode = "Minimal"\n', encoding="utf-8")
+(_PROFILE / "ipython_config.py").write_text(
+    'get_config().InteractiveShell.xmode = "Minimal"\n', encoding="utf-8"
+)
 os.environ["IPYTHONDIR"] = str(_PROFILE.parent)
 
 # The reference of Python names.

@@ -64,8 +64,8 @@ def table_figure(real: Tensor, made: Tensor, data: DataInfo, *, title: str = "")
     rows = -(-len(variables) // _ACROSS)
     heights = [2.1 * rows, *([6.0] if len(pairs) > 1 else [])]
     figure = ShownFigure(figsize=(12.0, sum(heights) + 0.9), dpi=110, layout="constrained", facecolor="white")
-    of = f"; the {len(variables)} of {count:,} columns that vary most" if count > len(variables) else ""
-    figure.suptitle(drawable(f"{title}{of}"), fontsize=13, color=INK, ha="left", x=0.01)
+    of = f"\nthe {len(variables)} of {count:,} columns that vary most" if count > len(variables) else ""
+    figure.suptitle(f"{drawable(title)}{of}".strip(), fontsize=13, color=INK, ha="left", x=0.01)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     panels = parts[0].subplots(rows, _ACROSS, squeeze=False).flatten()
     for axes, variable in zip(panels, variables, strict=False):

@@ -34,11 +34,13 @@ def _write(app: Sphinx) -> None:
         written(folder / kind / "index.rst", _page(kind))
     count = len(built_in())
     pages = "\n".join(f"   {kind}/index" for kind in KINDS)
+    rows = [(f":doc:`{kind} <{kind}/index>`", _words(kind), str(len(built_in(kind)))) for kind in KINDS]
     written(
         folder / "index.rst",
         rst.title("Pages of components")
         + f"\nAll {count} components that come with genmod, by kind. ``genmod show KIND NAME`` prints the same.\n\n"
-        + f".. toctree::\n   :maxdepth: 2\n\n{pages}\n",
+        + rst.table(["kind", "what it is", "components"], rows, "20 65 15")
+        + f"\n.. toctree::\n   :hidden:\n\n{pages}\n",
     )
 
 
@@ -47,7 +49,7 @@ def _page(kind: str) -> str:
     rows = [(f":doc:`{each.name}`", rst.escaped(each.component.summary)) for each in components]
     pieces = [
         rst.title(kind),
-        _WORDS.get(kind) or _summary(kind),
+        _words(kind),
         "",
         rst.table(["name", "what it is"], rows, "30 70"),
     ]
@@ -68,7 +70,9 @@ def _page(kind: str) -> str:
     return "\n".join(pieces)
 
 
-def _summary(kind: str) -> str:
+def _words(kind: str) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind]
     module, _, name = KINDS[kind].partition(":")
     doc = inspect.getdoc(getattr(importlib.import_module(module), name)) or ""
     return doc.partition("\n\n")[0]

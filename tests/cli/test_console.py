@@ -136,6 +136,10 @@ def test_animation(terminal, monkeypatch):
     console.configure(console.Settings(quiet=True))
     assert not console.animated()
     console.configure(console.Settings())
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    assert not console.animated(), "in a cell of a notebook"
+    monkeypatch.delenv("JPY_PARENT_PID")
+    assert console.animated()
     monkeypatch.setenv("TERM", "dumb")
     assert not console.animated()
 
