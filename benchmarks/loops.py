@@ -28,27 +28,33 @@ from genmod.training.trainer import Run
 __all__ = ["MODELS", "Pictures", "variants"]
 
 MODELS = {
-    "mlp": ({"encoder": {"name": "mlp", "hidden": [400], "activation": "relu"}}, 20),
-    "conv": ({"encoder": {"name": "conv", "channels": [32, 64], "activation": "relu"}}, 16),
+    "mlp": ({"encoder": {"name": "mlp", "hidden": [400], "activation": "relu"}}, 20, (1, 28, 28)),
+    "conv": ({"encoder": {"name": "conv", "channels": [32, 64], "activation": "relu"}}, 16, (1, 28, 28)),
+    "resnet": ({"encoder": {"name": "resnet", "channels": [32, 64, 128]}}, 64, (3, 64, 64)),
 }
+"""Name → encoder, size of the latents, shape of the pictures."""
 
 
 class Pictures(Dataset):
-    """Binary pictures of 28 x 28 pixels; their content does not matter to the speed."""
+    """Binary pictures of the shape that a model is for; their content does not matter to the speed."""
 
-    info = DataInfo((1, 28, 28), levels=2)
-
-    def __init__(self, examples):
+    def __init__(self, name, examples):
+        self.shape = MODELS[name][2]
         generator = torch.Generator().manual_seed(0)
-        self.x = (torch.rand(examples, 1, 28, 28, generator=generator) < 0.2).to(torch.uint8)
+        self.x = (torch.rand(examples, *self.shape, generator=generator) < 0.2).to(torch.uint8)
+
+    @property
+    def info(self):
+        return DataInfo(self.shape, levels=2)
 
     def split(self, name):
         return TensorSplit(Batch(self.x if name == "train" else self.x[:64]))
 
 
 def build(name):
-    parts, latent = MODELS[name]
-    return assemble(compose("vae", components={**parts, "dataset": "digits"}, latent=latent), Pictures.info)
+    parts, latent, shape = MODELS[name]
+    spec = compose("vae", components={**parts, "dataset": "digits"}, latent=latent)
+    return assemble(spec, DataInfo(shape, levels=2))
 
 
 class Vae(nn.Module):
@@ -132,7 +138,8 @@ class Items(torch.utils.data.Dataset):
     def __getitem__(self, index):
         from PIL import Image
 
-        return self.transform(Image.fromarray(self.x[index, 0].numpy() * np.uint8(255), mode=None))
+        pixels = self.x[index].permute(1, 2, 0).numpy() * np.uint8(255)
+        return self.transform(Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels))
 
 
 def of_examples(name, data, options):
@@ -165,7 +172,7 @@ def of_pythae(name, data, options):
     from pythae.models.nn import BaseDecoder, BaseEncoder
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
 
-    parts, latent = Vae(name), MODELS[name][1]
+    parts, (_, latent, shape) = Vae(name), MODELS[name]
 
     class Encoder(BaseEncoder):
         def __init__(self):
@@ -184,7 +191,7 @@ def of_pythae(name, data, options):
         def forward(self, z):
             return ModelOutput(reconstruction=self.body(z).sigmoid())
 
-    config = VAEConfig(input_dim=(1, 28, 28), latent_dim=latent, reconstruction_loss="bce")
+    config = VAEConfig(input_dim=shape, latent_dim=latent, reconstruction_loss="bce")
     part = data.x[: options.steps * options.batch].float()
     place = tempfile.mkdtemp()
     trainer = BaseTrainer(
@@ -276,9 +283,9 @@ def of_layers(name, data, options):
         padding = getattr(layer, "output_padding", (0, 0))
         how = (layer.stride, layer.padding, layer.dilation, convolution["transposed"], padding, layer.groups)
         torch.convolution(x, layer.weight, layer.bias, *how)
-        torch.ops.aten.convolution_backward(
-            gradient, x, layer.weight, [len(layer.bias)], *how, [needs_input, True, True]
-        )
+        biases = [len(layer.weight)] if layer.bias is None else [len(layer.bias)]
+        wanted = [needs_input, True, layer.bias is not None]
+        torch.ops.aten.convolution_backward(gradient, x, layer.weight, biases, *how, wanted)
 
     def block():
         with torch.no_grad():

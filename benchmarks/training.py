@@ -4,6 +4,7 @@ Each variant lives in a process of its own, as its users would run it, and they 
 busy machine slows all of them; figures are medians, and ratios are medians of the ratios within a turn. Run it with
 
     python benchmarks/training.py --threads 1 --rounds 9
+    python benchmarks/training.py --models resnet --batch 16 --steps 4 --rounds 5
 
 ``hand`` is a loop over tensors in memory with fused Adam, ``default Adam`` the same with Adam as torch makes it unless
 asked. ``hand + check`` also looks for gradients that are not finite before each step, as genmod always does; with
@@ -41,7 +42,7 @@ def take_turns(channel, variant, name, options):
     for peer in {variant} & {"pythae", "lightning"}:
         importlib.import_module("pythae.trainers" if peer == "pythae" else peer)
     before = peak_memory()
-    data = Pictures(options.steps * options.batch)
+    data = Pictures(name, options.steps * options.batch)
     block = variants(options)[variant](name, data, options)
     while channel.recv():
         faults, began = page_faults(), time.perf_counter()
@@ -118,7 +119,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=["mlp", "conv"])
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=60, help="in a turn")
     parser.add_argument("--rounds", type=int, default=9)
