@@ -76,6 +76,8 @@ def test_the_workflows_and_the_image_name_what_there_is():
         line.split("/")[1] for line in (ROOT / "tests" / "slow.txt").read_text().splitlines() if "/" in line
     }
     assert marked | {name for name in listed if name in folders} <= set(named)
+    checks = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\btests/(\w+)", checks)) <= folders
     for line in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines():
         if line.startswith("COPY"):
             assert all((ROOT / name).exists() for name in line.split()[1:-1]), line
