@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
@@ -83,6 +84,24 @@ def test_links_within_lead_somewhere(site):
             if not target.exists() or (anchor and target in anchors and anchor not in anchors[target]):
                 missing.add((path.relative_to(site).as_posix(), link))
     assert not missing
+
+
+@pytest.mark.slow
+def test_links_elsewhere_are_well_formed(site):
+    """Whether they answer is for `sphinx-build -b linkcheck`, which asks the network; files of the repository are looked up."""
+    source = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+    links = {
+        unescape(link)
+        for path in site.rglob("*.html")
+        for link in re.findall(r'\bhref="(https?:[^"]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(links) > 200
+    whole = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)+(/[^\s<>\"{}|\\^`]*)?")
+    assert [link for link in links if not whole.fullmatch(link) or link[-1] in ".,;:)"] == []
+    ours = re.compile(re.escape(source) + r"/(blob|tree)/main/([^#]+)")
+    for kind, path in (found.groups() for found in map(ours.fullmatch, links) if found):
+        file = ROOT / unquote(path)
+        assert file.is_dir() if kind == "tree" else file.is_file(), path
 
 
 @pytest.mark.slow
