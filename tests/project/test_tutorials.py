@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,23 @@ def run(code, names, environment):
 
 def test_there_are_seven():
     assert [path.name[0] for path in PAGES] == list("1234567")
+
+
+def test_what_they_import_comes_with_the_site():
+    """``pip install '.[docs]'`` is all that a build of the site has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["docs"], *extras["tables"]]
+    there = {re.match(r"[\w-]+", line)[0] for line in lines}
+    names = {"sklearn": "scikit-learn", "PIL": "pillow", "annotated_types": "annotated-types"}
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        imported = set(re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)) - set(
+            sys.stdlib_module_names
+        )
+        assert {names.get(each, each) for each in imported} - {"genmod"} <= there, path.name
+        if ".csv" in text:
+            assert "genmod-torch[tables]" in lines, path.name
 
 
 @pytest.mark.slow
