@@ -45,6 +45,11 @@ class Batch:
 
         return genmod.batch_png(self)
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its tensors."""
+        return sum(each.nbytes for each in (self.x, self.labels, self.factors) if each is not None)
+
     def take(self, indices: Tensor) -> "Batch":
         """The examples at ``indices (n,)``; faster than indexing with a tensor."""
         return self._map(lambda tensor: tensor.index_select(0, indices))

@@ -11,12 +11,16 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genmod.data.dataset import Batch, DataInfo, Split, TensorSplit
 from genmod.errors import DataError, GenmodError, UsageError
+from genmod.system.device import free_memory, sent
 from genmod.system.random import seed_for
 from genmod.training.augment import Augmentation
 from genmod.training.settings import TrainSettings
 from genmod.training.signals import STOP_SIGNALS
 
 __all__ = ["Batches", "batches_of"]
+
+_MOST_OF_FREE = 0.5
+"""Share of the free memory of a device that data may take: weights, their optimizer and a step need the rest."""
 
 _GUARD = "Put the code of the script below the line: if __name__ == '__main__':"
 
@@ -38,9 +42,9 @@ class Batches:
     """Shuffled batches of a split, each a function of (seed, step) alone.
 
     Each epoch has a new permutation, and new examples where the split has some that vary. All batches are full; the
-    remaining examples of a permutation are left out, different ones in each epoch. Data that fit in memory are kept on the
-    device as they are stored. Other data, and data that vary or that workers augment, are read batch by batch, ahead of
-    time if there are workers.
+    remaining examples of a permutation are left out, different ones in each epoch. Data in memory are kept on the device as
+    they are stored, if they take no more than half of what is free there. Other data, and data that vary or that workers
+    augment, are read batch by batch, ahead of time if there are workers.
 
     Args:
         split: the examples.
@@ -78,9 +82,11 @@ class Batches:
         self._next = -1
         held = None if split.varies or (augmentation and workers) else split.in_memory()
         self.held: Batch | None = None
-        if held is not None and augmentation:
+        if held is None:
+            return
+        if augmentation or held.nbytes > _MOST_OF_FREE * free_memory(device):
             self._source.split = TensorSplit(held)
-        elif held is not None:
+        else:
             self.held = held.to(device)
 
     def __getitem__(self, step: int) -> Batch:
@@ -90,7 +96,7 @@ class Batches:
             DataError: a file can no longer be read, or a worker was killed.
         """
         if self.held is not None:
-            return self.held.take(self._order[step].to(self.device))
+            return self.held.take(self._order.there(step, self.device))
         if step != self._next:
             self._stream = self._read_from(step)
         self._next = step + 1
@@ -155,8 +161,8 @@ class _Order:
 
     def __init__(self, examples: int, batch_size: int, per_epoch: int, seed: int) -> None:
         self.examples, self.batch_size, self.per_epoch, self.seed = examples, batch_size, per_epoch, seed
-        self._epoch = -1
-        self._permutation = torch.empty(0, dtype=torch.long)
+        self._epoch = self._epoch_there = -1
+        self._permutation = self._there = torch.empty(0, dtype=torch.long)
 
     def __getitem__(self, step: int) -> Tensor:
         epoch, position = divmod(step, self.per_epoch)
@@ -164,6 +170,16 @@ class _Order:
             generator = torch.Generator().manual_seed(seed_for(self.seed, "order", epoch))
             self._permutation, self._epoch = torch.randperm(self.examples, generator=generator), epoch
         return self._permutation[position * self.batch_size : (position + 1) * self.batch_size]
+
+    def there(self, step: int, device: torch.device) -> Tensor:
+        """The indices of a step on a device, which is given those of the whole epoch once: each copy would be waited for."""
+        own = self[step]
+        if device.type == "cpu":
+            return own
+        if self._epoch_there != self._epoch:
+            self._there, self._epoch_there = sent(self._permutation, device), self._epoch
+        first = step % self.per_epoch * self.batch_size
+        return self._there[first : first + self.batch_size]
 
 
 class _From(Sampler[list[int]]):

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeGuard
 
 from torch import nn
 
 from genmod.errors import PluginError
-from genmod.interfaces.part import ParameterGroup
+from genmod.interfaces.part import ParameterGroup, Part
 
-__all__ = ["moved_by", "trained"]
+__all__ = ["moved_by", "moves_with_steps", "trained"]
 
 
 def trained(groups: Mapping[str, ParameterGroup | Iterable[nn.Parameter]]) -> dict[str, ParameterGroup]:
@@ -53,3 +54,8 @@ def moved_by(
         if group.moves(step) and group.parameters:
             moved.setdefault(name if name in names else names[0], []).extend(group.parameters)
     return {name: moved[name] for name in names if name in moved}
+
+
+def moves_with_steps(part: nn.Module) -> TypeGuard[Part]:
+    """Whether a part of a model has something of its own that changes after each step."""
+    return isinstance(part, Part) and type(part).after_step is not Part.after_step

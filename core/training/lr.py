@@ -16,6 +16,8 @@ from genmod.options.classes import classes_of, construct, find_class
 __all__ = ["LearningRate", "make_optimizer"]
 
 _OURS = ("constant", "cosine")
+FUSED_ON = ("cpu", "cuda", "mps")
+"""Types of devices on which torch has fused optimizers."""
 
 
 class LearningRate:
@@ -128,7 +130,7 @@ def make_optimizer(
     # These two need a closure or sparse gradients, which a loop over batches does not provide.
     cls = find_class("optimizer", name, {k: c for k, c in known.items() if k not in ("lbfgs", "sparse-adam")})
     parameters, arguments = list(parameters), dict(options or {})
-    fusible = all(p.device.type in ("cpu", "cuda", "mps") and p.is_floating_point() for p in parameters)
+    fusible = all(p.device.type in FUSED_ON and p.is_floating_point() for p in parameters)
     accepted = inspect.signature(cls).parameters
     if "fused" in accepted and fusible and not {"fused", "foreach", "differentiable"} & set(arguments):
         arguments["fused"] = True

@@ -27,6 +27,7 @@ class RunningMeans:
 
     Attributes:
         impossible: a description of the first impossible value; empty if there was none.
+        waits: whether batches are kept, without end, until somebody asks for the means.
 
     Example:
         >>> means = RunningMeans()
@@ -37,7 +38,7 @@ class RunningMeans:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self.impossible = ""
+        self.impossible, self.waits = "", False
         self.limits = limits or {}
         self._pending: list[tuple[Tensor, Mapping[str, Tensor], int]] = []
         self._sums: dict[str, float] = {}
@@ -47,8 +48,17 @@ class RunningMeans:
         """Add the terms of a batch with the given number of examples."""
         values = {name: value.detach() for name, value in terms.values.items()}
         self._pending.append((terms.total.detach(), values, examples))
-        if len(self._pending) >= _MOST_PENDING:
+        if self.full and not self.waits:
             self._settle()
+
+    @property
+    def full(self) -> bool:
+        """Whether as many batches are kept as should be."""
+        return len(self._pending) >= _MOST_PENDING
+
+    def forget(self, batches: int) -> None:
+        """Take the last batches out again, of which nobody has asked for the means yet."""
+        del self._pending[len(self._pending) - batches :]
 
     def take(self) -> dict[str, float]:
         """Return the means so far and reset them; empty if nothing was added."""

@@ -63,6 +63,7 @@ class Buffers:
 
     Args:
         model: whose buffers to copy.
+        moving: parts of it whose own parameters, too, are moved after a step.
 
     Example:
         >>> model = nn.BatchNorm1d(1)
@@ -74,19 +75,39 @@ class Buffers:
         tensor([0.])
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, moving: Iterable[nn.Module] = ()) -> None:
         # Looked up at each call: a component may replace a buffer by another tensor.
-        self._places = [(module._buffers, name) for module in model.modules() for name in module._buffers]
+        self._parameters: list[tuple[Any, str]] = [
+            (part._parameters, name) for part in moving for name in part._parameters
+        ]
+        self._places: list[tuple[Any, str]] = [
+            *((module._buffers, name) for module in model.modules() for name in module._buffers),
+            *self._parameters,
+        ]
         self._kept: list[Tensor] = []
 
     @torch.no_grad()
-    def keep(self) -> None:
-        """Copy the current buffers."""
+    def keep(self, stopped: Tensor | None = None) -> None:
+        """Copy the current buffers.
+
+        Args:
+            stopped: 1 where the last copy is to be kept, ``()``, on their device.
+        """
         now = self._now()
         if not self._kept:
             self._kept = [buffer.clone() for buffer in now]
+        elif stopped is not None:
+            for kept, buffer in zip(self._kept, now, strict=True):
+                kept.copy_(torch.where(stopped > 0, kept, buffer))
         elif now:
             torch._foreach_copy_(self._kept, now)
+
+    @torch.no_grad()
+    def hold(self, stopped: Tensor) -> None:
+        """Restore the parameters of the parts where a step has stopped the run: 1 or 0, ``()``."""
+        now = [p for holder, name in self._parameters if (p := holder[name]) is not None]
+        for parameter, kept in zip(now, self._kept[len(self._kept) - len(now) :], strict=True):
+            parameter.copy_(torch.where(stopped > 0, kept, parameter))
 
     @torch.no_grad()
     def put_back(self) -> None:

@@ -152,7 +152,8 @@ def _steps(run: Run) -> Iterator[float]:
         now = time.perf_counter()
         yield now - last
         if now - began > _SECONDS:
-            return
+            break
+    run.look()
 
 
 def _seconds_of_validation(run: Run) -> float:

@@ -177,14 +177,25 @@ class RunState:
                 named[name].data = weight
 
     @torch.no_grad()
-    def update_ema(self, decay: float) -> None:
-        """Update the moving averages; the decay is smaller in the first steps, so that early weights are forgotten."""
+    def update_ema(self, decay: float, stopped: Tensor | None = None) -> None:
+        """Update the moving averages; the decay is smaller in the first steps, so that early weights are forgotten.
+
+        Args:
+            decay: share of the average that stays.
+            stopped: 1 where nothing is to move any more, ``()``, on the device.
+        """
         weights = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         if not self.ema:
             self.ema = {name: p.detach().clone() for name, p in weights.items()}
         decay = min(decay, (1 + self.step) / (10 + self.step))
         means = [local_part(mean) for mean in self.ema.values()]
-        torch._foreach_lerp_(means, [local_part(weights[name]) for name in self.ema], 1 - decay)
+        now = [local_part(weights[name]) for name in self.ema]
+        if stopped is None:
+            torch._foreach_lerp_(means, now, 1 - decay)
+        else:
+            apart = torch._foreach_sub(now, means)
+            torch._foreach_mul_(apart, (1 - stopped) * (1 - decay))
+            torch._foreach_add_(means, apart)
 
 
 def _fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, whole: bool = True) -> None:

@@ -15,6 +15,7 @@ from genmod.training.checkpoint import Checkpoint
 from genmod.training.compilation import Compilation
 from genmod.training.distributed import Team
 from genmod.training.groups import moved_by
+from genmod.training.late_check import LateCheck, may_look_late
 from genmod.training.nonfinite import Buffers, all_finite
 from genmod.training.settings import TrainSettings
 from genmod.training.shared_noise import SharedNoise, Unrehearsed
@@ -36,6 +37,9 @@ class Stepper:
         total: steps of the run.
         warn: called with what is said of compiling.
         found: the checkpoint that the run goes on from.
+
+    Attributes:
+        late: notes on the device whether steps are finite; None where that is waited for.
 
     Raises:
         UsageError: a batch cannot be shared evenly among the processes.
@@ -66,6 +70,9 @@ class Stepper:
         how = dict[str, Any](total=total, device=device, team=team, warn=warn)
         decided = None if found is None else found.state.get("compilation")
         self._compilation = Compilation(terms, settings.compile, **how, found=decided)
+        sharded = team.size > 1 and settings.strategy == "fsdp"
+        late = may_look_late(device, optimizers, sharded=sharded)
+        self.late = LateCheck(device, together=team.size > 1) if late else None
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs to know of it, as plain data for a checkpoint."""
@@ -82,7 +89,8 @@ class Stepper:
             context: their conditions, for a conditional model.
 
         Returns:
-            Terms and number of examples of each part, and whether all losses and gradients are finite.
+            Terms and number of examples of each part, and whether all losses and gradients are finite; where :attr:`late`
+            notes that, true.
         """
         return self._compilation.run(step, lambda: self._gradients(step, x, context), self.drop)
 
@@ -90,14 +98,21 @@ class Stepper:
         """Move the weights of the groups whose turn it is by their gradients, each clipped alone, and drop these.
 
         Returns:
-            How many groups were left as they are, since their gradient was too large.
+            How many groups were left as they are, since their gradient was too large; where :attr:`late` counts them, 0.
         """
         skipped = 0
         for name, optimizer in self._optimizers.items():
             group = self._groups[name]
             if not group.moves(step):
                 continue
-            if self._settings.skip and self._norm(group) > self._settings.skip:
+            if self.late is not None:
+                stays = (
+                    self.late.stays(self._norm(group), self._settings.skip)
+                    if self._settings.skip
+                    else self.late.stopped
+                )
+                optimizer.found_inf = stays  # type: ignore[attr-defined]
+            elif self._settings.skip and float(self._norm(group)) > self._settings.skip:
                 skipped += 1
                 continue
             if self._settings.clip:
@@ -108,11 +123,16 @@ class Stepper:
         self.drop()
         return skipped
 
-    def _norm(self, group: ParameterGroup) -> float:
+    def _norm(self, group: ParameterGroup) -> Tensor:
         """Norm of the gradient of a group; the same in all processes."""
         gradients = [p.grad for p in group.parameters if p.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
-        return float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm)
+        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+
+    @property
+    def stopped(self) -> Tensor | None:
+        """Whether a step was not finite, noted on the device, ``()``; None where that is known at once."""
+        return None if self.late is None else self.late.stopped
 
     def drop(self) -> None:
         """Drop the gradients."""
@@ -133,7 +153,11 @@ class Stepper:
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         if not isinstance(terms.loss, Tensor):
             self._team.average(gradients)
-        return done, all_finite([terms.total for terms, _ in done], gradients)
+        losses = [terms.total for terms, _ in done]
+        if self.late is None:
+            return done, all_finite(losses, gradients)
+        self.late.see(losses, gradients)
+        return done, True
 
     def _part(self, count: int, x: Tensor, context: Tensor | None, scale: float, *, last: bool) -> Terms:
         """Terms of this process's share of a part of a batch, with their gradients."""

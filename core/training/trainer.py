@@ -17,24 +17,22 @@ from genmod.data.dataset import Dataset
 from genmod.evaluation.impossible import ImpossibleError, limits_of
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Terms
-from genmod.interfaces.part import Part
 from genmod.model.prepare import prepare_parts
 from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
-from genmod.system.parallel import local
 from genmod.training import resume as resuming
 from genmod.training.batches import batches_of
 from genmod.training.checkpoint import Checkpoint, save_checkpoint
 from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
+from genmod.training.failing import Failing
 from genmod.training.film import Film
 from genmod.training.freezing import frozen_modules
-from genmod.training.groups import trained
+from genmod.training.groups import moves_with_steps, trained
 from genmod.training.metrics import RunningMeans
-from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
+from genmod.training.nonfinite import Buffers, NonFiniteError
 from genmod.training.record import Record
-from genmod.training.replay import trace
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like
 from genmod.training.signals import Interrupted, StopSignals
@@ -48,7 +46,7 @@ __all__ = ["Run"]
 _SECONDS_BETWEEN_CHECKPOINTS = 10.0
 
 
-class Run:
+class Run(Failing):
     """A training run: its state, its collaborators and the loop.
 
     Args:
@@ -86,12 +84,12 @@ class Run:
         whole_batches = replace(settings, batch_size=self.batches.batch_size, accumulate=1)
         self.total, self.per_epoch = whole_batches.run_length(len(train_split))
         still = frozen_modules(model)
-        parts = [p for p in model.modules() if isinstance(p, Part) and p not in still]
-        self.stepping = [p for p in parts if type(p).after_step is not Part.after_step]
+        self.stepping = [p for p in model.modules() if moves_with_steps(p) and p not in still]
         prepare_parts(model, train_split, settings.seed, resumed=found is not None, still=still)
         self.schedules = dict(model.schedules())
         for name, schedule in self.schedules.items():
             schedule.check(self.total, self.per_epoch, name)
+        self.moving = [schedule for schedule in self.schedules.values() if not schedule.is_constant]
         self.terms: Callable[..., Terms] = model.terms
         self.sharded = self.team.size > 1 and settings.strategy == "fsdp"
         if self.team.size > 1:
@@ -103,7 +101,7 @@ class Run:
         if found is not None:
             resuming.check_facts(found, self.facts)
             self.state.restore(found)
-        self.state.means.limits, self.buffers = limits_of(model), Buffers(model)
+        self.state.means.limits = limits_of(model)
         self.record = Record(self.directory, model.spec, settings, str(self.device), began)
         self.tracking = Tracking(
             self.directory,
@@ -125,6 +123,9 @@ class Run:
             warn=self._warn,
             found=found,
         )
+        late = self.stepper.late is not None
+        self._looked, self.state.means.waits = self.state.step, late
+        self.buffers = Buffers(model, self.stepping if late else ())
         if found is not None and not self.team.leads:
             # The checkpoint has the sums over all processes; rank 0 continues them.
             self.state.means.take()
@@ -167,20 +168,12 @@ class Run:
         )
 
     def _loop(self) -> str:
-        settings, state = self.settings, self.state
-        moving = [schedule for schedule in self.schedules.values() if not schedule.is_constant]
+        settings, state, moving = self.settings, self.state, self.moving
         self.model.train()
         while state.step < self.total:
             if settings.patience and state.waited >= settings.patience:
                 return "stopped early"
-            for schedule in moving:
-                schedule.advance(Clock(state.step, self.per_epoch, self.total))
-            lr = self.step()
-            state.step += 1
-            for part in self.stepping:
-                part.after_step()
-            if settings.ema:
-                state.update_ema(settings.ema)
+            lr = self.once()
             epoch_ends = state.step % self.per_epoch == 0 or state.step == self.total
             if state.step % settings.log_every == 0 or epoch_ends:
                 means = self._means()
@@ -197,9 +190,24 @@ class Run:
                 self._checkpoint()
             if self._asked_to_stop:
                 raise Interrupted(self._asked_to_stop, state.step)
-            if time.monotonic() - self._reported > 0.1:
-                self._tell("progress", state.means.so_far())
+            if time.monotonic() - self._reported > self.report_every:
+                self._tell("progress", self._so_far())
         return "finished"
+
+    def once(self) -> float:
+        """One optimizer step and what belongs to it: schedules, parts that move with steps, averages; as :meth:`step`."""
+        state, stopped = self.state, self.stepper.stopped
+        for schedule in self.moving:
+            schedule.advance(Clock(state.step, self.per_epoch, self.total))
+        lr = self.step()
+        state.step += 1
+        for part in self.stepping:
+            part.after_step()
+        if stopped is not None:
+            self.buffers.hold(stopped)
+        if self.settings.ema:
+            state.update_ema(self.settings.ema, stopped)
+        return lr
 
     def step(self) -> float:
         """One optimizer step; returns the learning rate."""
@@ -207,7 +215,9 @@ class Run:
         lr = state.lr.at(state.step)
         batch = self.batches[state.step]
         x, context = batch.x, self.model.context(batch)
-        self.buffers.keep()
+        if state.means.full:
+            self._means()
+        self.buffers.keep(self.stepper.stopped)
         done, finite = self.stepper.gradients(state.step, x, context)
         failed, self._asked_to_stop, self._due = self.team.largest(
             not finite, self.stop.received or 0, self._is_due(state.step + 1)
@@ -227,7 +237,12 @@ class Run:
         return (every > 0 and step % every == 0) or (epoch_ends and waited > _SECONDS_BETWEEN_CHECKPOINTS)
 
     def _means(self) -> RunningMeans:
-        """Training metrics since the last row, over all processes."""
+        """Training metrics since the last row, over all processes.
+
+        Raises:
+            NonFiniteError: a step since the last look was not finite.
+        """
+        self.look()
         return RunningMeans.of(self.team.gather(self.state.means.state())).possible()
 
     def _validate(self) -> bool:
@@ -268,21 +283,6 @@ class Run:
         if self.directory is not None:
             place = ModelDirectory(self.directory)
             save_checkpoint(place.stopped_step if stopped else place.checkpoints, checkpoint, keep=keep)
-
-    def _non_finite(self, x: Tensor, context: Tensor | None) -> NonFiniteError:
-        state = self.state
-        self.stepper.drop()
-        self.buffers.put_back()
-        where = ""
-        if not self.sharded:
-            with local():
-                where = trace(
-                    self.model, x, context, self.stepper.parts, seed=self.settings.seed, step=state.step
-                )
-            self.buffers.put_back()
-        more: dict[str, Any] = {"where": where, "indices": self.batches.indices(state.step)}
-        self._write(state.means, stopped=True, **more, per_epoch=self.per_epoch, total=self.total)
-        return non_finite(state.step + 1, where, self.directory)
 
     def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
         moving = {

@@ -59,4 +59,4 @@ class LogScale(nn.Module):
             return middle, bounded_log_scale(log_scale)
         if isinstance(self.scale, str):
             return parameters, bounded_log_scale(self.value)
-        return parameters, parameters.new_tensor(math.log(self.scale))
+        return parameters, parameters.new_full((), math.log(self.scale))

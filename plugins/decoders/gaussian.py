@@ -80,7 +80,7 @@ class GaussianDecoder(Decoder):
                 return Independent(_Calibrating(parameters, self), dims, validate_args=False)
             return diagonal_normal(parameters, 0.5 * self.mean_square.log(), dims)
         if isinstance(self.scale, float | int):
-            return diagonal_normal(parameters, parameters.new_tensor(math.log(self.scale)), dims)
+            return diagonal_normal(parameters, parameters.new_full((), math.log(self.scale)), dims)
         return diagonal_normal(parameters, bounded_log_scale(self.log_scale), dims)
 
     @torch.no_grad()

@@ -137,7 +137,7 @@ def log_sampling_weights(n: int, dataset_size: Tensor | int, sampling: Sampling,
         rest = ((size - 1) / (size * others)).log()
         return torch.where(itself, -size.log(), rest)
     last = ((size - others).clamp(min=1) / (size * others)).log()
-    rest = torch.where(itself.roll(1, 1), last, -like.new_tensor(others).log())
+    rest = torch.where(itself.roll(1, 1), last, -like.new_full((), others).log())
     return torch.where(itself, -size.log(), rest)
 
 

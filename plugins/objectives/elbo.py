@@ -168,5 +168,7 @@ class ELBO(Objective):
 def _shares(parts: Tensor, q: Distribution, p: Distribution, z: Tensor) -> Tensor:
     """Weights of rates ``(B, parts)``, of mean 1, ``(parts,)``."""
     sizes = [math.prod(own.event_shape) for own, _, _ in parts_of(q, p, z)]
-    each = (batch_mean(parts.detach()) + 0.01) / parts.new_tensor(sizes)
+    # The device is not waited for.
+    counts = torch.tensor(sizes, dtype=parts.dtype).to(parts.device, non_blocking=True)
+    each = (batch_mean(parts.detach()) + 0.01) / counts
     return each / each.mean()

@@ -128,7 +128,11 @@ class LearnedCodebook(nn.Module):
     def _revive(self, encoded: Tensor) -> None:
         """Put vectors that are hardly used where something was encoded."""
         even = self.counts.sum() / self.classes
-        dead = (self.counts < self.revive * even).nonzero().flatten()
+        rare = self.counts < self.revive * even
+        if encoded.device.type != "cpu":
+            self._revive_there(gather_batch(encoded), rare, even)
+            return
+        dead = rare.nonzero().flatten()
         if len(dead) == 0:
             return
         # The same choice in every process, for all have drawn the same random numbers.
@@ -138,6 +142,15 @@ class LearnedCodebook(nn.Module):
         self.counts[dead] = even
         if self.decay is not None:
             self.sums[dead] = self.vectors[dead] * even
+
+    def _revive_there(self, encoded: Tensor, rare: Tensor, even: Tensor) -> None:
+        """The same on a device that runs behind the program, which would have to wait to learn how many are rare."""
+        chosen = encoded[torch.randint(len(encoded), (self.classes,), device=encoded.device)].to(self.vectors)
+        chosen = normalize(chosen, dim=1) if self.cosine else chosen
+        self.vectors.copy_(torch.where(rare[:, None], chosen, self.vectors))
+        self.counts.copy_(torch.where(rare, even, self.counts))
+        if self.decay is not None:
+            self.sums.copy_(torch.where(rare[:, None], self.vectors * even, self.sums))
 
     @torch.no_grad()
     def start(self, encoded: Tensor) -> None:

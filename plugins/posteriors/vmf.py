@@ -128,7 +128,7 @@ def _draw(concentration: Tensor, d: int) -> Tensor:
     """``1 - w``, by rejection from a transformed Beta (Simulation of the von Mises Fisher distribution, Wood, 1994)."""
     b = (d - 1) / (2 * concentration + torch.hypot(2 * concentration, torch.full_like(concentration, d - 1)))
     x0 = (1 - b) / (1 + b)
-    half = concentration.new_tensor(0.5 * (d - 1))
+    half = concentration.new_full((), 0.5 * (d - 1))
     drop = torch.empty_like(concentration)
     left = torch.ones_like(concentration, dtype=torch.bool)
     while any_process(left.any()):

@@ -9,6 +9,7 @@ import torch
 from genmod import Batch, DataError, DataInfo, Split, TensorSplit
 from genmod.data.items import part_of
 from genmod.data.suited import suited
+from genmod.training import batches as batches_module
 from genmod.training.augment import Augmentation
 from genmod.training.batches import Batches
 
@@ -32,6 +33,27 @@ class Streamed(Split):
 def pictures():
     x = torch.arange(23 * 9, dtype=torch.uint8).reshape(23, 1, 3, 3)
     return Batch(x, labels=torch.arange(23), factors=torch.arange(46).reshape(23, 2))
+
+
+def test_data_that_leave_too_little_free_memory_stay_where_they_are(pictures, monkeypatch):
+    """They are read as others that are not held, in the same order."""
+    split, same = TensorSplit(pictures), []
+    for free in (2 * pictures.nbytes, 2 * pictures.nbytes - 1):
+        monkeypatch.setattr(batches_module, "free_memory", lambda device, free=free: free)
+        batches = Batches(split, 5, seed=0, device=CPU)
+        assert (batches.held is None) == (free < 2 * pictures.nbytes)
+        same.append(ids(batches, range(9)))
+    assert same[0] == same[1]
+
+
+def test_the_order_is_sent_to_a_device_once_an_epoch(pictures, monkeypatch):
+    """On a device without values, the places in it stand for the values."""
+    sent, meta = [], torch.device("meta")
+    monkeypatch.setattr(batches_module, "sent", lambda order, device: sent.append(order) or order)
+    batches = Batches(TensorSplit(pictures), 5, seed=0, device=meta)
+    for step in (0, 1, 3, 4, 5, 1):
+        assert batches._order.there(step, meta).tolist() == batches.indices(step)
+    assert len(sent) == 3
 
 
 def ids(batches, steps):

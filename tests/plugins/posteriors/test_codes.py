@@ -305,3 +305,19 @@ def test_nearly_all_codes_are_used():
     assert found.details["of"] == 64
     assert found.value >= 58
     assert found.details["perplexities"][0] > 32
+
+
+@pytest.mark.parametrize("decay", [0.9, None])
+def test_codes_are_revived_without_waiting_for_the_device(decay):
+    """Where a device runs behind the program, all are drawn for, and those that are used stay as they are."""
+    book = LearnedCodebook(4, 2, decay=decay, revive=0.5)
+    before, encoded = book.vectors.detach().clone(), torch.randn(5, 2)
+    book.counts.copy_(torch.tensor([9.0, 0.1, 8.0, 0.2]))
+    rare, even = torch.tensor([False, True, False, True]), book.counts.sum() / 4
+    with torch.no_grad():
+        book._revive_there(encoded, rare, even)
+    assert torch.equal(book.vectors[::2], before[::2])
+    assert all(any(torch.equal(vector, each) for each in encoded) for vector in book.vectors[1::2])
+    torch.testing.assert_close(book.counts, torch.tensor([9.0, even, 8.0, even]))
+    if decay is not None:
+        torch.testing.assert_close(book.sums[1::2], book.vectors[1::2] * even)

@@ -10,6 +10,7 @@ from torch.distributions import Independent, Normal
 
 import genmod
 from genmod.system.tensors import read_any_tensors
+from genmod.training import late_check
 from genmod.training.checkpoint import newest
 from genmod.training.nonfinite import NonFiniteError, all_finite, first_non_finite
 
@@ -77,9 +78,17 @@ CASES = {
 }
 
 
+@pytest.fixture(params=["seen at once", "seen later"])
+def seen(request, monkeypatch):
+    """As on the CPU, and as on a device that runs behind the program, where steps that follow move nothing."""
+    if request.param == "seen later":
+        monkeypatch.setattr(late_check, "RUNS_BEHIND", {"cpu"})
+    return request.param
+
+
 @pytest.mark.parametrize("components", [SMALL, NORMALISED], ids=["plain", "batch norm"])
 @pytest.mark.parametrize("case", CASES)
-def test_no_weight_is_touched(tmp_path, case, components):
+def test_no_weight_is_touched(tmp_path, case, components, seen):
     how, words = CASES[case]
     model = genmod.build(**components)
     spoil(model, how(model))
