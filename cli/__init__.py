@@ -4,13 +4,14 @@ Exit codes: 0 done; 1 the work failed; 2 usage or configuration, a file that may
 included; 3 a plugin is missing or broken; 130 and 143 interrupted by Ctrl-C and by SIGTERM.
 """
 
+import atexit
 import errno
 import os
 import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Pictures are files. What a notebook sets for its own process may not even be there.
     os.environ["MPLBACKEND"] = "agg"
     with _termination():
-        sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+        try:
+            sys.exit(_run(sys.argv[1:] if arguments is None else list(arguments)))
+        finally:
+            if arguments is None:
+                # The process ends here. What is registered last is called first, before what plugins have registered.
+                atexit.register(_end_data)
 
 
 def _tell_windows_of_colours() -> None:
@@ -138,6 +144,13 @@ def _let_go_of_stdout() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end_data() -> None:
+    """Send what plugins print at exit to stderr, as all that they print."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        os.dup2(2, 1)
 
 
 def _culprit(error: BaseException) -> str:

@@ -95,6 +95,22 @@ def stop_at(monkeypatch):
     return stop
 
 
+@pytest.fixture
+def plugin_file(tmp_path):
+    """A function that writes a plugin of one file, ``NAME.py``; its module is forgotten at the end."""
+    made = []
+
+    def write(name, source):
+        made.append(name)
+        path = tmp_path / f"{name}.py"
+        path.write_text(source)
+        return path
+
+    yield write
+    for name in made:
+        sys.modules.pop(name, None)
+
+
 @pytest.fixture(scope="session")
 def module_at():
     """A function that imports a file beside the tests, whose folders are no packages."""

@@ -237,6 +237,14 @@ def _split(x: Tensor, size: int, dim: int = 0) -> Any:
     return x.split([size] * whole + [rest] * bool(rest), dim)
 
 
+def _compared_in_place(x: Tensor, y: Any) -> Tensor:
+    if not isinstance(x, _Watched):
+        raise _Unrecordable
+    made = _ATEN._to_copy(torch.lt(x, y), dtype=x.dtype)
+    x.value, x.noted = made.value, made.noted  # type: ignore[attr-defined]
+    return x
+
+
 _ATEN = torch.ops.aten
 _ENLARGED = {
     _ATEN.upsample_nearest2d.default: _ATEN.upsample_nearest2d.vec,
@@ -275,6 +283,7 @@ _REWRITTEN: dict[Any, Callable[..., Any]] = {
     _ATEN.stack.default: lambda xs, dim=0: torch.cat([x.unsqueeze(dim) for x in xs], dim),
     _ATEN.clamp_min.default: lambda x, least: x.clamp(min=least),
     _ATEN.rsub.Scalar: lambda x, y, alpha=1: torch.add(-x * alpha, y),
+    _ATEN.lt_.Tensor: _compared_in_place,
     _ATEN.unbind.int: lambda x, dim=0: tuple(x.select(dim, i) for i in range(x.shape[dim])),
 }
 """Operations that are made of those that a browser has."""

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 
 import pytest
@@ -31,11 +32,8 @@ def genmod_components():
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "tiny_file.py"
-    path.write_text(SOURCE)
-    yield path
-    sys.modules.pop("tiny_file", None)
+def file(plugin_file):
+    return plugin_file("tiny_file", SOURCE)
 
 
 @pytest.fixture
@@ -162,3 +160,28 @@ def test_what_a_plugin_prints_is_no_part_of_the_document(genmod, file, line):
     assert json.loads(done.out)
     assert "at import\n" in done.err
     assert ("while it is made\n" in done.err) == ("in a step\n" in done.err) == line.startswith("build")
+
+
+AT_EXIT = """
+import atexit, os
+from genmod import Component, hookimpl
+
+atexit.register(print, "at exit")
+atexit.register(os.write, 1, b"and past Python\\n")
+
+@hookimpl
+def genmod_components():
+    yield Component("encoder", "tiny", "tiny_file:Tiny", summary="one layer")
+"""
+
+
+def test_nor_is_what_it_prints_at_exit(file):
+    file.write_text(AT_EXIT)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "genmod", "list", "encoder", "--json", "--plugin", file],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "tiny" in str(json.loads(done.stdout))
+    assert {"at exit", "and past Python"} <= set(done.stderr.splitlines())

@@ -56,8 +56,11 @@ def test_what_a_browser_does_of_it(run_in_node, name):
     torch.testing.assert_close(found, net(x).flatten(), rtol=1e-5, atol=1e-5)
 
 
-def test_draws_are_drawn_anew():
-    graph = recorded(Function(lambda x: (torch.rand_like(x) < x).float()), (torch.full((1, 3), 0.5),))
+@pytest.mark.parametrize(
+    "draw", [lambda x: (torch.rand_like(x) < x).float(), lambda x: torch.rand_like(x).lt_(x)]
+)
+def test_draws_are_drawn_anew(draw):
+    graph = recorded(Function(draw), (torch.full((1, 3), 0.5),))
     assert [node[0] for node in graph.nodes] == ["rand_like", "lt", "_to_copy"]
 
 
@@ -72,6 +75,8 @@ UNRECORDED = {
     "reads a list": lambda x: x + torch.tensor(x.tolist()),
     "reads an array": lambda x: x + torch.from_numpy(x.numpy()),
     "changes its input": lambda x: x.add_(1),
+    "compares its input in place": lambda x: x.lt_(0.5),
+    "compares in place what has a view": lambda x: (y := x * 2, v := y[:, :1], y.lt_(x + 0.3), v + y)[-1],
     "changes a constant": lambda x: torch.zeros(3).copy_(x[0]),
     "has no place in a page": lambda x: x.sort().values,
     "gives no tensor of its input": lambda x: torch.ones(1, 3),

@@ -24,11 +24,8 @@ def genmod_components():
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "my_file.py"
-    path.write_text(SOURCE)
-    yield path
-    sys.modules.pop("my_file", None)
+def file(plugin_file):
+    return plugin_file("my_file", SOURCE)
 
 
 def digest(path):

@@ -1,7 +1,6 @@
 """A model directory says what its weights were trained with, also where that has changed since it was built."""
 
 import json
-import sys
 from dataclasses import replace
 
 import pytest
@@ -29,11 +28,8 @@ def genmod_components():
 
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "own_file.py"
-    path.write_text(SOURCE)
-    yield path
-    sys.modules.pop("own_file", None)
+def file(plugin_file):
+    return plugin_file("own_file", SOURCE)
 
 
 @pytest.fixture
