@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from genmod.options.values import closest
 
-__all__ = ["kind_called", "kind_meant", "kinds_hint"]
+__all__ = ["a_kind", "kind_called", "kind_meant", "kinds_hint"]
 
 _CALLED = {
     "decoder": "likelihood observation observations emission output p(x|z) px reconstruction",
@@ -25,6 +25,16 @@ _CALLED = {
     "reproduction": "replication benchmark",
     "model": "vae flow module",
 }
+
+
+def a_kind(kind: str) -> str:
+    """A kind with its article, for a sentence.
+
+    Example:
+        >>> a_kind("encoder"), a_kind("prior")
+        ('an encoder', 'a prior')
+    """
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def kind_meant(word: str, kinds: Collection[str]) -> str:

@@ -9,10 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from textwrap import indent
 from typing import Any
 
+from genmod.options.kinds import a_kind
 from genmod.registry.component import KINDS
 from genmod.scaffold.contract import contract
 
-__all__ = ["contract_text", "page"]
+__all__ = ["LAWS", "contract_text", "page"]
+
+LAWS = "laws that `genmod check` tests"
+"""The heading of what the conformance kit holds a component against."""
 
 _PAGE = """\
 # The contract of each kind of component
@@ -32,11 +36,8 @@ _HEADINGS = {
 
 def contract_text(document: Mapping[str, Any]) -> str:
     """A contract as it is printed, without its example."""
-    kind = document["kind"]
     parts = [*_own(document), *_related(document), *_functions("functions for it", document["functions"])]
-    parts.append(
-        _titled(f"laws that `genmod check` tests of a {kind}", "\n".join(map(_law, document["checks"])))
-    )
+    parts.append(_titled(LAWS, "\n".join(map(_law, document["checks"]))))
     return _plain("\n\n".join([*parts, *_every(document["every"])]))
 
 
@@ -59,7 +60,7 @@ def page() -> str:
 
 def _own(document: Mapping[str, Any]) -> list[str]:
     by = "is a TOML file, read by" if not KINDS[document["kind"]] else "is a subclass of"
-    return [f"a {document['kind']} {by} {document['class']}", *_class(document, heading="")]
+    return [f"{a_kind(document['kind'])} {by} {document['class']}", *_class(document, heading="")]
 
 
 def _related(document: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from torch.distributions import Distribution
 from genmod.distributions.probing import same_support
 from genmod.errors import GenmodError, UndefinedError, UsageError
 from genmod.interfaces.prior import Prior
+from genmod.options.kinds import a_kind
 from genmod.options.schema import validate
 from genmod.registry.lookup import Registry
 from genmod.registry.provided import Provided
@@ -188,7 +189,7 @@ class Case:
                 z = companions[0](features := noise(*_FEATURES)).sample((3,))
                 inputs = (features, z.movedim(1, 0))
             case _:
-                raise NotApplicable(f"a {self.kind} has no inputs of its own")
+                raise NotApplicable(f"{a_kind(self.kind)} has no inputs of its own")
         return Trial(self.kind, part, tuple(each.detach() for each in inputs), companions)
 
     def pairs(self, part: Any = None, latent: tuple[int, ...] = (2,)) -> Iterator[tuple[Any, Any]]:

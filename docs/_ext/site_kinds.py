@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 
 from genmod.registry.component import KINDS
 from genmod.scaffold.contract import contract, laws
-from genmod.scaffold.contract_text import contract_text
+from genmod.scaffold.contract_text import LAWS, contract_text
 
 __all__ = ["setup"]
 
@@ -55,7 +55,7 @@ def _page(kind: str) -> str:
     ]
     document = contract(kind)
     # The laws are a table below, and what all components share is on a page of its own.
-    text = contract_text(document).partition(f"laws that `genmod check` tests of a {kind}")[0]
+    text = contract_text(document).partition(LAWS)[0]
     pieces += [
         rst.title("What one must define", "-"),
         f"``genmod show --contract {kind}`` prints this, and ``genmod plugin new NAME --kind {kind}`` writes a package "

@@ -10,6 +10,7 @@ import sys
 from torch import nn
 
 from genmod.errors import GenmodError
+from genmod.options.kinds import a_kind
 from genmod.options.schema import REQUIRED, Option, options_of, to_json, validate
 from genmod.registry.component import KINDS
 from genmod.registry.provided import import_target
@@ -132,7 +133,8 @@ def check_signature(case: Case) -> None:
     given = [p.name for p in inspect.signature(case.cls).parameters.values() if p.kind in kinds]
     expect(
         len(given) == len(wanted),
-        f"it takes {', '.join(given) or 'nothing'} by position; a {case.kind} is given {', '.join(wanted) or 'nothing'}",
+        f"it takes {', '.join(given) or 'nothing'} by position; "
+        f"{a_kind(case.kind)} is given {', '.join(wanted) or 'nothing'}",
     )
 
 
@@ -168,7 +170,7 @@ def check_option_names(case: Case) -> None:
         # A method that the class defines itself is its own matter; one that it replaces by a value is not.
         if callable(getattr(base, name, None)) and name in _assigned(case.cls):
             raise CheckFailed(
-                f"option {name!r} is kept as self.{name}, which hides the method {name} of a {case.kind}"
+                f"option {name!r} is kept as self.{name}, which hides the method {name} of {a_kind(case.kind)}"
             )
 
 
