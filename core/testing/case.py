@@ -100,13 +100,17 @@ class Case:
         return (_CONTEXT,) if self.kind == "prior" and getattr(self.cls, "wants_context", False) else ()
 
     @property
+    def declared(self) -> tuple[tuple[Any, ...], ...]:
+        """Values that the author declares for each positional argument of the constructor."""
+        return tuple(
+            tuple(getattr(self.cases, name)) if name else () for name, _ in _SPREADS.get(self.kind, ())
+        )
+
+    @property
     def spreads(self) -> tuple[tuple[Any, ...], ...]:
         """Values to try for each positional argument of the constructor: those that the author declares, then the usual."""
-        spreads = []
-        for name, usual in _SPREADS.get(self.kind, ()):
-            own = tuple(getattr(self.cases, name)) if name else ()
-            spreads.append((*own, *(each for each in usual if each not in own)))
-        return tuple(spreads)
+        both = zip(self.declared, _SPREADS.get(self.kind, ()), strict=True)
+        return tuple((*own, *(each for each in usual if each not in own)) for own, (_, usual) in both)
 
     def settings(self) -> Iterator[dict[str, Any]]:
         """The given options, with each choice among the others in turn, and the settings that the author declares."""

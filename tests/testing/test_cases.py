@@ -44,6 +44,32 @@ def test_shapes_are_tried_first(registry):
     assert declared.trial().inputs[0].shape == (4, 2, 9)
 
 
+class Either(Series):
+    """Series of 2 channels, or of 5 with a width of 4; UsageError."""
+
+    check_cases: ClassVar = {"data": [(5, 9)], "settings": [{"width": 4}]}
+
+    def __init__(self, data_shape, *, width: Annotated[int, Doc("channels")] = 3):
+        if data_shape[0] == 5 and width != 4:
+            raise UsageError(f"{data_shape} needs a width of 4", hint="set it")
+        Encoder.__init__(self, data_shape)
+        self.feature_shape = (width, data_shape[-1])
+        self.layer = nn.Conv1d(data_shape[0], width, 3, padding=1)
+
+
+def test_a_declared_shape_that_is_refused_is_told(registry):
+    def outcome(target, cases=None):
+        return run_checks(target, registry=registry, cases=cases, only=("check_declared",)).checks[0]
+
+    wrong = outcome(Series, Cases(data=[(2, 9), (3, 9)]))
+    assert wrong.status == "failed"
+    assert wrong.message == "it refuses (3, 9), which its cases declare: series are (2, length), not (3, 9)"
+    assert outcome(Declared).status == "passed"
+    # It is accepted with one of the settings.
+    assert outcome(Either).status == "passed"
+    assert outcome(Series).status == "skipped"
+
+
 def test_without_shapes_it_is_refused_and_with_them_it_passes(registry):
     assert "check_usable" in {outcome.check for outcome in run_checks(Series, registry=registry).failed}
     report = run_checks(Series, registry=registry, cases={"encoder/Series": Cases(data=[(2, 9)])})
