@@ -109,12 +109,12 @@ def declared_by(cls: Any) -> Cases:
     """The cases that a class declares in its attribute ``check_cases``; empty ones where it declares none.
 
     Raises:
-        UsageError: they are not of the form of :class:`Cases`.
+        UsageError: they are not of the form of :class:`Cases`, or the function that makes them raises an error.
     """
     given = getattr(cls, ATTRIBUTE, None)
     if given is None:
         return Cases()
-    given = given() if callable(given) else given
+    given = _made(f"{cls.__name__}.{ATTRIBUTE}", given) if callable(given) else given
     if isinstance(given, Cases):
         return given
     _expect(isinstance(given, Mapping), ATTRIBUTE, given, "fields of genmod.testing.Cases by name")
@@ -133,8 +133,23 @@ def declared_by(cls: Any) -> Cases:
 def _written(files: Callable[[Path], object]) -> Path:
     place = Path(tempfile.mkdtemp(prefix="genmod-check-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    files(place)
+    _made("the cases of a component: files", files, place)
     return place
+
+
+def _made(what: str, make: Callable[..., Any], *args: Any) -> Any:
+    """What a function of the author returns.
+
+    Raises:
+        UsageError: it raises an error.
+    """
+    try:
+        return make(*args)
+    except Exception as error:
+        raise UsageError(
+            f"{what} raised {type(error).__name__}: {error}",
+            hint="help(genmod.testing.Cases) has the form: a staticmethod without arguments, files is given a folder",
+        ) from error
 
 
 def _listed(name: str, value: Any) -> tuple[Any, ...]:

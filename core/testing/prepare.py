@@ -46,7 +46,7 @@ def prepare(
                 f"there are cases of {label!r}, which is not checked",
                 hint=f"write KIND/NAME, one of: {', '.join(labels)}",
             )
-    found = [_declared(case, given.get(case.label) or Cases()) for case in found]
+    found = [_declared(case, given.get(case.label) or Cases(), options or {}) for case in found]
     every = {
         f"{case.label}:{check}": reason
         for case in found
@@ -58,7 +58,7 @@ def prepare(
     return found, registry, every
 
 
-def _declared(case: Case, given: Cases) -> Case:
+def _declared(case: Case, given: Cases, options: Mapping[str, Any]) -> Case:
     """The component with its cases, their options and their folder."""
     if KINDS[case.kind]:
         try:
@@ -66,9 +66,16 @@ def _declared(case: Case, given: Cases) -> Case:
         except GenmodError:  # a check of its own says so
             return case
         given = given.over(declared_by(cls))
-    return replace(
-        case, cases=given, root=case.root or given.folder, options={**case.options, **given.options}
-    )
+    # A path that is declared is one of the files that are written, wherever other data lie.
+    written = given.files and given.options and not given.options.keys() & _own(case, options).keys()
+    root = given.folder if written else case.root or given.folder
+    return replace(case, cases=given, root=root, options={**case.options, **given.options})
+
+
+def _own(case: Case, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A component's own of the options ``kind.option`` or ``kind/name.option``."""
+    owned = ((*path.rpartition(".")[::2], value) for path, value in options.items())
+    return {name: value for owner, name, value in owned if owner in (case.kind, case.label)}
 
 
 def checks_of(case: Case, *, slow: bool = False) -> Iterator[Check]:
@@ -116,12 +123,7 @@ def with_options(cases: list[Case], options: Mapping[str, Any]) -> list[Case]:
             )
     found = []
     for case in cases:
-        mine = {
-            path.rpartition(".")[2]: value
-            for path, value in options.items()
-            if path.rpartition(".")[0] in (case.kind, case.label)
-        }
-        every = {**case.options, **mine}
+        every = {**case.options, **_own(case, options)}
         for setting in ({}, *case.cases.settings):
             if every or setting:
                 validate(case.cls, {**every, **setting}, case.kind)

@@ -130,6 +130,12 @@ def test_what_is_given_comes_before_what_is_declared(registry, tmp_path):
     assert case.root == tmp_path
 
 
+def test_what_a_class_writes_is_found_where_other_data_lie_elsewhere(registry, tmp_path):
+    [case], _, _ = prepare(Lines, registry, root=tmp_path)
+    assert (case.root / case.options["path"]).read_text().startswith("0\n1\n")
+    assert not [*tmp_path.iterdir()]
+
+
 class Constant(TemplateEncoder):
     """It says 1 and makes more; UsageError."""
 
@@ -169,6 +175,24 @@ def test_what_is_no_case_is_refused(wrong, match):
     with pytest.raises(UsageError, match=match) as raised:
         declared_by(cls)
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        (lambda self: {}, r"Wrong\.check_cases raised TypeError: .*self"),
+        (staticmethod(lambda: {"files": lambda: None}), "files raised TypeError"),
+        (
+            staticmethod(lambda: {"files": lambda folder: (folder / "a" / "b").read_text()}),
+            "files raised File",
+        ),
+    ],
+)
+def test_cases_that_cannot_be_made_are_refused(registry, wrong, match):
+    cls = type("Wrong", (TemplateEncoder,), {"check_cases": wrong})
+    with pytest.raises(UsageError, match=match) as raised:
+        prepare(cls, registry)
+    assert "staticmethod" in raised.value.hint
 
 
 def test_cases_of_nothing_that_is_checked(registry):
