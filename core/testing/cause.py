@@ -76,7 +76,8 @@ def cause_of(error: BaseException | None, cls: Any = None) -> Cause | None:
 
 
 def _is_of_the_author(path: Path, home: Path | None) -> bool:
-    # First, because built-in components lie within genmod, and plugins among installed packages.
+    foreign = [each for each in _FOREIGN if path.is_relative_to(each)]
     if home is not None and path.is_relative_to(home):
-        return True
-    return path.is_file() and not any(path.is_relative_to(each) for each in _FOREIGN)
+        # Built-in components lie within genmod, plugins among installed packages; an environment may lie beside a file.
+        return not any(each.is_relative_to(home) for each in foreign)
+    return path.is_file() and not foreign

@@ -1,5 +1,6 @@
 """One cause, one failure: an error that several checks meet is told once, with the author's line and one remedy."""
 
+import importlib
 import sys
 from typing import Annotated, Literal
 
@@ -104,6 +105,26 @@ def test_the_line_is_that_of_the_author():
     assert cause_of(failure) is None
     failure.__cause__ = raised.value
     assert cause_of(failure) == cause
+
+
+def test_what_is_installed_beside_a_file_is_not_its_author_s(tmp_path, monkeypatch):
+    """A file in the folder of a project, whose environment lies there too."""
+    packages = tmp_path / ".venv" / "lib" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "beside_it.py").write_text("def divide():\n    return 1 / 0\n")
+    (tmp_path / "a_file.py").write_text("import beside_it\nclass Mine:\n    make = beside_it.divide\n")
+    monkeypatch.syspath_prepend(str(packages))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("genmod.testing.cause._FOREIGN", (packages,))
+    a_file = importlib.import_module("a_file")
+    calls = compile("def call(mine):\n    return mine.make()", str(tmp_path / "a_file.py"), "exec")
+    exec(calls, there := {})
+    try:
+        with pytest.raises(ZeroDivisionError) as raised:
+            there["call"](a_file.Mine)
+    finally:
+        sys.modules.pop("a_file"), sys.modules.pop("beside_it")
+    assert cause_of(raised.value, a_file.Mine).file == str(tmp_path / "a_file.py")
 
 
 FILE = """
