@@ -257,11 +257,14 @@ def random_state_untouched(what: str, *, torch_too: bool = True) -> Iterator[Non
     """
     kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
-        # From a state that nothing else sets: setting the seed of before again would not be seen.
+        # From states that no seed sets: setting the seed of before again would not be seen.
         random.seed(20_071)
+        random.random()
         np.random.seed(20_071)
+        np.random.random()
         if torch_too:
             torch.manual_seed((torch.initial_seed() + 20_071) % 2**63)
+            torch.rand(())
         before = random.getstate(), _numpy_state(), torch.get_rng_state()
         yield
         after = random.getstate(), _numpy_state(), torch.get_rng_state()
@@ -311,7 +314,8 @@ def check_state_dict(case: Case) -> None:
 def check_deepcopy(case: Case) -> None:
     """A deep copy gives the same outputs, and its changes do not affect the original."""
     trial = case.trial().eval()
-    before = trial()
+    # Clones: an answer may be a view of a parameter, and change with it.
+    before = [answer.detach().clone() for answer in trial()]
     other = copy.deepcopy(trial.part)
     for copied, original in zip(trial(other), before, strict=True):
         expect(
@@ -321,8 +325,8 @@ def check_deepcopy(case: Case) -> None:
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.add_(1.0)
-    for now, then in zip(trial(), before, strict=True):
-        expect(torch.equal(now, then), "changing the copy's parameters changed the original")
+    for after, original in zip(trial(), before, strict=True):
+        expect(torch.equal(after, original), "changing the copy's parameters changed the original")
 
 
 def _difference(what: str, a: Tensor, b: Tensor) -> str:

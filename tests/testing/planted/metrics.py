@@ -182,6 +182,20 @@ class OneNameForTwoNumbers(TemplateMetric):
 
 
 @caught_by("check_metric_leaves")
+class SeedsWithZero(TemplateMetric):
+    def measure(self, subject):
+        torch.manual_seed(0)
+        yield from super().measure(subject)
+
+
+@caught_by("check_metric_leaves")
+class SetsTheSeedOfBeforeAgain(TemplateMetric):
+    def measure(self, subject):
+        torch.manual_seed(torch.initial_seed())
+        yield from super().measure(subject)
+
+
+@caught_by("check_metric_leaves")
 class FreezesTheModel(TemplateMetric):
     def measure(self, subject):
         yield from super().measure(subject)

@@ -163,6 +163,23 @@ class SharesItsScale(TemplateDecoder):
         return other
 
 
+@caught_by("check_deepcopy", "check_input")
+class SharesWhatItReturns(TemplateEncoder):
+    """Features that are a view of a parameter, which copies share; UsageError."""
+
+    def __init__(self, data_shape):
+        super().__init__(data_shape)
+        self.start = nn.Parameter(torch.zeros(self.feature_shape))
+
+    def forward(self, x):
+        return self.start.expand(len(x), *self.feature_shape)
+
+    def __deepcopy__(self, memo):
+        other = type(self)(self.data_shape)
+        other.start = self.start
+        return other
+
+
 @caught_by("check_deepcopy", "check_dtype", "check_own_device")
 class HoldsALock(TemplateEncoder):
     def __init__(self, data_shape):

@@ -155,6 +155,13 @@ class TurnsMapsRound(TemplateSampler):
 
 
 @caught_by("check_sampler_random_state")
+class SeedsWithZero(TemplateSampler):
+    def fit(self, codes, *, seed=0, on_step=None):
+        torch.manual_seed(0)
+        super().fit(codes, seed=seed)
+
+
+@caught_by("check_sampler_random_state")
 class SeedsWhileItFits(TemplateSampler):
     def fit(self, codes, *, seed=0, on_step=None):
         torch.manual_seed(seed)
