@@ -34,7 +34,9 @@ def seconds(label, registry):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--kinds", nargs="+", default=KINDS)
     parser.add_argument("--checks", action="store_true", help="and the checks that need most")
     parser.add_argument("--each", action="store_true", help="and every component")
@@ -53,7 +55,9 @@ def main():
                 by_check[name].append(each)
             if given.each:
                 most = sorted(spent.items(), key=lambda pair: -pair[1])[:4]
-                print(f"  {label} {found[label]:.2f}: {', '.join(f'{n} {s:.2f}' for n, s in most)}", flush=True)
+                print(
+                    f"  {label} {found[label]:.2f}: {', '.join(f'{n} {s:.2f}' for n, s in most)}", flush=True
+                )
         slowest = max(found, key=found.__getitem__)
         median = statistics.median(found.values())
         print(f"| {kind} | {len(found)} | {median:.1f} | {slowest}: {found[slowest]:.1f} |", flush=True)

@@ -229,6 +229,8 @@ def test_builtin_in_another_process(name, registry, root):
 def test_builtin_is_exported_and_compiled(provided, registry):
     if provided.kind not in ("encoder", "posterior", "prior", "decoder", "network"):
         pytest.skip("it is not compiled by itself")
-    programs = run_checks(provided, registry=registry, slow=True, only=("check_export", "check_compile")).checks
+    programs = run_checks(
+        provided, registry=registry, slow=True, only=("check_export", "check_compile")
+    ).checks
     assert len(programs) == 2
     assert all(o.status in ("passed", "skipped") for o in programs), [o.message for o in programs]
