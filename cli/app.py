@@ -57,7 +57,7 @@ COMMANDS = {
 
 _FLAGS = frozenset(
     {
-        *("--version", "--no-plugins", "--accept-changed", "--offline"),
+        *("--version", "--no-plugins", "--accept-changed", "--offline", "--no-cache"),
         *("-q", "--quiet", "-v", "--verbose", "--debug"),
     }
 )
@@ -159,6 +159,10 @@ def _options(
     offline: Annotated[
         bool, typer.Option("--offline", help="Download nothing; also GENMOD_OFFLINE=1.")
     ] = False,
+    no_cache: Annotated[
+        bool,
+        typer.Option("--no-cache", help="Keep nothing of pictures for the next start; also GENMOD_CACHE=0."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print data and errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is done.")] = False,
     color: Annotated[
@@ -190,7 +194,7 @@ def _options(
         def opens_data() -> bool:
             return any(each.name == "data_root" for each in load_command(chosen).params)
 
-        ctx.with_resource(in_all_commands(offline=offline, opens_data=opens_data))
+        ctx.with_resource(in_all_commands(offline=offline, no_cache=no_cache, opens_data=opens_data))
     ctx.with_resource(use_registry(registry_of(ctx.params)))
 
 

@@ -5,7 +5,9 @@ import platform
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from genmod.cli import console
 from genmod.cli.options import Json
@@ -15,13 +17,26 @@ __all__ = ["info"]
 _PACKAGES = ("pillow", "pluggy", "pydantic", "rich", "scikit-learn", "typer")
 
 
-def info(json: Json = False) -> None:
+def info(
+    json: Json = False,
+    clear_cache: Annotated[
+        bool,
+        typer.Option("--clear-cache", help="Remove what is kept of pictures for the next start, and stop."),
+    ] = False,
+) -> None:
     """Describe this installation, for error reports.
+
+    The cache has lists, sizes and decoded pixels of folders and archives of pictures, so that a second start is
+    quick. It is in GENMOD_CACHE, or else below ~/.cache; of pixels it has 20 GiB at most, or GENMOD_CACHE_SIZE.
 
     Examples:
       genmod info
       genmod info --json
+      genmod info --clear-cache
     """
+    if clear_cache:
+        _clear_cache(json=json)
+        return
     import genmod
     from genmod.registry.lookup import current_registry
     from genmod.system.environment import versions
@@ -36,6 +51,7 @@ def info(json: Json = False) -> None:
         **_torch(),
         "torchvision": _torchvision(),
         "data": _data_root(),
+        "cache": _cache(),
         "plugins": dict(statuses),
         "problems": [],
     }
@@ -44,7 +60,9 @@ def info(json: Json = False) -> None:
         console.print_json(document)
         return
     rows: list[tuple[str, object]] = [(name, version) for name, version in document["versions"].items()]
-    rows += [(name, _line(value)) for name, value in document.items() if name not in ("versions", "problems")]
+    apart = ("versions", "problems", "cache")
+    rows += [(name, _line(value)) for name, value in document.items() if name not in apart]
+    rows += [("cache", line) for line in _cache_lines(document["cache"])]
     console.print_table(["what", "found"], rows)
     for problem in document["problems"]:
         console.warning(problem)
@@ -98,6 +116,52 @@ def _data_root() -> str | None:
     except Exception:  # without torch there are no datasets
         return None
     return str(default_root())
+
+
+def _cache() -> dict[str, Any]:
+    """Where the cache is, what may be in it, and what is, each file with the pictures that it is of."""
+    from genmod.system.kept import kept_files, kept_folder, kept_limit
+    from genmod.system.row_file import about_rows
+
+    folder = kept_folder()
+    files = []
+    for file in kept_files():
+        about = about_rows(file.path) if file.path.suffix == ".rows" else None
+        of = {name: about[name] for name in ("place", "shape") if name in about} if about else {}
+        files.append({"file": file.path.name, "kind": file.kind, "bytes": file.taken, **of})
+    return {"folder": folder and str(folder), "limit": kept_limit(), "files": files}
+
+
+def _cache_lines(cache: dict[str, Any]) -> list[str]:
+    if cache["folder"] is None:
+        return ["off"]
+    pictures = [file for file in cache["files"] if file["kind"] == "pictures"]
+    others = [file for file in cache["files"] if file["kind"] != "pictures"]
+    lines = [f"{cache['folder']}, at most {cache['limit'] / 2**30:g} GiB of pictures"]
+    for file in pictures:
+        size = "×".join(map(str, file.get("shape", ())))
+        lines.append(f"{_mebibytes(file['bytes'])} pictures {size} of {file.get('place', 'unknown files')}")
+    if others:
+        lines.append(f"{_mebibytes(sum(file['bytes'] for file in others))} lists and sizes of pictures")
+    return lines
+
+
+def _clear_cache(*, json: bool) -> None:
+    from genmod.system.kept import clear_kept, kept_folder
+
+    removed, folder = clear_kept(), kept_folder()
+    taken = sum(file.taken for file in removed)
+    if json:
+        paths = [str(file.path) for file in removed]
+        console.print_json({"folder": folder and str(folder), "removed": paths, "bytes": taken})
+        return
+    where = f" from {folder}" if folder else ": GENMOD_CACHE is 0"
+    what = f"removed {len(removed)} file{'s' * (len(removed) != 1)}, {_mebibytes(taken)},"
+    console.print_text(f"{what if removed else 'nothing to remove'}{where}")
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
 
 
 def _problems(document: dict[str, Any]) -> list[str]:

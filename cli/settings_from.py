@@ -80,16 +80,19 @@ def holds_train_settings(path: Path) -> bool:
 
 
 @contextmanager
-def in_all_commands(*, offline: bool, opens_data: Callable[[], bool]) -> Iterator[None]:
+def in_all_commands(*, offline: bool, no_cache: bool, opens_data: Callable[[], bool]) -> Iterator[None]:
     """Context in which the folder of data, and whether anything may be downloaded, are as typed or as files say.
 
     Args:
         offline: whether it was typed.
+        no_cache: whether it was typed; nothing that was found out about pictures is kept then.
         opens_data: whether the command does; then it says which folder a project has chosen.
     """
     from genmod.configuration.places import project_file, user_file
 
     wanted = {"GENMOD_OFFLINE": "1"} if offline else {}
+    if no_cache:
+        wanted["GENMOD_CACHE"] = "0"
     project = project_file()
     if project or user_file():
         from genmod.configuration.layers import holding, layers

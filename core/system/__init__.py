@@ -7,10 +7,12 @@ from genmod.system.lazy import names_on_demand
 if TYPE_CHECKING:
     from genmod.system.data_root import offline
     from genmod.system.files import parse_json, read_text, write_bytes, write_json
+    from genmod.system.kept import kept_folder, room_for
     from genmod.system.memory import all_rows_at_once, bytes_per_row
     from genmod.system.noise import drawn_on_cpu
     from genmod.system.parallel import any_process, batch_mean, gather_batch, own_part
     from genmod.system.random import seed_for, seeded
+    from genmod.system.row_file import RowFile
     from genmod.system.tensors import (
         checksum,
         read_any_tensors,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "RowFile",
     "all_rows_at_once",
     "any_process",
     "batch_mean",
@@ -28,6 +31,7 @@ __all__ = [
     "checksum",
     "drawn_on_cpu",
     "gather_batch",
+    "kept_folder",
     "offline",
     "own_part",
     "parse_json",
@@ -35,6 +39,7 @@ __all__ = [
     "read_float_tensors",
     "read_tensors",
     "read_text",
+    "room_for",
     "seed_for",
     "seeded",
     "shapes_in",
@@ -48,10 +53,12 @@ __getattr__, __dir__ = names_on_demand(
     {
         "data_root": "offline",
         "files": "parse_json read_text write_bytes write_json",
+        "kept": "kept_folder room_for",
         "memory": "all_rows_at_once bytes_per_row",
         "noise": "drawn_on_cpu",
         "parallel": "any_process batch_mean gather_batch own_part",
         "random": "seed_for seeded",
+        "row_file": "RowFile",
         "tensors": "checksum read_any_tensors read_float_tensors read_tensors shapes_in write_tensors",
     },
 )

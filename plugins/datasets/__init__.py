@@ -18,7 +18,7 @@ COMPONENTS = table(
     ("h5ad", "H5ad", "counts of genes in the cells of your own .h5ad file"),
     ("sprites", "Sprites", "drawn shapes with known factors of variation"),
     aliases={"shards": "npy", "webdataset": "tar"},
-    revisions={"image-folder": 2, "npz": 2},
+    revisions={"image-folder": 3, "npz": 2, "webdataset": 2},
     opens={
         "table": (
             ".csv",

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 
 from genmod import GenmodError
-from genmod.system import read_any_tensors, write_tensors
+from genmod.system import kept_folder, read_any_tensors, write_tensors
 
-__all__ = ["LEAST", "cache_file", "is_settled", "joined", "kept", "parted", "read_kept"]
+__all__ = ["LEAST", "cache_file", "is_settled", "joined", "kept", "parted", "read_kept", "settled"]
 
 LEAST = 1000
 """Fewer files are looked at anew each time, which takes less than a second."""
@@ -37,26 +37,26 @@ def cache_file(what: str, place: Path, count: int = LEAST) -> Path | None:
         place: the folder or file that it is about.
         count: number of files.
     """
-    chosen = os.environ.get("GENMOD_CACHE", "")
-    if count < LEAST or chosen == "0":
-        return None
-    folder = Path(chosen or (Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "genmod" / "listings"))
-    try:
-        folder = folder.expanduser()
-    except RuntimeError:  # this user has no home
+    folder = kept_folder()
+    if count < LEAST or folder is None:
         return None
     name = hashlib.sha256(os.fsencode(place.absolute())).hexdigest()[:32]
     return folder / f"{what}-{name}.safetensors"
 
 
 def is_settled(times: NDArray[np.int64], since: int) -> bool:
-    """Whether a further change would have another time.
+    """Whether a further change of any would have another time, as :func:`settled` says of each."""
+    return bool(settled(times, since).all())
+
+
+def settled(times: NDArray[np.int64], since: int) -> NDArray[np.bool_]:
+    """Whether a further change would have another time, for each of some times.
 
     Args:
         times: of last changes, in nanoseconds.
         since: before they were asked for; what changes while much is read may bear a time that has been seen already.
     """
-    return not ((times >= since - _TICK) & (times <= time.time_ns() + _TICK)).any()
+    return (times < since - _TICK) | (times > time.time_ns() + _TICK)
 
 
 def read_kept(path: Path | None, expected: Mapping[str, tuple[type, int]]) -> dict[str, NDArray[Any]] | None:

@@ -1,6 +1,5 @@
 """What the headers of many pictures say, read once and kept."""
 
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
@@ -39,8 +38,8 @@ class Facts:
     def __init__(self, listing: Listing) -> None:
         n = len(listing)
         self._listing, self._file = listing, cache_file("facts", listing.place, n)
-        self._begun = time.time_ns()
-        self._keys, self._stamps = listing.hashes.view(np.int64), listing.stamps()
+        self._stamps, self._begun = listing.stamped
+        self._keys = listing.hashes.view(np.int64)
         self._headers = np.full((n, 3), -1, np.int64)
         self._whites = np.full(n, np.nan)
         self._take_over(read_kept(self._file, _TYPES))
@@ -70,7 +69,7 @@ class Facts:
             return
         keys, stamps, headers, whites = (known[name] for name in _TYPES)
         shapes = (stamps.shape, headers.shape, whites.shape)
-        if shapes != ((len(keys), 2), (len(keys), 3), (len(keys),)):
+        if shapes != ((len(keys), 3), (len(keys), 3), (len(keys),)):
             return
         at = np.arange(len(keys))
         if not np.array_equal(keys, self._keys):

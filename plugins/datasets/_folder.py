@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from genmod import DataError
 from genmod.data import mixed_text
 from genmod.plugins.datasets._cache import cache_file, is_settled, joined, kept, parted, read_kept
-from genmod.plugins.datasets._listing import Listing
+from genmod.plugins.datasets._listing import Listing, stamp_of
 
 __all__ = ["SUFFIXES", "FileListing", "FolderListing"]
 
@@ -50,8 +50,8 @@ class FolderListing(Listing):
                 status = os.stat(start + name)
             except OSError as error:
                 raise DataError(f"{start}{name} cannot be read: {error.strerror}") from error
-            made += status.st_size, status.st_mtime_ns
-        return np.array(made, np.int64).reshape(-1, 2)
+            made += stamp_of(status)
+        return np.array(made, np.int64).reshape(-1, 3)
 
 
 class FileListing(Listing):
@@ -68,8 +68,7 @@ class FileListing(Listing):
         return self.place
 
     def stamps(self) -> NDArray[np.int64]:
-        status = os.stat(self.place)
-        return np.array([[status.st_size, status.st_mtime_ns]], np.int64)
+        return np.array([stamp_of(os.stat(self.place))], np.int64)
 
 
 @dataclass(frozen=True)

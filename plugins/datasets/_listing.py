@@ -1,6 +1,9 @@
 """Pictures in one place: their names in a fixed order, and where the bytes of each are."""
 
+import os
+import time
 from abc import ABC, abstractmethod
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,7 @@ from numpy.typing import NDArray
 
 from genmod.plugins.datasets._sources import Source
 
-__all__ = ["Listing"]
+__all__ = ["Listing", "stamp_of"]
 
 
 class Listing(ABC):
@@ -33,4 +36,19 @@ class Listing(ABC):
 
     @abstractmethod
     def stamps(self) -> NDArray[np.int64]:
-        """What changes where a picture does: its size in bytes and the time of its last change, ``(n, 2)``."""
+        """What changes where a picture does, of each, ``(n, 3)``: see :func:`stamp_of`."""
+
+    @cached_property
+    def stamped(self) -> tuple[NDArray[np.int64], int]:
+        """The stamps, asked for once, and the time before they were, in nanoseconds."""
+        begun = time.time_ns()
+        return self.stamps(), begun
+
+
+def stamp_of(status: os.stat_result) -> tuple[int, int, int]:
+    """Size in bytes, and the times of the last change of content and of anything.
+
+    The last one no program can set: it differs where another file of the same size and the same time takes a file's place,
+    as those that an archive has without times.
+    """
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from genmod import DataError, DataInfo, Dataset, DataWarning, Doc, SplitName, UsageError
 from genmod.data import dealt, split_of
+from genmod.plugins.datasets._decoded import Decoded
 from genmod.plugins.datasets._facts import Facts
 from genmod.plugins.datasets._files import locate, split_folders
 from genmod.plugins.datasets._listing import Listing
-from genmod.plugins.datasets._picture_split import PictureSplit
+from genmod.plugins.datasets._picture_split import PictureSplit, stored_as
 from genmod.plugins.datasets._sources import Source
 
 __all__ = ["PictureDataset"]
@@ -55,6 +56,9 @@ class PictureDataset(Dataset):
         splits: Annotated[
             Literal["exact", "hash"], Doc("shares of the splits: exact, or by chance")
         ] = "exact",
+        decode: Annotated[
+            Literal["scaled", "whole"], Doc("JPEGs: scaled down on the way, or in their own size first")
+        ] = "scaled",
     ) -> None:
         super().__init__(root)
         if scale is not None or crop is not None:
@@ -67,6 +71,7 @@ class PictureDataset(Dataset):
         self.white = white
         self.depth = depth
         self.splits = splits
+        self.decode = decode
 
     @abstractmethod
     def listings(self, place: Path) -> list[Listing]:
@@ -115,6 +120,7 @@ class PictureDataset(Dataset):
 
     def _of(self, rows: _Rows, *, training: bool) -> PictureSplit:
         return PictureSplit(
+            place=self._place,
             sources=self._source,
             rows=rows,
             names=[self._names[row] for row in rows.tolist()],
@@ -124,7 +130,23 @@ class PictureDataset(Dataset):
             crop=self.crop is not None,
             scale=self.scale,
             training=training,
+            whole=self.decode == "whole",
+            decoded=self._decoded,
         )
+
+    @cached_property
+    def _decoded(self) -> Decoded:
+        """Pictures as they are decoded, all splits together."""
+        white, stored = self._white[0], stored_as(self.info)
+        made_by = {
+            "shape": list(self.info.shape),
+            "stored": str(stored).removeprefix("torch."),
+            "white": None if white is None else f"{white:g}",
+            "crop": self.crop is not None,
+            "scale": self.scale,
+            "decode": self.decode,
+        }
+        return Decoded(self._place, self._listings, made_by, self.info.size * stored.itemsize)
 
     @cached_property
     def _place(self) -> Path:

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import Any
 
@@ -20,6 +20,8 @@ __all__ = ["brightest", "header_of", "read_picture", "size_of"]
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MAX_PIXELS = 2**26
 _LARGE = 2**22
+_CLOSE = 1.5
+"""How many times the size that is asked for a JPEG is decoded in at least."""
 _turn = Lock()
 _MAX_WHITE = 2**24 - 1
 """Single precision represents no more whole numbers exactly."""
@@ -79,12 +81,21 @@ def _shown_size(image: ImageFile.ImageFile) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-@contextmanager
-def _in_turn(source: Source) -> Iterator[None]:
+def _turn_of(image: ImageFile.ImageFile) -> AbstractContextManager[Any]:
     """Large pictures are decoded one at a time, whatever the number of threads: a small file can take a gigabyte."""
-    height, width = size_of(source)
-    with _turn if height * width > _LARGE else nullcontext():
-        yield
+    return _turn if image.width * image.height > _LARGE else nullcontext()
+
+
+def _scale_down(image: ImageFile.ImageFile, channels: int, size: tuple[int, int], crop: Crop | None) -> None:
+    """Let the decoder of a JPEG leave out pixels and colours that are not wanted."""
+    if crop is not None and crop.scale is None:
+        return
+    shown = _shown_size(image)
+    factor = max(size[0] / shown[0], size[1] / shown[1])
+    if crop is not None and crop.scale is not None:
+        factor = max(factor, crop.scale / min(shown))
+    least = [max(1, math.ceil(_CLOSE * factor * side)) for side in image.size]
+    image.draft("L" if channels == 1 else None, (least[0], least[1]))
 
 
 def brightest(source: Source) -> float:
@@ -93,7 +104,7 @@ def brightest(source: Source) -> float:
     Raises:
         DataError: as :func:`read_picture`.
     """
-    with _in_turn(source):
+    with _picture(source) as image, _turn_of(image):
         values, _, _ = _opened(source)
         if values.dtype.kind == "f":
             return float(values.max()) if values.min() >= 0 and values.max() <= 1 else math.inf
@@ -106,6 +117,8 @@ def read_picture(
     size: tuple[int, int],
     white: float | None = None,
     crop: Crop | None = None,
+    *,
+    whole: bool = True,
 ) -> NDArray[Any]:
     """A picture, scaled to cover ``size`` and cut evenly at the edges, or a part of it.
 
@@ -115,6 +128,9 @@ def read_picture(
         size: height and width.
         white: the value of white in the result; None for 8 bits, to which deeper pictures are reduced.
         crop: which part of it, None for nearly all.
+        whole: whether JPEGs are decoded in their own size, and then scaled. Else their decoder gives them in a half, a quarter
+            or an eighth of it where that is at least 1.5 times what is asked for: in a third of the time, and differing by
+            less than one level of 256 in the mean of photographs, by more along sharp edges.
 
     Returns:
         Array: ``(height, width, channels)``, ``uint8`` without ``white``; else whole numbers from 0 to ``white`` as ``int32``,
@@ -123,22 +139,30 @@ def read_picture(
     Raises:
         DataError: it cannot be read, is brighter than ``white``, or has more than 67 million pixels.
     """
-    with _in_turn(source):
-        return _fitted(source, channels, size, white, crop)
+    with _picture(source) as image, _turn_of(image):
+        return _fitted(source, image, channels, size, white, crop, whole=whole)
 
 
 def _fitted(
-    source: Source, channels: int, size: tuple[int, int], white: float | None, crop: Crop | None
+    source: Source,
+    image: ImageFile.ImageFile,
+    channels: int,
+    size: tuple[int, int],
+    white: float | None,
+    crop: Crop | None,
+    *,
+    whole: bool,
 ) -> NDArray[Any]:
-    with _picture(source) as image:
-        if white is not None:
-            _check_colours(source, image)
-        if white is None or (white < math.inf and not _is_deep(image) and image.mode != "F"):
-            upright = ImageOps.exif_transpose(image)
-            fitted = framed(_converted(upright, channels), size, crop)
-            made = np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
-            # So bright are pictures of 8 bits among deeper ones.
-            return made if white in (None, 255) else np.rint(made * (white / 255)).astype(np.int32)
+    if white is not None:
+        _check_colours(source, image)
+    if white is None or (white < math.inf and not _is_deep(image) and image.mode != "F"):
+        if not whole:
+            _scale_down(image, channels, size, crop)
+        upright = ImageOps.exif_transpose(image)
+        fitted = framed(_converted(upright, channels), size, crop)
+        made = np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
+        # So bright are pictures of 8 bits among deeper ones.
+        return made if white in (None, 255) else np.rint(made * (white / 255)).astype(np.int32)
     values, full, turn = _opened(source)
     whole = values.dtype.kind != "f"
     if white is None or white == math.inf:

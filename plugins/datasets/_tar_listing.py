@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -14,7 +15,7 @@ from genmod import DataError
 from genmod.data import mixed_text
 from genmod.plugins.datasets._cache import cache_file, is_settled, joined, kept, parted, read_kept
 from genmod.plugins.datasets._folder import SUFFIXES
-from genmod.plugins.datasets._listing import Listing
+from genmod.plugins.datasets._listing import Listing, stamp_of
 from genmod.plugins.datasets._sources import Member
 from genmod.plugins.datasets._tar import members_of
 
@@ -52,7 +53,7 @@ class TarListing(Listing):
             raise DataError(f"{place} cannot be read: {error.strerror}") from error
         if not S_ISREG(status.st_mode):  # of a pipe the opening alone would wait for ever
             raise DataError(f"{place} is no regular file", hint="name an uncompressed archive: FILE.tar")
-        self._stamp = np.array([status.st_size, status.st_mtime_ns])
+        self._stamp = np.array(stamp_of(status), np.int64)
         names, labels, hashes, self._spans = self._known(place) or self._scanned(place)
         super().__init__(place, names, labels, hashes)
 
@@ -60,7 +61,12 @@ class TarListing(Listing):
         return Member(self.place, self.names[row], *self._spans[row].tolist())
 
     def stamps(self) -> NDArray[np.int64]:
-        return np.stack([self._spans[:, 1], np.full(len(self), self._stamp[1])], 1)
+        times = np.broadcast_to(self._stamp[1:], (len(self), 2))
+        return np.concatenate([self._spans[:, 1:], times], 1)
+
+    @cached_property
+    def stamped(self) -> tuple[NDArray[np.int64], int]:
+        return self.stamps(), self._begun
 
     def _known(self, place: Path) -> Any:
         """What was found the last time, if the archive has not changed since."""
@@ -105,7 +111,7 @@ class TarListing(Listing):
         classes = [labels.get(key, "") for key in pictures]
         hashes = np.fromiter(map(mixed_text, pictures), np.uint64, len(pictures))
         spans = np.array([(m.offset, m.size) for m in pictures.values()], np.int64).reshape(-1, 2)
-        if is_settled(self._stamp[1:], self._begun):
+        if is_settled(self._stamp[1:2], self._begun):
             arrays = (joined(names), joined(classes), hashes.view(np.int64), spans, self._stamp)
             kept(cache_file("tar", place, len(names)), dict(zip(_TYPES, arrays, strict=True)))
         return names, classes, hashes, spans

@@ -1,9 +1,9 @@
 """Pictures in tar archives of the layout of WebDataset."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, ClassVar, final
 
 from genmod import DataError
 from genmod.plugins.datasets._listing import Listing
@@ -51,6 +51,13 @@ class WebDataset(PictureDataset):
         >>> data.info.shape, data.everything().names[3], data.everything().__getitems__([3]).x[0, 0, 0, 0]
         ((3, 6, 9), '03.png', tensor(3, dtype=torch.uint8))
     """
+
+    check_cases: ClassVar = {"old_options": [(1, {"path": "some.tar", "size": 32})]}
+
+    @staticmethod
+    def migrate(options: Mapping[str, Any], revision: int) -> Mapping[str, Any]:
+        """Models of revision 1 were trained on JPEGs that were decoded whole."""
+        return {**options, "decode": "whole"}
 
     def listings(self, place: Path) -> list[Listing]:
         found = [place]

@@ -1,9 +1,12 @@
 """``genmod info``."""
 
 import json
+import os
 import sys
+from pathlib import Path
 
 import torch
+from PIL import Image
 
 
 def test_versions_and_devices(genmod):
@@ -56,3 +59,29 @@ def test_broken_plugin_is_noticed(genmod, plant):
     document = json.loads(genmod("info", "--json").out)
     assert document["plugins"]["broken"] == 1
     assert document["problems"] == ["1 plugin failed to load, see: genmod plugins"]
+
+
+def test_what_is_kept_of_pictures_is_shown_and_cleared(genmod, monkeypatch, tmp_path):
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("GENMOD_CACHE", str(folder))
+    pictures = Path("photos").absolute()
+    pictures.mkdir()
+    for i in range(64):
+        Image.new("RGB", (8, 8), (i, 2 * i, 3 * i)).save(pictures / f"{i}.png")
+        os.utime(pictures / f"{i}.png", (1, 1))
+    assert genmod("build", "--data", "photos/", "--no-cache", "-o", "one").code == 0
+    train = ("train", "one", "--steps", "1", "--batch-size", "4", "-q")
+    assert genmod(*train, "--no-cache").code == 0
+    assert not folder.exists()
+    assert os.environ["GENMOD_CACHE"] == str(folder)
+    assert genmod(*train, "--overwrite").code == 0
+    cache = json.loads(genmod("info", "--json").out)["cache"]
+    (file,) = cache["files"]
+    assert (cache["folder"], cache["limit"]) == (str(folder), 20 * 2**30)
+    assert (file["kind"], file["place"], file["shape"]) == ("pictures", str(pictures), [3, 8, 8])
+    assert f"pictures 3×8×8 of {pictures}" in genmod("info").out
+    (folder / "mine").write_text("mine")
+    assert genmod("info", "--clear-cache").out.startswith("removed 1 file, 0.0 MiB, from ")
+    assert [each.name for each in folder.iterdir()] == ["mine"]
+    assert json.loads(genmod("info", "--clear-cache", "--json").out)["removed"] == []
+    assert "cache\toff" in genmod("info", "--no-cache").out

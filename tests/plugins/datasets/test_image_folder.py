@@ -348,7 +348,9 @@ def test_many_pictures_for_training_are_held_once_they_were_read(tmp_path, pictu
     read = []
     before = _picture_split.read_picture
     monkeypatch.setattr(
-        _picture_split, "read_picture", lambda *given: (read.append(given[0].name), before(*given))[1]
+        _picture_split,
+        "read_picture",
+        lambda *given, **named: (read.append(given[0].name), before(*given, **named))[1],
     )
     plain = ImageFolder(tmp_path, path=tmp_path).split("train").in_memory()
     monkeypatch.setattr(_picture_split, "_IN_MEMORY", 10)
