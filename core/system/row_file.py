@@ -93,7 +93,7 @@ class RowFile:
             OSError: it cannot be made, or there is something at ``path`` that is no file.
         """
         keys = np.ascontiguousarray(keys, np.int64)
-        layout = _Layout(*keys.shape, row_bytes)
+        layout = _Layout(keys.shape[0], keys.shape[1], row_bytes)
         old = _existing(path, about, row_bytes)
         if old is not None and np.array_equal(old._keys, keys):
             with suppress(OSError):
@@ -147,13 +147,13 @@ class RowFile:
             OSError: it cannot be written, such as on a disk that is full; the row is not there then.
         """
         mark = self._mark(row, content)
-        _write_at(self._file, memoryview(content), self._layout.first + row * self._layout.row_bytes)
+        _write_at(self._file, content.data, self._layout.first + row * self._layout.row_bytes)
         _write_at(self._file, np.uint32(mark).tobytes(), self._layout.marks + 4 * row)
         self._marks[row] = mark
 
     def _mark(self, row: int, content: NDArray[np.uint8]) -> int:
         """The checksum of a row and its key, so that no row can pass for another; never 0, which is no mark."""
-        return zlib.crc32(memoryview(content), zlib.crc32(memoryview(self._keys[row]))) or 1
+        return zlib.crc32(content.data, zlib.crc32(self._keys[row].data)) or 1
 
     def _take_over(self, old: "RowFile") -> None:
         """Copy the rows of another file whose keys are as before."""
@@ -178,7 +178,7 @@ class RowFile:
                 count = min(stop - start, len(buffer) // size)
                 part = buffer[: count * size]
                 if _read_into(old._file, part, old._layout.first + int(sources[start]) * size):
-                    _write_at(self._file, memoryview(part), self._layout.first + int(rows[start]) * size)
+                    _write_at(self._file, part.data, self._layout.first + int(rows[start]) * size)
                 start += count
         self._marks[rows] = old._marks[sources]
         _write_at(self._file, self._marks.tobytes(), self._layout.marks)
@@ -287,7 +287,7 @@ def _inode(path: Path) -> int | None:
 
 def _read_into(file: FileIO, out: NDArray[Any], place: int) -> bool:
     """Fill an array from a place of a file; False where the file ends before."""
-    view, done = memoryview(out).cast("B"), 0
+    view, done = out.data.cast("B"), 0
     while done < len(view):
         if hasattr(os, "preadv"):
             count = os.preadv(file.fileno(), [view[done:]], place + done)
