@@ -82,8 +82,8 @@ class Team:
 
     def wait(self) -> None:
         """Wait until all processes have come here."""
-        if self.size > 1:
-            dist.barrier()
+        # A barrier of NCCL would have to guess which GPU is that of the process.
+        self.largest(0)
 
     def average(self, gradients: list[Tensor]) -> None:
         """Average gradients in place, for losses by group, whose gradients DistributedDataParallel does not average."""
@@ -107,7 +107,8 @@ def process_group(device: str) -> Iterator[str]:
     if on_cuda:
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    backend, file = "nccl" if on_cuda else "gloo", os.environ.get("GENMOD_STORE")
+    # What the processes agree on goes over gloo, which does not wait for the GPUs.
+    backend, file = "cpu:gloo,cuda:nccl" if on_cuda else "gloo", os.environ.get("GENMOD_STORE")
     if file is None:
         dist.init_process_group(backend)
     else:
@@ -154,4 +155,5 @@ def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Cal
 
 
 def _device() -> str:
-    return "cuda" if dist.get_backend() == "nccl" else "cpu"
+    """Where the numbers that processes agree on are; a group that somebody else has made may know GPUs only."""
+    return "cpu" if "cpu:" in str(dist.get_backend_config()) else "cuda"

@@ -14,7 +14,8 @@ import genmod
 from genmod.cli import main
 from genmod.errors import UsageError
 from genmod.system.parallel import batch_mean, gather_batch
-from genmod.training.distributed import Team
+from genmod.training import distributed
+from genmod.training.distributed import Team, process_group
 
 
 def _genmod(folder, *arguments, check=True, **more):
@@ -162,6 +163,27 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
     done = _genmod(tmp_path, "train", "--steps", "2", "--batch-size", "7", "--processes", "2", check=False)
     assert done.returncode == 2
     assert "a batch of 7 cannot be shared evenly among 2 processes" in done.stderr
+
+
+def test_processes_with_gpus_agree_without_them(monkeypatch):
+    """NCCL averages gradients; what the loop asks for in each step goes over gloo, and waits for no GPU."""
+    begun, device = [], []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.delenv("GENMOD_STORE", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", device.append)
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda backend: begun.append(backend))
+    with process_group("auto") as chosen:
+        assert chosen == "cuda:1" == device[0]
+    assert begun == ["cpu:gloo,cuda:nccl"]
+    for config, place in (
+        ("cpu:gloo,cuda:nccl", "cpu"),
+        ("cpu:gloo,cuda:gloo", "cpu"),
+        ("cuda:nccl", "cuda"),
+    ):
+        monkeypatch.setattr(distributed.dist, "get_backend_config", lambda config=config: config)
+        assert distributed._device() == place
 
 
 def test_alone_there_is_nothing_to_share():
