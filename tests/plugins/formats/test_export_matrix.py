@@ -19,6 +19,16 @@ COUNTS = genmod.DataInfo((1, 8, 8), 0.0, float("inf"), counts=True)
 TABLE = genmod.DataInfo((6,), -float("inf"), float("inf"))
 OF_COUNTS = ("negative-binomial", "poisson", "zero-inflated-negative-binomial")
 ALWAYS = (("conv", "bernoulli", "encode"),)
+SMALL = {
+    "autoencoder-2d": {"channels": [4, 8], "groups": 2},
+    "conv-map": {"width": 8, "halve": 1, "blocks": 1},
+    "gated-mlp": {"hidden": [16]},
+    "mlp": {"hidden": [16]},
+    "pretrained": {"model": "resnet18", "size": 32},
+    "pyramid": {"width": 8},
+    "transformer": {"depth": 1},
+}
+"""Encoder → options that leave it few operations, each of which takes long to trace."""
 
 
 def cases():
@@ -33,7 +43,8 @@ def cases():
 @pytest.mark.parametrize(("encoder", "decoder", "part"), list(cases()))
 def test_what_a_file_computes_is_what_the_model_does(encoder, decoder, part, tmp_path, record_property):
     info = TABLE if decoder == "columns" else COUNTS if decoder in OF_COUNTS else PICTURES
-    components = {"encoder": encoder, "decoder": decoder, "dataset": "digits"}
+    small = {"name": encoder, **SMALL.get(encoder, {})}
+    components = {"encoder": small, "decoder": decoder, "dataset": "digits"}
     try:
         model = assemble(compose(components=components, latent=(2,)), info, seed=1)
     except genmod.UsageError as error:
