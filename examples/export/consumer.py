@@ -61,6 +61,9 @@ def original(x, columns, data):
 def given(names, text, count):
     """The input ``context``: 1 for each value that holds. Conditions that TEXT does not name take all values in turn."""
     asked = dict(part.split("=", 1) for part in text.split(",")) if text else {}
+    for name, value in asked.items():
+        if f"{name}={value}" not in names and f"log {name}" not in names:
+            raise SystemExit(f"there is no {name}={value}; there are {', '.join(names)}")
     context = np.zeros((count, len(names)), np.float32)
     for condition in dict.fromkeys(name.partition("=")[0] for name in names):
         if condition.startswith("log "):  # an exposure, such as the depth of a cell
