@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-__all__ = ["all_rows_at_once", "bytes_per_row", "in_pieces", "physical_memory", "rows_that_fit"]
+__all__ = [
+    "all_rows_at_once",
+    "are_all_rows_at_once",
+    "bytes_per_row",
+    "in_pieces",
+    "physical_memory",
+    "rows_that_fit",
+]
 
 _BYTES = {"cpu": 2**27}
 _BYTES_ELSEWHERE = 2**30
@@ -74,12 +81,24 @@ _at_once = ContextVar("all_rows_at_once", default=False)
 
 @contextmanager
 def all_rows_at_once() -> Iterator[None]:
-    """Context in which rows are not worked on in pieces, because networks look at all of them, as at tiles of a picture."""
+    """Context in which rows are not worked on in pieces, because networks look at all of them, as at tiles of a picture, or
+    because a program for any count is made of it."""
     token = _at_once.set(True)
     try:
         yield
     finally:
         _at_once.reset(token)
+
+
+def are_all_rows_at_once() -> bool:
+    """Whether the context is :func:`all_rows_at_once`.
+
+    Example:
+        >>> with all_rows_at_once():
+        ...     are_all_rows_at_once()
+        True
+    """
+    return _at_once.get()
 
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, int]] = WeakKeyDictionary()

@@ -120,10 +120,11 @@ class Program(nn.Module):
             rest = [size for i, size in enumerate(shape) if i != draw.axis]
             return piece.reshape(piece.shape[0], *rest).movedim(0, draw.axis)
 
-        with Replaced(take, self.substitutes), all_rows_at_once():
+        with Replaced(take, self.substitutes):
             found = self.compute(named, given[0].shape[0])
         return tuple(value.contiguous() for value in found.values())
 
+    @all_rows_at_once()
     def compute(self, given: Mapping[str, Tensor], size: int) -> dict[str, Tensor]:
         """The outputs of a batch by name; draws are those of torch, or of the context that it is called in."""
         context = given.get("context")

@@ -10,6 +10,7 @@ from torch.distributions import Categorical, Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod import Doc, GivenModel, Prior, UndefinedError, UsageError
+from genmod.system import are_all_rows_at_once
 
 __all__ = ["DistributionMixture", "VampPrior"]
 
@@ -70,6 +71,13 @@ class DistributionMixture(Distribution):
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
         shape = torch.Size((*sample_shape, *self._batch_shape))
+        if are_all_rows_at_once():  # a count that is not known yet; so every part is drawn for each
+            count = math.prod(shape)
+            logits = self.log_weights.expand(count, -1)
+            chosen = Categorical(logits=logits, validate_args=False).sample()
+            draws = self.parts.sample(torch.Size((count,)))
+            picked = draws[torch.arange(count, device=chosen.device), chosen]
+            return picked.reshape(*shape, *self.event_shape)
         chosen = Categorical(logits=self.log_weights, validate_args=False).sample((shape.numel(),))
         # Only as many draws of each part as the most chosen one needs.
         counts = torch.bincount(chosen, minlength=len(self.log_weights))

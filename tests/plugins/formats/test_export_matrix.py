@@ -18,7 +18,6 @@ PICTURES = genmod.DataInfo((1, 8, 8), levels=17)
 COUNTS = genmod.DataInfo((1, 8, 8), 0.0, float("inf"), counts=True)
 TABLE = genmod.DataInfo((6,), -float("inf"), float("inf"))
 OF_COUNTS = ("negative-binomial", "poisson", "zero-inflated-negative-binomial")
-ALWAYS = (("conv", "bernoulli", "encode"),)
 SMALL = {
     "autoencoder-2d": {"channels": [4, 8], "groups": 2},
     "conv-map": {"width": 8, "halve": 1, "blocks": 1},
@@ -36,10 +35,10 @@ def cases():
     for encoder in registry.names("encoder"):
         for decoder in registry.names("decoder"):
             for part in PARTS:
-                case = (encoder, decoder, part)
-                yield pytest.param(*case, marks=() if case in ALWAYS else pytest.mark.slow)
+                yield encoder, decoder, part
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoder", "decoder", "part"), list(cases()))
 def test_what_a_file_computes_is_what_the_model_does(encoder, decoder, part, tmp_path, record_property):
     info = TABLE if decoder == "columns" else COUNTS if decoder in OF_COUNTS else PICTURES

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import genmod
+from genmod.plugins.formats import pt2
 from genmod.plugins.formats._draws import Watched
 from genmod.plugins.formats._program import Program
 
@@ -127,10 +128,42 @@ def test_a_whole_model_has_two_parts(tmp_path):
     assert [(value.name, value.shape) for value in program.inputs] == [("uniform", (16,))]
 
 
+def test_a_mixture_of_posteriors_is_drawn_with_numbers_of_each_example():
+    prior = {"name": "vamp", "components": 3, "weights": True}
+    model = genmod.build(
+        data="digits", encoder=SMALL, network=SMALL, latent=2, prior=prior, divergence="kl-mc"
+    ).eval()
+    with torch.no_grad():
+        model.prior.logits.copy_(torch.tensor([2.0, 0.0, -2.0]))
+        model.posterior.head.weight[:2].mul_(20)
+        model.posterior.head.weight[2:] = 0.0
+        model.posterior.head.bias[2:] = -3.0  # so that the parts lie apart
+        program = Program(model, "sample", 1, False)
+        assert [(value.name, value.shape) for value in program.inputs] == [("noise", (6,)), ("uniform", (1,))]
+        p = model.prior()
+        assert (p.variance > 2 * p.parts.variance.max(0)[0]).all()
+        n = 20_000
+        torch.testing.assert_close(
+            program(*program.made_up(n).values())[0].mean(0),
+            model.decode(p.sample((n,))).mean.mean(0),
+            atol=0.01,
+            rtol=0,
+        )
+
+
 @needs_onnx
-@pytest.mark.parametrize(
-    "part", ["encode", *(pytest.param(part, marks=pytest.mark.slow) for part in ("sample", "score"))]
-)
+@pytest.mark.slow
+def test_a_mixture_of_posteriors_is_written(tmp_path):
+    model = genmod.build(
+        data="digits", encoder=SMALL, network=SMALL, latent=2, prior="vamp", divergence="kl-mc"
+    )
+    done = genmod.export(model.eval(), {"name": "onnx", "part": "sample"}, tmp_path / "s.onnx", check=True)
+    assert done.differences["examples"] < 1e-5
+
+
+@needs_onnx
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["encode", "sample", "score"])
 def test_a_table_with_missing_cells(part, tmp_path):
     done = genmod.export(table(), {"name": "onnx", "part": part}, tmp_path / "t.onnx", check=True)
     assert max(done.differences.values()) < 1e-5
@@ -138,14 +171,11 @@ def test_a_table_with_missing_cells(part, tmp_path):
     assert where not in done.path.read_bytes()
 
 
-@needs_onnx
 def test_what_differs_is_not_kept(tmp_path, monkeypatch):
-    from genmod.plugins.formats import onnx
-
     wrong = {torch.hypot: lambda a, b: a.abs() + b.abs()}
-    monkeypatch.setattr(onnx.OnnxFormat, "substitutes", wrong)
+    monkeypatch.setattr(pt2.Pt2Format, "substitutes", wrong)
     with pytest.raises(genmod.GenmodError, match="scales by"):
-        genmod.export(conditional(), {"name": "onnx", "part": "encode"}, tmp_path / "e.onnx", check=True)
+        genmod.export(conditional(), {"name": "pt2", "part": "encode"}, tmp_path / "e.pt2", check=True)
     assert not any(tmp_path.iterdir())
 
 

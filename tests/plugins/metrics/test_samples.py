@@ -97,6 +97,20 @@ def test_frechet_standard_error_is_the_spread():
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.2)
 
 
+@pytest.mark.parametrize("paired", [False, True])
+def test_its_standard_error_is_the_spread_with_fewer_examples_than_features(paired):
+    """Where covariances have no inverse, of made sets that vary in few directions, as those of untrained models do."""
+    generator = torch.Generator().manual_seed(0)
+    axes = torch.randn(3, 24, generator=generator)
+    found = []
+    for _ in range(80):
+        x = torch.randn(20, 24, generator=generator)
+        y = 0.1 * x @ axes.T @ axes if paired else torch.randn(20, 3, generator=generator) @ axes
+        found.append(frechet_distance(x, y, paired=paired))
+    spread = np.std([each.value for each in found])
+    assert np.mean([each.standard_error for each in found]) == pytest.approx(spread, rel=0.35)
+
+
 def draws(seed, n=400, m=300, shift=1.0):
     """Two sets of known distributions."""
     generator = torch.Generator().manual_seed(seed)
