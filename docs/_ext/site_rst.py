@@ -59,7 +59,7 @@ def code(text: str, language: str, *, look: str = "") -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], widths: str = "auto") -> str:
     """A table whose cells are markup."""
-    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    lines = [".. list-table::", "   :header-rows: 1", "   :class: names", f"   :widths: {widths}", ""]
     for row in (head, *rows):
         for at, cell in enumerate(row):
             text = cell.replace("\n", " ").strip()
