@@ -10,7 +10,7 @@ from genmod.registry.component import KINDS, Component
 from genmod.registry.file_version import shortened
 from genmod.registry.loader import cause, quiet
 from genmod.system.failures import line_in
-from genmod.system.installed import installed
+from genmod.system.installed import installed, to_install
 
 __all__ = ["Provided", "import_target"]
 
@@ -120,7 +120,7 @@ class Provided:
         if missing := self.missing_requirements:
             raise PluginError(
                 f"{self._label} needs {', '.join(missing)}, which is not installed",
-                hint=f"pip install {' '.join(missing)}",
+                hint=f"pip install {to_install(self.distribution, missing)}",
             )
 
     @property

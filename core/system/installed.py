@@ -1,6 +1,7 @@
 """Installed distributions, and the one that provides genmod itself."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, EntryPoint
 
-__all__ = ["OWN_DISTRIBUTION", "installed", "is_own", "normalised", "version_of"]
+__all__ = ["OWN_DISTRIBUTION", "installed", "is_own", "normalised", "to_install", "version_of"]
 
 OWN_DISTRIBUTION = "genmod-torch"
 """The distribution that provides genmod and its built-in components."""
 
+_OF_EXTRA = re.compile(r"""([\w.-]+)[^;]*;.*\bextra\s*==\s*["']([^"']+)""")
 _HERE = Path(__file__).resolve().parents[2]
 
 
@@ -42,6 +44,23 @@ def installed(distribution: str) -> "Distribution | None":
         return first_on_path(distribution)
     except PackageNotFoundError:
         return None
+
+
+def to_install(distribution: str, missing: Sequence[str]) -> str:
+    """What `pip install` is to be given for what a distribution lacks: its smallest extra with all of it, else their names.
+
+    Example:
+        >>> to_install("genmod-torch", ["onnxscript"]), to_install("genmod-torch", ["vector-database"])
+        ("'genmod-torch[export]'", 'vector-database')
+    """
+    found, extras = installed(distribution), dict[str, set[str]]()
+    for line in (found.requires if found is not None else None) or ():
+        if of_extra := _OF_EXTRA.match(line):
+            extras.setdefault(of_extra[2], set()).add(normalised(of_extra[1]))
+    whole = [extra for extra, names in extras.items() if names >= {normalised(name) for name in missing}]
+    if not whole:
+        return " ".join(missing)
+    return f"'{distribution}[{min(whole, key=lambda extra: len(extras[extra]))}]'"
 
 
 def is_own(entry_point: "EntryPoint") -> bool:

@@ -98,6 +98,16 @@ def test_met_requirement(provided):
     assert provided("genmod_net:Good", more='requires=("pluggy",)').load()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "extra"), [("format", "onnx", "export"), ("tracker", "wandb", "wandb")]
+)
+def test_what_is_missing_comes_with_the_extra_that_has_it(monkeypatch, kind, name, extra):
+    monkeypatch.setattr("genmod.registry.provided.installed", lambda name: None)
+    with pytest.raises(PluginError, match="which is not installed") as error:
+        Registry(third_party=False).find(kind, name).load()
+    assert error.value.hint == f"pip install 'genmod-torch[{extra}]'"
+
+
 def test_recipe(site, provided):
     (site.path / "genmod_recipes").mkdir()
     (site.path / "genmod_recipes" / "thing.toml").write_text("latent = 4  # é\n", encoding="utf-8")
