@@ -1,10 +1,10 @@
 """A table in the width of a terminal: numbers and names stay whole, texts go on in further lines."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from unicodedata import east_asian_width
 
-__all__ = ["cells", "cut", "laid_out", "wrapped"]
+__all__ = ["cells", "cut", "laid_out", "one_by_one", "wrapped"]
 
 _GAP = 2
 _SPACES = re.compile(r"(?<=\s)(?=\S)")
@@ -37,6 +37,28 @@ def laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     numbers = [bool(table[1:]) and all(_is_number(row[i]) for row in table[1:]) for i in range(len(used))]
     blocks = [_block(row, widths, numbers) for row in table]
     return [blocks[0], [line for block in blocks[1:] for line in block]]
+
+
+def one_by_one(
+    columns: Sequence[str], widest: Sequence[str], width: int
+) -> tuple[list[str], Callable[[Sequence[str]], list[str]]]:
+    """The head of a table, and a function that gives the lines of a row, for rows that are not known yet.
+
+    Args:
+        columns: names.
+        widest: cells by which the columns are set; longer ones go on in further lines.
+        width: of the terminal, in letters.
+
+    Example:
+        >>> head, lines_of = one_by_one(["fault", "test"], ["a lost row", "test_rows"], 80)
+        >>> head, lines_of(["a lost example", "-"])
+        (['fault       test'], ['a lost      -', 'example'])
+    """
+    widths = _widths([columns, widest], width)
+    if widths is None:
+        return [], lambda row: [*_listed([columns, row], width), ""]
+    texts = [False] * len(widths)
+    return _block(columns, widths, texts), lambda row: _block(row, widths, texts)
 
 
 def wrapped(text: str, width: int, breaks: re.Pattern[str] = _SPACES, *, cut: bool = False) -> list[str]:

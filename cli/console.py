@@ -22,6 +22,7 @@ __all__ = [
     "print_file",
     "print_json",
     "print_prose",
+    "print_rows",
     "print_table",
     "print_text",
     "settings",
@@ -118,9 +119,37 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     from genmod.cli.columns import laid_out
 
     head, body = laid_out(columns, cells, width(stdout()))
-    start, end = (f"\x1b[{_CODES['bold']}m", "\x1b[0m") if colored(stdout()) else ("", "")
-    for line in [*(f"{start}{line}{end}" for line in head), *body]:
+    for line in [*_bold(head), *body]:
         stdout().write(f"{line}\n")
+
+
+def print_rows(columns: Sequence[str], widest: Sequence[str]) -> Callable[[Sequence[object]], None]:
+    """A function that prints one row of a table, like :func:`print_table`, before the next is known.
+
+    Args:
+        columns: names, printed above the first row.
+        widest: cells by which the columns are set on a terminal.
+    """
+    head = ["\t".join(columns)]
+    lines_of: Callable[[Sequence[str]], list[str]] = lambda cells: ["\t".join(cells)]  # noqa: E731
+    if _is_terminal(stdout()):
+        from genmod.cli.columns import one_by_one
+
+        head, lines_of = one_by_one(columns, widest, width(stdout()))
+        head = _bold(head)
+
+    def show(row: Sequence[object]) -> None:
+        for line in [*head, *lines_of([_CONTROL.sub(" ", str(cell)) for cell in row])]:
+            stdout().write(f"{line}\n")
+        stdout().flush()
+        head.clear()
+
+    return show
+
+
+def _bold(lines: Sequence[str]) -> list[str]:
+    start, end = (f"\x1b[{_CODES['bold']}m", "\x1b[0m") if colored(stdout()) else ("", "")
+    return [f"{start}{line}{end}" for line in lines]
 
 
 def note(text: str) -> None:

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
 
 __all__ = ["show_faults"]
 
+_WIDEST = (
+    "test examples are among those of training",
+    "check_sampler_random_state",
+    "test_mine.py::test_scipy",
+    "assert 2.0 == 1.0 ± 1.0e-06 " * 3,
+)
+"""Cells by which the columns are set, before the rows are known."""
+
 
 def show_faults(
     targets: Sequence[str],
@@ -20,29 +28,33 @@ def show_faults(
     *,
     json: bool = False,
 ) -> bool:
-    """Plant faults and print what noticed each; whether all were noticed.
+    """Plant faults and print what noticed each, as soon as it is known; whether all were noticed.
 
     Args:
         targets: what to plant them in.
         options: of the components, by ``kind.option``.
         tests: files and folders of tests; those beside each component where there are none.
         root: folder with data files.
-        json: print one document in place of a table.
+        json: print one document in place of a table, at the end.
     """
     from genmod.registry.lookup import current_registry
     from genmod.testing.mutation.examine import examine
     from genmod.testing.prepare import prepare
 
     cases, registry, _ = prepare(targets, current_registry(), options, root=root)
-    found = examine(cases, registry, tests, on_fault=_progress)
+    show = console.print_rows(
+        ["component", "fault", "the kit", "your tests", "why"], (max(c.label for c in cases), *_WIDEST)
+    )
+
+    def on_fault(fault: "Fault") -> None:
+        if not json:
+            show((fault.component, fault.fault, _kit(fault), fault.test or _none(fault), fault.why))
+
+    found = examine(cases, registry, tests, on_fault=on_fault)
     missed = [fault for fault in found if not fault.noticed]
     if json:
         console.print_json({"ok": not missed, "faults": [fault.to_json() for fault in found]})
     else:
-        console.print_table(
-            ["component", "fault", "the kit", "your tests", "why"],
-            [(f.component, f.fault, _kit(f), f.test or _none(f), f.why) for f in found],
-        )
         console.print_text(_summary(found))
     if missed:
         what = "fault is" if len(missed) == 1 else "faults are"
@@ -52,11 +64,6 @@ def show_faults(
             "write a test that fails by it; docs/kit.md says how",
         )
     return bool(found) and not missed
-
-
-def _progress(done: int, count: int) -> None:
-    if done == count or done % 5 == 0:
-        console.note(f"{done} of {count} faults")
 
 
 def _kit(fault: "Fault") -> str:

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from dataclasses import asdict
 from functools import partial
 
 import pytest
@@ -20,7 +21,7 @@ from genmod.testing import CHECKS
 from genmod.testing.forks import Died, can_fork, forked
 from genmod.testing.mutation import MUTATORS, NoChange, mutators_of, planted
 from genmod.testing.mutation.authors_tests import tests_of as found_tests
-from genmod.testing.mutation.examine import examine
+from genmod.testing.mutation.examine import Fault, examine
 from genmod.testing.prepare import checks_of, prepare
 from genmod.testing.runner import run_one
 
@@ -225,6 +226,45 @@ def test_a_test_of_the_option_is_what_was_missing(plugin, capsys):
     assert "option size is ignored\tcannot know\t" in out
     assert "::test_size" in out
     assert ", 0 by neither; " in out
+
+
+def test_faults_are_printed_as_soon_as_they_are_known(capsys, monkeypatch):
+    printed = []
+
+    def one_by_one(cases, registry, tests, *, on_fault):
+        found = [
+            Fault("prior/normal", fault, "check_draws", kit="check_draws") for fault in ("first", "last")
+        ]
+        for fault in found:
+            on_fault(fault)
+            printed.append(capsys.readouterr().out)
+        return found
+
+    monkeypatch.setattr("genmod.testing.mutation.examine.examine", one_by_one)
+    assert run(["check", "prior/normal", "--mutate"]) == 0
+    row = "prior/normal\t{}\tcheck_draws\tno\t\n"
+    head = "component\tfault\tthe kit\tyour tests\twhy\n"
+    assert printed == [head + row.format("first"), row.format("last")]
+    assert capsys.readouterr().out.startswith("2 faults planted: 2 noticed by the kit")
+
+    monkeypatch.setattr("genmod.cli.console._is_terminal", lambda stream: True)
+    monkeypatch.setattr("genmod.cli.console.width", lambda stream: 140)
+    assert run(["--color", "never", "check", "prior/normal", "--mutate"]) == 0
+    [head, first], [last] = (text.splitlines() for text in printed[2:])
+    assert head.index("the kit") == first.index("check_draws") == last.index("check_draws")
+
+
+@needs_fork
+def test_faults_are_told_in_their_order(registry, monkeypatch, tmp_path):
+    def backwards(jobs, **limits):
+        return ((n, asdict(Fault("prior/x", str(n), ""))) for n in reversed(range(len(jobs))))
+
+    monkeypatch.setattr("genmod.testing.mutation.examine._correct", lambda *given: {})
+    monkeypatch.setattr("genmod.testing.mutation.examine.forked", backwards)
+    [case], registry, _ = prepare(TemplatePrior, registry)
+    told = []
+    assert examine([case], registry, [tmp_path], on_fault=told.append) == told
+    assert [fault.fault for fault in told] == [str(n) for n in range(len(told))]
 
 
 @needs_fork

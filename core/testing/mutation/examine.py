@@ -61,7 +61,7 @@ def examine(
     tests: Sequence[Path] = (),
     *,
     processes: int | None = None,
-    on_fault: Callable[[int, int], None] = lambda done, of: None,
+    on_fault: Callable[[Fault], None] = lambda fault: None,
 ) -> list[Fault]:
     """Plant each fault of their kinds in components, and see what notices it.
 
@@ -70,7 +70,7 @@ def examine(
         registry: where names are looked up.
         tests: files and folders of the author's tests; those beside each component's package by default.
         processes: how many at once; by default as many as there are cores, up to four.
-        on_fault: called with how many faults are done, and of how many.
+        on_fault: called with each fault as soon as it and those before it are done.
 
     Raises:
         UsageError: there are no tests, tests or checks fail without any fault, or this system cannot copy processes.
@@ -89,10 +89,12 @@ def examine(
             times = _correct(case, paths)
             jobs += [partial(_planted, case, each, paths, times) for each in mutators_of(cls, case.kind)]
         found: dict[int, Fault] = {}
-        count = processes or min(4, os.cpu_count() or 1)
+        told, count = 0, processes or min(4, os.cpu_count() or 1)
         for number, fault in forked(jobs, processes=count, limit=_LIMIT):
             found[number] = _died(jobs[number], fault) if isinstance(fault, Died) else Fault(**fault)
-            on_fault(len(found), len(jobs))
+            while told in found:
+                on_fault(found[told])
+                told += 1
     return [found[number] for number in sorted(found)]
 
 
