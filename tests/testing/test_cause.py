@@ -93,6 +93,24 @@ def test_it_is_said_with_which_options(registry):
     assert failed.message == "it raised RuntimeError: with mode=bad: it was the bad one"
 
 
+class BreaksAtOtherNumbers(TemplateEncoder):
+    """An error at another number than the default; UsageError."""
+
+    def __init__(self, data_shape, *, size: Annotated[int, Doc("of it")] = 4):
+        super().__init__(data_shape)
+        self.size = size
+
+    def forward(self, x):
+        return super().forward(x) + [0.0] * 5 if self.size != 4 else super().forward(x)
+
+
+def test_an_error_at_other_numbers_has_its_line(registry):
+    [failed] = run_checks(BreaksAtOtherNumbers, registry=registry, only=["check_numbers"]).failed
+    assert failed.message.startswith("with size=2: check_shapes: built for ((1, 8, 8),), it fails for a batch")
+    assert failed.where.endswith("+ [0.0] * 5 if self.size != 4 else super().forward(x)")
+    assert failed.remedy.startswith("mend that line")
+
+
 def test_the_line_is_that_of_the_author():
     def calls_torch():
         torch.ones(2) @ torch.ones(3)

@@ -89,12 +89,15 @@ def check_numbers(case: Case) -> None:
                         "its laws do not hold with the defaults either, which other checks tell"
                     )
                 names, why = _guilty(case, setting, broken)
-                raise CheckFailed(f"with {', '.join(f'{n}={v}' for n, v in names.items())}: {why}")
+                numbers_used = ", ".join(f"{name}={value}" for name, value in names.items())
+                raise CheckFailed(f"with {numbers_used}: {why}") from why.__cause__
     if not tried:
         raise NotApplicable("it has no numbers among its options that could be changed")
 
 
-def _guilty(case: Case, setting: Mapping[str, Any], broken: str) -> tuple[Mapping[str, Any], str]:
+def _guilty(
+    case: Case, setting: Mapping[str, Any], broken: CheckFailed
+) -> tuple[Mapping[str, Any], CheckFailed]:
     """The one option with which it breaks too, and how; all of them where none does alone."""
     for name, value in setting.items() if len(setting) > 1 else ():
         alone = {name: value}
@@ -119,8 +122,8 @@ def _accepted(case: Case, setting: Mapping[str, Any]) -> bool:
     return True
 
 
-def _broken(case: Case, setting: Mapping[str, Any]) -> str:
-    """Which law does not hold with these options, and its numbers; empty where all do."""
+def _broken(case: Case, setting: Mapping[str, Any]) -> CheckFailed | None:
+    """Which law does not hold with these options, its numbers, and the error that was raised; None where all hold."""
     for law in _LAWS[case.kind]:
         try:
             with seeded(0):
@@ -128,7 +131,14 @@ def _broken(case: Case, setting: Mapping[str, Any]) -> str:
         except NotApplicable:
             continue
         except CheckFailed as failure:
-            return f"{law.__name__}: {failure}"
+            return _failure(f"{law.__name__}: {failure}", failure.__cause__)
         except Exception as error:
-            return f"{law.__name__}: it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return ""
+            why = f"it raised {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            return _failure(f"{law.__name__}: {why}", error)
+    return None
+
+
+def _failure(message: str, cause: BaseException | None) -> CheckFailed:
+    failure = CheckFailed(message)
+    failure.__cause__ = cause
+    return failure
