@@ -7,7 +7,7 @@ import pytest
 import torch
 from inside import run_inside
 
-from genmod import Component, Doc
+from genmod import Component, Divergence, Doc
 from genmod.errors import PluginError, UsageError
 from genmod.registry.lookup import Registry
 from genmod.scaffold.templates.encoder import TemplateEncoder
@@ -108,6 +108,19 @@ def test_pairs_are_copies(registry):
         for part in (part for pair in pairs for part in pair):
             assert all(p.dtype == torch.float32 for p in part.parameters())
             part.double()
+
+
+def test_a_wrong_kl_is_told_with_the_pair_that_it_is_between(registry):
+    class Doubled(Divergence):
+        """Twice the KL; UsageError."""
+
+        is_kl = True
+
+        def forward(self, q, p, z):
+            return 2 * (q.log_prob(z) - p.log_prob(z)).mean(0)
+
+    [failed] = run_checks(Doubled, registry=registry, only=["check_kl"]).failed
+    assert failed.message.startswith("ReferencePosterior and ReferencePrior, latents (2,): expected value ")
 
 
 def test_required_option_leaves_the_rest_out(registry):

@@ -23,15 +23,16 @@ _SIGMAS = 5.0
 _EXACT = 1e-6
 
 
-def _pairs(case: Case, divergence: Divergence | None) -> Iterator[tuple[Distribution, Distribution]]:
-    """``q (3,)`` and ``p ()`` in double precision."""
+def _pairs(case: Case, divergence: Divergence | None) -> Iterator[tuple[Distribution, Distribution, str]]:
+    """``q (3,)`` and ``p ()`` in double precision, and which classes made them."""
     for latent in ((2,), (1,)):
         try:
             for q_of, p_of in case.pairs(divergence, latent):
                 features = torch.randn(_BATCH, 7, dtype=torch.float64)
                 for part in (q_of, p_of):
                     whole(part).double().eval()
-                yield q_of(features), p_of()
+                made_by = f"{type(q_of).__name__} and {type(p_of).__name__}, latents {latent}"
+                yield q_of(features), p_of(), made_by
         except NotApplicable:
             # Some need two dimensions.
             if latent == (2,):
@@ -73,7 +74,7 @@ def _of_examples(case: Case) -> Divergence:
 def check_closed_form_kl(case: Case) -> None:
     """Every closed-form KL that torch knows for this component agrees with a Monte-Carlo estimate."""
     compared = 0
-    for q, p in _pairs(case, None):
+    for q, p, made_by in _pairs(case, None):
         try:
             closed = kl_divergence(q, p)
         except NotImplementedError:
@@ -84,11 +85,11 @@ def check_closed_form_kl(case: Case) -> None:
         off = ((closed - estimate).abs() - _SIGMAS * error - _EXACT).max()
         expect(
             off <= 0,
-            f"closed form {listed(closed)}; from {_DRAWS:,} draws {listed(estimate)} ± {listed(error)}",
+            f"{made_by}: closed form {listed(closed)}; from {_DRAWS:,} draws {listed(estimate)} ± {listed(error)}",
         )
         with suppress(NotImplementedError):
             own = float(kl_divergence(q, q).abs().max())
-            expect(own < _EXACT, f"the closed form of q from itself is {own:.4g}, not 0")
+            expect(own < _EXACT, f"{made_by}: the closed form of q from itself is {own:.4g}, not 0")
     if not compared:
         raise NotApplicable("torch knows no closed form for it")
 
@@ -103,13 +104,14 @@ def check_kl(case: Case) -> None:
     part = case.build().double()
     if not part.is_kl:
         raise NotApplicable("it declares is_kl = False")
-    for q, p in _pairs(case, part):
+    for q, p, made_by in _pairs(case, part):
         mean, error = _expected(part, q, p)
         estimate, spread = _monte_carlo_kl(q, p)
         off = ((mean - estimate).abs() - _SIGMAS * (error**2 + spread**2).sqrt() - _EXACT).max()
         expect(
             off <= 0,
-            f"expected value {listed(mean)} ± {listed(error)}; the KL is {listed(estimate)} ± {listed(spread)}",
+            f"{made_by}: expected value {listed(mean)} ± {listed(error)}; "
+            f"the KL is {listed(estimate)} ± {listed(spread)}",
         )
 
 
@@ -118,9 +120,12 @@ def check_kl(case: Case) -> None:
 def check_not_negative(case: Case) -> None:
     """It is not negative, in expectation."""
     part = _of_examples(case)
-    for q, p in _pairs(case, part):
+    for q, p, made_by in _pairs(case, part):
         mean, error = _expected(part, q, p)
-        expect((mean >= -_SIGMAS * error - _EXACT).all(), f"expected value {listed(mean)} ± {listed(error)}")
+        expect(
+            (mean >= -_SIGMAS * error - _EXACT).all(),
+            f"{made_by}: expected value {listed(mean)} ± {listed(error)}",
+        )
 
 
 @check_for(
@@ -132,7 +137,7 @@ def check_zero_at_equality(case: Case) -> None:
     """It is zero, in expectation, where both distributions are the same."""
     part = _of_examples(case)
     compared = 0
-    for _, p in _pairs(case, part):
+    for _, p, made_by in _pairs(case, part):
         try:
             q = p.expand(torch.Size((_BATCH,)))
             part.check(q, p)
@@ -148,7 +153,7 @@ def check_zero_at_equality(case: Case) -> None:
         compared += 1
         expect(
             (mean.abs() <= _SIGMAS * error + _EXACT).all(),
-            f"where q = p it is {listed(mean)} ± {listed(error)}",
+            f"{made_by}: where q is made equal to p it is {listed(mean)} ± {listed(error)}",
         )
     if not compared:
         raise NotApplicable("no prior that it works for can be expanded to a batch")
@@ -159,14 +164,14 @@ def check_zero_at_equality(case: Case) -> None:
 def check_number_of_draws(case: Case) -> None:
     """More draws change the noise, not the expectation."""
     part = case.build().double()
-    for q, p in _pairs(case, part):
+    for q, p, made_by in _pairs(case, part):
         few, few_error = _expected(part, q, p, 2)
         many, many_error = _expected(part, q, p, 100)
         error = (few_error**2 + many_error**2).sqrt()
         off = ((few - many).abs() - reach(_SIGMAS, _REPEATS - 1) * error - _EXACT).max()
         expect(
             off <= 0,
-            f"2 draws give {listed(few)} ± {listed(few_error)}, 100 give {listed(many)} ± {listed(many_error)}",
+            f"{made_by}: 2 draws give {listed(few)} ± {listed(few_error)}, 100 give {listed(many)} ± {listed(many_error)}",
         )
 
 
@@ -179,7 +184,7 @@ def check_by_dimension(case: Case) -> None:
     """The parts by dimension, where they are defined, add up to the whole."""
     part = case.build().double()
     compared = 0
-    for q, p in _pairs(case, part):
+    for q, p, made_by in _pairs(case, part):
         z = q.sample((5,))
         try:
             parts = part.by_dimension(q, p, z)
@@ -190,6 +195,6 @@ def check_by_dimension(case: Case) -> None:
         vectors = any(unit.size > 1 for unit in units)
         wanted = (_BATCH, len(units)) if vectors else (_BATCH, *q.event_shape)
         expect_shape(parts, wanted, "by_dimension")
-        expect_close(parts.flatten(1).sum(1), part(q, p, z), "sum of the parts, and the whole")
+        expect_close(parts.flatten(1).sum(1), part(q, p, z), f"{made_by}: sum of the parts, and the whole")
     if not compared:
         raise NotApplicable("it does not decompose into dimensions")
