@@ -8,8 +8,16 @@ from torch import Tensor
 
 from genmod.defaults import BOUNDS
 from genmod.interfaces.objective import Terms
-from genmod.system.random import reseed
-from genmod.testing.mutation.mutator import Attributes, NoChange, Seen, after, before, mutates, replaced
+from genmod.testing.mutation.mutator import (
+    Attributes,
+    NoChange,
+    Seen,
+    after,
+    before,
+    mutates,
+    replaced,
+    reseeding,
+)
 
 __all__: list[str] = []
 
@@ -133,11 +141,7 @@ _terms("the bound is reported too high", "check_bound", _too_high)
 
 @mutates("its draws are the same each time", "objective", check=("check_randomness", "check_random_state"))
 def _seeded(cls: Any, seen: Seen) -> Attributes:
-    def drawn(self: Any, original: Any, *args: Any) -> Any:
-        reseed(3)
-        return original(*args)
-
-    return replaced(cls, "forward", drawn, seen)
+    return reseeding(cls, "forward", seen)
 
 
 def _losses(name: str, check: str, change: Any) -> None:
@@ -191,11 +195,7 @@ def _model_weights(cls: Any, seen: Seen) -> Attributes:
 
 @mutates("draws are the same each time", "model", check="check_model_samples")
 def _model_draws(cls: Any, seen: Seen) -> Attributes:
-    def drawn(self: Any, original: Any, *args: Any) -> Any:
-        reseed(3)
-        return original(*args)
-
-    return replaced(cls, "draws", drawn, seen)
+    return reseeding(cls, "draws", seen)
 
 
 @mutates("draws leave the range of the data", "model", check="check_model_samples")

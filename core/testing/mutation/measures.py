@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genmod.evaluation.row import Row
 from genmod.system.random import reseed
-from genmod.testing.mutation.mutator import Attributes, Seen, after, before, mutates, replaced
+from genmod.testing.mutation.mutator import Attributes, Seen, after, before, mutates, replaced, reseeding
 
 __all__: list[str] = []
 
@@ -106,11 +106,7 @@ def _in_place(cls: Any, seen: Seen) -> Attributes:
 
 @mutates("a fit seeds the global generator", "sampler", check="check_sampler_random_state")
 def _seeded_fit(cls: Any, seen: Seen) -> Attributes:
-    def fit(self: Any, original: Any, *args: Any) -> Any:
-        reseed(271)
-        return original(*args)
-
-    return replaced(cls, "fit", fit, seen)
+    return reseeding(cls, "fit", seen)
 
 
 @mutates("latents depend on each other no more", "sampler", check="check_sampler_recovers")

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genmod.system.random import reseed
+
 __all__ = [
     "MUTATORS",
     "Mutator",
@@ -21,6 +23,7 @@ __all__ = [
     "mutates",
     "planted",
     "replaced",
+    "reseeding",
 ]
 
 _ABSENT = object()
@@ -171,6 +174,20 @@ def replaced(cls: Any, name: str, instead: Callable[..., Any], seen: Seen) -> At
         return seen.surely(instead(self, functools.partial(original, self, **options), *args))
 
     return {name: method}
+
+
+def reseeding(cls: Any, name: str, seen: Seen) -> Attributes:
+    """A method that begins by setting the seed of all random numbers.
+
+    Raises:
+        NoChange: the class has no such method.
+    """
+
+    def method(self: Any, original: Any, *args: Any) -> Any:
+        reseed(271)
+        return original(*args)
+
+    return replaced(cls, name, method, seen)
 
 
 def constructed(cls: Any, change: Callable[[Any], None], seen: Seen, *, first: bool = False) -> Attributes:
