@@ -106,7 +106,9 @@ class BreaksAtOtherNumbers(TemplateEncoder):
 
 def test_an_error_at_other_numbers_has_its_line(registry):
     [failed] = run_checks(BreaksAtOtherNumbers, registry=registry, only=["check_numbers"]).failed
-    assert failed.message.startswith("with size=2: check_shapes: built for ((1, 8, 8),), it fails for a batch")
+    assert failed.message.startswith(
+        "with size=2: check_shapes: built for ((1, 8, 8),), it fails for a batch"
+    )
     assert failed.where.endswith("+ [0.0] * 5 if self.size != 4 else super().forward(x)")
     assert failed.remedy.startswith("mend that line")
 
