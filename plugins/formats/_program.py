@@ -113,7 +113,8 @@ class Program(nn.Module):
 
         def take(kind: Kind, shape: Sequence[Any], dtype: torch.dtype) -> Tensor:
             draw: Draw = next(left)
-            piece = named[kind][:, start[kind] : start[kind] + draw.each].to(dtype)
+            # A copy, since models go on in place with what they have drawn.
+            piece = named[kind][:, start[kind] : start[kind] + draw.each].to(dtype).clone()
             start[kind] += draw.each
             if draw.axis is None:
                 return piece.reshape(tuple(shape))

@@ -119,6 +119,20 @@ def test_what_cannot_be_an_input_is_refused_with_a_reason(parts, part, said, tmp
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("part", ["sample", "score"])
+def test_inputs_stay_as_they_are(part):
+    """Also where a model draws in place, as that of observations without shades does."""
+    model = conditional(decoder={"name": "bernoulli", "binarize": "dynamic"})
+    program = Program(model, part, 1, part == "sample")
+    given = program.made_up(5)
+    before = {name: values.clone() for name, values in given.items()}
+    assert "uniform" in given
+    with torch.no_grad():
+        program(*given.values())
+    for name, values in given.items():
+        assert values.equal(before[name]), name
+
+
 def test_a_whole_model_has_two_parts(tmp_path):
     model = genmod.build(model="pixelcnn", data=pictures(size=4)).eval()
     with pytest.raises(genmod.UsageError, match="has no latents") as error:
