@@ -194,6 +194,7 @@ def test_what_differs_is_not_kept(tmp_path, monkeypatch):
 
 
 @needs_onnx
+@pytest.mark.slow
 def test_the_consumer_needs_neither_torch_nor_genmod(tmp_path):
     genmod.export(conditional(), {"name": "onnx", "part": "sample"}, tmp_path / "sample.onnx")
     without = (
