@@ -1,15 +1,17 @@
 """What a run does about a step with a value that is not finite: everything is as before it, and it can be repeated."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from genmod.interfaces.model import GenerativeModel
+from genmod.interfaces.part import Part
 from genmod.options.schedule import Clock, Schedule
 from genmod.system.parallel import local
 from genmod.training.batches import Batches
+from genmod.training.captured import CapturedSteps, CudaGraph
 from genmod.training.distributed import Team
 from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
 from genmod.training.replay import trace
@@ -30,6 +32,8 @@ class Failing:
     batches: Batches
     buffers: Buffers
     moving: list[Schedule]
+    stepping: Sequence[Part]
+    captured: CapturedSteps | None
     sharded: bool
     team: Team
     directory: Path | None
@@ -37,6 +41,7 @@ class Failing:
     per_epoch: int
     _looked: int
     _write: Callable[..., None]
+    _warn: Callable[[str], None]
 
     def look(self) -> None:
         """Look whether all steps so far were finite, where that was not seen at once.
@@ -58,6 +63,13 @@ class Failing:
             batch = self.batches[state.step]
             raise self._non_finite(batch.x, self.model.context(batch))
         self._looked = state.step
+
+    def _captured(self) -> CapturedSteps | None:
+        """Steps that are recorded, where that is asked for and each does the same as the last one."""
+        if self.settings.compile is not True or self.stepping or not self.stepper.recordable():
+            return None
+        how = self.stepper, self.model, self.buffers, self.settings.seed, self.moving, self._warn
+        return CapturedSteps(*how, recording=CudaGraph)
 
     @property
     def report_every(self) -> float:

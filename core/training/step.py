@@ -94,7 +94,43 @@ class Stepper:
         """
         return self._compilation.run(step, lambda: self._gradients(step, x, context), self.drop)
 
-    def move(self, step: int, lr: float) -> int:
+    @property
+    def terms(self) -> Callable[..., Terms]:
+        """What computes the loss and the terms now."""
+        return self._compilation.terms
+
+    def tried(self, step: int, compute: Callable[[], Tensor]) -> Tensor:
+        """What ``compute`` returns; without compiling, where that is impossible."""
+        return self._compilation.run(step, compute, self.drop)
+
+    def whole(self, *given: Tensor, lr: Tensor) -> Terms:
+        """A step of one part in one process in which every group moves, from what the generator gives next.
+
+        Args:
+            given: the stored examples, and their conditions, for a conditional model.
+            lr: the learning rate, ``()``.
+        """
+        assert self.late is not None
+        terms = self.terms(*given)
+        self._backward(terms, 1.0, 0)
+        self.late.see([terms.total], [p.grad for p in self._parameters if p.grad is not None])
+        self.move(0, lr)
+        return terms
+
+    def recordable(self) -> bool:
+        """Whether each step does the same as the last one."""
+        groups = self._groups.values()
+        alone = self._team.size == 1 and self.parts == 1 and self.late is not None
+        return alone and all(group.every == 1 and not group.start for group in groups)
+
+    def capturable(self) -> None:
+        """Tell the optimizers that they are going to be recorded."""
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                if "capturable" in group:
+                    group["capturable"] = True
+
+    def move(self, step: int, lr: float | Tensor) -> int:
         """Move the weights of the groups whose turn it is by their gradients, each clipped alone, and drop these.
 
         Returns:

@@ -123,9 +123,9 @@ class Run(Failing):
             warn=self._warn,
             found=found,
         )
-        late = self.stepper.late is not None
-        self._looked, self.state.means.waits = self.state.step, late
-        self.buffers = Buffers(model, self.stepping if late else ())
+        self._looked, self.state.means.waits = self.state.step, self.stepper.late is not None
+        self.buffers = Buffers(model, self.stepping if self.state.means.waits else ())
+        self.captured = self._captured()
         if found is not None and not self.team.leads:
             # The checkpoint has the sums over all processes; rank 0 continues them.
             self.state.means.take()
@@ -217,8 +217,10 @@ class Run(Failing):
         x, context = batch.x, self.model.context(batch)
         if state.means.full:
             self._means()
-        self.buffers.keep(self.stepper.stopped)
-        done, finite = self.stepper.gradients(state.step, x, context)
+        recorded = self.captured.run(state.step, x, context, lr) if self.captured is not None else None
+        if recorded is None:
+            self.buffers.keep(self.stepper.stopped)
+        done, finite = recorded or self.stepper.gradients(state.step, x, context)
         failed, self._asked_to_stop, self._due = self.team.largest(
             not finite, self.stop.received or 0, self._is_due(state.step + 1)
         )
@@ -226,7 +228,8 @@ class Run(Failing):
             raise self._non_finite(x, context)
         for terms, examples in done:
             state.means.add(terms, examples)
-        state.skipped += self.stepper.move(state.step, lr)
+        if recorded is None:
+            state.skipped += self.stepper.move(state.step, lr)
         return lr
 
     def _is_due(self, step: int) -> bool:
