@@ -143,11 +143,11 @@ class TrainSettings:
         for name in ("optimizer", "schedule", "device"):
             if not isinstance(getattr(self, name), str):
                 wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be a text, its name")
-        if not (self.compile == "auto" or isinstance(self.compile, bool)):
-            wrong.append(f"compile is {self.compile!r:.60}; it must be true, false or auto")
-        for name in ("deterministic",):
-            if not isinstance(getattr(self, name), bool):
-                wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be true or false")
+        for name, other in (("compile", "auto"), ("deterministic", None)):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (other is None or value != other):
+                words = "true or false" if other is None else f"true, false or {other}"
+                wrong.append(f"{name} is {value!r:.60}; it must be {words}")
         for name in ("augment", "freeze", "trackers"):
             value = getattr(self, name)
             if not isinstance(value, tuple) or not all(isinstance(text, str) for text in value):
