@@ -336,10 +336,10 @@ def _stays(func: Any, args: tuple[Any, ...]) -> bool:
 
 
 _JOINS = _both("cat", "stack", "concat", "concatenate")
-_PIECES = _both("split")
+_PIECES = _both("split", "split_with_sizes")
 _WHOLE = _both(
-    "contiguous", "cpu", "cuda", "double", "flatten", "float", "reshape", "split", "squeeze", "to", "type_as",
-    "unflatten", "unsqueeze", "view", "view_as",
+    "contiguous", "cpu", "cuda", "double", "flatten", "float", "reshape", "split", "split_with_sizes", "squeeze",
+    "to", "type_as", "unflatten", "unsqueeze", "view", "view_as",
 )  # fmt: skip
 _MOVES = _WHOLE | _both(
     "__getitem__", "broadcast_to", "chunk", "clone", "detach", "expand", "expand_as", "flip", "gather", "index_select",

@@ -121,7 +121,8 @@ class Product(Distribution):
 
 
 def _split(value: Tensor, shapes: Sequence[tuple[int, ...]]) -> list[Tensor]:
-    pieces = value.split([math.prod(shape) for shape in shapes], -1)
+    # Not split, which is written in Python, and which torch.compile cannot call on a draw that keeps more than its values.
+    pieces = value.split_with_sizes([math.prod(shape) for shape in shapes], -1)
     return [piece.reshape(*value.shape[:-1], *shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
 
