@@ -40,7 +40,8 @@ myst_links_external_new_tab = False
 nb_execution_mode = "off" if os.environ.get("GENMOD_DOCS_NOTEBOOKS") == "0" else "cache"
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
-nb_execution_timeout = 600
+# A cell of a minute takes ten where much else runs; what hangs is to be found.
+nb_execution_timeout = 3000
 nb_merge_streams = True
 # Bars of progress and notes: what is an error stops the build.
 nb_output_stderr = "remove"
