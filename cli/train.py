@@ -59,6 +59,13 @@ def train(
         Literal["32", "bf16"] | None,
         typer.Option(help="Of the networks; densities stay in 32.", show_default="32"),
     ] = None,
+    checkpoint_activations: Annotated[
+        bool | None,
+        _switch(
+            "checkpoint-activations",
+            "Compute activations again in the backward pass: less memory, more time, the same weights.",
+        ),
+    ] = None,
     compile_: Annotated[
         bool | None,
         _switch(

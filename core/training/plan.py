@@ -18,6 +18,7 @@ from genmod.model.pieces import examples_at_once
 from genmod.system.deterministic import deterministic
 from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
+from genmod.training.activation_checkpointing import activation_checkpointing
 from genmod.training.freezing import frozen
 from genmod.training.settings import TrainSettings
 from genmod.training.signals import StopSignals
@@ -95,6 +96,7 @@ def plan(model: GenerativeModel, data: Dataset | None, settings: TrainSettings, 
         named_failures(),
         deterministic(settings.deterministic),
         frozen(model, settings.freeze),
+        activation_checkpointing(model, settings.checkpoint_activations),
     ):
         parameters = {
             name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()

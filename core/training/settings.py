@@ -15,6 +15,7 @@ NO_OTHER_RUN = frozenset(
         "device",
         "workers",
         "deterministic",
+        "checkpoint_activations",
         "trackers",
         "checkpoint_every",
         "keep_checkpoints",
@@ -66,6 +67,8 @@ class TrainSettings:
         precision: ``32``, or ``bf16`` for the networks; densities and divergences stay in single precision.
         strategy: how several processes share the work: ``ddp``, each with all weights, or ``fsdp``, each with a
             part of them, for models that do not fit on one device.
+        checkpoint_activations: compute activations of networks again in the backward pass instead of keeping them: less
+            memory, a third more time, the same weights.
         compile: compile the step with ``torch.compile``, which takes 10 to 20 seconds at the start of a run, or less where
             torch has kept the result; ``auto`` to do so where the run is long and some steps show that it pays.
         deterministic: use only algorithms of torch that give the same bits each time on the same machine: on a GPU, a step
@@ -108,6 +111,7 @@ class TrainSettings:
     device: str = "auto"
     precision: Literal["32", "bf16"] = "32"
     strategy: Literal["ddp", "fsdp"] = "ddp"
+    checkpoint_activations: bool = False
     compile: bool | Literal["auto"] = False
     deterministic: bool = False
     augment: tuple[str, ...] = ()
@@ -143,7 +147,7 @@ class TrainSettings:
         for name in ("optimizer", "schedule", "device"):
             if not isinstance(getattr(self, name), str):
                 wrong.append(f"{name} is {getattr(self, name)!r:.60}; it must be a text, its name")
-        for name, other in (("compile", "auto"), ("deterministic", None)):
+        for name, other in (("compile", "auto"), ("deterministic", None), ("checkpoint_activations", None)):
             value = getattr(self, name)
             if not isinstance(value, bool) and (other is None or value != other):
                 words = "true or false" if other is None else f"true, false or {other}"

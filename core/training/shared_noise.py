@@ -8,14 +8,15 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -26,7 +27,7 @@ from genmod.system.parallel import local
 from genmod.system.uncompiled import uncompiled
 from genmod.training.layout import Draw, Portion, has_sizes, order_of, sizes_of
 
-__all__ = ["SharedNoise", "Unrehearsed"]
+__all__ = ["SharedNoise", "Unrehearsed", "repeating_draws"]
 
 _HERE, _TORCH = (f"{Path(file).parent}{os.sep}" for file in (__file__, torch.__file__))
 # Between a function of torch and its draws, but not in the rehearsal.
@@ -105,6 +106,29 @@ class SharedNoise(TorchFunctionMode):
             self._watching = None
         self._functions, self._draws = watch.functions, watch.draws
 
+    @contextmanager
+    def repeating(self, counts: dict[tuple[str, _Place], int]) -> Iterator[None]:
+        """Context in which draws are repeated in the backward pass, which is computed without this mode or elsewhere.
+
+        Args:
+            counts: of the draws before them.
+        """
+        kept = self._counts, self._stream
+        self._counts, self._stream = dict(counts), self.streams()
+        there = self in _get_current_function_mode_stack()
+        try:
+            if not there:
+                super().__enter__()  # type: ignore[no-untyped-call]
+            yield
+        finally:
+            if not there:
+                super().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._counts, self._stream = kept
+
+    def repeated(self) -> Callable[[], AbstractContextManager[None]]:
+        """What makes a context in which the draws from here on are repeated."""
+        return partial(self.repeating, dict(self._counts))
+
     @property
     def rehearsed(self) -> bool:
         """Whether the step has been rehearsed."""
@@ -178,6 +202,12 @@ class SharedNoise(TorchFunctionMode):
         every[self.portion.first : self.portion.first + self.portion.mine] = part
         dist.all_reduce(every)
         return every
+
+
+def repeating_draws() -> Callable[[], AbstractContextManager[None]] | None:
+    """What makes a context in which draws from here on are repeated; None where no random numbers are shared."""
+    active = [mode for mode in _get_current_function_mode_stack() if isinstance(mode, SharedNoise)]
+    return active[-1].repeated() if active else None
 
 
 class _Share(TorchDispatchMode):

@@ -15,6 +15,7 @@ from genmod.system.deterministic import deterministic
 from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
+from genmod.training.activation_checkpointing import activation_checkpointing
 from genmod.training.bar import watched
 from genmod.training.distributed import Team
 from genmod.training.events import Event, TrainResult
@@ -103,6 +104,7 @@ def train(
             named_failures(),
             deterministic(chosen.deterministic),
             frozen(model, chosen.freeze),
+            activation_checkpointing(model, chosen.checkpoint_activations),
         ):
             began = beginning(model, data, there, resumed=resume)
             run = Run(model, data, chosen, place, found, tell, stop, began)
