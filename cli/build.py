@@ -76,6 +76,13 @@ def build(
         "model"
     ),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and describe it; write nothing.")] = False,
+    weights: Annotated[
+        bool,
+        typer.Option(
+            "--weights/--no-weights",
+            help="Write the first weights now, or leave them to `genmod train`, of a model too large for this machine.",
+        ),
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a trained model in DIR.")] = False,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help=f"{SEED[:-1]}: the first weights.")] = 0,
     data_root: DataRoot = None,
@@ -120,6 +127,8 @@ def build(
     seed = seed if "seed" in given else start.get("seed", seed)
     chosen = start["parts"]
     incoming = None
+    if from_ is not None and not weights:
+        raise typer.BadParameter("--no-weights draws them later; a model of another library brings its own")
     if from_ is not None:
         from genmod.model.incoming import read_source, with_parts
 
@@ -145,7 +154,11 @@ def build(
             from genmod.model.incoming import assemble_incoming
 
             return assemble_incoming(spec, info, incoming, from_, seed=seed)
-        return blueprint(spec, info) if dry_run else assemble(spec, info, seed=seed)
+        if dry_run or not weights:
+            planned = blueprint(spec, info)
+            planned.weights_seed = seed
+            return planned
+        return assemble(spec, info, seed=seed)
 
     made = with_fitting_parts(spec, info, make, console.note)
     summary = summarize(made)

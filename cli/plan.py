@@ -10,6 +10,7 @@ from genmod.errors import quoted
 if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
     from genmod.cli.training import Source
+    from genmod.training.estimate import Estimate
     from genmod.training.plan import Plan
 
 __all__ = ["print_plans"]
@@ -21,9 +22,12 @@ def print_plans(
     overrides: Mapping[str, Any],
     *,
     overwrite: bool,
+    processes: int,
     json: bool,
 ) -> None:
     """Print what a run in each directory would do; nothing is written.
+
+    In several processes, and of a model that is too large to be tried, this is what each process would take of memory.
 
     Raises:
         GenmodError: what would stop the run at its beginning.
@@ -31,6 +35,7 @@ def print_plans(
     from genmod.bundle.directory import ModelDirectory
     from genmod.bundle.model import load
     from genmod.model.assembly import assemble
+    from genmod.training.estimate import estimate, too_large
     from genmod.training.plan import plan
     from genmod.training.settings import TrainSettings
 
@@ -38,6 +43,12 @@ def print_plans(
     places = [ModelDirectory(directory) for directory in directories]
     documents = []
     for place in places:
+        if processes > 1 or too_large(*place.read_spec(), settings):
+            taken = estimate(*place.read_spec(), source.open(place), settings, processes)
+            documents.append({"directory": str(place.path), **taken.to_json()})
+            if not json:
+                console.print_table([f"each of {processes} processes", str(place.path)], _taken(taken))
+            continue
         fresh = overwrite and place.is_trained
         model = assemble(*place.read_spec(), seed=settings.seed) if fresh else load(place, weights="last")
         found = plan(model, source.open(place), settings)
@@ -52,6 +63,22 @@ def print_plans(
     console.note(
         f"nothing was written; to train: leave out --dry-run\nall settings: genmod train {where} --dry-run --json"
     )
+
+
+def _taken(found: "Estimate") -> list[tuple[str, str]]:
+    rows = [
+        *((f"parameters of {part}", f"{count:,}") for part, count in found.parameters.items()),
+        ("parameters that move", f"{found.trained:,}" + (f"; {found.fixed:,} stay" if found.fixed else "")),
+        ("strategy", found.settings["strategy"]),
+        ("examples at once", f"{found.batch:,}"),
+        *((f"memory of {what}", _size(size)) for what, size in found.memory.items() if size),
+        ("memory in all, about", _size(sum(found.memory.values()))),
+    ]
+    if found.unknown:
+        rows.append(("activations not counted", found.unknown))
+    elif found.with_checkpointing is not None and not found.settings["checkpoint_activations"]:
+        rows.append(("activations with --checkpoint-activations", _size(found.with_checkpointing)))
+    return rows
 
 
 def _rows(found: "Plan", place: "ModelDirectory") -> list[tuple[str, str]]:

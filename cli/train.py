@@ -163,7 +163,11 @@ def train(
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Try a few steps; print plan, memory and time; write nothing."),
+        typer.Option(
+            "--dry-run",
+            help="Try a few steps; print plan, memory and time; write nothing. Of several processes, "
+            "or where memory is too small, the memory is computed and nothing tried.",
+        ),
     ] = False,
     replay: Annotated[
         bool, typer.Option("--replay", help="Repeat the step that gave a value that was not finite.")
@@ -190,15 +194,14 @@ def train(
 
     if dry_run and (resume or replay):
         raise typer.BadParameter("--dry-run plans a run from its beginning, without --resume or --replay")
-    if dry_run and (processes or 1) > 1:
-        raise typer.BadParameter("--dry-run tries the steps in one process; leave out --processes")
     if overwrite and resume:
         raise typer.BadParameter("--resume continues a run, --overwrite starts over; give one of them")
     if compile_auto and compile_ is not None:
         raise typer.BadParameter(
             "--compile-auto leaves it open whether the step is compiled; give one of them"
         )
-    launched(processes)
+    if not dry_run:
+        launched(processes)
     from genmod.bundle.directory import ModelDirectory
     from genmod.cli.settings_from import train_settings
     from genmod.cli.training import Data, train_all
@@ -220,7 +223,7 @@ def train(
     if dry_run:
         from genmod.cli.plan import print_plans
 
-        print_plans(places, source, overrides, overwrite=overwrite, json=json)
+        print_plans(places, source, overrides, overwrite=overwrite, processes=processes or 1, json=json)
         return []
     if not (resume or overwrite or replay or json or "WORLD_SIZE" in os.environ) and len(places) == 1:
         overwrite = ModelDirectory(places[0]).is_trained and console.agreed(

@@ -146,7 +146,11 @@ def _train(
     seed = overrides.get("seed", 0)
     # A model that was never trained begins with the weights that it was built with, which may be those of another library.
     overwrite = overwrite and place.is_trained
-    model = assemble(*place.read_spec(), seed=seed) if overwrite else load(place, weights="last")
+    drawn = place.read_seed() if not (place.weights().exists() or place.is_trained) else None
+    if overwrite or drawn is not None:
+        model = assemble(*place.read_spec(), seed=seed if drawn is None else drawn)
+    else:
+        model = load(place, weights="last")
     how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, **overrides}
     if resume and team.leads:
         _say_if_done(place, overrides)

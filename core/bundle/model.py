@@ -1,7 +1,7 @@
 """A model on disk: a directory with ``model.json`` and ``model.safetensors``, without code."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -113,7 +113,9 @@ def _write(model: "GenerativeModel", sampler: "Sampler | None", place: ModelDire
     from genmod.bundle.sampler import write_sampler
 
     place.write_spec(model.spec, model.data, seed=model.weights_seed)
-    write_tensors(place.weights(), model.state_dict())
+    if not any(tensor.is_meta for tensor in model.state_dict().values()):
+        # Those without values are drawn by the seed when the model is trained.
+        write_tensors(place.weights(), model.state_dict())
     if sampler is not None:
         write_sampler(sampler, place.path)
 
@@ -131,25 +133,29 @@ def is_described(model: "GenerativeModel", place: ModelDirectory) -> bool:
 
 def write_trained(
     model: "GenerativeModel",
-    place: ModelDirectory,
+    place: ModelDirectory | None,
     best: Mapping[str, Any],
     last: Mapping[str, Any] | None = None,
+    *,
+    write: Callable[[Any, Mapping[str, Any]], None] = write_tensors,
 ) -> None:
     """Replace the weights in a directory, and the versions of plugins by those that these were trained with.
 
     Args:
         model: that was trained.
-        place: of a model that differs in no more than these versions, locked by the caller.
+        place: of a model that differs in no more than these versions, locked by the caller; None in processes that only
+            take part in gathering the weights.
         best: weights with the lowest validation loss.
         last: those of the last step.
+        write: writes tensors to a path.
 
     Raises:
         FileError: it cannot be written.
     """
     if last is not None:
-        write_tensors(place.weights("last"), last)
-    write_tensors(place.weights(), best)
-    if not is_described(model, place):
+        write(place and place.weights("last"), last)
+    write(place and place.weights(), best)
+    if place is not None and not is_described(model, place):
         place.write_spec(model.spec, model.data, seed=place.read_seed())
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "check_tensors",
     "checksum",
     "fingerprint",
+    "header_of",
     "precision_of",
     "read_any_tensors",
     "read_float_tensors",
@@ -79,7 +80,7 @@ def read_any_tensors(path: Path) -> dict[str, "Tensor"]:
     from safetensors import SafetensorError
     from safetensors.torch import load as from_bytes
 
-    _header(path)
+    header_of(path)
     try:
         content = path.read_bytes()
         # The library returns them in a different order each time; all processes need the same order.
@@ -101,7 +102,7 @@ def shapes_in(path: Path) -> dict[str, tuple[int, ...]]:
         FileError: it is missing or damaged.
     """
     try:
-        header = _header(path)
+        header = header_of(path)
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
         if not all(type(n) is int and n >= 0 for shape in shapes.values() for n in shape):
             raise ValueError("a shape is not made of whole numbers")
@@ -147,7 +148,7 @@ def check_header(path: Path, expected: Mapping[str, "Tensor"]) -> None:
     """
     import torch
 
-    header = _header(path)
+    header = header_of(path)
     try:
         shapes = {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
         given = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
@@ -158,7 +159,7 @@ def check_header(path: Path, expected: Mapping[str, "Tensor"]) -> None:
     )
 
 
-def _header(path: Path) -> dict[str, Any]:
+def header_of(path: Path) -> dict[str, Any]:
     """The header of a file, if it is not too long."""
     if not path.is_file():
         raise FileError(f"{path} does not exist" if not path.exists() else f"{path} is not a file")
@@ -205,7 +206,7 @@ def precision_of(path: Path) -> "dtype | None":
     import torch
 
     try:
-        found = {tensor.get("dtype") for tensor in _header(path).values()}
+        found = {tensor.get("dtype") for tensor in header_of(path).values()}
     except (FileError, AttributeError, TypeError):
         # The error is raised when the file is read.
         return None

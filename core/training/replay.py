@@ -13,6 +13,7 @@ from genmod.model.assembly import assemble
 from genmod.nn.weights import weights_follow
 from genmod.options.schedule import Clock
 from genmod.system.random import reseed, seed_for, seeded
+from genmod.system.shards import StoredTensor
 from genmod.system.tensors import check_tensors
 from genmod.training.augment import Augmentation
 from genmod.training.checkpoint import newest
@@ -61,13 +62,14 @@ def replay(directory: Path, data: Dataset) -> str:
         raise FileError(
             f"{directory} holds no step with a non-finite value" + "".join(f"\n{why}" for why in passed_over)
         )
-    weights = kept.tensors.get("model", {})
+    stored = kept.tensors.get("model", {})
+    weights = {name: t.whole() if isinstance(t, StoredTensor) else t for name, t in stored.items()}
     with weights_follow():
         model = assemble(
             *place.read_spec(),
             check=lambda planned: check_tensors(place.stopped_step, weights, planned.state_dict()),
         )
-    model.load_state_dict(dict(weights))
+    model.load_state_dict(weights)
     try:
         settings = TrainSettings.from_json(kept.state["facts"]["settings"])
         indices, per_epoch, total = kept.state["indices"], kept.state["per_epoch"], kept.state["total"]

@@ -13,6 +13,7 @@ from genmod.model.resolve import resolve
 from genmod.spec import ModelSpec
 from genmod.system.device import pick_device
 from genmod.training.checkpoint import Checkpoint, newest
+from genmod.training.distributed import Team
 from genmod.training.record import surroundings
 from genmod.training.settings import NO_OTHER_RUN, TrainSettings
 
@@ -63,7 +64,7 @@ def find(
         raise UsageError(
             "resume needs a directory with checkpoints", hint="train(model, directory=..., resume=True)"
         )
-    checkpoint, passed_over = newest(ModelDirectory(directory).checkpoints)
+    checkpoint, passed_over = newest(ModelDirectory(directory).checkpoints, Team())
     for reason in passed_over:
         warn(f"skipped a checkpoint: {reason}")
     if checkpoint is None:

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -10,8 +12,10 @@ from torch import Tensor, nn
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Terms
+from genmod.system.shards import Shard, StoredTensor, write_in_turn
+from genmod.system.tensors import write_tensors
 
-__all__ = ["TermsModule", "as_whole", "local_part", "shard", "shared_out_like"]
+__all__ = ["TermsModule", "as_whole", "local_part", "shard", "shards_of", "shared_out_like", "write_whole"]
 
 
 class TermsModule(nn.Module):
@@ -61,15 +65,85 @@ def local_part(tensor: Tensor) -> Tensor:
     return part
 
 
-def shared_out_like(tensor: Tensor, model_of: Tensor) -> Tensor:
-    """A whole tensor, sharded over the processes like another one of its shape, and moved to its device."""
+def shared_out_like(tensor: Tensor | StoredTensor, model_of: Tensor) -> Tensor:
+    """A whole tensor, sharded over the processes like another one of its shape, and moved to its device.
+
+    Of one on disk, a process reads the rows that it is to have.
+    """
     # The import brings torch's compiler with it, and a sharded tensor has already been there.
     if not hasattr(model_of, "device_mesh") or tensor.shape != model_of.shape:
-        return tensor.to(model_of.device)
+        whole = tensor.whole() if isinstance(tensor, StoredTensor) else tensor
+        return whole.to(model_of.device)
     from torch.distributed.tensor import DTensor, distribute_tensor
 
     assert isinstance(model_of, DTensor)
 
-    # Every process has read the whole tensor and keeps its part; nothing is sent.
     mesh, placements = model_of.device_mesh, model_of.placements
+    if isinstance(tensor, DTensor):
+        return tensor
+    if isinstance(tensor, StoredTensor):
+        first = _first_row(model_of)
+        if first is None:
+            return distribute_tensor(tensor.whole().to(model_of.device), mesh, placements, src_data_rank=None)
+        rows = tensor.rows(first, first + len(model_of.to_local())).to(model_of.device)
+        own: Tensor = DTensor.from_local(
+            rows, mesh, placements, run_check=False, shape=model_of.shape, stride=model_of.stride()
+        )
+        return own
+    # Every process has read the whole tensor and keeps its part; nothing is sent.
     return distribute_tensor(tensor.to(model_of.device), mesh, placements, src_data_rank=None)
+
+
+def shards_of(tensors: Mapping[str, Tensor], *, leads: bool) -> dict[str, Shard]:
+    """What a process writes of tensors: its rows of sharded ones, and of the others all, if it is the first."""
+    found = {}
+    for name, tensor in tensors.items():
+        first = _first_row(tensor) if hasattr(tensor, "device_mesh") else None
+        if first is not None:
+            found[name] = Shard(local_part(tensor), first, tuple(tensor.shape))
+        elif hasattr(tensor, "full_tensor") or leads:
+            whole = as_whole({name: tensor})[name]
+            if leads:
+                found[name] = Shard(whole, 0, tuple(whole.shape))
+    return found
+
+
+def _first_row(tensor: Any) -> int | None:
+    """Index of the first row that this process has of a sharded tensor; None if it is not split into rows."""
+    mesh, placements = tensor.device_mesh, tensor.placements
+    if mesh.ndim != 1 or len(placements) != 1 or not placements[0].is_shard(0):
+        return None
+    rows, held = tensor.shape[0], tensor.to_local().shape[0]
+    each = -(-rows // mesh.size())
+    first = min(each * mesh.get_local_rank(), rows)
+    assert held == min(each, rows - first)
+    return first
+
+
+def write_whole(path: Path | None, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors whole; sharded ones are gathered one after the other, by all processes.
+
+    Args:
+        path: of the file; None in processes that only give what they have.
+        tensors: the same names in all processes.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
+    if not any(hasattr(tensor, "full_tensor") for tensor in tensors.values()):
+        if path is not None:
+            write_tensors(path, tensors)
+        return
+    left = sorted(tensors)
+
+    def fetch(name: str) -> Tensor:
+        left.remove(name)
+        return as_whole({name: tensors[name]})[name]
+
+    try:
+        if path is not None:
+            write_in_turn(path, {name: (t.dtype, tuple(t.shape)) for name, t in tensors.items()}, fetch)
+    finally:
+        # The others wait for this process, also where it cannot write.
+        for name in list(left):
+            fetch(name)

@@ -11,11 +11,12 @@ from torch import Tensor, nn, optim
 
 from genmod.errors import FileError, UsageError
 from genmod.interfaces.part import ParameterGroup
+from genmod.system.shards import StoredTensor
 from genmod.training.checkpoint import Checkpoint
 from genmod.training.lr import LearningRate, make_optimizer
 from genmod.training.metrics import RunningMeans
 from genmod.training.settings import TrainSettings
-from genmod.training.sharding import as_whole, local_part, shared_out_like
+from genmod.training.sharding import local_part, shared_out_like
 
 __all__ = ["RunState", "begin"]
 
@@ -53,16 +54,16 @@ class RunState:
     skipped: int = 0
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights to validate and save: moving averages where there are any."""
-        return as_whole({**self.model.state_dict(), **self.ema})
+        """The weights to validate and save: moving averages where there are any. Sharded ones stay so."""
+        return {**self.model.state_dict(), **self.ema}
 
     def checkpoint(self, more: Mapping[str, Any]) -> Checkpoint:
-        """The state as a checkpoint, with ``more`` plain data."""
-        tensors: dict[str, Mapping[str, Tensor]] = {"model": as_whole(self.model.state_dict())}
+        """The state as a checkpoint, with ``more`` plain data. What is sharded stays so."""
+        tensors: dict[str, Mapping[str, Tensor]] = {"model": self.model.state_dict()}
         slots, plain = self._slots()
         for name, group in (("optimizer", slots), ("ema", self.ema), ("best", self.best)):
             if group:
-                tensors[name] = as_whole(group)
+                tensors[name] = group
         state = {
             "best_step": self.best_step,
             "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
@@ -105,7 +106,9 @@ class RunState:
         self.ema = {
             name: shared_out_like(t, own[name]) for name, t in checkpoint.tensors.get("ema", {}).items()
         }
-        self.best = {name: t.to(own[name].device) for name, t in checkpoint.tensors.get("best", {}).items()}
+        self.best = {
+            name: shared_out_like(t, own[name]) for name, t in checkpoint.tensors.get("best", {}).items()
+        }
         self.means.restore(means)
         self.lr.restore(lr)
         self.step, self.best_loss, self.skipped = checkpoint.step, best_loss, skipped
@@ -124,7 +127,9 @@ class RunState:
                     where[f"{names[id(parameter)]}/{slot}"] = value
         return tensors, plain
 
-    def _optimizer_states(self, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> dict[str, Any]:
+    def _optimizer_states(
+        self, tensors: Mapping[str, Tensor | StoredTensor], plain: Mapping[str, Any]
+    ) -> dict[str, Any]:
         names = self._names()
         by_parameter: dict[str, dict[str, Any]] = {}
         for key, value in (*tensors.items(), *plain.items()):
@@ -135,10 +140,7 @@ class RunState:
             own = optimizer.state_dict()
             parameters = [p for g in optimizer.param_groups for p in g["params"]]
             own["state"] = {
-                i: {
-                    slot: shared_out_like(value, p) if isinstance(value, Tensor) and value.dim() else value
-                    for slot, value in by_parameter.pop(names[id(p)]).items()
-                }
+                i: {slot: _slot(value, p) for slot, value in by_parameter.pop(names[id(p)]).items()}
                 for i, p in enumerate(parameters)
                 if names[id(p)] in by_parameter
             }
@@ -198,7 +200,18 @@ class RunState:
             torch._foreach_add_(means, apart)
 
 
-def _fits(given: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, whole: bool = True) -> None:
+def _slot(value: Any, parameter: Tensor) -> Any:
+    """A value of an optimizer's state, sharded like its parameter if it has its shape."""
+    if isinstance(value, StoredTensor) and not value.shape:
+        return value.whole()
+    if isinstance(value, Tensor | StoredTensor) and value.shape:
+        return shared_out_like(value, parameter)
+    return value
+
+
+def _fits(
+    given: Mapping[str, Tensor | StoredTensor], expected: Mapping[str, Tensor], *, whole: bool = True
+) -> None:
     if whole and set(given) != set(expected):
         raise ValueError(f"its tensors differ by {', '.join(sorted(set(given) ^ set(expected))[:3])}")
     for name, tensor in given.items():

@@ -23,6 +23,16 @@ from genmod.training.shared_noise import SharedNoise, Unrehearsed
 __all__ = ["Stepper"]
 
 
+def _detached(terms: Terms) -> Terms:
+    """The numbers of terms, without what they were computed from."""
+    loss = terms.loss
+    return Terms(
+        loss.detach() if isinstance(loss, Tensor) else {name: each.detach() for name, each in loss.items()},
+        {name: each.detach() for name, each in terms.values.items()},
+        None if terms.watch is None else terms.watch.detach(),
+    )
+
+
 class Stepper:
     """Computes the gradients of a step, and updates the weights.
 
@@ -184,6 +194,9 @@ class Stepper:
         for i, (part, given) in enumerate(zip(chunks, contexts, strict=True)):
             last = i == len(chunks) - 1
             terms = self._part(step * self.parts + i, part, given, 1 / len(chunks), last=last)
+            if not last:
+                # What is reported keeps no activations while the next part is computed.
+                terms = _detached(terms)
             done.append((terms, self.share.stop - self.share.start))
         self._check_streams(step)
         gradients = [p.grad for p in self._parameters if p.grad is not None]

@@ -1,5 +1,6 @@
 """The function :func:`train`."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
 from genmod.training.activation_checkpointing import activation_checkpointing
 from genmod.training.bar import watched
+from genmod.training.checkpoint import newest
 from genmod.training.distributed import Team
 from genmod.training.events import Event, TrainResult
 from genmod.training.freezing import frozen
@@ -52,7 +54,8 @@ def train(
         data: a dataset with its splits, or what :func:`genmod.as_dataset` makes one of: a tensor, an array, a DataFrame, a
             torch dataset or loader, or splits by name; or a path; by default the dataset that the model was built for.
         directory: model directory for weights, metrics, checkpoints and a record of the run.
-        resume: resume from the newest checkpoint in the directory, with the settings of its run.
+        resume: resume from the newest checkpoint in the directory, with the settings of its run; what ``torchrun`` starts
+            again does so by itself.
         overwrite: train although the directory holds a trained model. After all checks, that model is moved as a
             whole to a folder ``before-DATE`` of the directory; it is removed when the new run has finished.
         settings: settings of the run; by default those of :class:`TrainSettings`.
@@ -87,11 +90,12 @@ def train(
     data = model.suited(data_for(model.spec, model.data, data, root))
     there = ModelDirectory.of(directory) if directory is not None else None
     place = there.path if there is not None else None
-    found = None
+    found, team = None, Team()
+    if there is not None and not resume and _started_again(there, team, overwrite=overwrite):
+        resume, overwrite = True, False
     chosen = replace(settings or TrainSettings(), **({} if resume else overrides))
     if resume and overwrite:
         raise UsageError("resume and overwrite exclude each other; give one of them")
-    team = Team()
     if not resume and there is not None:
         _claim(model, there, team, overwrite=overwrite)
     with watched(on_event, progress) as tell, _alone(place), StopSignals() as stop:
@@ -117,6 +121,22 @@ def train(
             # The signal came too late to stop the run, but stops the work of the caller after it.
             raise Interrupted(stop.received, result.steps)
         return result
+
+
+def _started_again(place: ModelDirectory, team: Team, *, overwrite: bool) -> bool:
+    """Whether torchrun has started the processes again in the middle of a run, since one of them was lost: it goes on."""
+    # A machine that has come back counts from 0, those that stayed do not.
+    (times,) = team.largest(int(os.environ.get("TORCHELASTIC_RESTART_COUNT") or 0))
+    begun = False
+    if times and team.leads:
+        # A run that starts over says so, until it has finished: the checkpoints of the one before are not its own.
+        record = place.read_record()
+        begun = (
+            bool(record)
+            and newest(place.checkpoints)[0] is not None
+            and (not overwrite or "before" in record)
+        )
+    return bool(team.from_leader(begun))
 
 
 @contextmanager

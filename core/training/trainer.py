@@ -23,7 +23,7 @@ from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
 from genmod.training import resume as resuming
 from genmod.training.batches import batches_of
-from genmod.training.checkpoint import Checkpoint, save_checkpoint
+from genmod.training.checkpoint import Checkpoint, save_together
 from genmod.training.distributed import Team, parallel_terms
 from genmod.training.events import Event, TrainResult
 from genmod.training.failing import Failing
@@ -34,7 +34,7 @@ from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError
 from genmod.training.record import Record
 from genmod.training.settings import TrainSettings
-from genmod.training.sharding import shared_out_like
+from genmod.training.sharding import shared_out_like, write_whole
 from genmod.training.signals import Interrupted, StopSignals
 from genmod.training.state import begin
 from genmod.training.step import Stepper
@@ -74,6 +74,7 @@ class Run(Failing):
         self.settings, self.stop, self.team = settings, stop, Team()
         # Only rank 0 writes files and reports events.
         self.directory = directory if self.team.leads else None
+        self.files = self.team.from_leader(directory is not None)
         self._tell_event = tell if self.team.leads else lambda event: None
         self.device = pick_device(settings.device)
         if self.device.type == "cpu":
@@ -277,22 +278,21 @@ class Run(Failing):
         self._tell("checkpoint", {})
 
     def _write(self, means: RunningMeans, *, stopped: bool = False, keep: int = 2, **more: Any) -> None:
-        """Write the state as a checkpoint; sharded weights are gathered by all processes and written by rank 0."""
-        if self.directory is None and not self.sharded:
+        """Write the state as a checkpoint; of sharded weights, each process its part."""
+        if not self.files:
             return
         self.state.seconds = time.perf_counter() - self._began
         more |= {"facts": self.facts, "environment": self.record.environment, **self.stepper.state()}
         checkpoint = replace(self.state, means=means).checkpoint(more)
-        if self.directory is not None:
-            place = ModelDirectory(self.directory)
-            save_checkpoint(place.stopped_step if stopped else place.checkpoints, checkpoint, keep=keep)
+        place = self.directory and ModelDirectory(self.directory)
+        folder = place and (place.stopped_step if stopped else place.checkpoints)
+        save_together(folder, checkpoint, self.team if self.sharded else None, keep=keep)
 
     def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
         moving = {
             name: float(s) for name, s in self.schedules.items() if not s.is_constant and split == "train"
         }
-        step = self.state.step
-        place = {"step": step, "epoch": round(step / self.per_epoch, 4), "split": split}
+        place = {"step": (step := self.state.step), "epoch": round(step / self.per_epoch, 4), "split": split}
         self.tracking.write({**place, **values, **more, **moving})
         self._tell(split, values, best)
 
@@ -311,8 +311,9 @@ class Run(Failing):
         if status in ("finished", "stopped early"):
             self._checkpoint()
         weights = state.weights()
-        if self.directory is not None and state.step:
-            write_trained(self.model, ModelDirectory(self.directory), state.best or weights, last=weights)
+        if self.files and state.step:
+            place = self.directory and ModelDirectory(self.directory)
+            write_trained(self.model, place, state.best or weights, weights, write=write_whole)
         self._leave(weights)
         self.film.end()
         self.tracking.close(status)
@@ -323,8 +324,9 @@ class Run(Failing):
         self.state.seconds = time.perf_counter() - self._began
         self.tracking.close(status)
         self._record(status)
-        if not self.sharded:
-            self._leave(self.model.state_dict())
+        if self.sharded:
+            return  # Other processes may have gone, and none has whole weights: they are in the checkpoint.
+        self._leave(self.model.state_dict())
         if status == "failed" and self.directory is not None and self.state.best:
             write_trained(self.model, ModelDirectory(self.directory), self.state.best)
 

@@ -112,7 +112,10 @@ def test_a_plan_is_printed_and_nothing_is_written(genmod, models):
     assert [(each["directory"], each["steps"]) for each in plans] == [(str(a), 4), (str(b), 4)]
     assert {path: path.read_bytes() for path in a.rglob("*") if path.is_file()} == before
     assert genmod("train", a, "--dry-run", "--resume").code == 2
-    assert genmod("train", a, "--dry-run", "--processes", "2").code == 2
+    parts = genmod("train", a, "--dry-run", "--processes", "2", "--strategy", "fsdp")
+    assert parts.code == 0
+    assert "each of 2 processes" in parts.out
+    assert "memory of gathered weights" in parts.out
 
 
 @pytest.mark.slow

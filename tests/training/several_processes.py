@@ -49,7 +49,10 @@ def _weights(model, steps):
         made.double()
     how = {"steps": steps, "batch_size": BATCH, "device": "cpu", **settings}
     genmod.train(made, _Rows(info, x if info.levels else x.float()), **how)
-    return torch.cat([tensor.double().flatten() for tensor in made.state_dict().values()])
+    whole = [
+        each.full_tensor() if hasattr(each, "full_tensor") else each for each in made.state_dict().values()
+    ]
+    return torch.cat([tensor.double().flatten() for tensor in whole])
 
 
 def _run(rank, size, folder):

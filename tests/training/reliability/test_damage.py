@@ -125,7 +125,7 @@ def test_nothing_whole_is_left(place):
 def test_a_manifest_of_another_format_or_of_other_places(place):
     path = place / "step-00000004" / "manifest.json"
     whole = path.read_text()
-    path.write_text(whole.replace('"format": 1', '"format": 2'))
-    assert "format 2" in read(place)[1][0]
+    path.write_text(whole.replace('"format": 1', '"format": 3'))
+    assert "format 3" in read(place)[1][0]
     path.write_text(whole.replace("best.safetensors", "../best.safetensors"))
     assert read(place)[0] == 2

@@ -1,0 +1,69 @@
+"""Checkpoints of sharded weights: each process writes its rows, and any number of processes goes on from them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import genmod
+from genmod.system.tensors import read_any_tensors
+from genmod.training.checkpoint import newest
+
+PROGRAM = Path(__file__).with_name("sharded_run.py")
+
+
+def run(folder, size, steps, *, resume=False, meet=""):
+    how = json.dumps({"steps": steps, "resume": resume, "meet": f"{steps}-{size}{meet}"})
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-P", str(PROGRAM), str(rank), str(size), str(folder), how],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(size)
+    ]
+    errors = [process.communicate()[1] for process in running]
+    assert not any(process.returncode for process in running), "\n".join(errors)
+    return read_any_tensors(folder / "last.safetensors")
+
+
+@pytest.mark.slow
+def test_other_numbers_of_processes_go_on(tmp_path):
+    """Two, then four, then one; and two again, whose weights are to the last bit those of a run without a stop."""
+    folder, straight = tmp_path / "model", tmp_path / "straight"
+    run(folder, 2, 4)
+    parts = sorted(path.name for path in (folder / "checkpoints" / "step-00000004").glob("*.safetensors"))
+    groups = ("best", "ema", "model", "optimizer")
+    assert parts == [f"{group}-{rank:05d}-of-00002.safetensors" for group in groups for rank in (1, 2)]
+    sizes = [
+        (folder / "checkpoints" / "step-00000004" / f"model-0000{rank}-of-00002.safetensors").stat().st_size
+        for rank in (1, 2)
+    ]
+    assert max(sizes) < 0.8 * (folder / "last.safetensors").stat().st_size
+    shutil.copytree(folder, tmp_path / "damaged")
+    uninterrupted = run(straight, 2, 6)
+
+    # Of a damaged part all processes know, whoever has read it, and take the checkpoint before.
+    part = tmp_path / "damaged" / "checkpoints" / "step-00000004" / "ema-00002-of-00002.safetensors"
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    again = run(tmp_path / "damaged", 2, 6, resume=True)
+    assert all(torch.equal(again[name], uninterrupted[name]) for name in uninterrupted)
+
+    four = run(folder, 4, 6, resume=True)
+    for name in uninterrupted:
+        torch.testing.assert_close(four[name], uninterrupted[name], rtol=1e-4, atol=1e-5)
+    found, _ = newest(folder / "checkpoints")
+    assert found.step == 6
+    assert all(torch.equal(each.whole(), four[name]) for name, each in found.tensors["ema"].items())
+    # One process goes on too; its checkpoint is of the form without parts.
+    run(folder, 1, 8, resume=True)
+    assert (folder / "checkpoints" / "step-00000008" / "model.safetensors").exists()
+    assert genmod.load(folder)
