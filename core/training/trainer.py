@@ -74,6 +74,7 @@ class Run(Failing):
         self.settings, self.stop, self.team = settings, stop, Team()
         # Only rank 0 writes files and reports events.
         self.directory = directory if self.team.leads else None
+        self.place = None if self.directory is None else ModelDirectory(self.directory)
         self.files = self.team.from_leader(directory is not None)
         self._tell_event = tell if self.team.leads else lambda event: None
         self.device = pick_device(settings.device)
@@ -284,8 +285,7 @@ class Run(Failing):
         self.state.seconds = time.perf_counter() - self._began
         more |= {"facts": self.facts, "environment": self.record.environment, **self.stepper.state()}
         checkpoint = replace(self.state, means=means).checkpoint(more)
-        place = self.directory and ModelDirectory(self.directory)
-        folder = place and (place.stopped_step if stopped else place.checkpoints)
+        folder = self.place and (self.place.stopped_step if stopped else self.place.checkpoints)
         save_together(folder, checkpoint, self.team if self.sharded else None, keep=keep)
 
     def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:
@@ -312,8 +312,7 @@ class Run(Failing):
             self._checkpoint()
         weights = state.weights()
         if self.files and state.step:
-            place = self.directory and ModelDirectory(self.directory)
-            write_trained(self.model, place, state.best or weights, weights, write=write_whole)
+            write_trained(self.model, self.place, state.best or weights, weights, write=write_whole)
         self._leave(weights)
         self.film.end()
         self.tracking.close(status)
@@ -324,11 +323,10 @@ class Run(Failing):
         self.state.seconds = time.perf_counter() - self._began
         self.tracking.close(status)
         self._record(status)
-        if self.sharded:
-            return  # Other processes may have gone, and none has whole weights: they are in the checkpoint.
-        self._leave(self.model.state_dict())
-        if status == "failed" and self.directory is not None and self.state.best:
-            write_trained(self.model, ModelDirectory(self.directory), self.state.best)
+        if not self.sharded:  # Otherwise processes may have gone, and what they had is in the checkpoint.
+            self._leave(self.model.state_dict())
+            if status == "failed" and self.place is not None and self.state.best:
+                write_trained(self.model, self.place, self.state.best)
 
     def _leave(self, weights: Mapping[str, Tensor]) -> None:
         """Load the best weights so far, else the given ones, and put the model in evaluation mode."""
