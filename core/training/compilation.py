@@ -1,5 +1,6 @@
 """What a step is computed with: as it is, or compiled by ``torch.compile``, where that is asked for or where it pays."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from statistics import median
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from genmod.interfaces.objective import Terms
+from genmod.system.kept import kept_folder
 from genmod.training.distributed import Team
 
 __all__ = ["Compilation"]
@@ -127,6 +129,9 @@ class Compilation:
             return result
 
     def _compile(self) -> None:
+        if folder := kept_folder():
+            # By default torch keeps what it has compiled with temporary files, which do not outlive the machine's next start.
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "compiled"))
         self.terms, self._untried = torch.compile(self._plain), True
 
     def _wait(self) -> None:

@@ -1,5 +1,7 @@
 """The compiled step: the same run as the plain one, and the plain one where it cannot be compiled."""
 
+import os
+
 import pytest
 import torch
 
@@ -95,6 +97,16 @@ def test_what_is_decided_is_in_the_checkpoint(tmp_path):
     found, _ = newest(tmp_path / "run" / "checkpoints")
     assert found.state["compilation"]["chosen"] is False
     assert 0 < found.state["compilation"]["seconds"]["plain"] < 10
+
+
+@pytest.mark.parametrize("given", [None, "/elsewhere"])
+def test_what_torch_compiles_is_kept_for_the_next_run(monkeypatch, tmp_path, given):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", given or "")
+    if given is None:
+        monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    monkeypatch.setenv("GENMOD_CACHE", str(tmp_path))
+    Steps(monkeypatch).take(0, 50)
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == (given or str(tmp_path / "compiled"))
 
 
 @pytest.mark.slow
