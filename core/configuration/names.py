@@ -28,7 +28,7 @@ _OF_A_MODEL = ("summary", "paper", "latent", "condition", "sweep", *SPEC_KINDS)
 _WITH_OPTIONS = ("optimizer", "schedule")
 _LISTS = ("augment", "freeze", "trackers")
 _TEXTS = ("device", "precision", "strategy", *_WITH_OPTIONS)
-_SWITCHES = ("compile", "deterministic", "offline")
+_SWITCHES = ("checkpoint_activations", "compile", "deterministic", "offline")
 _ON, _OFF = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 

@@ -71,7 +71,8 @@ def test_train(genmod, counting):
         assert genmod("train", "--steps", "3", "--device", "cpu").code == 0
     assert {kind: validated[kind] for kind in PARTS} == dict.fromkeys(PARTS, 1)
     assert set(validated.values()) == {1}
-    assert len(reads) == 1
+    # Once more when no other run can change it any longer.
+    assert len(reads) == 2
 
 
 @pytest.mark.parametrize("more", [["--resume"], ["--overwrite"]])
@@ -81,7 +82,7 @@ def test_train_again(genmod, counting, trained, more):
             genmod("train", *more, *(["--steps", "3"] * ("--overwrite" in more)), "--device", "cpu").code == 0
         )
     assert {kind: validated[kind] for kind in PARTS} == dict.fromkeys(PARTS, 1)
-    assert len(reads) == 1
+    assert len(reads) <= 2  # once before the directory is locked, and once after
 
 
 @pytest.mark.parametrize(
