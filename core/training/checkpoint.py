@@ -99,7 +99,8 @@ def save_together(
             save_checkpoint(directory, checkpoint, keep=keep)
         return
     with ExitStack() as finishing:
-        stage, problem = None, None
+        stage: Path | None = None
+        problem: GenmodError | None = None
         if directory is not None:
             target = directory / f"step-{checkpoint.step:08d}"
             try:

@@ -202,8 +202,8 @@ def _slots(model: GenerativeModel, settings: TrainSettings) -> dict[int, list[Te
         optimizer.step()
         for p in parameters:
             p.grad = None
-        for p, state in optimizer.state.items():
-            found[id(p)] = [value for value in state.values() if isinstance(value, Tensor)]
+        for moved, state in optimizer.state.items():
+            found[id(moved)] = [value for value in state.values() if isinstance(value, Tensor)]
     return found
 
 

@@ -135,10 +135,9 @@ class Run(Failing):
         place, epochs = None if self.sharded else self.directory, math.ceil(self.total / self.per_epoch)
         how: dict[str, Any] = {"every": settings.film_every, "seed": settings.seed, "warn": self._warn}
         self.film = Film(place, model, self.validation, epochs, resumed=found is not None, **how)
-        self._asked_to_stop, self._due, self._resumed = 0, 0, found is not None
-        self._saved = -1 if found is None else self.state.step
-        self._began = time.perf_counter() - self.state.seconds
-        self._checkpointed, self._reported = time.monotonic(), 0.0
+        self._asked_to_stop, self._due, self._reported = 0, 0, 0.0
+        self._resumed, self._saved = found is not None, -1 if found is None else self.state.step
+        self._began, self._checkpointed = time.perf_counter() - self.state.seconds, time.monotonic()
 
     def go(self) -> TrainResult:
         """Train to the end; however the run ends, the files in the directory are complete."""
@@ -285,7 +284,8 @@ class Run(Failing):
         self.state.seconds = time.perf_counter() - self._began
         more |= {"facts": self.facts, "environment": self.record.environment, **self.stepper.state()}
         checkpoint = replace(self.state, means=means).checkpoint(more)
-        folder = self.place and (self.place.stopped_step if stopped else self.place.checkpoints)
+        place = self.place
+        folder = None if place is None else place.stopped_step if stopped else place.checkpoints
         save_together(folder, checkpoint, self.team if self.sharded else None, keep=keep)
 
     def _row(self, split: str, values: Mapping[str, float], best: bool = False, **more: float) -> None:

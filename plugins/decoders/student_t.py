@@ -114,7 +114,11 @@ class StudentTDecoder(Decoder):
 
     def forward(self, parameters: Tensor) -> Independent:
         loc, log_scale = self.scale(parameters)
-        learned = isinstance(self.df, str)
-        df = 1 + bounded_log_scale(self.log_df).exp() if learned else parameters.new_full((), self.df)
+        given = self.df
+        df = (
+            1 + bounded_log_scale(self.log_df).exp()
+            if isinstance(given, str)
+            else parameters.new_full((), given)
+        )
         likelihood = StudentT(df, loc, log_scale)
         return Independent(likelihood, len(self.data.shape), validate_args=False)
