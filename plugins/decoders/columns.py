@@ -262,8 +262,10 @@ class ColumnsDecoder(Decoder):
     def observe(self, x: Tensor) -> Tensor:
         pieces = self._split(x)
         seen = [part.observe(piece) for part, piece in zip(self._decoders, pieces, strict=True)]
-        # Where values are missing, others stand in for them, which no column need be able to hold.
-        if not (self.data.missing or x.is_meta):
+        # Where values are missing, others stand in for them, which no column need be able to hold. A program that is written
+        # to a file cannot refuse: the density is 0 there.
+        exported = torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+        if not (self.data.missing or x.is_meta or exported):
             inside = [support.check(piece) for support, piece in zip(self._supports, seen, strict=True)]
             if not torch.cat(inside, -1).all():
                 self._refuse(pieces, inside)

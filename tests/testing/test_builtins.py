@@ -44,7 +44,7 @@ _OPTIONS = {
     ("prior", "flow-matching"): {"hidden": [16], "solver_steps": 4},
     ("sampler", "flow-matching"): {"steps": 100, "hidden": [16], "solver_steps": 5},
     ("sampler", "riemannian"): {"centroids": 400, "transitions": 4},
-    ("sampler", "vae"): {"steps": 400, "hidden": [32]},
+    ("sampler", "vae"): {"steps": 1500, "hidden": [128, 128]},
     ("features", "classifier"): {"steps": 10},
     ("metric", "ais"): {"steps": 10},
     ("metric", "bdmc"): {"steps": 10},

@@ -185,6 +185,14 @@ def test_a_table_with_missing_cells(part, tmp_path):
     assert where not in done.path.read_bytes()
 
 
+def test_a_table_without_missing_cells_is_scored_without_looking_at_them(tmp_path):
+    model = table(missing=False)
+    done = genmod.export(model, {"name": "pt2", "part": "score"}, tmp_path / "f.pt2", check=True)
+    assert max(done.differences.values()) < 1e-5
+    with pytest.raises(genmod.errors.DataError, match="city"):
+        model.decoder.observe(torch.full((1, 4), -0.5))
+
+
 def test_what_differs_is_not_kept(tmp_path, monkeypatch):
     wrong = {torch.hypot: lambda a, b: a.abs() + b.abs()}
     monkeypatch.setattr(pt2.Pt2Format, "substitutes", wrong)
