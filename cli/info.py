@@ -127,7 +127,8 @@ def _cache() -> dict[str, Any]:
     files = []
     for file in kept_files():
         about = about_rows(file.path) if file.path.suffix == ".rows" else None
-        of = {name: about[name] for name in ("place", "shape") if name in about} if about else {}
+        kinds = {"place": str, "shape": list}
+        of = {k: about[k] for k, kind in kinds.items() if isinstance(about.get(k), kind)} if about else {}
         files.append({"file": file.path.name, "kind": file.kind, "bytes": file.taken, **of})
     return {"folder": folder and str(folder), "limit": kept_limit(), "files": files}
 

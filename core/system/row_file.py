@@ -35,6 +35,8 @@ __all__ = ["RowFile", "about_rows"]
 _FORMAT = "genmod rows 1"
 _PAGE = 4096
 _AT_ONCE = 2**23
+_MOST_KEYS = 2**31
+"""Bytes of keys in a file; one that says that it has more is not opened."""
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _in_turn = Lock()
 
@@ -200,7 +202,8 @@ def _existing(path: Path, about: Mapping[str, Any], row_bytes: int) -> RowFile |
     try:
         said = _header_of(file)
         layout = _Layout(said["rows"], said["key_size"], row_bytes)
-        if said != _said(about, layout) or os.fstat(file.fileno()).st_size != layout.size:
+        other = said != _said(about, layout) or os.fstat(file.fileno()).st_size != layout.size
+        if other or layout.marks > _MOST_KEYS:
             raise ValueError("a file of other rows")
         keys = np.zeros((layout.rows, layout.key_size), np.int64)
         _read_into(file, keys.reshape(-1), _PAGE)

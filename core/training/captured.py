@@ -125,7 +125,7 @@ class CapturedSteps:
         elif self._off:
             self._made = self._body()
         else:
-            self._made = self._recording.warm(lambda: self._stepper.tried(step, self._body))
+            self._made = self._recording.warm(lambda: self._stepper.tried(step, lambda: self._seeded(step)))
             self._warmed += 1
         return [(self._terms(), len(x))], True
 
@@ -150,6 +150,11 @@ class CapturedSteps:
         values = [terms.total.detach(), *(value.detach() for value in terms.values.values())]
         self._sizes = [value.numel() for value in values]
         return torch.cat([value.reshape(-1) for value in values])
+
+    def _seeded(self, step: int) -> Tensor:
+        """The same; what is tried again after a failure draws what it would have drawn."""
+        self._reseed(step)
+        return self._body()
 
     def _terms(self) -> Terms:
         # The next replay writes where this one wrote.

@@ -164,11 +164,11 @@ def _fitted(
         # So bright are pictures of 8 bits among deeper ones.
         return made if white in (None, 255) else np.rint(made * (white / 255)).astype(np.int32)
     values, full, turn = _opened(source)
-    whole = values.dtype.kind != "f"
+    integers = values.dtype.kind != "f"
     if white is None or white == math.inf:
         white = 1.0
     top = float(values[..., :3].max() if values.shape[2] > 2 else values[..., 0].max())
-    if top > white and (whole or white != 1.0):
+    if top > white and (integers or white != 1.0):
         raise DataError(
             f"{source} has the value {top:g}, and white is {white:g}",
             hint="give the value of white, and build a model for these pictures: -s dataset.white=VALUE",
@@ -178,7 +178,7 @@ def _fitted(
     fitted_ = [framed(each, size, crop) for each in turned]
     low, high = made.min(), made.max()
     cut = np.stack([np.asarray(each, dtype=np.float64) for each in fitted_], 2).clip(low, high)
-    return np.rint(cut).astype(np.int32) if whole else (cut / white).astype(np.float32)
+    return np.rint(cut).astype(np.int32) if integers else (cut / white).astype(np.float32)
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:

@@ -114,11 +114,9 @@ class StudentTDecoder(Decoder):
 
     def forward(self, parameters: Tensor) -> Independent:
         loc, log_scale = self.scale(parameters)
-        given = self.df
-        df = (
-            1 + bounded_log_scale(self.log_df).exp()
-            if isinstance(given, str)
-            else parameters.new_full((), given)
-        )
+        if isinstance(self.df, str):  # noqa: SIM108 - in one line it is longer than a line
+            df = 1 + bounded_log_scale(self.log_df).exp()
+        else:
+            df = parameters.new_full((), self.df)
         likelihood = StudentT(df, loc, log_scale)
         return Independent(likelihood, len(self.data.shape), validate_args=False)

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from genmod.system.tensors import read_any_tensors
 
 
 def stdin(monkeypatch, content):
@@ -80,6 +83,19 @@ def test_dry_run_writes_nothing_and_says_the_same(genmod):
 def test_dry_run_allocates_no_weights(genmod, monkeypatch):
     monkeypatch.setattr("genmod.model.assembly.assemble", pytest.fail)
     assert genmod("build", "--dry-run").code == 0
+
+
+def test_weights_that_are_left_to_training_are_those_of_the_seed(genmod):
+    small = ("--encoder", "mlp", "-s", "encoder.hidden=8", "--latent", "2", "--seed", "5")
+    assert genmod("build", *small, "--no-weights", "-o", "later").code == 0
+    assert sorted(path.name for path in Path("later").iterdir()) == ["model.json"]
+    assert genmod("build", *small, "-o", "now").code == 0
+    assert Path("later/model.json").read_bytes() == Path("now/model.json").read_bytes()
+    for name in ("later", "now"):
+        assert genmod("train", name, "--steps", "2", "--device", "cpu", "-q").code == 0
+    later, now = (read_any_tensors(Path(name) / "last.safetensors") for name in ("later", "now"))
+    assert all(torch.equal(later[name], tensor) for name, tensor in now.items())
+    assert genmod("build", "--from", "x", "--no-weights").code == 2
 
 
 SPEC = """

@@ -80,6 +80,11 @@ def test_what_is_kept_of_pictures_is_shown_and_cleared(genmod, monkeypatch, tmp_
     assert (cache["folder"], cache["limit"]) == (str(folder), 20 * 2**30)
     assert (file["kind"], file["place"], file["shape"]) == ("pictures", str(pictures), [3, 8, 8])
     assert f"pictures 3×8×8 of {pictures}" in genmod("info").out
+    rows = folder / file["file"]
+    whole = rows.read_bytes()
+    rows.write_bytes(whole.replace(b'"shape": [3, 8, 8]', b'"shape": 3        ', 1))
+    assert f"pictures  of {pictures}" in genmod("info").out
+    rows.write_bytes(whole)
     (folder / "mine").write_text("mine")
     assert genmod("info", "--clear-cache").out.startswith("removed 1 file, 0.0 MiB, from ")
     assert [each.name for each in folder.iterdir()] == ["mine"]

@@ -13,7 +13,7 @@ import pytest
 
 from genmod.system.row_file import RowFile, about_rows
 
-SIZE = 600
+SIZE, EMPTY = 600, np.zeros
 ABOUT = {"shape": [3, 10, 20], "place": "pictures é"}
 
 
@@ -123,6 +123,17 @@ def test_it_is_never_taken_for_whole_when_damaged(path):
         path.write_bytes(whole[:length])
         assert len(there(opened(path, keys), keys)) == 0
     assert about_rows(path) == ABOUT  # made anew
+
+
+def test_a_small_file_that_says_it_has_many_rows_is_not_read(path, monkeypatch):
+    keys = keys_of(12)
+    whole = opened(path, keys)
+    fill(whole, keys, range(12))
+    monkeypatch.setattr("genmod.system.row_file._MOST_KEYS", 4096 + 8 * 3 * 11)
+    monkeypatch.setattr(
+        np, "zeros", lambda *given: pytest.fail("memory is taken") if given[0] == (12, 3) else EMPTY(*given)
+    )
+    assert there(opened(path, keys), keys) == []
 
 
 def test_of_what_has_changed_other_rows_are_taken_over(path):

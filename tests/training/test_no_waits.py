@@ -90,3 +90,4 @@ def test_no_step_waits_on_a_gpu(recipe):
     finally:
         torch.cuda.set_sync_debug_mode("default")
     run.look()
+    assert run.state.step == 6

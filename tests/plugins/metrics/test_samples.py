@@ -253,10 +253,10 @@ def by_kernel(x, y, generator):
 
 
 def by_classifier(classifier):
-    def test(x, y, generator):
+    def p_value(x, y, generator):
         return classifier_test(x, y, classifier=classifier, permutations=199, generator=generator)[0].p
 
-    return test
+    return p_value
 
 
 TESTS = [
