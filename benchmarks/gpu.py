@@ -17,13 +17,11 @@ With ``--device cpu --quick`` everything runs small and on the CPU, which tries 
 """
 
 import argparse
-import contextlib
 import copy
 import importlib.util
 import json
 import os
 import statistics
-import tempfile
 import time
 import traceback
 import warnings
@@ -31,7 +29,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from loops import MODELS, Pictures, Vae, build
+from loops import MODELS, Pictures, Vae, build, of_lightning, of_pythae
 
 import genmod
 from genmod import Batch, DataInfo, Dataset, TensorSplit
@@ -126,93 +124,6 @@ def of_hand(name, data, options, recorded=False):
     return block
 
 
-def of_pythae(name, data, options):
-    from pythae.data.datasets import BaseDataset
-    from pythae.models import VAE, VAEConfig
-    from pythae.models.base.base_utils import ModelOutput
-    from pythae.models.nn import BaseDecoder, BaseEncoder
-    from pythae.trainers import BaseTrainer, BaseTrainerConfig
-
-    parts, (_, latent, shape) = Vae(name), MODELS[name]
-
-    class Encoder(BaseEncoder):
-        def __init__(self):
-            super().__init__()
-            self.body, self.head = parts.encoder, parts.head
-
-        def forward(self, x):
-            mean, log_scale = self.head(self.body(x).flatten(1)).chunk(2, -1)
-            return ModelOutput(embedding=mean, log_covariance=2 * log_scale)
-
-    class Decoder(BaseDecoder):
-        def __init__(self):
-            super().__init__()
-            self.body = parts.network
-
-        def forward(self, z):
-            return ModelOutput(reconstruction=self.body(z).sigmoid())
-
-    config = VAEConfig(input_dim=shape, latent_dim=latent, reconstruction_loss="bce")
-    part = data.x.float()
-    trainer = BaseTrainer(
-        VAE(config, Encoder(), Decoder()),
-        BaseDataset(part, torch.zeros(len(part))),
-        training_config=BaseTrainerConfig(
-            output_dir=tempfile.mkdtemp(),
-            per_device_train_batch_size=options.batch,
-            num_epochs=1,
-            no_cuda=options.device == "cpu",
-            learning_rate=1e-3,
-        ),
-    )
-    trainer.set_optimizer()
-    trainer.set_scheduler()
-    trainer.prepare_training()
-
-    def block():
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            trainer.train_step(1)
-
-    return block
-
-
-def of_lightning(name, data, options):
-    import lightning
-
-    class Module(lightning.LightningModule):
-        def __init__(self):
-            super().__init__()
-            self.vae = Vae(name)
-
-        def training_step(self, batch, index):
-            return self.vae(batch[0])[0]
-
-        def configure_optimizers(self):
-            return torch.optim.Adam(self.parameters(), 1e-3)
-
-    class Clock(lightning.Callback):
-        def on_train_start(self, *arguments):
-            self.began = time.perf_counter()
-
-        def on_train_end(self, *arguments):
-            wait(options)
-            self.took = time.perf_counter() - self.began
-
-    module, clock = Module(), Clock()
-    loader = torch.utils.data.DataLoader(
-        torch.utils.data.TensorDataset(data.x.float()), options.batch, shuffle=True
-    )
-    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-
-    def block():
-        accelerator = "gpu" if options.device == "cuda" else "cpu"
-        how = dict(max_epochs=1, accelerator=accelerator, devices=1, callbacks=[clock])
-        lightning.Trainer(**how, **dict.fromkeys(quiet, False)).fit(module, loader)
-        return clock.took
-
-    return block
-
-
 def throughput(options, ends):
     """For each model: variant → images/s, MiB, what was said."""
     found = {}
@@ -262,7 +173,7 @@ def turns(makers, options, ends):
             began = time.perf_counter()
             made = block()
             wait(options)
-            took = made if isinstance(made, float) else time.perf_counter() - began
+            took = made[1] if isinstance(made, tuple) else time.perf_counter() - began
             figures[name]["rates"].append(options.steps * options.batch / took)
     for each in figures.values():
         each["images/s"] = statistics.median(each["rates"]) if each["rates"] else None

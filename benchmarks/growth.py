@@ -13,13 +13,14 @@ torch and genmod were imported, the data included.
 import argparse
 import json
 import math
-import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from processes import seconds
 
 POINTS = {
     "rows": (1_000, 10_000, 100_000, 1_000_000, 10_000_000),
@@ -84,28 +85,11 @@ def of_processes(size):
         rows.write_text("\n".join([",".join(f"c{i}" for i in range(20)), *lines]))
         data = {"name": "table", "path": str(rows)}
         genmod.save(genmod.build(data=data, encoder={"name": "mlp", "hidden": [64]}, latent=2), folder)
-        found = []
-        for steps in (40, 240):
-            command = [
-                sys.executable,
-                "-P",
-                "-m",
-                "genmod",
-                "train",
-                str(folder),
-                "--overwrite",
-                "--steps",
-                str(steps),
-            ]
-            command += ["--processes", str(size), "--batch-size", "128", "--film-every", "0"]
-            subprocess.run(
-                command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-            )
-            found.append(json.loads((folder / "run.json").read_text())["seconds"])
+        few, many = (seconds(folder, size, 128 // size, steps, cores=size) for steps in (40, 240))
     import resource
 
     most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"training, s": found[1] - found[0], "MiB": most}
+    return {"training, s": many - few, "MiB": most}
 
 
 def measured(what, size):

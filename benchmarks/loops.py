@@ -25,7 +25,7 @@ from genmod.model.build import compose
 from genmod.training.signals import StopSignals
 from genmod.training.trainer import Run
 
-__all__ = ["MODELS", "Pictures", "variants"]
+__all__ = ["MODELS", "Pictures", "Vae", "build", "of_lightning", "of_pythae", "variants"]
 
 MODELS = {
     "mlp": ({"encoder": {"name": "mlp", "hidden": [400], "activation": "relu"}}, 20, (1, 28, 28)),
@@ -165,6 +165,10 @@ def of_examples(name, data, options):
     return block
 
 
+def _on_gpu(options):
+    return getattr(options, "device", "cpu") == "cuda"
+
+
 def of_pythae(name, data, options):
     from pythae.data.datasets import BaseDataset
     from pythae.models import VAE, VAEConfig
@@ -201,7 +205,7 @@ def of_pythae(name, data, options):
             output_dir=place,
             per_device_train_batch_size=options.batch,
             num_epochs=1,
-            no_cuda=True,
+            no_cuda=not _on_gpu(options),
             learning_rate=1e-3,
         ),
     )
@@ -238,6 +242,8 @@ def of_lightning(name, data, options):
             self.began = time.perf_counter()
 
         def on_train_end(self, *arguments):
+            if _on_gpu(options):
+                torch.cuda.synchronize()
             self.took = time.perf_counter() - self.began
 
     part = data.x[: options.steps * options.batch].float()
@@ -247,7 +253,8 @@ def of_lightning(name, data, options):
     def block():
         trainer = lightning.Trainer(
             max_epochs=1,
-            accelerator="cpu",
+            accelerator="gpu" if _on_gpu(options) else "cpu",
+            devices=1,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
