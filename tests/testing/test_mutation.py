@@ -91,6 +91,8 @@ UNCHANGED = {
     ("dataset", "the declared range is half as wide"),
     ("divergence", "its parts by dimension are halves"),
     ("decoder", "a parameter gets no gradient"),
+    ("divergence", "it is doubled"),
+    ("sampler", "latents depend on each other no more"),
     # The template is symmetric.
     ("divergence", "posterior and prior are swapped"),
 }

@@ -93,7 +93,7 @@ def _of_batch(cls: Any, seen: Seen) -> Attributes:
     return _scored(cls, seen, mean)
 
 
-@mutates("no gradient flows through log_prob", "decoder", check=("check_gradient", "check_input_gradient"))
+@mutates("no gradient flows through log_prob", "decoder", check=("check_gradient", "check_density_gradient"))
 def _detached(cls: Any, seen: Seen) -> Attributes:
     return _scored(cls, seen, lambda d, found: found.detach())
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genmod.evaluation.row import Row
 from genmod.system.random import reseed
-from genmod.testing.mutation.mutator import Attributes, Seen, after, before, mutates, replaced, reseeding
+from genmod.testing.mutation.mutator import Attributes, NoChange, Seen, after, before, mutates, replaced, reseeding
 
 __all__: list[str] = []
 
@@ -43,7 +43,7 @@ _rows(
 )
 _rows(
     "the standard deviation is given as the standard error",
-    "check_metric_rows",
+    "check_metric_errors",
     lambda row: replace(row, standard_error=row.standard_error * row.n**0.5),
 )
 
@@ -111,6 +111,9 @@ def _seeded_fit(cls: Any, seen: Seen) -> Attributes:
 
 @mutates("latents depend on each other no more", "sampler", check="check_sampler_recovers")
 def _shuffled(cls: Any, seen: Seen) -> Attributes:
+    if cls.independent:
+        raise NoChange("it declares that its latents are independent")
+
     def shuffled(self: Any, codes: Tensor, *others: Any) -> tuple[Any, ...]:
         flat, fixed = codes.flatten(1), torch.Generator().manual_seed(1)
         columns = [column[torch.randperm(len(column), generator=fixed)] for column in flat.T]

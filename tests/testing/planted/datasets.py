@@ -72,14 +72,14 @@ class EmptySplit(TemplateDataset):
         return TensorSplit(batch[:0] if name == "test" else batch)
 
 
-@caught_by("check_fixed")
+@caught_by("check_fixed", "check_process")
 class ShufflesGlobally(TemplateDataset):
     def split(self, name):
         batch = super().split(name).batch
         return TensorSplit(batch.take(torch.randperm(len(batch))))
 
 
-@caught_by("check_fixed")
+@caught_by("check_fixed", "check_process")
 class ReadsTheClock(TemplateDataset):
     made = iter(range(1000))
 
@@ -278,7 +278,7 @@ class PlacesInTwoSplits(_Pictures):
         return TensorSplit(self.everything().batch[self.places(name)])
 
 
-@caught_by("check_fixed", "check_indices", "check_labels")
+@caught_by("check_fixed", "check_indices", "check_labels", "check_process")
 class OneGeneratorForAllSplits(TemplateDataset):
     """It goes on from split to split, so that their order matters; UsageError."""
 

@@ -253,12 +253,16 @@ FAULTS += [
 ]
 
 
-@caught_by(
-    "check_normalised", "check_draws", "check_extremes", "check_closed_form_kl", "check_moments", slow=True
-)
-class TakesALogarithmForAScale(TemplatePrior):
+@caught_by("check_normalised", slow=True)
+class TakesAScaleForItsLogarithm(TemplatePrior):
     def forward(self):
-        return Independent(Normal(self.loc, self.log_scale, validate_args=False), len(self.latent_shape))
+        class Wrong(WrongNormal):
+            def log_prob(self, value):
+                standard = (value - self.loc) / self.scale
+                return -0.5 * standard.square() - self.scale - 0.5 * math.log(2 * math.pi)
+
+        wrong = Wrong(self.loc, self.log_scale.exp())
+        return Independent(wrong, len(self.latent_shape), validate_args=False)
 
 
 @caught_by("check_normalised", slow=True)
