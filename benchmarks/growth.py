@@ -93,7 +93,7 @@ def of_processes(size):
 
 
 def measured(what, size):
-    command = [sys.executable, "-P", __file__, "--one", what, str(size)]
+    command = [sys.executable, __file__, "--one", what, str(size)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
