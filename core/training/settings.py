@@ -68,7 +68,7 @@ class TrainSettings:
         strategy: how several processes share the work: ``ddp``, each with all weights, or ``fsdp``, each with a
             part of them, for models that do not fit on one device.
         checkpoint_activations: compute activations of networks again in the backward pass instead of keeping them: less
-            memory, a third more time, the same weights.
+            memory, the time of another forward pass, the same weights.
         compile: compile the step with ``torch.compile``, which takes 10 to 20 seconds at the start of a run, or less where
             torch has kept the result; ``auto`` to do so where the run is long and some steps show that it pays.
         deterministic: use only algorithms of torch that give the same bits each time on the same machine: on a GPU, a step
