@@ -4,7 +4,6 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from genmod.defaults import BOUNDS

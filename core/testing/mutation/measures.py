@@ -10,7 +10,16 @@ from torch import Tensor
 
 from genmod.evaluation.row import Row
 from genmod.system.random import reseed
-from genmod.testing.mutation.mutator import Attributes, NoChange, Seen, after, before, mutates, replaced, reseeding
+from genmod.testing.mutation.mutator import (
+    Attributes,
+    NoChange,
+    Seen,
+    after,
+    before,
+    mutates,
+    replaced,
+    reseeding,
+)
 
 __all__: list[str] = []
 
