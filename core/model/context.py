@@ -120,7 +120,8 @@ class WithContext(nn.Module):
 
     def given_to_decoder(self, context: Tensor | None, batch: torch.Size) -> Mapping[str, Tensor]:
         """What the decoder is given beside parameters ``(*batch, *parameter_shape)``."""
-        given, decoder = dict[str, Tensor](), self.decoder
+        given: dict[str, Tensor] = {}
+        decoder = self.decoder
         size = 0 if self.conditions is None else self.conditions.size
         if decoder.exposure:
             if context is None or context.shape[-1] != size + 1:

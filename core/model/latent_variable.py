@@ -148,7 +148,8 @@ class LatentVariableModel(WithContext, WithSampler, OnData, WithPictures, InOwnL
                 f"the model encodes examples of shape {self.data.shape}, was given a tensor of shape {tuple(x.shape)}",
                 hint=f"give a batch, (B, {', '.join(map(str, self.data.shape))})",
             )
-        features, more = self.features(x, context), dict[str, Distribution]()
+        features = self.features(x, context)
+        more: dict[str, Distribution] = {}
         if self.posterior.wants_prior:
             more["prior"] = self.given(context).prior()
         if not self.posterior.wants_joint:

@@ -82,7 +82,8 @@ class PyramidEncoder(Encoder):
         self.feature_shape: Maps = Maps.of((width, *size) for size in self.sizes)
 
     def forward(self, x: Tensor) -> Tensor:
-        maps, found = self.start(x.flatten(1, -3)), list[Tensor]()
+        maps = self.start(x.flatten(1, -3))
+        found: list[Tensor] = []
         for stage, size in zip(self.stages, self.sizes, strict=True):
             maps = stage(adaptive_avg_pool2d(maps, size) if found else maps)
             found.append(maps)

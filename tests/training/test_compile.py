@@ -47,6 +47,14 @@ def test_what_is_wrong_with_the_model_is_not_blamed_on_the_compiler(monkeypatch)
         genmod.train(model, steps=5, device="cpu", compile=True)
 
 
+def test_the_terms_of_a_step_are_one_graph():
+    """At a place that the compiler cannot follow, it makes two programs of one, which was slower than not to compile."""
+    model = genmod.build(**SMALL)
+    terms = torch.compile(model.terms, backend="eager", fullgraph=True)(torch.zeros(8, 1, 8, 8))
+    terms.loss.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 class Steps:
     """Steps that take as long as they are told to."""
 
