@@ -61,22 +61,22 @@ def make(folder, count):
         os.utime(path, (1_600_000_000, 1_600_000_000))  # what has just changed is not kept
 
 
-def epochs_of(batches, per_epoch):
-    """Seconds to the first batch and of the first epoch, and of a later one; ``batches`` gives those of an epoch."""
+def epochs_of(batches):
+    """Seconds to the first batch, and pictures a second in the first epoch and in later ones; ``batches`` gives an epoch."""
     begun = time.perf_counter()
-    seen = 0
+    per_epoch = 0
     for x in batches():
-        if not seen:
+        if not per_epoch:
             first_batch = time.perf_counter() - begun
-        seen += len(x)
+        per_epoch += len(x)
     first = time.perf_counter() - begun
-    later, again = 0.0, 0
+    later, again, seen = 0.0, 0, 0
     while later < 1.0 or not again:  # long enough to be measured
         begun = time.perf_counter()
         seen += sum(len(x) for x in batches())
         later, again = later + time.perf_counter() - begun, again + 1
-    assert seen == per_epoch * (again + 1)
-    return {"batch": first_batch, "first": per_epoch / first, "later": per_epoch * again / later}
+    assert seen == per_epoch * again
+    return {"batch": first_batch, "first": per_epoch / first, "later": seen / later}
 
 
 def of_genmod(folder, size, how):
@@ -100,8 +100,7 @@ def of_genmod(folder, size, how):
             yield made[0][made[1]].x
             made[1] += 1
 
-    train = len(ImageFolder(Path(), path=folder, size=size).split("train"))
-    return epochs_of(batches, train // BATCH * BATCH)
+    return epochs_of(batches)
 
 
 def of_loader(folder, size, workers):
@@ -119,7 +118,7 @@ def of_loader(folder, size, workers):
             made.append(DataLoader(data, BATCH, shuffle=True, drop_last=True, num_workers=workers, **more))
         return (x for x, _ in made[0])
 
-    return epochs_of(batches, len(list(folder.rglob("*.jpg"))) // BATCH * BATCH)
+    return epochs_of(batches)
 
 
 def of_decoder(folder, threads):

@@ -12,6 +12,7 @@ from genmod.errors import UsageError
 from genmod.options.classes import classes_of, construct, find_class
 from genmod.options.text import parse_call, plain_value
 from genmod.system.random import seed_for
+from genmod.training.flips_and_crops import FlipsAndCrops
 
 __all__ = ["Augmentation"]
 
@@ -21,7 +22,7 @@ _FOR_OTHER_THINGS = re.compile(
 
 
 class Augmentation:
-    """Transforms of stored examples, one example at a time.
+    """Transforms of stored examples: flips and crops of all at once, others one example at a time.
 
     The result is a function of (seed, step, example): it depends neither on workers nor on other examples.
     A call draws from the global random state and leaves it changed.
@@ -49,6 +50,7 @@ class Augmentation:
                 hint="leave out --augment",
             )
         self._transforms = [_make(text) for text in texts]
+        self._moves = FlipsAndCrops.of(self._transforms, data.shape)
 
     def __call__(self, x: Tensor, indices: Sequence[int], step: int) -> Tensor:
         """The transformed examples, of the same shape and type.
@@ -61,24 +63,12 @@ class Augmentation:
         Raises:
             UsageError: the transforms change shape, type or range.
         """
-        result = torch.empty_like(x)
-        for place, index in enumerate(indices):
-            torch.default_generator.manual_seed(seed_for(self._seed, f"augment/{step}", index))
-            example = x[place]
-            for text, transform in zip(self._texts, self._transforms, strict=True):
-                try:
-                    example = transform(example)
-                except (TypeError, ValueError, RuntimeError) as error:
-                    raise UsageError(
-                        f"--augment {text} does not work on examples that are {_kind(x[place])}: {error}",
-                        hint="choose transforms of values as they are stored, which are scaled later: random-crop, "
-                        "random-horizontal-flip, color-jitter; leave out normalize",
-                    ) from error
-            if example.shape != x.shape[1:] or example.dtype != x.dtype:
-                raise self._unfit(
-                    f"{_kind(x[place])} into {_kind(example)}", "crop to the size that the data have"
-                )
-            result[place] = example
+        seeds = [seed_for(self._seed, f"augment/{step}", index) for index in indices]
+        result = self._together(x, seeds)
+        if result is None:
+            result = torch.empty_like(x)
+            for place, seed in enumerate(seeds):
+                result[place] = self._one(x[place], seed)
         low, high = self._bounds(x)
         if len(x) and not low <= float(result.min()) <= float(result.max()) <= high:
             raise self._unfit(
@@ -86,6 +76,37 @@ class Augmentation:
                 "choose transforms that keep the range of the data",
             )
         return result
+
+    def _together(self, x: Tensor, seeds: Sequence[int]) -> Tensor | None:
+        """All examples at once; None where that cannot be, or fails: one at a time says why."""
+        if self._moves is None or not len(x):
+            return None
+        try:
+            result = self._moves(x, seeds)
+        except (TypeError, ValueError, RuntimeError):
+            return None
+        self._check_kind(x[0], result[0])
+        return result
+
+    def _one(self, stored: Tensor, seed: int) -> Tensor:
+        """One example, by torchvision alone."""
+        torch.default_generator.manual_seed(seed)
+        example = stored
+        for text, transform in zip(self._texts, self._transforms, strict=True):
+            try:
+                example = transform(example)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise UsageError(
+                    f"--augment {text} does not work on examples that are {_kind(stored)}: {error}",
+                    hint="choose transforms of values as they are stored, which are scaled later: random-crop, "
+                    "random-horizontal-flip, color-jitter; leave out normalize",
+                ) from error
+        self._check_kind(stored, example)
+        return example
+
+    def _check_kind(self, before: Tensor, after: Tensor) -> None:
+        if after.shape != before.shape or after.dtype != before.dtype:
+            raise self._unfit(f"{_kind(before)} into {_kind(after)}", "crop to the size that the data have")
 
     def _bounds(self, x: Tensor) -> tuple[float, float]:
         if x.is_floating_point():

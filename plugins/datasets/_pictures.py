@@ -158,8 +158,7 @@ def _fitted(
     if white is None or (white < math.inf and not _is_deep(image) and image.mode != "F"):
         if not whole:
             _scale_down(image, channels, size, crop)
-        upright = ImageOps.exif_transpose(image)
-        fitted = framed(_converted(upright, channels), size, crop)
+        fitted = framed(_converted(_shown(image), channels), size, crop)
         made = np.asarray(fitted, dtype=np.uint8).reshape(*size, channels)
         # So bright are pictures of 8 bits among deeper ones.
         return made if white in (None, 255) else np.rint(made * (white / 255)).astype(np.int32)
@@ -179,6 +178,13 @@ def _fitted(
     low, high = made.min(), made.max()
     cut = np.stack([np.asarray(each, dtype=np.float64) for each in fitted_], 2).clip(low, high)
     return np.rint(cut).astype(np.int32) if integers else (cut / white).astype(np.float32)
+
+
+def _shown(image: Image.Image) -> Image.Image:
+    """A picture as it is shown; Pillow would copy those that are not turned, too."""
+    image.load()
+    turned = image.getexif().get(_ORIENTATION, 1) != 1
+    return ImageOps.exif_transpose(image) if turned else image
 
 
 def _is_deep(image: ImageFile.ImageFile) -> bool:
@@ -316,7 +322,7 @@ def _converted(image: Image.Image, channels: int) -> Image.Image:
         image = image.convert("RGBA")
         if channels < 4:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(_MODES[channels])
+    return image if image.mode == _MODES[channels] else image.convert(_MODES[channels])
 
 
 def _unreadable(source: Source, error: Exception) -> DataError:

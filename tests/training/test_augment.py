@@ -15,12 +15,18 @@ def x():
     return torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8)
 
 
+ROTATED = ["random-rotation:180", "random-crop:8,padding=2"]
+MOVED = ["random-horizontal-flip", "random-crop:8,padding=2"]
+
+
 @pytest.fixture
 def turn():
-    return Augmentation(["random-rotation:180", "random-crop:8,padding=2"], INFO, 0)
+    return Augmentation(ROTATED, INFO, 0)
 
 
-def test_it_is_a_function_of_seed_step_and_example(turn, x):
+@pytest.mark.parametrize("texts", [ROTATED, MOVED])
+def test_it_is_a_function_of_seed_step_and_example(x, texts):
+    turn = Augmentation(texts, INFO, 0)
     indices = [5, 3, 8, 0, 1, 2]
     first = turn(x, indices, 4)
     torch.manual_seed(99)
@@ -28,13 +34,58 @@ def test_it_is_a_function_of_seed_step_and_example(turn, x):
     assert torch.equal(turn(x[[2]], [8], 4), first[[2]])
     assert not torch.equal(turn(x, indices, 5), first)
     assert not torch.equal(turn(x, [7, *indices[1:]], 4)[0], first[0])
-    other = Augmentation(["random-rotation:180", "random-crop:8,padding=2"], INFO, 1)
-    assert not torch.equal(other(x, indices, 4), first)
+    assert not torch.equal(Augmentation(texts, INFO, 1)(x, indices, 4), first)
 
 
 def test_examples_are_augmented_each_in_its_own_way(turn, x):
     same = x[:1].expand(6, 1, 8, 8)
     assert len({picture.numpy().tobytes() for picture in turn(same, range(6), 0)}) > 3
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["random-horizontal-flip"],
+        ["random-vertical-flip:0.3", "random-horizontal-flip:0.7"],
+        ["random-crop:[9,11],padding=3"],
+        ["random-crop:[9,11],padding=[1,2,3,0],padding_mode=edge,fill=0.5", "random-horizontal-flip"],
+        ["random-crop:[9,11],padding=[2,1],fill=[0.1,0.2,0.3]"],
+        ["random-crop:[9,6]", "random-crop:[9,11],padding=[4,0],padding_mode=reflect"],
+        ["random-crop:[9,11],padding=[0,2],padding_mode=symmetric", "random-vertical-flip"],
+        ["random-crop:[9,11]"],
+    ],
+)
+def test_flips_and_crops_of_a_batch_are_those_of_torchvision_for_each_example(texts):
+    for info, dtype in (
+        (DataInfo((3, 9, 11), levels=256), torch.uint8),
+        (DataInfo((3, 9, 11)), torch.float32),
+    ):
+        x = (torch.rand(12, 3, 9, 11) * (1 if dtype == torch.float32 else 255)).to(dtype)
+        together, alone = Augmentation(texts, info, 7), Augmentation(texts, info, 7)
+        assert together._moves is not None
+        alone._moves = None
+        for step in range(2):
+            moved = together(x, range(20, 32), step)
+            assert torch.equal(moved, alone(x, range(20, 32), step))
+            assert moved.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    "texts", [["random-crop:8,pad_if_needed=true"], ["random-horizontal-flip", "random-rotation:20"]]
+)
+def test_other_transforms_are_those_of_torchvision_one_by_one(x, texts):
+    assert Augmentation(texts, INFO, 0)._moves is None
+
+
+def test_crops_are_fair():
+    crop = Augmentation(["random-crop:2,padding=1"], DataInfo((1, 2, 2), levels=2), 0)
+    x = torch.tensor([[1, 0], [0, 0]], dtype=torch.uint8).expand(3600, 1, 2, 2)
+    places = crop(x, range(3600), 0).flatten(1)
+    # Of nine parts, four have the one pixel, in four places; five have none of it.
+    counts = torch.cat([places.sum(0), (places.sum(1) == 0).sum()[None]])
+    expected = torch.tensor([400.0, 400, 400, 400, 2000])
+    chance = expected / 3600
+    assert ((counts - expected).abs() < 4 * (3600 * chance * (1 - chance)).sqrt()).all(), counts
 
 
 def test_nothing_is_changed_in_place(turn, x):
@@ -85,6 +136,7 @@ def test_what_cannot_be_is_refused(text, words):
     [
         ("center-crop:6", "uint8 of shape (1, 8, 8) into uint8 of shape (1, 6, 6)"),
         ("rgb", "into uint8 of shape (3, 8, 8)"),
+        ("random-crop:6", "uint8 of shape (1, 8, 8) into uint8 of shape (1, 6, 6)"),
     ],
 )
 def test_another_shape_is_refused(x, text, words):
@@ -92,6 +144,12 @@ def test_another_shape_is_refused(x, text, words):
         Augmentation([text], INFO, 0)(x, range(6), 0)
     assert f"--augment {text} turns" in refused.value.message
     assert words in refused.value.message
+
+
+@pytest.mark.parametrize("text", ["random-crop:9", "random-crop:8,padding=8,padding_mode=reflect"])
+def test_a_crop_that_cannot_be_says_which_it_was(x, text):
+    with pytest.raises(UsageError, match=f"--augment {text} does not work on examples that are uint8"):
+        Augmentation([text], INFO, 0)(x, range(6), 0)
 
 
 def test_values_out_of_range_are_refused():

@@ -74,7 +74,7 @@ RUNS = {
     "torch schedule": (
         SMALL,
         {"optimizer": "adamw", "schedule": "cosine-annealing-warm-restarts", "warmup": 4, "accumulate": 2}
-        | {"schedule_options": {"T_0": 2}},
+        | {"schedule_options": {"T_0": 2}, "augment": ("random-horizontal-flip", "random-crop:8,padding=1")},
     ),
     "one cycle": (
         SMALL,
