@@ -1,7 +1,7 @@
 """Importance sampling from the posterior: bounds on ``log p(x)`` by many draws, in little memory."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 from genmod.interfaces.given import WholeModel
 from genmod.system.memory import bytes_per_row
 from genmod.system.noise import drawn_on_cpu
+from genmod.system.side_by_side import SideBySide
 
 __all__ = ["Bounds", "LogMeanExp", "importance_bounds", "latents_that_fit"]
 
@@ -46,8 +47,11 @@ class LogMeanExp:
         """Take in a block, ``(K, B)``."""
         block = log_weights.double()
         self.count += len(block)
-        self._first = torch.logaddexp(self._first, block.logsumexp(0))
-        self._second = torch.logaddexp(self._second, (2 * block).logsumexp(0))
+        largest = block.amax(0)
+        largest = largest.where(largest.isfinite(), 0.0)
+        weights = (block - largest).exp_()
+        self._first = torch.logaddexp(self._first, largest + weights.sum(0).log_())
+        self._second = torch.logaddexp(self._second, 2 * largest + weights.square_().sum(0).log_())
 
     @property
     def value(self) -> Tensor:
@@ -120,17 +124,18 @@ def importance_bounds(
     draws = min(_DRAWS, block, counts[-1])
     size = block // draws
     parts = []
-    for start in range(0, len(x), size):
-        part = slice(start, start + size)
-        examples, running = _Examples(model, x[part], context, start), LogMeanExp(len(x[part]), x.device)
-        found = []
-        for count in _blocks(counts, draws):
-            running.add(examples.log_weights(count, rows))
-            if running.count in counts:
-                found.append(torch.stack([running.value, running.effective, running.variance]))
-        parts.append(torch.stack(found, 1).cpu())
-        if on_progress is not None:
-            on_progress(min(start + size, len(x)))
+    with SideBySide(x.device) as side:
+        for start in range(0, len(x), size):
+            part = slice(start, start + size)
+            examples, running = _Examples(model, x[part], context, start), LogMeanExp(len(x[part]), x.device)
+            found = []
+            for log_weights in examples.blocks(_blocks(counts, draws), rows, side):
+                running.add(log_weights)
+                if running.count in counts:
+                    found.append(torch.stack([running.value, running.effective, running.variance]))
+            parts.append(torch.stack(found, 1).cpu())
+            if on_progress is not None:
+                on_progress(min(start + size, len(x)))
     return Bounds(*torch.cat(parts, 2).unbind(0))
 
 
@@ -145,8 +150,8 @@ def latents_that_fit(model: WholeModel, x: Tensor, context: Tensor | None, memor
     """
     if not model.has_latents:
         return 1
-    one = _Examples(model, x[:1], context, 0)
-    return max(1, memory // bytes_per_row(lambda rows: one.log_weights(rows, rows)))
+    one, alone = _Examples(model, x[:1], context, 0), SideBySide(torch.device("meta"))
+    return max(1, memory // bytes_per_row(lambda rows: one.begin(rows, rows, alone)()))
 
 
 def _estimates(
@@ -183,21 +188,52 @@ class _Examples:
         self.q: Distribution = given.encode(x)
         self.prior: Distribution = given.prior()
 
-    def log_weights(self, count: int, rows: int) -> Tensor:
-        """``log p(x, z) - log q(z|x)`` of new draws, ``(count, B)``."""
+    def blocks(self, sizes: Iterable[int], rows: int, side: SideBySide) -> Iterator[Tensor]:
+        """``log p(x, z) - log q(z|x)`` of new draws, ``(K, B)``, for each size of a block ``K``."""
+        before: Callable[[], Tensor] | None = None
+        for count in sizes:
+            # The next block is drawn while others decode the pieces of the last one.
+            begun = self.begin(count, rows, side)
+            if before is not None:
+                yield before()
+            before = begun
+        if before is not None:
+            yield before()
+
+    def begin(self, count: int, rows: int, side: SideBySide) -> Callable[[], Tensor]:
+        """Draw, and begin with the pieces; what is returned waits for the log-weights, ``(count, B)``."""
         with drawn_on_cpu(self.x.device):
             z = self.q.rsample((count,))
         log_q = self.q.log_prob(z)
         log_p = torch.empty_like(log_q)
-        side = max(1, rows // count)
-        for i in range(0, len(self.x), side):
-            some = slice(i, i + side)
+
+        def decode(piece: tuple[slice, slice]) -> None:
+            some = piece[1]
             model = self.model.given(None if self.context is None else self.context[some])
             prior = model.prior() if self.prior.batch_shape else self.prior
-            for k in range(0, count, rows):
-                piece = z[k : k + rows, some]
-                log_p[k : k + rows, some] = model.decode(piece).log_prob(self.x[some]) + prior.log_prob(piece)
-        return log_p - log_q
+            log_p[piece] = model.decode(z[piece]).log_prob(self.x[some]) + prior.log_prob(z[piece])
+
+        rows = max(1, rows // side.workers)
+        examples = _even(len(self.x), max(1, rows // count))
+        pieces = [(draws, some) for some in examples for draws in _even(count, rows)]
+        wait = side.start(decode, pieces)
+
+        def finish() -> Tensor:
+            wait()
+            return log_p - log_q
+
+        return finish
+
+
+def _even(count: int, most: int) -> list[slice]:
+    """Slices of nearly the same length, at most ``most``.
+
+    Example:
+        >>> _even(10, 6)
+        [slice(0, 5, None), slice(5, 10, None)]
+    """
+    length = -(-count // -(-count // most)) if count else 1
+    return [slice(start, start + length) for start in range(0, count, length)]
 
 
 def _blocks(counts: Sequence[int], draws: int) -> Iterator[int]:

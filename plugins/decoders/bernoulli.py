@@ -20,8 +20,9 @@ class BinaryValues(Independent):
 
     ``log p(x) = Σ_i log σ(s_i)``, ``s_i = (2 x_i - 1) l_i``
 
-    Without gradients, as in evaluation, ``Σ_i log σ(s_i) = Σ_i min(s_i, 0) + Σ_g log Π_{i in g} σ(|s_i|)``: one
-    logarithm for each group of factors that a product can hold. Nothing cancels, and it takes half the time.
+    Without gradients, as in evaluation, ``Σ_i log σ(s_i) = Σ_g log Π_{i in g} σ(s_i)``: one logarithm for each group of
+    factors. Where a product comes near the smallest number, ``Σ_i min(s_i, 0) + Σ_g log Π_{i in g} σ(|s_i|)``, whose factors
+    are not below a half. Nothing cancels, and it takes less than half the time.
 
     Args:
         logits: ``(*batch, *event_shape)``.
@@ -49,14 +50,33 @@ class BinaryValues(Independent):
             wrong = functional.binary_cross_entropy_with_logits(logits, value, reduction="none")
             return -wrong.flatten(-dims).sum(-1)
         s = (logits * (2 * value - 1)).flatten(-dims)
+        if _reads_numbers(s):
+            # In most pictures hardly a value is so improbable, and each pass over memory that is saved counts.
+            products = s.sigmoid_().unflatten(-1, (_divisor(s.shape[-1], _FEW), -1)).prod(-2)
+            if products.numel() == 0 or float(products.amin()) > _SMALL * torch.finfo(s.dtype).tiny:
+                return products.log_().sum(-1)
+            s = (logits * (2 * value - 1)).flatten(-dims)
         wrong = s.clamp(max=0).sum(-1)
-        right = s.abs_().sigmoid_().unflatten(-1, (-1, _group(s.shape[-1], s.dtype))).prod(-1)
+        most = (
+            -round(math.log2(torch.finfo(s.dtype).tiny)) - 1
+        )  # so many numbers from ½ to 1 do not underflow
+        right = s.abs_().sigmoid_().unflatten(-1, (-1, _divisor(s.shape[-1], most))).prod(-1)
         return wrong + right.log_().sum(-1)
 
 
-def _group(n: int, dtype: torch.dtype) -> int:
-    """The largest divisor of ``n`` such that a product of so many numbers from ½ to 1 does not underflow."""
-    most = -round(math.log2(torch.finfo(dtype).tiny)) - 1
+_FEW = 16
+"""Factors of a product, at most: far apart in a picture, so that few of them are small together."""
+_SMALL = 2.0**20
+"""Products as small as this many times the smallest normal number are not trusted: their factors may have lost digits."""
+
+
+def _reads_numbers(x: Tensor) -> bool:
+    """Whether what is computed next may depend on the numbers of a tensor, at no cost; not where a program is made of it."""
+    return type(x) is Tensor and x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _divisor(n: int, most: int) -> int:
+    """The largest divisor of ``n`` that is at most so large."""
     return next(size for size in range(min(n, most), 0, -1) if n % size == 0)
 
 
