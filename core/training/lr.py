@@ -12,6 +12,7 @@ from torch import nn, optim
 
 from genmod.errors import UsageError
 from genmod.options.classes import classes_of, construct, find_class
+from genmod.training.fused_adam import short_steps
 
 __all__ = ["LearningRate", "make_optimizer"]
 
@@ -146,4 +147,7 @@ def _plain(cls: type[optim.Optimizer]) -> type[optim.Optimizer]:
     """
     names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     methods = {name: inspect.unwrap(getattr(cls, name)) for name in names}
-    return type(cls.__name__, (cls,), {**methods, "step": torch.no_grad()(inspect.unwrap(cls.step))})
+    step: Any = optim.Optimizer.profile_hook_step(torch.no_grad()(inspect.unwrap(cls.step)))
+    step = short_steps(step) if issubclass(cls, optim.Adam) else step
+    step.hooked = True  # or else torch would wrap it again
+    return type(cls.__name__, (cls,), {**methods, "step": step})
