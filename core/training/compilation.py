@@ -132,7 +132,10 @@ class Compilation:
         if folder := kept_folder():
             # By default torch keeps what it has compiled with temporary files, which do not outlive the machine's next start.
             os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "compiled"))
-        self.terms, self._untried = torch.compile(self._plain), True
+        # On the processor, numbers are drawn by torch's own generator: those of a step that is not compiled. The compiler's own
+        # code draws them one by one, which takes several times as long.
+        options = {"fallback_random": True} if self._device.type == "cpu" else None
+        self.terms, self._untried = torch.compile(self._plain, options=options), True
 
     def _wait(self) -> None:
         if self._device.type != "cpu":

@@ -210,7 +210,8 @@ class Stepper:
 
     def _part(self, count: int, x: Tensor, context: Tensor | None, scale: float, *, last: bool) -> Terms:
         """Terms of this process's share of a part of a batch, with their gradients."""
-        mine = [each[self.share] for each in (x, context) if each is not None]
+        given = [each for each in (x, context) if each is not None]
+        mine = given if self._noise is None else [each[self.share] for each in given]
         if self._noise is not None and not self._noise.rehearsed:
             self._rehearse(x, context)
         for attempt in range(2):

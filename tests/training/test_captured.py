@@ -71,7 +71,7 @@ def recorded(monkeypatch):
     FakeGraph.made = []
     monkeypatch.setattr(late_check, "RUNS_BEHIND", {"cpu"})
     monkeypatch.setattr(failing, "CudaGraph", FakeGraph)
-    monkeypatch.setattr(torch, "compile", lambda terms: terms)
+    monkeypatch.setattr(torch, "compile", lambda terms, options: terms)
     return FakeGraph.made
 
 
@@ -189,7 +189,7 @@ def test_what_is_not_recorded(recipe, recorded):
 def test_recorded_on_a_gpu(components, monkeypatch):
     """The random numbers, and so the losses, are those of steps that are not recorded."""
     found = []
-    monkeypatch.setattr(torch, "compile", lambda terms: terms)
+    monkeypatch.setattr(torch, "compile", lambda terms, options: terms)
     for compiled in (True, False):
         model = genmod.build(**components)
         result = genmod.train(model, steps=60, device="cuda", compile=compiled)
