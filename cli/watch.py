@@ -81,7 +81,7 @@ def _in_new_processes(targets: Sequence[str]) -> None:
     words = [word for word in sys.argv[1:] if word != "--watch"]
     while True:
         before = files_below(roots)
-        subprocess.run([sys.executable, "-m", "genmod", *words], check=False)
+        subprocess.run([sys.executable, "-P", "-m", "genmod", *words], check=False)
         while files_below(roots) == before:
             time.sleep(0.3)
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genmod.data.cells import need_tables, opened
+from genmod.data.table_sizes import in_arrow, in_json_lines, in_parquet, text_bytes
 from genmod.errors import DataError, UsageError
 from genmod.system.files import write_bytes
 
@@ -23,6 +25,7 @@ _MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>"
 _PERHAPS_MISSING = ("None", "none", "?", "-", ".")
 """Missing among numbers and dates, and texts among texts."""
 _SHOWN = 5
+_DAMAGED = (OSError, UnicodeDecodeError, csv.Error, EOFError, zlib.error, struct.error, ValueError)
 
 _WHOLE = r"^[+-]?(0|[1-9][0-9]{0,17})$"
 _DIGITS = r"^[+-]?[0-9]+$"
@@ -74,7 +77,9 @@ def read_table(
         )
     try:
         return _read(path, suffix, delimiter, texts, max_bytes)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, csv.Error, EOFError, zlib.error) as error:
+    except DataError:
+        raise
+    except (pa.ArrowException, *_DAMAGED) as error:
         raise DataError(f"{path} cannot be read: {error}", hint="save it again, CSV as UTF-8") from error
 
 
@@ -84,20 +89,23 @@ def _read(path: Path, suffix: str, delimiter: str | None, texts: Collection[str]
     if suffix == ".parquet":
         from pyarrow import parquet
 
-        about = parquet.read_metadata(path)
-        _check_size(path, 8 * about.num_rows * about.num_columns, most)
+        _check_size(path, in_parquet(path, most), most)
         return parquet.read_table(path)
     if suffix in (".feather", ".arrow"):
         with pa.OSFile(str(path)) as source:
-            reader, batches, size = pa.ipc.open_file(source), [], 0
-            for i in range(reader.num_record_batches):
-                batches.append(reader.get_batch(i))
-                size += batches[-1].nbytes
-                _check_size(path, size, most)
-            return pa.Table.from_batches(batches, reader.schema)
+            whole = pa.ipc.open_file(source)  # refuses what only begins like a table
+            _check_size(path, in_arrow(path), most)
+            source.seek(8)
+            # Read in the way in which it was measured: the end of the file could name other places.
+            found = pa.ipc.open_stream(source).read_all()
+            if found.schema != whole.schema:
+                raise pa.ArrowInvalid("its end does not fit its beginning")
+            _check_size(path, sum(map(text_bytes, found.columns)), most)
+            return found
     if suffix in (".jsonl", ".ndjson"):
         from pyarrow import json
 
+        _check_size(path, in_json_lines(path.read_bytes(), most), most)
         return json.read_json(path)
     from pyarrow import csv as arrow_csv
 

@@ -224,9 +224,12 @@ def _error(value: float) -> str:
 
 
 def _block(language: str, *lines: str) -> Iterable[str]:
-    yield f"```{language}"
-    yield from lines
-    yield "```"
+    """Lines of code; whatever is in them, they do not end the block."""
+    text = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]+", " ", "\n".join(lines))
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    yield f"{fence}{language}"
+    yield text
+    yield fence
 
 
 def _table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterable[str]:

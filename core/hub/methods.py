@@ -17,7 +17,7 @@ from genmod.hub.staging import stage
 from genmod.hub.transport import check_name
 from genmod.hub.wishes import CardWishes
 from genmod.interfaces.model import GenerativeModel
-from genmod.system.files import staged_directory, write_bytes
+from genmod.system.files import own_path, read_bytes, staged_directory, write_bytes
 
 __all__ = ["from_pretrained", "push_to_hub", "save_pretrained"]
 
@@ -79,7 +79,8 @@ def save_pretrained(
 
 
 def _card(folder: Path) -> bytes | None:
-    return (folder / CARD).read_bytes() if (folder / CARD).is_file() else None
+    path = own_path(folder, CARD)
+    return read_bytes(path, "model card", links=False) if path.exists() else None
 
 
 def _check_replaceable(folder: Path) -> None:
@@ -93,7 +94,7 @@ def _check_replaceable(folder: Path) -> None:
         for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
     }
-    other = sorted(found - set(allowed(folder)))
+    other = sorted(name for name in found if name not in allowed(folder) or (folder / name).is_symlink())
     if other or (found and not ModelDirectory(folder).is_published):
         names = ", ".join((other or sorted(found))[:5])
         raise FileError(

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from genmod.errors import FileError
 from genmod.system.files import parse_json
+from genmod.system.private import is_mine
 
 __all__ = ["RowFile", "about_rows"]
 
@@ -103,6 +104,10 @@ class RowFile:
             return old
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise OSError(0, f"{path} is not a file")
+        if path.exists() and not is_mine(
+            path.stat()
+        ):  # who would read what is written there, and say what it holds
+            raise OSError(0, f"{path} belongs to another user")
         reason = room(layout.size)
         if reason:
             raise OSError(0, reason)
@@ -231,7 +236,8 @@ def _opened(path: Path) -> FileIO | None:
         file = FileIO(os.open(path, os.O_RDWR | _FLAGS), "r+")
     except OSError:
         return None
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and is_mine(status):
         return file
     file.close()
     return None

@@ -1,8 +1,10 @@
 """What a step is computed with: as it is, or compiled by ``torch.compile``, where that is asked for or where it pays."""
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
@@ -10,6 +12,7 @@ import torch
 
 from genmod.interfaces.objective import Terms
 from genmod.system.kept import kept_folder
+from genmod.system.private import private_folder
 from genmod.training.distributed import Team
 
 __all__ = ["Compilation"]
@@ -129,9 +132,8 @@ class Compilation:
             return result
 
     def _compile(self) -> None:
-        if folder := kept_folder():
-            # By default torch keeps what it has compiled with temporary files, which do not outlive the machine's next start.
-            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "compiled"))
+        if not os.environ.get("TORCHINDUCTOR_CACHE_DIR"):
+            os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_place())
         # On the processor, numbers are drawn by torch's own generator: those of a step that is not compiled. The compiler's own
         # code draws them one by one, which takes several times as long.
         options = {"fallback_random": True} if self._device.type == "cpu" else None
@@ -140,3 +142,18 @@ class Compilation:
     def _wait(self) -> None:
         if self._device.type != "cpu":
             torch.accelerator.synchronize(self._device)
+
+
+def _place() -> Path:
+    """Where torch keeps what it has compiled, which it executes: a folder in which nobody else can put anything.
+
+    Without one in the cache folder it is one of temporary files, which do not outlive the machine's next start. By default
+    torch takes such a folder whoever has made it.
+    """
+    folder = kept_folder()
+    user = os.getuid() if hasattr(os, "getuid") else "compiled"
+    usual = Path(tempfile.gettempdir()) / f"genmod-compiled-{user}"
+    for place in (*([] if folder is None else [folder / "compiled"]), usual):
+        if (found := private_folder(place)) is not None:
+            return found
+    return Path(tempfile.mkdtemp(prefix="genmod-compiled-"))

@@ -27,6 +27,7 @@ FRAMES = 24
 
 _SAMPLES, _COLUMNS, _EXAMPLES = 24, 8, 8
 _MILLISECONDS, _LAST = 300, 2500
+_MOST_PIXELS = 2**24
 _LARGEST = 900
 """Pixels of the longer side of a frame in the animation, whose two dozen frames are in memory together."""
 _CODES, _NUMBERS = 500, 512
@@ -180,7 +181,10 @@ class Film:
 
         frames, paths = [], _frames(folder)
         for path in paths:
-            with Image.open(path) as image:
+            # Of a directory from elsewhere, these may be other pictures; for some kinds Pillow starts other programs.
+            with Image.open(path, formats=("PNG",)) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    raise ValueError(f"{path} is larger than any frame")
                 frame = image.convert("RGB")
             frame.thumbnail((_LARGEST, _LARGEST))
             frames.append(frame)

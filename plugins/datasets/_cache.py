@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from genmod import GenmodError
-from genmod.system import kept_folder, read_any_tensors, write_tensors
+from genmod.system import is_mine, kept_folder, read_any_tensors, write_tensors
 
 __all__ = ["LEAST", "cache_file", "is_settled", "joined", "kept", "parted", "read_kept", "settled"]
 
@@ -64,6 +64,8 @@ def read_kept(path: Path | None, expected: Mapping[str, tuple[type, int]]) -> di
     try:
         if path is None or not path.is_file() or path.stat().st_size > _MAX_BYTES:
             return None
+        if not is_mine(path.stat()):
+            return None
         found = {name: tensor.numpy() for name, tensor in read_any_tensors(path).items()}
     except (GenmodError, OSError, TypeError, ValueError):
         return None
@@ -76,7 +78,9 @@ def kept(path: Path | None, arrays: Mapping[str, NDArray[Any]]) -> None:
     if path is None:
         return
     with suppress(GenmodError, OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        if path.exists() and not is_mine(path.stat()):
+            return
         write_tensors(path, {name: torch.from_numpy(array) for name, array in arrays.items()})
 
 

@@ -82,7 +82,7 @@ class Decoded:
             return None
         digest = hashlib.sha256(json.dumps(self._about, sort_keys=True).encode()).hexdigest()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(0o700, parents=True, exist_ok=True)
             path = folder / f"pictures-{digest[:32]}.rows"
             return RowFile.open(
                 path, self._about, self._keys(), self._row_bytes, lambda size: room_for(size, path)

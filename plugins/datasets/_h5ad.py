@@ -19,6 +19,8 @@ _PIECE = 256
 """Texts that are read at a time: each may be as long as the file."""
 
 _MOST_IN_CHUNK = 2**30
+_MOST_IN_PIECE = 2**24
+_MOST_LINKS = 8
 _MOST_VALUES = 1000
 _SAVE = "save it again with a present anndata: anndata.read_h5ad(PATH).write_h5ad(PATH)"
 
@@ -45,18 +47,27 @@ def opened(path: Path, mode: str = "r") -> Iterator[Any]:
         raise DataError(f"{path} cannot be read as .h5ad: {error}", hint=_SAVE) from error
 
 
-def _node(group: Any, name: str) -> Any:
+def _has(group: Any, name: str) -> bool:
+    """Whether there is something of that name; what a link names is not opened."""
+    return group.get(name, getlink=True) is not None
+
+
+def _node(group: Any, name: str, links: int = 0) -> Any:
     """What lies there; nothing that is elsewhere, since a file could name any other."""
     import h5py
 
     here = group
-    for part in name.split("/"):
-        if not isinstance(here, h5py.Group) or part not in here:
+    for part in filter(None, name.split("/")):
+        if not isinstance(here, h5py.Group) or not _has(here, part):
             there = ", ".join(list(here)[:20]) if isinstance(here, h5py.Group) else ""
             raise DataError(f"there is no {name!r}", hint=f"there is: {there or 'nothing'}")
-        if isinstance(here.get(part, getlink=True), h5py.ExternalLink):
+        link = here.get(part, getlink=True)
+        if isinstance(link, h5py.ExternalLink) or links > _MOST_LINKS:
             raise DataError(f"{name!r} is a link to another file", hint=_SAVE)
-        here = here[part]
+        if isinstance(link, h5py.SoftLink):  # step by step, for on its way may be a link to another file
+            here = _node(here.file if link.path.startswith("/") else here, link.path, links + 1)
+        else:
+            here = here[part]
     if isinstance(here, h5py.Dataset) and (here.external or here.is_virtual):
         raise DataError(f"the values of {name!r} are in another file", hint=_SAVE)
     if (
@@ -87,15 +98,20 @@ def _whole(node: Any, most: int) -> NDArray[Any]:
 
 def _texts(node: Any, most: int) -> list[str]:
     """The texts of a dataset, which may be many times as long as the file."""
+    refusal = DataError(
+        f"the texts of {node.name} take more than max_bytes allows",
+        hint="allow more: -s dataset.max_bytes=N",
+    )
+    # Texts of one length for all may be long, and empty in the file.
+    if node.dtype.itemsize > most:
+        raise refusal
     found: list[str] = []
-    for start in range(0, len(node), _PIECE):
-        found += node.asstr()[start : start + _PIECE].tolist()
+    piece = max(1, min(_PIECE, _MOST_IN_PIECE // node.dtype.itemsize))
+    for start in range(0, len(node), piece):
+        found += node.asstr()[start : start + piece].tolist()
         most -= sum(map(len, found[start:])) + 64 * (len(found) - start)
         if most < 0:
-            raise DataError(
-                f"the texts of {node.name} take more than max_bytes allows",
-                hint="allow more: -s dataset.max_bytes=N",
-            )
+            raise refusal
     return found
 
 
@@ -121,7 +137,7 @@ def labels_of(file: Any, name: str, n: int, most: int) -> Any:
     node = _node(_node(file, "obs"), name)
     label = f"obs column {name!r}"
     if hasattr(node, "keys"):
-        if "codes" in node:
+        if _has(node, "codes"):
             codes, kinds = (
                 _whole(_node(node, "codes"), most).astype(np.int64),
                 _values(_node(node, "categories"), most),
@@ -155,7 +171,7 @@ def categories_in(file: Any, most: int) -> list[str]:
     for name in map(str, frame.attrs.get("column-order", ())):
         node = _node(frame, name)
         if hasattr(node, "keys"):
-            few = "codes" in node and len(_node(node, "categories")) <= _MOST_VALUES
+            few = _has(node, "codes") and len(_node(node, "categories")) <= _MOST_VALUES
             if (
                 few
                 and node["categories"].dtype.kind in "Oiu"

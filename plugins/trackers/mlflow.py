@@ -7,11 +7,14 @@ from typing import Annotated, Any, final
 
 from genmod import Doc, Tracker
 from genmod.plugins.trackers._by_name import rows_by_name
+from genmod.system import own_path
 
 __all__ = ["MLflow"]
 
 _AT_ONCE = 1000
 _PARAMETER_BYTES = 500
+_BESIDE = ("", "-journal", "-shm", "-wal")
+"""Ends of the names of the files that SQLite writes for a database."""
 
 
 @final
@@ -71,6 +74,8 @@ class MLflow(Tracker):
         from mlflow.tracking import MlflowClient
 
         place = self.directory.resolve()
+        for end in _BESIDE if not self.uri else ():  # SQLite would follow links
+            own_path(place, f"mlflow.db{end}")
         self._client = MlflowClient(tracking_uri=self.uri or f"sqlite:///{place / 'mlflow.db'}")
 
     def _newest(self, experiment: str) -> Sequence[Any]:

@@ -5,6 +5,7 @@ from typing import Any, final
 
 from genmod import Tracker
 from genmod.plugins.trackers._by_name import rows_by_name
+from genmod.system import own_path
 
 __all__ = ["TensorBoard"]
 
@@ -20,7 +21,7 @@ class TensorBoard(Tracker):
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = self.directory / "tensorboard"
+        folder = own_path(self.directory, "tensorboard")  # what is behind a link is somebody else's
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, final
 
 from genmod import Doc, Tracker
-from genmod.system import offline
+from genmod.system import offline, own_path
 
 __all__ = ["WandB"]
 
@@ -38,7 +38,8 @@ class WandB(Tracker):
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
         import wandb
 
-        for old in self.directory.glob("wandb/offline-run-*"):
+        # What is behind a link is somebody else's.
+        for old in own_path(self.directory, "wandb").glob("offline-run-*"):
             shutil.rmtree(old)
         name = self.directory.resolve().name
         self._run = wandb.init(

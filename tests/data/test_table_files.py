@@ -2,9 +2,11 @@
 
 import datetime as dt
 import gzip
+from contextlib import suppress
 
 import pyarrow
 import pyarrow.feather
+import pyarrow.json
 import pyarrow.parquet
 import pytest
 
@@ -154,3 +156,56 @@ def test_small_files_that_are_large_inside_are_refused(tmp_path):
         with pytest.raises(DataError, match="takes more than 100,000 bytes"):
             read_table(path, max_bytes=100_000)
         assert len(read_table(path, max_bytes=10**6)) == 100_000
+
+
+def bombs(folder):
+    """Files of a few thousand bytes with a table of up to a hundred million."""
+    again = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * 300, pyarrow.int8()), pyarrow.array(["a" * 2**19])
+    )
+    pyarrow.parquet.write_table(
+        pyarrow.table({"a": again}), folder / "again.parquet", compression="zstd", store_schema=False
+    )
+    pyarrow.parquet.write_table(pyarrow.table({"a": again}), folder / "classes.parquet", compression="zstd")
+    pyarrow.feather.write_feather(pyarrow.table({"a": again}), folder / "classes.feather", compression="zstd")
+    lists = pyarrow.array([[7] * 200_000], pyarrow.list_(pyarrow.int64()))
+    pyarrow.parquet.write_table(pyarrow.table({"a": lists}), folder / "list.parquet", compression="zstd")
+    zeros = pyarrow.table({"a": pyarrow.array([0] * 200_000)})
+    pyarrow.feather.write_feather(zeros, folder / "zeros.feather", compression="zstd", chunksize=200_000)
+    (folder / "names.jsonl").write_text("".join(f'{{"{i:x}": 1}}\n' for i in range(2000)))
+    return sorted(folder.iterdir())
+
+
+def test_tables_are_measured_before_they_are_read(tmp_path, monkeypatch):
+    for module, name in ((pyarrow.parquet, "read_table"), (pyarrow.json, "read_json")):
+        monkeypatch.setattr(module, name, None)
+    before = pyarrow.total_allocated_bytes()
+    for path in bombs(tmp_path):
+        assert path.stat().st_size < 40_000
+        with pytest.raises(DataError, match="takes more than 1,000,000 bytes"):
+            read_table(path, max_bytes=10**6)
+    assert pyarrow.total_allocated_bytes() < before + 2**23
+
+
+def test_tables_that_are_measured_are_read_as_they_were(tmp_path):
+    kinds = pyarrow.array(["x", None, "y"] * 50).dictionary_encode()
+    table = pyarrow.table(
+        {"kind": kinds, "text": ["a", "b", None] * 50, "list": [[1], [], None] * 50, "n": [1.5] * 150}
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=40)
+    for name in ("none", "lz4", "zstd"):
+        compression = {"none": "uncompressed"}.get(name, name)
+        pyarrow.feather.write_feather(
+            table, tmp_path / f"{name}.feather", compression=compression, chunksize=40
+        )
+    for path in sorted(tmp_path.iterdir()):
+        found = read_table(path)
+        assert found.schema.equals(table.schema)
+        assert found.to_pydict() == table.to_pydict()
+    (tmp_path / "a.jsonl").write_text('{"a \\" b": {"c": 1}}\n' * 9)
+    assert read_table(tmp_path / "a.jsonl", max_bytes=200).column_names == ['a " b']
+    content = (tmp_path / "zstd.feather").read_bytes()
+    for place in (12, 40, 100, 400, len(content) - 300, len(content) - 40):
+        (tmp_path / "damaged.feather").write_bytes(content[:place] + b"\xff\x7f" * 8 + content[place + 16 :])
+        with suppress(DataError):
+            read_table(tmp_path / "damaged.feather")

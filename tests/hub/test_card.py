@@ -12,7 +12,7 @@ from PIL import Image
 import genmod
 from genmod.figures import sample_grid
 from genmod.hub import push
-from genmod.hub.card import card_text
+from genmod.hub.card import _block, card_text
 from genmod.hub.measured import Measured
 from genmod.hub.wishes import CardWishes
 
@@ -122,3 +122,8 @@ def test_names_of_others_are_no_markup(small, tmp_path):
     assert r"| a\|b\<script\> | 1 | unknown |" in text
     assert r"\[x\](javascript:y) \# head" in text
     assert r"# \<b\>" in text
+
+
+def test_code_in_a_card_does_not_end_its_block():
+    lines = list(_block("bash", "genmod build -s dataset.path='a\n```\n# head <b>\x1b[0m````'"))
+    assert lines == ["`````bash", "genmod build -s dataset.path='a\n```\n# head <b> [0m````'", "`````"]

@@ -278,3 +278,14 @@ def test_a_model_of_the_hub_does_not_give_way(small, tmp_path):
     # Training it goes on from its weights.
     genmod.train(genmod.load(folder), directory=folder, steps=1, device="cpu")
     assert genmod.load(folder).latent_shape == (2,)
+
+
+def test_a_card_that_is_a_link_is_not_followed(small, tmp_path):
+    folder, secret = tmp_path / "digits", tmp_path / "secret"
+    small.save_pretrained(folder, model_card_kwargs={"metrics": ()})
+    secret.write_text("key")
+    (folder / "README.md").unlink()
+    (folder / "README.md").symlink_to(secret)
+    with pytest.raises(UsageError, match=r"other files than a model for the Hub: README\.md"):
+        small.save_pretrained(folder, model_card_kwargs={"metrics": ()})
+    assert (folder / "README.md").is_symlink()

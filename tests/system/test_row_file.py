@@ -211,3 +211,14 @@ def test_a_disk_that_is_full(path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert there(file, keys) == there(opened(path, keys), keys) == [0, 1, 2, 3]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_of_another_user_is_neither_read_nor_filled_nor_replaced(path, monkeypatch):
+    keys = keys_of(5)
+    fill(opened(path, keys), keys, range(5))
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(OSError, match="belongs to another user"):
+        opened(path, keys)
+    assert about_rows(path) is None
+    assert path.read_bytes() == before

@@ -1,6 +1,7 @@
 """The compiled step: the same run as the plain one, and the plain one where it cannot be compiled."""
 
 import os
+import tempfile
 
 import pytest
 import torch
@@ -135,3 +136,17 @@ def test_the_same_run_compiled():
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 3
     for name, tensor in weights[0].items():
         torch.testing.assert_close(tensor, weights[1][name], rtol=1e-3, atol=1e-4)
+
+
+def test_what_torch_executes_is_kept_where_nobody_else_can_write(monkeypatch, tmp_path):
+    monkeypatch.setenv("GENMOD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    (tmp_path / "cache").mkdir()
+    assert compilation._place() == tmp_path / "cache" / "compiled"
+    (tmp_path / "cache").chmod(0o777)
+    found = compilation._place()
+    assert found.name == f"genmod-compiled-{os.getuid()}"
+    assert found.parent == tmp_path
+    found.chmod(0o777)
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda prefix: str(tmp_path / "new"))
+    assert compilation._place() == tmp_path / "new"

@@ -172,3 +172,21 @@ def test_models_without_a_prior_have_a_film_of_reconstructions(tmp_path):
     model = genmod.build("autoencoder", encoder="mlp", latent=2, settings={"encoder.hidden": [8]})
     genmod.train(model, directory=tmp_path / "ae", device="cpu", epochs=1, batch_size=512, film_every=1)
     assert frames(tmp_path / "ae") == ["epoch-00000.png", "epoch-00001.png"]
+
+
+@pytest.mark.parametrize("what", ["another kind", "too large"])
+def test_what_is_no_frame_is_not_opened_as_one(tmp_path, monkeypatch, what):
+    """A directory from elsewhere that is resumed may have other pictures; for some kinds Pillow starts other programs."""
+    said = []
+    film = Film(
+        tmp_path, genmod.build(encoder="mlp", latent=2), None, 3, every=1, resumed=True, warn=said.append
+    )
+    film.folder.mkdir(parents=True)
+    for epoch in range(2):
+        picture = Image.new("L", (9, 9))
+        picture.save(film.folder / f"epoch-{epoch:05d}.png", "TIFF" if what == "another kind" else "PNG")
+    monkeypatch.setattr(importlib.import_module("genmod.training.film"), "_MOST_PIXELS", 80)
+    film.end()
+    assert len(said) == 1
+    assert "cannot identify" in said[0] or "larger than any frame" in said[0]
+    assert not (tmp_path / "samples" / "film.gif").exists()

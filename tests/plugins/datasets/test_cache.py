@@ -312,3 +312,15 @@ def test_of_what_a_model_knows_no_header_is_read(counted, tmp_path):
     data.known = DataInfo((1, 4, 4), levels=2048, classes=("a", "b"))
     assert data.info == data.known
     assert counted() == {**NOTHING, "_walked": 1}
+
+
+def test_what_another_user_has_put_there_is_neither_read_nor_replaced(cache, monkeypatch):
+    path, arrays = cache / "folder-x.safetensors", {"names": np.arange(3)}
+    _cache.kept(path, arrays)
+    assert cache.stat().st_mode & 0o777 == 0o700
+    assert _cache.read_kept(path, {"names": (np.int64, 1)})["names"].tolist() == [0, 1, 2]
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert _cache.read_kept(path, {"names": (np.int64, 1)}) is None
+    _cache.kept(path, {"names": np.arange(9)})
+    assert path.read_bytes() == before

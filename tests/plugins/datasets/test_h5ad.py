@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import sparse
 import genmod
 from genmod import DataError, DataInfo
 from genmod.data import every_row
+from genmod.plugins.datasets import _h5ad
 from genmod.plugins.datasets.h5ad import H5ad
 from genmod.plugins.datasets.npz import Npz
 
@@ -282,3 +284,34 @@ def test_a_recipe_for_counts_keeps_its_likelihood(tmp_path):
     assert scvi.spec.components["decoder"].name == "zero-inflated-negative-binomial"
     for recipe in ("vae", "sigma-vae"):
         assert genmod.build(recipe, data=path).spec.components["decoder"].name == "negative-binomial"
+
+
+def test_links_that_lead_to_another_file_by_way_of_others_are_refused(tmp_path):
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["x"] = np.ones((4, 3))
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        file["there"] = h5py.ExternalLink("secret.h5", "/")
+        file["X"] = h5py.SoftLink("/there/x")
+        file["here"] = np.ones((4, 3))
+        file["layers/inside"] = h5py.SoftLink("/here")
+        file["round"] = h5py.SoftLink("/round")
+    with _h5ad.opened(tmp_path / "a.h5ad") as file:
+        for name in ("X", "there/x", "round"):
+            with pytest.raises(DataError, match="link to another file"):
+                _h5ad._node(file, name)
+        assert _h5ad._node(file, "layers/inside").shape == (4, 3)
+
+
+def test_long_texts_that_take_no_room_in_a_file_take_none_in_memory(tmp_path):
+    with h5py.File(tmp_path / "a.h5ad", "w") as file:
+        file.create_dataset("long", (300,), dtype=f"S{2**22}", chunks=(1,))
+        file.create_dataset("longer", (300,), dtype=f"S{2**29}", chunks=(1,))
+    assert (tmp_path / "a.h5ad").stat().st_size < 10_000
+    tracemalloc.start()
+    with _h5ad.opened(tmp_path / "a.h5ad") as file:
+        for name in ("long", "longer"):
+            with pytest.raises(DataError, match="more than max_bytes allows"):
+                _h5ad._texts(_h5ad._node(file, name), 2**12 if name == "long" else 2**28)
+        assert _h5ad._texts(_h5ad._node(file, "long"), 2**23) == [""] * 300
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()

@@ -1,6 +1,7 @@
 """Every store has exactly the rows of the run, also after a kill and a resume."""
 
 import csv
+import importlib
 import json
 import struct
 import subprocess
@@ -11,7 +12,7 @@ import warnings
 import pytest
 
 import genmod
-from genmod import PluginError, Tracker, UsageError
+from genmod import FileError, PluginError, Tracker, UsageError
 from genmod.bundle.directory import ModelDirectory
 from genmod.plugins.trackers.wandb import WandB
 from genmod.registry.lookup import Registry
@@ -215,3 +216,29 @@ def test_wandb_runs_no_git(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", fake)
     WandB(tmp_path, {}).begin([])
     assert asked["disable_git"] is True
+
+
+@pytest.mark.parametrize(
+    ("tracker", "name"),
+    [
+        ("tensorboard", "tensorboard"),
+        ("wandb", "wandb"),
+        ("mlflow", "mlflow.db"),
+        ("mlflow", "mlflow.db-journal"),
+    ],
+)
+def test_links_in_a_directory_are_not_followed(tmp_path, monkeypatch, tracker, name):
+    """A directory may be a stranger's, and its links lead to what is the user's."""
+    for module in ("wandb", "mlflow", "mlflow.tracking", "tensorboard", "torch.utils.tensorboard"):
+        monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(SummaryWriter=None, MlflowClient=None))
+    model, mine = tmp_path / "model", tmp_path / "mine"
+    for folder in (model, mine, mine / "offline-run-1"):
+        folder.mkdir()
+    (mine / "events.out.tfevents.1").write_text("")
+    (model / name).symlink_to(mine)
+    made = importlib.import_module(f"genmod.plugins.trackers.{tracker}")
+    found = [each for each in vars(made).values() if isinstance(each, type) and each is not Tracker]
+    cls = next(each for each in found if issubclass(each, Tracker))
+    with pytest.raises(FileError, match="is a link"):
+        cls(model, {}).begin([])
+    assert len(list(mine.iterdir())) == 2
