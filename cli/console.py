@@ -35,8 +35,10 @@ _LONGEST = 5000
 _LEAST_ROOM = 8
 """Columns for texts, where a terminal has hardly any."""
 _CODES = {"bold": "1", "red": "31", "yellow": "33", "cyan": "36"}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_CONTROL_BUT_LAYOUT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+# With what turns the direction of a text, a command in a message would read otherwise than it is.
+_TURNS = r"\u2028-\u202e\u2066-\u2069"
+_CONTROL = re.compile(rf"[\x00-\x1f\x7f-\x9f{_TURNS}]+")
+_CONTROL_BUT_LAYOUT = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNS}]+")
 _COMMAND = re.compile(r"\s*(next: |example: )?(genmod|pip|cd|mkdir|python|export) ")
 _COMMAND_WITHIN = re.compile(
     r"\b(?:genmod|pip install|mkdir -p) (?:(?!: )[^;,()\n])+|(?<=\s)--?[a-z][\w-]* [\w./]+"
@@ -96,7 +98,12 @@ def print_json(document: Any) -> None:
     from genmod.options.text import json_data
 
     utf8 = (stdout().encoding or "").lower().replace("-", "") == "utf8"
-    print_text(json.dumps(json_data(document), indent=2, ensure_ascii=not utf8, allow_nan=False))
+    text = json.dumps(json_data(document), indent=2, ensure_ascii=not utf8, allow_nan=False)
+    print_text(_CONTROL_BUT_LAYOUT.sub(_escaped, text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"\\u{ord(letter):04x}" for letter in found[0])
 
 
 def print_file(path: object, *, seed: int | None = None, json: bool = False, **more: Any) -> None:

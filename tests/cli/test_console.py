@@ -171,3 +171,14 @@ def test_error_is_coloured_where_colours_are(terminal):
 def test_json_has_no_nan(capsys):
     console.print_json({"a": [float("nan"), 1.5, float("inf")], "β": ("x", None)})
     assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5, None], "β": ["x", None]}
+
+
+def test_names_do_not_turn_the_direction_of_a_text(capsys):
+    name = "rm \u202egnp.a\u2069 \u2028\x9b1m"
+    console.print_text(name)
+    console.print_table(["name"], [[name]])
+    console.error(name, name)
+    console.print_json({"name": name})
+    out, err = capsys.readouterr()
+    assert not set("\u202e\u2069\u2028\x9b") & set(out + err)
+    assert json.loads(out[out.index("{") :]) == {"name": name}

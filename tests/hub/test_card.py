@@ -125,5 +125,5 @@ def test_names_of_others_are_no_markup(small, tmp_path):
 
 
 def test_code_in_a_card_does_not_end_its_block():
-    lines = list(_block("bash", "genmod build -s dataset.path='a\n```\n# head <b>\x1b[0m````'"))
+    lines = list(_block("bash", "genmod build -s dataset.path='a\n```\n# head <b>\x1b\u202e[0m````'"))
     assert lines == ["`````bash", "genmod build -s dataset.path='a\n```\n# head <b> [0m````'", "`````"]
