@@ -1,5 +1,7 @@
 """The checks, by what they are about; importing this package registers all of them."""
 
+# What is built for one size alone is told so before other checks stumble over it.
+from genmod.testing.checks import shapes  # isort: skip  # noqa: F401
 from genmod.testing.checks import (  # noqa: F401 - each registers its checks, in this order
     batches,
     contract,
@@ -30,7 +32,6 @@ from genmod.testing.checks import (  # noqa: F401 - each registers its checks, i
     revisions,
     samplers,
     settings,
-    shapes,
     statements,
     tables,
     trackers,

@@ -14,7 +14,7 @@ from genmod.testing.check import CheckFailed, check_for, expect
 from genmod.testing.checks.objectives import examples_of, losses_of, model_with
 from genmod.testing.inputs import jostle
 from genmod.testing.processes import Deadlock, in_processes
-from genmod.training.shared_noise import SharedNoise
+from genmod.training.shared_noise import SharedNoise, Unrehearsed
 
 __all__: list[str] = []
 
@@ -95,7 +95,8 @@ def _expected(part: Divergence, how: str, p: Distribution, batch: int) -> tuple[
 @check_for(
     "divergence",
     "objective",
-    remedy="use genmod.system.batch_mean(x) for x.mean(0) and gather_batch(x) for x, or declare batch_statistics = 'local'",
+    remedy="use genmod.system.batch_mean(x) for x.mean(0) and gather_batch(x) for x, or declare batch_statistics = 'local'; "
+    "never seed random numbers",
 )
 def check_processes(case: Case) -> None:
     """Two processes that share a batch get the loss and the gradient of one that has all of it; simulated."""
@@ -118,6 +119,11 @@ def check_processes(case: Case) -> None:
         shares = in_processes(_PROCESSES, share)
     except Deadlock as error:
         raise CheckFailed(f"{error}") from None
+    except Unrehearsed:
+        raise CheckFailed(
+            "its random operations change from one computation of a batch to the next, or it sets their state: processes "
+            "cannot share them"
+        ) from None
     for what, one, *each in zip(parameters, alone, *shares, strict=True):
         together = torch.stack(each).mean(0)
         off = (together - one).abs() - 1e-6 * one.abs() - 1e-9

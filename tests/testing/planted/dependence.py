@@ -110,13 +110,13 @@ class DetachesItsLatents(TemplateNetwork):
         return super().forward(z.detach())
 
 
-@caught_by("check_input_gradient", "check_rsample_gradient", "check_extremes")
+@caught_by("check_input_gradient", "check_rsample_gradient", "check_extremes", "check_density_gradient")
 class DetachesItsFeatures(TemplatePosterior):
     def forward(self, features):
         return super().forward(features.detach())
 
 
-@caught_by("check_input_gradient", "check_dtype", "check_device", "check_extremes")
+@caught_by("check_input_gradient", "check_dtype", "check_device", "check_extremes", "check_density_gradient")
 class CopiesItsParameters(TemplateDecoder):
     def forward(self, parameters):
         return super().forward(torch.as_tensor(parameters.tolist()).to(parameters))

@@ -253,7 +253,7 @@ FAULTS += [
 ]
 
 
-@caught_by("check_normalised", slow=True)
+@caught_by("check_normalised", "check_closed_form_kl", "check_moments", slow=True)
 class TakesAScaleForItsLogarithm(TemplatePrior):
     def forward(self):
         class Wrong(WrongNormal):
@@ -265,7 +265,9 @@ class TakesAScaleForItsLogarithm(TemplatePrior):
         return Independent(wrong, len(self.latent_shape), validate_args=False)
 
 
-@caught_by("check_normalised", slow=True)
+@caught_by(
+    "check_normalised", "check_support", "check_moments", "check_extremes", "check_own_device", slow=True
+)
 class TruncatesAndForgetsIt(TemplatePrior):
     """Normal draws between -1 and 1, with the density of all normal draws; UsageError."""
 
@@ -313,7 +315,14 @@ class _ClampedDraws(WrongNormal):
         return super().sample(sample_shape).clamp(0, 1)
 
 
-FAULTS += [Fault(decoder_of(_ClampedDraws), "check_draws", ("check_mean", "check_moments"), slow=True)]
+FAULTS += [
+    Fault(
+        decoder_of(_ClampedDraws),
+        "check_draws",
+        ("check_mean", "check_moments", "check_normalised"),
+        slow=True,
+    )
+]
 
 
 class _LogOfSigmoid(Bernoulli):

@@ -103,10 +103,10 @@ def as_if_certain(subject):
     return Row("it", float(lengths(subject).mean()), 0.0, len(subject.split), "", "mean")
 
 
-planted("SpreadOfTheExamples", stated(lambda x: x.std(), examples=True), "check_metric_errors")
-planted("SpreadWithoutExamples", stated(lambda x: x.std()), "check_metric_errors")
-planted("VarianceForError", stated(lambda x: x.var()), "check_metric_errors")
-planted("DividesByNNotItsRoot", stated(lambda x: x.std() / len(x)), "check_metric_errors")
+planted("SpreadOfTheExamples", stated(lambda x: x.std(correction=0), examples=True), "check_metric_errors")
+planted("SpreadWithoutExamples", stated(lambda x: x.std(correction=0)), "check_metric_errors")
+planted("VarianceForError", stated(lambda x: x.var(correction=0)), "check_metric_errors")
+planted("DividesByNNotItsRoot", stated(lambda x: x.std(correction=0) / len(x)), "check_metric_errors")
 planted("SaysThatItIsCertain", yields(as_if_certain), "check_metric_errors")
 planted("SortsItsExamples", of_codes(lambda subject: lengths(subject).sort().values), "check_metric_examples")
 planted(

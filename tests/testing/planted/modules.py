@@ -45,7 +45,7 @@ class DeadParameter(TemplateEncoder):
         self.unused = nn.Parameter(torch.zeros(3))
 
 
-@caught_by("check_gradient")
+@caught_by("check_gradient", "check_density_gradient")
 class DetachedPrior(TemplatePrior):
     def forward(self):
         return diagonal_normal(self.loc.detach(), self.log_scale, len(self.latent_shape))
@@ -98,7 +98,7 @@ class CountsItsCalls(TemplateEncoder):
         "check_deepcopy",
         "check_state_dict",
     ),
-    *("check_same_seed", "check_input"),
+    *("check_same_seed", "check_input", "check_randomness"),
 )
 class ChangesItsInput(TemplateEncoder):
     def forward(self, x):
@@ -163,7 +163,7 @@ class SharesItsScale(TemplateDecoder):
         return other
 
 
-@caught_by("check_deepcopy", "check_input")
+@caught_by("check_deepcopy", "check_input", "check_every_value", "check_gradient", "check_dtype")
 class SharesWhatItReturns(TemplateEncoder):
     """Features that are a view of a parameter, which copies share; UsageError."""
 
@@ -214,7 +214,7 @@ class StoresHalfPrecision(TemplateNetwork):
         return super().forward(z + (z.half().to(z.dtype) - z).detach())
 
 
-@caught_by("check_state_dict", "check_device")
+@caught_by("check_state_dict", "check_device", "check_randomness")
 class CountsInAPlainAttribute(TemplateEncoder):
     """It centres by what it saw in training, and saves none of it."""
 
@@ -238,7 +238,7 @@ class NormalisesByWhatItForgets(TemplateNetwork):
         return super().forward(z if self.spread is None else z / self.spread)
 
 
-@caught_by("check_evaluation", "check_same_seed")
+@caught_by("check_evaluation", "check_same_seed", "check_randomness")
 class AddsNoiseInPlace(TemplateEncoder):
     def forward(self, x):
         if self.training:

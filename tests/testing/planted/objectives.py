@@ -27,7 +27,7 @@ class DetachesTheLatents(TemplateObjective):
         return Terms(distortion.mean(), {"distortion": distortion})
 
 
-@caught_by("check_objective_batch")
+@caught_by("check_objective_batch", "check_processes")
 class SumsTheBatch(TemplateObjective):
     def forward(self, model, x):
         terms = super().forward(model, x)

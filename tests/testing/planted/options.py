@@ -261,7 +261,7 @@ class OptionWrite(Tracker):
         raise AssertionError("never called")
 
 
-@caught_by("check_option_names", "check_everything")
+@caught_by("check_option_names", "check_everything", "check_splits")
 class OptionPlaces(TemplateDataset):
     def __init__(self, root, *, places: Annotated[int, Doc("digits of each number")] = 3):
         super().__init__(root)

@@ -61,10 +61,10 @@ class _EveryDrawTwice(WrongNormal):
 
 FAULTS += [
     Fault(posterior_of(_Seeds), "check_randomness"),
-    Fault(posterior_of(_FixedGenerator), "check_randomness"),
-    Fault(decoder_of(_FixedGenerator), "check_randomness"),
-    Fault(decoder_of(_FromNumpy), "check_randomness"),
-    Fault(posterior_of(_OneNoiseForAllExamples), "check_independent_draws"),
+    Fault(posterior_of(_FixedGenerator), "check_randomness", ("check_own_device",)),
+    Fault(decoder_of(_FixedGenerator), "check_randomness", ("check_own_device",)),
+    Fault(decoder_of(_FromNumpy), "check_randomness", ("check_own_device",)),
+    Fault(posterior_of(_OneNoiseForAllExamples), "check_independent_draws", ("check_own_device",)),
     Fault(decoder_of(_EveryDrawTwice), "check_independent_draws"),
 ]
 
@@ -91,14 +91,14 @@ class PriorThatForksTheGenerator(TemplatePrior):
         return Independent(normal, len(self.latent_shape), validate_args=False)
 
 
-@caught_by("check_randomness")
+@caught_by("check_randomness", "check_processes")
 class ObjectiveThatSeeds(TemplateObjective):
     def forward(self, model, x):
         torch.manual_seed(3)
         return super().forward(model, x)
 
 
-@caught_by("check_randomness", "check_objective_batch")
+@caught_by("check_randomness", "check_objective_batch", "check_own_device", "check_processes")
 class NoiseOfTheInputIsFixed(TemplateObjective):
     def forward(self, model, x):
         fixed = torch.Generator().manual_seed(3)
@@ -107,7 +107,7 @@ class NoiseOfTheInputIsFixed(TemplateObjective):
         return Terms(terms.loss, {name: terms.values[name] for name in ("distortion",)})
 
 
-@caught_by("check_randomness")
+@caught_by("check_randomness", "check_processes")
 class DivergenceThatSeeds(TemplateDivergence):
     def forward(self, q, p, z):
         torch.manual_seed(3)

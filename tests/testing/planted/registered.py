@@ -39,7 +39,9 @@ class KeepsAWeightInATuple(TemplateNetwork):
         return super().forward(z) * self.gain[0].to(z.dtype)
 
 
-@caught_by("check_registered", "check_state_dict", "check_random_state", "check_same_seed")
+@caught_by(
+    "check_registered", "check_state_dict", "check_random_state", "check_same_seed", "check_randomness"
+)
 class MakesItsLayerWhenAsked(TemplateEncoder):
     def forward(self, x):
         features = super().forward(x)

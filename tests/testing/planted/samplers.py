@@ -178,14 +178,14 @@ class _Scaled(Independent):
         return super().log_prob(value / 2)
 
 
-@caught_by("check_normalised", "check_draws", "check_mean")
+@caught_by("check_normalised", "check_draws", "check_mean", "check_moments")
 class ForgetsTheUnitsOfTheDensity(TemplateSampler):
     def forward(self):
         inner = Normal(self.loc / 2, self.log_scale.exp() / 2, validate_args=False)
         return _Scaled(inner, len(self.latent_shape), validate_args=False)
 
 
-@caught_by("check_sampler_shapes")
+@caught_by("check_sampler_shapes", "check_sampler_places")
 class DrawsCarryAGraph(TemplateSampler):
     def __init__(self, latent_shape):
         super().__init__(latent_shape)
