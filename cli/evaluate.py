@@ -29,6 +29,15 @@ def evaluate(
             show_default="the model's own",
         ),
     ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processes that share the batches of examples; torchrun works too.",
+            show_default="1",
+        ),
+    ] = None,
     define: Annotated[bool, typer.Option("--define", help="Print the definition of each number.")] = False,
     json: Json = False,
 ) -> None:
@@ -43,17 +52,25 @@ def evaluate(
       genmod evaluate --metric nll[5000] --metric active-units
       genmod evaluate --metric fid[pixel],kid[pixel] -s fid.samples=2000 --define
       genmod evaluate tokenizer --metric fid --from latents
+      genmod evaluate --metric nll[5000] --processes 4
     """
-    found = measure_all(
-        directories or [Path("model")],
-        metric or [],
-        set_ or [],
-        split=split,
-        seed=seed,
-        device=device,
-        root=data_root,
-        start=start,
-    )
+    from genmod.cli.processes import launched, together
+
+    launched(processes)
+    with together(device) as (own, team):
+        found = measure_all(
+            directories or [Path("model")],
+            metric or [],
+            set_ or [],
+            split=split,
+            seed=seed,
+            device=own,
+            root=data_root,
+            start=start,
+            processes=team,
+        )
+    if team is not None and not team.leads:
+        return
     if json:
         models = [{"directory": str(place), **evaluation.to_json()} for place, evaluation in found.items()]
         console.print_json({"split": split, "models": models})

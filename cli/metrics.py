@@ -15,6 +15,7 @@ from genmod.defaults import METRIC
 if TYPE_CHECKING:
     from genmod.bundle.directory import ModelDirectory
     from genmod.evaluation import Evaluation
+    from genmod.evaluation.shared import Processes
 
 __all__ = ["MetricSet", "Metrics", "cell", "details", "measure_all", "number"]
 
@@ -46,10 +47,11 @@ def measure_all(
     device: str,
     root: Path | None,
     start: Path | None = None,
+    processes: "Processes | None" = None,
 ) -> "dict[Path, Evaluation]":
     """Measure the model of each directory on its own data, with latents of a model of codes where ``start`` is its directory.
 
-    All names, options and directories are checked before the first is measured.
+    All names, options and directories are checked before the first is measured. With ``processes`` these share the batches.
 
     Raises:
         UsageError: an unknown metric or option.
@@ -77,7 +79,9 @@ def measure_all(
             console.note(f"measuring {place.path}")
         with StepProgress() as progress:
             dataset = open_data(model, data, root)
-            subject = subject_of(model, dataset, split=split, seed=seed, on_progress=progress)
+            subject = subject_of(
+                model, dataset, split=split, seed=seed, on_progress=progress, processes=processes
+            )
             found[place.path] = measure(made, subject)
         for text in found[place.path].warnings:
             console.warning(f"{place.path}: {text}" if len(places) > 1 else text)

@@ -8,15 +8,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
+from genmod.cli import console
 from genmod.training.signals import STOP_SIGNALS
 
-__all__ = ["end_with", "launch", "launched"]
+if TYPE_CHECKING:
+    from genmod.training.distributed import Team
+
+__all__ = ["end_with", "launch", "launched", "together"]
 
 _LAUNCHER = "GENMOD_LAUNCHER"
 _SECONDS_TO_STOP = 60.0
@@ -31,6 +36,26 @@ def launched(processes: int | None) -> None:
         end_with(int(os.environ[_LAUNCHER]))
     if processes is not None and processes > 1 and "WORLD_SIZE" not in os.environ:
         raise typer.Exit(launch(_without_processes(sys.argv[1:]), processes))
+
+
+@contextmanager
+def together(device: str) -> "Iterator[tuple[str, Team | None]]":
+    """Context in which processes that were started together share work: the device of this one, and all; None for one.
+
+    Only the first of them says anything.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device, None
+        return
+    from genmod.system.parallel import local
+    from genmod.training.distributed import Team, process_group
+
+    # Losses and rejections of a batch are those of the batches of this process alone.
+    with process_group(device) as own, local():
+        team = Team()
+        if not team.leads:
+            console.settings.quiet = True
+        yield own, team
 
 
 def end_with(launcher: int, *, every: float = 1.0) -> None:

@@ -29,6 +29,7 @@ from genmod.evaluation.runner import evaluate
 from genmod.evaluation.spectrum import NO_POWER, Bands, frequencies, octaves, power_spectrum
 from genmod.evaluation.subject import Coded, Part, Subject
 from genmod.model.importance import LogMeanExp, importance_bounds, latents_that_fit
+from genmod.model.pieces import log_likelihood
 from genmod.model.score import log_units
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "importance_bounds",
     "impossible_rate",
     "latents_that_fit",
+    "log_likelihood",
     "log_units",
     "mean_row",
     "mutual_information",

@@ -1,7 +1,7 @@
 """Features of the data and of generated examples, shared by all metrics that compare these."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Annotated, Any
 from weakref import WeakKeyDictionary, proxy
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from genmod.data.dataset import Split
 from genmod.defaults import FEATURES
 from genmod.errors import UndefinedError, UsageError
+from genmod.evaluation.shared import gathered, turn_of
 from genmod.evaluation.subject import Subject
 from genmod.interfaces.features import Features
 from genmod.interfaces.sampler import Source
@@ -75,14 +76,15 @@ class Featured:
         self.features = features.to(subject.model.device).eval().requires_grad_(False)
         self.name = name
         self.sha256 = fingerprint(features)
-        self._chunk_once = cache(self._chunk)
-        self._generated_once = cache(self._generated)
+        self._chunks: list[Tensor] = []
+        self._generated: dict[tuple[bool, Source | None], list[Tensor]] = {}
 
     def of_split(self, n: int) -> Tensor:
         """Features of the first ``n`` examples of the split, ``(n, D)``."""
         count = min(n, len(self._subject.split))
-        chunks = [self._chunk_once(start) for start in range(0, count, self._subject.size)]
-        return torch.cat(chunks)[:n]
+        starts = range(0, count, self._subject.size)
+        self._chunks += self._shared(starts[len(self._chunks) :], self._chunk)
+        return torch.cat(self._chunks)[:n]
 
     def of_training(self, n: int | None = None) -> tuple[Tensor, Tensor]:
         """Features of ``n`` training examples chosen by the seed, or of all, ``(n, D)``, and their indices.
@@ -96,11 +98,13 @@ class Featured:
             )
         split = self._subject.of("train")
         places = _chosen(self._subject, len(split), n)
-        parts: list[Tensor] = []
-        for some in places.split(self._subject.size):
-            self._subject.progress("features of training data", len(parts) * self._subject.size, len(places))
-            parts.append(self.of(self._values(split, some.tolist())))
-        return torch.cat(parts), places
+        size = self._subject.size
+
+        def of_some(start: int) -> Tensor:
+            self._subject.progress("features of training data", start, len(places))
+            return self.of(self._values(split, places[start : start + size].tolist()))
+
+        return torch.cat(self._shared(range(0, len(places), size), of_some)), places
 
     def of_generated(self, n: int, *, noise: bool, source: Source | None) -> Tensor:
         """Features of the first ``n`` generated examples, ``(n, D)``.
@@ -108,8 +112,12 @@ class Featured:
         Raises:
             UndefinedError: the model generates none.
         """
-        pieces = range(-(-n // self._subject.size))
-        return torch.cat([self._generated_once(i, noise, source) for i in pieces])[:n]
+        size, known = self._subject.size, self._generated.setdefault((noise, source), [])
+        missing = range(len(known), -(-n // size))
+        if missing:
+            made = self._subject.generated(missing.stop * size, noise=noise, source=source)
+            known += self._shared(missing, lambda i: self.of(made[i * size : (i + 1) * size].float()))
+        return torch.cat(known)[:n]
 
     def _values(self, split: Split, places: list[int]) -> Tensor:
         return self._subject.model.data.values(split.__getitems__(places).x, torch.float32)
@@ -118,10 +126,9 @@ class Featured:
         split = self._subject.split
         return self.of(self._values(split, list(range(start, min(start + self._subject.size, len(split))))))
 
-    def _generated(self, index: int, noise: bool, source: Source | None) -> Tensor:
-        size = self._subject.size
-        made = self._subject.generated((index + 1) * size, noise=noise, source=source)
-        return self.of(made[index * size :].float())
+    def _shared(self, pieces: Sequence[int], work: Callable[[int], Tensor]) -> list[Tensor]:
+        """What is made of each piece, where several processes share them."""
+        return gathered(self._subject.processes, lambda: map(work, pieces[turn_of(self._subject.processes)]))
 
     def of(self, x: Tensor) -> Tensor:
         """Features of examples ``(N, *data.shape)``, float, ``(N, D)``.

@@ -15,6 +15,7 @@ from genmod.errors import UndefinedError, UsageError
 from genmod.evaluation.impossible import Limits, impossible, limits_of
 from genmod.evaluation.metric import Metric
 from genmod.evaluation.row import Evaluation, Row, Undefined
+from genmod.evaluation.shared import Processes
 from genmod.evaluation.subject import Subject
 from genmod.model.latent_variable import LatentVariableModel
 from genmod.model.opening import rows_at
@@ -81,17 +82,20 @@ def subject_of(
     split: SplitName = "test",
     seed: int = 0,
     on_progress: Callable[[str, int, int], None] | None = None,
+    processes: Processes | None = None,
 ) -> Subject:
-    """The subject, from the arguments of :func:`evaluate`.
+    """The subject, from the arguments of :func:`evaluate`, and the processes that share its batches.
 
     Raises:
         DataError: data that do not suit the model.
     """
     data = rows_at(model.spec, model.data, data) if isinstance(data, str | Path) else model.suited(data)
     if not isinstance(data, Dataset):
-        return Subject(model, data, seed=seed, on_progress=on_progress)
+        return Subject(model, data, seed=seed, on_progress=on_progress, processes=processes)
     train = partial(data.split, "train")
-    return Subject(model, data.split(split), train=train, seed=seed, on_progress=on_progress)
+    return Subject(
+        model, data.split(split), train=train, seed=seed, on_progress=on_progress, processes=processes
+    )
 
 
 def measure(metrics: Mapping[str, Metric], subject: Subject) -> Evaluation:

@@ -3,23 +3,29 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Literal
+from itertools import chain
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
 from genmod.data.dataset import Batch, Split
 from genmod.errors import UndefinedError
+from genmod.evaluation.shared import Processes, gathered, turn_of
+from genmod.interfaces.conditioned import given_part
 from genmod.interfaces.given import GivenModel
 from genmod.interfaces.sampler import Source
-from genmod.model.encode import Coded, encode_split, observed_batches
+from genmod.model.encode import Coded, coded_batches, coded_together, encode_split, observed_batches
+from genmod.model.evaluating import evaluating
 from genmod.model.latent_variable import LatentVariableModel
-from genmod.model.pieces import examples_at_once
+from genmod.model.pieces import examples_at_once, slices
 from genmod.model.tiled import code_of
 from genmod.system.explained import explained
 from genmod.system.random import seed_for, seeded
 
 __all__ = ["Coded", "Part", "Subject"]
+
+Made = TypeVar("Made")
 
 Part = Literal["split", "train"]
 """The split that is measured, or the training split, to which things are fitted."""
@@ -38,6 +44,7 @@ class Subject:
         train: gives the training split, for metrics that need it; None where there is none.
         seed: of everything that is drawn.
         on_progress: called with the task, the steps done and their total.
+        processes: that share the batches; all measure the same metrics in the same order. None for one.
     """
 
     def __init__(
@@ -48,8 +55,11 @@ class Subject:
         train: Callable[[], Split] | None = None,
         seed: int = 0,
         on_progress: Callable[[str, int, int], None] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.model = model
+        self.processes = processes
+        """The processes that share the batches; None for one."""
         self.split: Split = model.suited(split)
         self.data = self.split.info or model.data
         """Description of the examples, with classes and factors that the model does not know after its own."""
@@ -62,7 +72,7 @@ class Subject:
         self._on_progress = on_progress
         # Caches of each subject, which do not outlive it.
         self._codes_once = cache(self._codes)
-        self._chunk_once = cache(self._chunk)
+        self._chunks: dict[tuple[int, bool, Source | None], Tensor] = {}
 
     def of(self, part: Part) -> Split:
         """A split by its part.
@@ -110,6 +120,35 @@ class Subject:
         stream = f"evaluation/{stream}"
         yield from observed_batches(self.model, self.of(part), stream, seed=self.seed, limit=limit, size=size)
 
+    def over_batches(
+        self,
+        stream: str,
+        work: Callable[[int, GivenModel, Tensor, Batch], Made],
+        part: Part = "split",
+        *,
+        limit: int | None = None,
+    ) -> list[Made]:
+        """What is made of each batch of a part, in order, where several processes share the batches.
+
+        Args:
+            stream: of binarisation and of all that is drawn.
+            work: given the place of the first example, and what :meth:`batches` yields; gives tensors and plain data, and
+                asks for nothing that processes share itself.
+            part: which split.
+            limit: number of examples, the first ones; by default all.
+        """
+        split, turn = self.of(part), turn_of(self.processes)
+        count = len(split) if limit is None else min(limit, len(split))
+        starts = range(0, count, self.size)[turn]
+
+        def make() -> Iterator[Made]:
+            stream_of = f"evaluation/{stream}"
+            batches = observed_batches(self.model, split, stream_of, seed=self.seed, limit=limit, turn=turn)
+            for start, (model, x, batch) in zip(starts, batches, strict=True):
+                yield work(start, model, x, batch)
+
+        return gathered(self.processes, make)
+
     def examples(self, part: Part = "split", limit: int | None = None) -> Tensor:
         """Values of the examples as the data have them, not made binary, ``(N, *data.shape)`` float32."""
         split = self.of(part)
@@ -143,6 +182,28 @@ class Subject:
             done += len(x)
             self.progress("reconstructing", done, count)
 
+    def over_reconstructions(
+        self, work: Callable[[Tensor, Tensor], Made], limit: int | None = None
+    ) -> list[Made]:
+        """What is made of :meth:`reconstructions`, in order, where several processes share the batches.
+
+        Args:
+            work: given observations and reconstructions, a million values at most; gives tensors and plain data.
+            limit: number of examples, the first ones; by default all.
+        """
+        count = min(limit or len(self.split), len(self.split))
+
+        def reconstruct(start: int, model: GivenModel, x: Tensor, batch: Batch) -> list[Made]:
+            z = code_of(model, x)
+            made = [
+                work(x[some], given_part(model, some).decode(z[some]).mean)
+                for some in slices(self.model.data, len(x))
+            ]
+            self.progress("reconstructing", start + len(x), count)
+            return made
+
+        return list(chain.from_iterable(self.over_batches("reconstruction", reconstruct, limit=limit)))
+
     def generated(self, n: int, *, noise: bool = False, source: Source | None = None) -> Tensor:
         """New examples, ``(n, *data.shape)``; they are made once, and fewer are the first of more.
 
@@ -156,14 +217,25 @@ class Subject:
         Raises:
             UndefinedError: the model has no prior, no sampler.
         """
-        chunks = []
-        for index in range(-(-n // self.size)):
-            self.progress("drawing examples", index * self.size, n)
-            chunks.append(self._chunk_once(index, noise, source))
-        return torch.cat(chunks)[:n]
+        wanted = [(index, noise, source) for index in range(-(-n // self.size))]
+        missing = [each for each in wanted if each not in self._chunks]
+
+        def make() -> Iterator[Tensor]:
+            for each in missing[turn_of(self.processes)]:
+                self.progress("drawing examples", each[0] * self.size, n)
+                yield self._chunk(*each)
+
+        self._chunks.update(zip(missing, gathered(self.processes, make), strict=True))
+        return torch.cat([self._chunks[each] for each in wanted])[:n]
 
     def _codes(self, part: Part) -> Coded:
-        return encode_split(self.model, self.of(part), stream="evaluation/codes", seed=self.seed)
+        split, stream = self.of(part), "evaluation/codes"
+        if self.processes is None or not len(split):
+            return encode_split(self.model, split, stream=stream, seed=self.seed)
+        turn = turn_of(self.processes)
+        with evaluating(self.model):
+            batches = coded_batches(self.model, split, stream=stream, seed=self.seed, turn=turn)
+            return coded_together(gathered(self.processes, lambda: batches))
 
     def _chunk(self, index: int, noise: bool, source: Source | None) -> Tensor:
         start = index * self.size

@@ -7,7 +7,7 @@ from torch.distributions import Distribution
 
 from genmod.interfaces.given import GivenModel
 
-__all__ = ["Given", "log_weights"]
+__all__ = ["Given", "given_part", "log_weights"]
 
 
 class Given:
@@ -41,6 +41,11 @@ class Given:
 
     def log_weights(self, x: Tensor, samples: int = 1, context: Tensor | None = None) -> Tensor:
         return self._model.log_weights(x, samples, self._context if context is None else context)
+
+
+def given_part(model: GivenModel, some: slice) -> GivenModel:
+    """The model with the contexts of these examples alone; a model that has none as it is."""
+    return Given(model._model, model._context[some]) if isinstance(model, Given) else model
 
 
 def log_weights(model: GivenModel, x: Tensor, samples: int) -> Tensor:

@@ -24,6 +24,7 @@ __all__ = [
     "check_more",
     "code_blocks",
     "coded_batches",
+    "coded_together",
     "encode_split",
     "encoded_rows",
     "observed_batches",
@@ -31,6 +32,8 @@ __all__ = [
 
 More = Literal["scales", "draws"]
 """What there can be beside the codes."""
+
+_ALL = slice(None)
 
 COLUMNS = {"means": "z{}", "codes": "code{}", "scales": "z{}_scale", "draws": "z{}"}
 """Array → what its columns are called."""
@@ -65,6 +68,7 @@ def observed_batches(
     seed: int,
     limit: int | None = None,
     size: int | None = None,
+    turn: slice = _ALL,
 ) -> Iterator[tuple[GivenModel, Tensor, Batch]]:
     """The examples of a split in order, batch by batch, drawing from ``stream`` while one is worked on.
 
@@ -75,6 +79,7 @@ def observed_batches(
         seed: of the stream.
         limit: only as many of the first examples.
         size: examples at a time, by default :func:`examples_at_once`; another size draws other numbers.
+        turn: which of the batches; the numbers that one draws do not depend on the others.
 
     Yields:
         The model, given the conditions of the batch where it is conditional; observations ``x (B, *data.shape)`` on its
@@ -82,7 +87,7 @@ def observed_batches(
     """
     split, size = model.suited(split), size or examples_at_once(model)
     count = len(split) if limit is None else min(limit, len(split))
-    for start in range(0, count, size):
+    for start in range(0, count, size)[turn]:
         with seeded(seed_for(seed, stream, start)):
             batch = split.__getitems__(range(start, min(start + size, count)))
             with drawn_on_cpu(model.device):
@@ -121,6 +126,11 @@ def encode_split(
             parts.append(part)
             done += len(part.draws)
             on_step(done, total)
+    return coded_together(parts)
+
+
+def coded_together(parts: Sequence[Coded]) -> Coded:
+    """The codes of several batches, in the order of these; one or more."""
     return Coded(
         torch.cat([part.means for part in parts]),
         torch.cat([part.draws for part in parts]),
@@ -132,10 +142,16 @@ def encode_split(
 
 
 def coded_batches(
-    model: WholeModel, split: Split, *, stream: str = "codes", seed: int = 0, limit: int | None = None
+    model: WholeModel,
+    split: Split,
+    *,
+    stream: str = "codes",
+    seed: int = 0,
+    limit: int | None = None,
+    turn: slice = _ALL,
 ) -> Iterator[Coded]:
     """The codes of :func:`encode_split`, batch by batch; of a model that the caller put in evaluation mode."""
-    for conditioned, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit):
+    for conditioned, x, batch in observed_batches(model, split, stream, seed=seed, limit=limit, turn=turn):
         q = conditioned.encode(x)
         draws = q.sample().cpu()
         try:

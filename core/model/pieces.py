@@ -3,18 +3,23 @@
 import math
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from genmod.data.dataset import DataInfo
+from genmod.interfaces.conditioned import given_part
 
 if TYPE_CHECKING:
-    from genmod.interfaces.given import WholeModel
+    from genmod.interfaces.given import GivenModel, WholeModel
     from genmod.interfaces.model import GenerativeModel
 
-__all__ = ["MOST", "examples_at_once", "held"]
+__all__ = ["MOST", "examples_at_once", "held", "log_likelihood", "slices"]
 
 MOST = 500
 _VALUES = 2**22
 _PARAMETERS = 2**27
 _HELD = 2**26
+_SCORED = 2**20
 
 
 def examples_at_once(model: "GenerativeModel | WholeModel") -> int:
@@ -31,6 +36,38 @@ def examples_at_once(model: "GenerativeModel | WholeModel") -> int:
     decoder = getattr(model, "decoder", None)
     parameters = math.prod(decoder.parameter_shape) if decoder is not None else model.data.size
     return max(1, min(MOST, _VALUES // model.data.size, _PARAMETERS // parameters))
+
+
+def log_likelihood(model: "GivenModel", z: Tensor, x: Tensor) -> Tensor:
+    """``log p(x|z)`` of each example with its own latent, at most a million values at a time, so that few likelihoods exist.
+
+    Args:
+        model: given the conditions of the examples where it is conditional.
+        z: latents, ``(B, *latent_shape)``.
+        x: observations, ``(B, *data.shape)``.
+
+    Returns:
+        ``(B,)``, nats.
+
+    Example:
+        >>> import genmod
+        >>> model = genmod.build(encoder="mlp", latent=2)
+        >>> log_likelihood(model, torch.zeros(3, 2), torch.zeros(3, 1, 8, 8)).shape
+        torch.Size([3])
+    """
+    found = [given_part(model, some).decode(z[some]).log_prob(x[some]) for some in slices(model.data, len(x))]
+    return found[0] if len(found) == 1 else torch.cat(found)
+
+
+def slices(data: DataInfo, n: int) -> list[slice]:
+    """Of ``n`` examples, those of which likelihoods exist at a time: at most a million values; at least one slice.
+
+    Example:
+        >>> slices(DataInfo((3, 512, 512)), 3)
+        [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
+    """
+    size = max(1, _SCORED // data.size)
+    return [slice(start, min(start + size, n)) for start in range(0, max(1, n), size)]
 
 
 def held(n: int, data: DataInfo) -> int:

@@ -8,7 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genmod import LatentVariableModel, Row, Subject, Undefined, UndefinedError, bits_per_dim, mean_row
+from genmod import (
+    Batch,
+    GivenModel,
+    LatentVariableModel,
+    Row,
+    Subject,
+    Undefined,
+    UndefinedError,
+    bits_per_dim,
+    mean_row,
+)
 from genmod.evaluation import given_exposure, no_bits, spread
 from genmod.system import drawn_on_cpu
 
@@ -76,8 +86,9 @@ def likelihood_rows(
     def report(before: int, more: int) -> None:
         subject.progress(stream, before + more, total)
 
-    def estimate(store: Estimates, values: Tensor, context: Tensor | None, begun: int) -> None:
+    def estimate(values: Tensor, context: Tensor | None, begun: int) -> Estimates:
         nonlocal done
+        store: Estimates = {}
         for start in range(0, len(values), size):
             some = slice(start, min(start + size, len(values)))
             condition = None if context is None else context[some]
@@ -86,19 +97,22 @@ def likelihood_rows(
             for label, each in found.items():
                 store.setdefault(label, []).append(each)
             done += len(values[some])
+        return store
 
-    begun = 0
-    # One stream for all of these metrics: they see the same binary images and the same noise on levels.
-    for _, x, batch in subject.batches("likelihood"):
+    def of_batch(begun: int, given: GivenModel, x: Tensor, batch: Batch) -> tuple[Estimates, Estimates]:
         left, context = count - begun, model.context(batch)
         with drawn_on_cpu(model.device):
             y = spread(model, batch.x, x) if _spreads(model) else x
-        estimate(of_data, x[:left], context, begun)
-        if _spreads(model):
-            estimate(of_cells, y[:left], context, begun)
-        begun += len(x)
-        if begun >= count:
-            break
+        found = estimate(x[:left], context, begun)
+        return found, estimate(y[:left], context, begun) if _spreads(model) else {}
+
+    # One stream for all of these metrics: they see the same binary images and the same noise on levels. Whole batches, since
+    # fewer examples would draw other numbers.
+    whole = -(-count // subject.size) * subject.size
+    for found in subject.over_batches("likelihood", of_batch, limit=whole):
+        for store, more in zip((of_data, of_cells), found, strict=True):
+            for label, each in more.items():
+                store.setdefault(label, []).extend(each)
     for label in of_data:
         yield from _rows(subject, label, of_data[label], of_cells[label], definition)
 

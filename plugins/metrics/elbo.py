@@ -8,8 +8,8 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from genmod import Doc, GivenModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
-from genmod.evaluation import given_exposure, no_bits, spread
+from genmod import Batch, Doc, GivenModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
+from genmod.evaluation import given_exposure, log_likelihood, no_bits, spread
 
 __all__ = ["Elbo", "distortion_of", "rate_of"]
 
@@ -52,16 +52,20 @@ class Elbo(Metric):
         model = subject.model
         reason, without_bits = model.missing_densities(), no_bits(model)
         without_latents = "" if model.has_latents else "this model has no latents"
-        parts: dict[str, list[Tensor]] = {}
-        for given, x, batch in subject.batches("likelihood"):
+
+        def of_batch(start: int, given: GivenModel, x: Tensor, batch: Batch) -> dict[str, Tensor]:
             values = self._terms(given, x, bound=not reason)
             if not without_bits:
                 bound, y = values["elbo"], spread(model, batch.x, x)
                 if y is not x:
                     bound = self._terms(given, y, bound=True)["elbo"]
                 values["bits_per_dim"] = bits_per_dim(bound, model.data.size, model.observations.cell or 1.0)
+            return {name: value.cpu().double() for name, value in values.items()}
+
+        parts: dict[str, list[Tensor]] = {}
+        for values in subject.over_batches("likelihood", of_batch):
             for name, value in values.items():
-                parts.setdefault(name, []).append(value.cpu().double())
+                parts.setdefault(name, []).append(value)
         given_too, given_detail = given_exposure(model)
         for name, (definition, better) in _DEFINITIONS.items():
             if name in parts:
@@ -90,7 +94,7 @@ class Elbo(Metric):
 
 def distortion_of(model: GivenModel, x: Tensor, draws: Sequence[Tensor]) -> Tensor:
     """``-E_q[log p(x|z)]`` from draws, one at a time to keep memory at that of a training step; ``(B,)``, nats."""
-    return -torch.stack([model.decode(z).log_prob(x) for z in draws]).mean(0)
+    return -torch.stack([log_likelihood(model, z, x) for z in draws]).mean(0)
 
 
 def rate_of(model: GivenModel, q: Distribution, draws: Sequence[Tensor]) -> Tensor:

@@ -70,13 +70,17 @@ class Lpips(Metric):
         width = bounded_range(subject, "lpips")
         net = backbone(self.network, self.weights, data.shape).to(model.device)
         linear = heads(self.network, self.linear)
-        parts: list[Tensor] = []
-        for pair in subject.reconstructions():
+
+        def distance(*pair: Tensor) -> Tensor:
             x, y = ((each.float() - data.low) / width for each in pair)
+            parts: list[Tensor] = []
             # In pieces: the maps of 500 images take gigabytes.
             for some in torch.arange(len(x), device=x.device).split(50):
                 of_x, of_y = (net(images[some]).values() for images in (x, y))
                 parts.append(layer_distance(of_x, of_y, linear).cpu())
+            return torch.cat(parts)
+
+        parts = subject.over_reconstructions(distance)
         known = {**net.net.state_dict(), **{f"linear.{i}": each for i, each in enumerate(linear)}}
         label = f"lpips[{self.network}-{file_checksum(known)}]"
         definition = "perceptual distance of reconstructions and observations, mean over the examples"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import final
 
 import torch
+from torch import Tensor
 
 from genmod import Metric, Row, Subject, Undefined, mean_row
 
@@ -26,10 +27,11 @@ class Mse(Metric):
     """
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
-        errors = []
-        for x, y in subject.reconstructions():
+        def error_of(x: Tensor, y: Tensor) -> Tensor:
             seen = ~x.isnan()
             squares = torch.where(seen, x - y, 0.0).double().square().flatten(1).sum(1)
-            errors.append((squares / seen.flatten(1).sum(1).clamp(min=1)).cpu())
+            return (squares / seen.flatten(1).sum(1).clamp(min=1)).cpu()
+
+        errors = subject.over_reconstructions(error_of)
         definition = "squared error of reconstructions, mean over the values of an example"
         yield mean_row("mse", torch.cat(errors), "", definition, "lower")

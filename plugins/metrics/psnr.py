@@ -27,7 +27,7 @@ class Psnr(Metric):
 
     def measure(self, subject: Subject) -> Iterator[Row | Undefined]:
         width = bounded_range(subject, "psnr")
-        parts = [(x - y).double().square().flatten(1).mean(1).cpu() for x, y in subject.reconstructions()]
+        parts = subject.over_reconstructions(lambda x, y: (x - y).double().square().flatten(1).mean(1).cpu())
         errors = torch.cat(parts)
         exact = int((errors == 0).sum())
         if exact:

@@ -57,7 +57,7 @@ class Rfid(Metric):
             raise UndefinedError(f"covariances need two examples or more, and there are {n}")
         by = featured(subject, self.features)
         real = by.of_split(n)
-        made = torch.cat([by.of(y.float()) for _, y in subject.reconstructions(n)])
+        made = torch.cat(subject.over_reconstructions(lambda _, y: by.of(y.float()), n))
         name = f"rfid[{by.name}]"
         if n < 5 * real.shape[1]:
             subject.warn(

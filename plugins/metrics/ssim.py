@@ -37,10 +37,9 @@ class Ssim(Metric):
         if not data.is_image:
             raise UndefinedError(f"ssim needs images, and an example has the shape {data.shape}")
         width = bounded_range(subject, "ssim")
-        parts = [
-            ssim((x - data.low).double(), (y - data.low).double(), width).cpu()
-            for x, y in subject.reconstructions()
-        ]
+        parts = subject.over_reconstructions(
+            lambda x, y: ssim((x - data.low).double(), (y - data.low).double(), width).cpu()
+        )
         definition = "structural similarity of reconstructions and observations, mean over the examples"
         yield mean_row("ssim", torch.cat(parts), "", definition, "higher", {"range": width})
 

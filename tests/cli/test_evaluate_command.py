@@ -1,6 +1,8 @@
 """``genmod evaluate``."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +147,20 @@ def test_several_metrics_options_and_definitions(genmod, model):
     assert "rate: KL(q(z|x) ‖ p(z))" in done.err
     _, rows = table(done.out)
     assert {row[-1] for row in rows} == {"samples 2"}
+
+
+@pytest.mark.slow
+def test_several_processes_print_the_numbers_of_one(genmod, model):
+    words = ("evaluate", "--split", "train", "-m", "elbo,nll[20],mse,fid", "--device", "cpu", "--json")
+    alone = genmod(*words)
+    both = subprocess.run(
+        [sys.executable, "-P", "-m", "genmod", *words, "--processes", "2"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    one, two = (json.loads(text)["models"][0]["rows"] for text in (alone.out, both.stdout))
+    assert [row["name"] for row in one] == [row["name"] for row in two]
+    for row, other in zip(one, two, strict=True):
+        assert other["value"] == pytest.approx(row["value"], rel=1e-5)
+        assert other["standard_error"] == pytest.approx(row["standard_error"], rel=1e-4)
