@@ -1,8 +1,9 @@
 """Peak of memory of training and of evaluation, of genmod and of loops written by hand, with pictures of 64² to 256².
 
 Each figure is of a process of its own: the most that it held, over what it held when all was imported. Both sides keep the
-pictures as bytes, train the same layers in the same batches, and measure the same pictures. The loops by hand measure in
-batches as large as those of training, and draw ten times for each picture, one draw after the other. Run it with
+pictures as bytes, train the same layers in the same batches, and measure the same pictures. The loops by hand validate and
+measure ``--measured`` pictures at a time, and draw ten times for each, one draw after the other. genmod chooses how many it
+works on at a time by their size and by the layers; in small batches by hand less is enough. Run it with
 
     python benchmarks/memory.py
     python benchmarks/memory.py --encoders conv --sizes 64 --batch 8
@@ -83,8 +84,8 @@ def by_hand(work, options):
         logits = model.network(loc + torch.randn_like(loc) * log_scale.exp())
         return misfit(logits, x) + 0.5 * (loc.square() + (2 * log_scale).exp() - 1 - 2 * log_scale).sum(1)
 
-    def batches(x):
-        return (x[i : i + options.batch].float() for i in range(0, len(x), options.batch))
+    def batches(x, size):
+        return (x[i : i + size].float() for i in range(0, len(x), size))
 
     @torch.no_grad()
     def measure(x):
@@ -106,16 +107,16 @@ def by_hand(work, options):
     train, test = data.split("train").batch.x, data.split("test").batch.x
     if work == "training":
         optimizer = torch.optim.Adam(model.train().parameters(), 1e-3, fused=True)
-        for x in batches(train):
+        for x in batches(train, options.batch):
             loss(x).mean().backward()
             optimizer.step()
             optimizer.zero_grad()
         model.eval()
         with torch.no_grad():
-            torch.cat([loss(x) for x in batches(test)]).mean().item()
+            torch.cat([loss(x) for x in batches(test, options.measured)]).mean().item()
     else:
         model.eval()
-        torch.cat([measure(x) for x in batches(test)]).mean().item()
+        torch.cat([measure(x) for x in batches(test, options.measured)]).mean().item()
 
 
 def one(side, work, options):
@@ -134,7 +135,10 @@ def one(side, work, options):
 
 def measured(side, work, options, size, encoder):
     given = {**vars(options), "size": size, "encoder": encoder}
-    words = [f"--{name}={given[name]}" for name in ("batch", "steps", "test", "threads", "size", "encoder")]
+    words = [
+        f"--{name}={given[name]}"
+        for name in ("batch", "steps", "test", "measured", "threads", "size", "encoder")
+    ]
     command = [sys.executable, __file__, f"--one={side}", f"--work={work}", *words]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tempfile.gettempdir())
     return float(done.stdout.splitlines()[-1])
@@ -149,7 +153,8 @@ def main():
     parser.add_argument("--only", nargs="+", choices=WORK, default=WORK)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--test", type=int, default=48, help="pictures that are measured")
+    parser.add_argument("--test", type=int, default=96, help="pictures that are measured")
+    parser.add_argument("--measured", type=int, default=32, help="of these at a time, by hand")
     parser.add_argument("--threads", type=int, default=1)
     for name in ("one", "work", "size", "encoder"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS, type=int if name == "size" else str)
@@ -160,7 +165,9 @@ def main():
     if options.one:
         one(options.one, options.work, options)
         return
-    print(f"batches of {options.batch}, {options.test} pictures measured\n")
+    print(
+        f"batches of {options.batch}, {options.test} pictures measured, by hand {options.measured} at a time\n"
+    )
     print("| encoder | pictures | what | genmod, MiB | by hand, MiB | ratio |\n|---|---|---|---|---|---|")
     for encoder in options.encoders:
         for size in options.sizes:
