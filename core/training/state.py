@@ -107,7 +107,9 @@ class RunState:
             name: shared_out_like(t, own[name]) for name, t in checkpoint.tensors.get("ema", {}).items()
         }
         self.best = {
-            name: shared_out_like(t, own[name]) for name, t in checkpoint.tensors.get("best", {}).items()
+            # Of its own, since better weights are written into it.
+            name: shared_out_like(t, own[name]).clone()
+            for name, t in checkpoint.tensors.get("best", {}).items()
         }
         self.means.restore(means)
         self.lr.restore(lr)
@@ -162,7 +164,12 @@ class RunState:
         better = loss < self.best_loss
         if better:
             self.best_loss, self.best_step = loss, self.step
-            self.best = {name: tensor.detach().clone() for name, tensor in self.weights().items()}
+            kept = self.best
+            # Into what is there already: two copies of large weights would be much for a moment.
+            self.best = {
+                name: kept[name].copy_(tensor.detach()) if name in kept else tensor.detach().clone()
+                for name, tensor in self.weights().items()
+            }
         return better
 
     @contextmanager
