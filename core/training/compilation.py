@@ -136,7 +136,7 @@ class Compilation:
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(_place())
         # On the processor, numbers are drawn by torch's own generator: those of a step that is not compiled. The compiler's own
         # code draws them one by one, which takes several times as long.
-        options = {"fallback_random": True} if self._device.type == "cpu" else None
+        options: dict[str, Any] | None = {"fallback_random": True} if self._device.type == "cpu" else None
         self.terms, self._untried = torch.compile(self._plain, options=options), True
 
     def _wait(self) -> None:

@@ -38,7 +38,7 @@ def short_steps(step: Callable[..., Any]) -> Callable[..., Any]:
             for group, own, (parameters, *moments, steps) in zip(
                 self.param_groups, gradients, lists, strict=True
             ):
-                kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+                kernel: Any = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
                 torch._foreach_add_(steps, 1)
                 kernel(
                     parameters,
@@ -62,7 +62,7 @@ def short_steps(step: Callable[..., Any]) -> Callable[..., Any]:
 
 def _lists(optimizer: optim.Adam) -> list[list[list[Tensor]]]:
     """For each group its parameters, their moments and their steps; none where torch's own step is needed."""
-    made = []
+    made: list[list[list[Tensor]]] = []
     for group in optimizer.param_groups:
         parameters = group["params"]
         usual = group["fused"] and not group["capturable"] and len({p.dtype for p in parameters}) == 1
