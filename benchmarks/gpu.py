@@ -130,7 +130,7 @@ def throughput(options, ends):
     for i, name in enumerate(options.models):
         data = Pictures(name, options.steps * options.batch)
         makers = {
-            "genmod": lambda: of_genmod(name, data, options),  # noqa: B023
+            "genmod": lambda: of_genmod(name, data, options, precision="32"),  # noqa: B023
             "hand": lambda: of_hand(name, data, options),  # noqa: B023
         }
         if importlib.util.find_spec("pythae"):
@@ -140,7 +140,7 @@ def throughput(options, ends):
         if options.device == "cuda":
             makers["hand, recorded"] = lambda: of_hand(name, data, options, recorded=True)  # noqa: B023
             makers["genmod --precision bf16"] = lambda: of_genmod(name, data, options, precision="bf16")  # noqa: B023
-            makers["genmod --compile"] = lambda: of_genmod(name, data, options, compile=True)  # noqa: B023
+            makers["genmod --compile"] = lambda: of_genmod(name, data, options, precision="32", compile=True)  # noqa: B023
         share = time.monotonic() + (ends - time.monotonic()) / (len(options.models) - i)
         found[name] = turns(makers, options, share)
     return found

@@ -99,7 +99,7 @@ def _rows(found: "Plan", place: "ModelDirectory") -> list[tuple[str, str]]:
         rate += f", {settings['lr']:g}"
     else:
         rate += ", " + ", ".join(f"{lr:.3g} at step {step:,}" for step, lr in found.learning_rate.items())
-    default = TrainSettings().to_json()
+    default = {**TrainSettings().to_json(), "precision": "32"}
     shown = (
         "epochs",
         "steps",

@@ -56,8 +56,11 @@ def train(
     seed: Annotated[int | None, typer.Option(metavar="N", min=0, help=SEED, show_default="0")] = None,
     device: Annotated[str | None, _setting("NAME", DEVICE, "auto")] = None,
     precision: Annotated[
-        Literal["32", "bf16"] | None,
-        typer.Option(help="Of the networks; densities stay in 32.", show_default="32"),
+        Literal["auto", "32", "bf16"] | None,
+        typer.Option(
+            help="Of the networks; densities stay in 32. auto: bf16 on a GPU, for data of at most 256 values.",
+            show_default="auto",
+        ),
     ] = None,
     checkpoint_activations: Annotated[
         bool | None,

@@ -16,7 +16,7 @@ from genmod.experiments.sweep import train_or_go_on
 from genmod.options.text import json_data
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.files import write_json
-from genmod.training.settings import TrainSettings
+from genmod.training.settings import TrainSettings, same_setting
 
 __all__ = ["reproduce"]
 
@@ -141,7 +141,7 @@ def _check_same(trial: Trial, place: Path, settings: Mapping[str, Any]) -> None:
     gaps += [
         f"{name} was {getattr(was, name)!r}, not {getattr(now, name)!r}"
         for name in TrainSettings.names()
-        if name != "device" and getattr(was, name) != getattr(now, name)
+        if name != "device" and not same_setting(name, getattr(was, name), getattr(now, name))
     ]
     if gaps:
         raise FileError(

@@ -20,7 +20,7 @@ from genmod.options.text import plain_value
 from genmod.spec import SPEC_KINDS, ModelSpec
 from genmod.system.files import read_text
 from genmod.system.toml import parse_toml
-from genmod.training.settings import NO_OTHER_RUN, TrainSettings
+from genmod.training.settings import NO_OTHER_RUN, TrainSettings, same_setting
 
 __all__ = ["Point", "base_spec", "known_settings", "points", "run_point", "split_values", "train_or_go_on"]
 
@@ -249,6 +249,8 @@ def _text(value: Any) -> str:
 
 def _same(path: str, one: Any, other: Any) -> bool:
     """Whether two values are one, whatever they look like in JSON; names of components may have their package before them."""
+    if same_setting(path.removeprefix("train."), other, one):
+        return True
     if path in SPEC_KINDS:
         return str(one).rpartition("/")[2] == str(other).rpartition("/")[2]
     return bool(json.loads(json.dumps(one, default=str)) == json.loads(json.dumps(other, default=str)))

@@ -12,12 +12,12 @@ from torch.utils.checkpoint import checkpoint
 from genmod.interfaces.critic import Critic
 from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.network import Network
+from genmod.training.blocks import LISTS, is_block, segments
 from genmod.training.shared_noise import repeating_draws
 
 __all__ = ["activation_checkpointing"]
 
 _Buffer = tuple[dict[str, Tensor | None], str, Tensor]
-_LISTS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 @contextmanager
@@ -70,42 +70,13 @@ def _blocks_of_model(model: nn.Module) -> _Blocks:
 
 
 def _blocks(module: nn.Module) -> _Blocks:
-    if type(module) is nn.Sequential and any(len(each) > 1 for each in _segments(module)):
-        yield module, partial(_through, _segments(module))
+    if type(module) is nn.Sequential and any(len(each) > 1 for each in segments(module)):
+        yield module, partial(_through, segments(module))
     for member in module.children():
-        if isinstance(module, _LISTS) and _is_block(member):
+        if isinstance(module, LISTS) and is_block(member):
             yield member, partial(_again, (member,), member.forward)
         else:
             yield from _blocks(member)
-
-
-def _is_block(member: nn.Module) -> bool:
-    """Whether a member of a list is composed of layers, and of no blocks in lists of its own."""
-    if isinstance(member, _LISTS) or not any(True for _ in member.children()):
-        return False
-    return not any(
-        _is_block(inner) for each in member.modules() if isinstance(each, _LISTS) for inner in each.children()
-    )
-
-
-def _segments(layers: nn.Sequential) -> list[tuple[nn.Module, ...]]:
-    """The layers of a sequence, each that has weights with those after it that have none to speak of; blocks alone.
-
-    Example:
-        >>> [len(part) for part in _segments(nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)))]
-        [2, 1]
-    """
-    segments: list[tuple[nn.Module, ...]] = []
-    closed = True
-    for layer in layers:
-        composed = any(True for _ in layer.children())
-        begins = composed or any(p.dim() > 1 for p in layer.parameters(recurse=False))
-        if closed or begins:
-            segments.append((layer,))
-        else:
-            segments[-1] = (*segments[-1], layer)
-        closed = composed
-    return segments
 
 
 def _through(segments: list[tuple[nn.Module, ...]], x: Any) -> Any:

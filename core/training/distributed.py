@@ -14,9 +14,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from genmod.data.dataset import Split
 from genmod.errors import UsageError
+from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.objective import Terms
 from genmod.training.sharding import TermsModule, shard
+from genmod.training.units import network_units, units_of
 
 __all__ = ["Team", "parallel_terms", "process_group"]
 
@@ -121,10 +124,18 @@ def process_group(device: str) -> Iterator[str]:
             dist.destroy_process_group()
 
 
-def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Callable[..., Terms]:
+def parallel_terms(
+    model: GenerativeModel, strategy: str, device: torch.device, split: Split
+) -> Callable[..., Terms]:
     """``model.terms`` with gradients that are averaged over all processes.
 
     With ``fsdp`` the weights are sharded over the processes, so optimizers must be made after this call.
+
+    Args:
+        model: the model, with the precision in which its networks are to run.
+        strategy: ``ddp`` or ``fsdp``.
+        device: of the weights.
+        split: to train on; ``fsdp`` computes two of its examples, to see how the model is put together.
 
     Raises:
         UsageError: a part of the model needs statistics of the whole batch, which its process does not have.
@@ -140,11 +151,9 @@ def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Cal
                 f"{name} ({type(part).__name__}) uses statistics of the batch of one process",
                 hint="train in one process, or choose another component",
             )
-    if device.type == "cuda":
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
-    root = TermsModule(model)
+    root = TermsModule(nn.SyncBatchNorm.convert_sync_batchnorm(model) if device.type == "cuda" else model)
     if strategy == "fsdp":
-        shard(root, device)
+        shard(root, device, _units(model, device, split))
         return root
     ids = [device.index] if device.type == "cuda" else None
     # All processes compute the same buffers, so none are copied. Newer versions of torch name this option differently.
@@ -152,6 +161,23 @@ def parallel_terms(model: nn.Module, strategy: str, device: torch.device) -> Cal
     switch = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {switch: False}
     return nn.parallel.DistributedDataParallel(root, device_ids=ids, **options)
+
+
+def _units(
+    model: GenerativeModel, device: torch.device, split: Split
+) -> list[tuple[tuple[nn.Module, ...], torch.dtype | None]]:
+    """What is gathered together, and in which precision; the same in all processes, whatever one of them has run into."""
+
+    def compute() -> object:
+        batch = split.__getitems__([0, len(split) - 1]).to(device)
+        return model.train().terms(batch.x, model.context(batch))
+
+    modules = list(model.modules())
+    number = {id(module): i for i, module in enumerate(modules)}
+    found = [[number[id(module)] for module in unit] for unit in units_of(model, compute)]
+    units = [tuple(modules[i] for i in unit) for unit in Team().from_leader(found)]
+    low = network_units(model, units)
+    return [(unit, model.autocast_dtype if unit in low else None) for unit in units]
 
 
 def _device() -> str:

@@ -3,7 +3,7 @@
 import math
 import weakref
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,9 +15,7 @@ from torch.utils._pytree import tree_flatten
 from genmod.data.dataset import DataInfo, Dataset, TensorSplit
 from genmod.distributions.unvalidated import unvalidated
 from genmod.errors import GenmodError, UsageError
-from genmod.interfaces.encoder import Encoder
 from genmod.interfaces.model import GenerativeModel
-from genmod.interfaces.network import Network
 from genmod.model.assembly import blueprint, constructed
 from genmod.spec import ModelSpec
 from genmod.system.device import pick_device
@@ -26,7 +24,9 @@ from genmod.training.activation_checkpointing import activation_checkpointing
 from genmod.training.freezing import frozen
 from genmod.training.groups import trained
 from genmod.training.lr import make_optimizer
+from genmod.training.precision import network_dtype, settled
 from genmod.training.settings import TrainSettings
+from genmod.training.units import network_units, units_of
 
 __all__ = ["Estimate", "estimate", "too_large"]
 
@@ -92,9 +92,25 @@ def estimate(
     batch = split.__getitems__([i % len(split) for i in range(at_once)])
     with unvalidated(), FakeTensorMode(allow_non_fake_inputs=True):
         model = constructed(planned.spec, info).train()
-        model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+        with suppress(UsageError):  # the device may be one of another machine
+            settings = settled(settings, model, pick_device(settings.device))
+        model.autocast_dtype = network_dtype(settings)
         with frozen(model, settings.freeze):
+            moving = [p for p in model.parameters() if p.requires_grad]
+            counts = [
+                sum(p.numel() for p in model.parameters() if p.requires_grad is on) for on in (True, False)
+            ]
+            some = batch[:2]
+            sharded = settings.strategy == "fsdp" and processes > 1
+            units = (
+                units_of(model, lambda: model.terms(some.x.clone(), model.context(some))) if sharded else []
+            )
             slots = _slots(model, settings)
+            memory = _of_state(model, moving, slots, settings, processes, units)
+            if model.autocast_dtype is not None:
+                # They are gathered as what networks compute with, and kept no longer than they are gathered.
+                for unit in network_units(model, units):
+                    _convert(unit, model.autocast_dtype)
             found, unknown = [], ""
             for again in (False, True):
                 try:
@@ -104,11 +120,6 @@ def estimate(
                     raise
                 except Exception as error:  # whatever a component does that needs values
                     unknown = f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.150}"
-            moving = [p for p in model.parameters() if p.requires_grad]
-            counts = [
-                sum(p.numel() for p in model.parameters() if p.requires_grad is on) for on in (True, False)
-            ]
-            memory = _of_state(model, moving, slots, settings, processes)
     parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in planned.named_children()}
     known = len(found) == 2
     if known:
@@ -145,6 +156,7 @@ def _of_state(
     slots: Mapping[int, list[Tensor]],
     settings: TrainSettings,
     processes: int,
+    units: list[tuple[nn.Module, ...]],
 ) -> dict[str, int]:
     """Bytes of what stays between steps, and of what is gathered within one."""
     sharded = settings.strategy == "fsdp" and processes > 1
@@ -174,16 +186,33 @@ def _of_state(
         # DistributedDataParallel sends copies of them.
         memory["gradients to be sent"] = memory["gradients"]
     if sharded:
-        units = [
-            [p for p in part.parameters()] for part in model.children() if isinstance(part, Encoder | Network)
-        ]
-        within = {id(p) for unit in units for p in unit}
-        root = sum(p.nbytes for p in parameters if id(p) not in within)
-        sizes = sorted((sum(p.nbytes for p in unit) for unit in units), reverse=True)
-        # While the largest component computes its gradients, the next is on its way; gradients are copied to be sent.
-        memory["gathered weights"] = root + sum(sizes[:2])
-        memory["gathered gradients"] = 2 * max([root, *sizes])
+        memory |= _gathered(model, parameters, units)
     return memory
+
+
+def _gathered(
+    model: GenerativeModel, parameters: list[nn.Parameter], units: list[tuple[nn.Module, ...]]
+) -> dict[str, int]:
+    """Bytes of weights that are whole within a step, and of their gradients."""
+    low = network_units(model, units) if model.autocast_dtype is not None else []
+    taken, sizes = set[int](), list[int]()
+    for unit in units:
+        own = {id(p): p.nbytes for module in unit for p in module.parameters() if id(p) not in taken}
+        taken |= own.keys()
+        sizes.append(sum(own.values()) // (2 if unit in low else 1))
+    root = sum(p.nbytes for p in parameters if id(p) not in taken)
+    sizes.sort(reverse=True)
+    # While the largest computes its gradients, the next is on its way; gradients are copied, in full, to be sent.
+    gradients = (3 if low else 2) * max([root, *sizes])
+    return {"gathered weights": root + sum(sizes[:2]), "gathered gradients": gradients}
+
+
+def _convert(unit: tuple[nn.Module, ...], dtype: torch.dtype) -> None:
+    """Give modules weights in another precision, not by torch's own way, which needs values."""
+    for module in (each for part in unit for each in part.modules()):
+        for name, p in module._parameters.items():
+            if p is not None:
+                module._parameters[name] = nn.Parameter(p.detach().to(dtype), p.requires_grad)
 
 
 def _slots(model: GenerativeModel, settings: TrainSettings) -> dict[int, list[Tensor]]:

@@ -1,29 +1,36 @@
-"""What a run does about a step with a value that is not finite: everything is as before it, and it can be repeated."""
+"""What a run does about an error: after a step with a value that is not finite, all is as before it, and it can be repeated."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from genmod.bundle.directory import ModelDirectory
+from genmod.bundle.model import write_trained
 from genmod.interfaces.model import GenerativeModel
 from genmod.interfaces.part import Part
 from genmod.options.schedule import Clock, Schedule
 from genmod.system.parallel import local
+from genmod.system.shards import StoredTensor
 from genmod.training.batches import Batches
 from genmod.training.captured import CapturedSteps, CudaGraph
+from genmod.training.checkpoint import newest
 from genmod.training.distributed import Team
 from genmod.training.nonfinite import Buffers, NonFiniteError, non_finite
 from genmod.training.replay import trace
 from genmod.training.settings import TrainSettings
+from genmod.training.sharding import write_whole
 from genmod.training.state import RunState
 from genmod.training.step import Stepper
+from genmod.training.tracking import Tracking
 
 __all__ = ["Failing"]
 
 
 class Failing:
-    """The part of :class:`genmod.training.trainer.Run` that ends it at such a step."""
+    """The part of :class:`genmod.training.trainer.Run` that ends it after an error."""
 
     model: GenerativeModel
     settings: TrainSettings
@@ -37,10 +44,15 @@ class Failing:
     sharded: bool
     team: Team
     directory: Path | None
+    place: ModelDirectory | None
+    tracking: Tracking
     total: int
     per_epoch: int
     _looked: int
+    _began: float
     _write: Callable[..., None]
+    _record: Callable[[str], None]
+    _leave: Callable[[Mapping[str, Tensor]], None]
     _warn: Callable[[str], None]
 
     def look(self) -> None:
@@ -63,6 +75,24 @@ class Failing:
             batch = self.batches[state.step]
             raise self._non_finite(batch.x, self.model.context(batch))
         self._looked = state.step
+
+    def _give_up(self, status: str) -> None:
+        """End after an error or a second Ctrl-C, perhaps within a step, whose weights are therefore not saved."""
+        self.state.seconds = time.perf_counter() - self._began
+        self.tracking.close(status)
+        self._record(status)
+        if not self.sharded:
+            self._leave(self.model.state_dict())
+        if status == "failed" and self.place is not None and (best := self._best()):
+            write_trained(self.model, self.place, best, write=write_whole)
+
+    def _best(self) -> Mapping[str, Tensor | StoredTensor]:
+        """The best weights so far, by this process alone; empty if there are none."""
+        if not self.sharded:
+            return self.state.best
+        # Other processes may have gone, with what they had since the last checkpoint.
+        found, _ = newest(self.place.checkpoints) if self.place is not None else (None, [])
+        return {} if found is None else found.tensors.get("best", {})
 
     def _captured(self) -> CapturedSteps | None:
         """Steps that are recorded, where that is asked for and each does the same as the last one."""

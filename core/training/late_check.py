@@ -13,20 +13,21 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, optim
 
+from genmod.training.sharding import local_part
+
 __all__ = ["LateCheck", "Seen", "may_look_late"]
 
 RUNS_BEHIND = {"cuda"}
 """Types of devices that run behind the program."""
 
 
-def may_look_late(device: torch.device, optimizers: Mapping[str, optim.Optimizer], *, sharded: bool) -> bool:
+def may_look_late(device: torch.device, optimizers: Mapping[str, optim.Optimizer]) -> bool:
     """Whether a step on this device can do nothing where a flag on the device says so.
 
-    Fused optimizers can: Adam, AdamW, SGD and Adagrad of torch. Before any other moves, its gradients are waited for, and so
-    with sharded weights, whose fused kernels take no flag that is not sharded too.
+    Fused optimizers can: Adam, AdamW, SGD and Adagrad of torch. Before any other moves, its gradients are waited for.
     """
     fused = all(getattr(each, "_step_supports_amp_scaling", False) for each in optimizers.values())
-    return device.type in RUNS_BEHIND and fused and not sharded
+    return device.type in RUNS_BEHIND and fused
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ class LateCheck:
     @torch.no_grad()
     def see(self, losses: Iterable[Tensor], gradients: Iterable[Tensor]) -> None:
         """Note whether all losses ``()`` and gradients of a step are finite, as :func:`all_finite` has it."""
-        norms = torch._foreach_norm(list(gradients), ord=1)
+        # Of sharded ones, each process sees its part.
+        norms = torch._foreach_norm([local_part(gradient) for gradient in gradients], ord=1)
         total = torch.stack([each.detach().float() for each in (*losses, *norms)]).sum()
         bad = (~total.isfinite()).float()
         if self.together:

@@ -132,6 +132,10 @@ def make_optimizer(
     cls = find_class("optimizer", name, {k: c for k, c in known.items() if k not in ("lbfgs", "sparse-adam")})
     parameters, arguments = list(parameters), dict(options or {})
     fusible = all(p.device.type in FUSED_ON and p.is_floating_point() for p in parameters)
+    # Of sharded weights, torch has these fused kernels alone.
+    fusible = fusible and (
+        cls in (optim.Adam, optim.AdamW) or not any(hasattr(p, "to_local") for p in parameters)
+    )
     accepted = inspect.signature(cls).parameters
     if "fused" in accepted and fusible and not {"fused", "foreach", "differentiable"} & set(arguments):
         arguments["fused"] = True

@@ -16,10 +16,12 @@ from genmod.interfaces.model import GenerativeModel
 from genmod.model.opening import data_for
 from genmod.model.pieces import examples_at_once
 from genmod.system.deterministic import deterministic
+from genmod.system.device import pick_device
 from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training.activation_checkpointing import activation_checkpointing
 from genmod.training.freezing import frozen
+from genmod.training.precision import products, settled
 from genmod.training.settings import TrainSettings
 from genmod.training.signals import StopSignals
 from genmod.training.tracking import check_trackers
@@ -90,11 +92,14 @@ def plan(model: GenerativeModel, data: Dataset | None, settings: TrainSettings, 
     """
     check_trackers(settings.trackers)
     data = model.suited(data_for(model.spec, model.data, data, root))
+    device = pick_device(settings.device)
+    settings = settled(settings, model, device)
     tried = replace(settings, trackers=(), compile=False)
     with (
         seeded(seed_for(settings.seed, "run")),
         named_failures(),
         deterministic(settings.deterministic),
+        products(settings, device),
         frozen(model, settings.freeze),
         activation_checkpointing(model, settings.checkpoint_activations),
     ):

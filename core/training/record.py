@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset
 from genmod.interfaces.model import GenerativeModel
@@ -16,6 +18,7 @@ from genmod.system.environment import environment, git_state, versions
 from genmod.system.files import write_json
 from genmod.system.tensors import checksum
 from genmod.training.distributed import Team
+from genmod.training.precision import rounding
 from genmod.training.settings import TrainSettings
 
 __all__ = ["Record", "beginning", "surroundings", "versions_used"]
@@ -68,7 +71,7 @@ class Record:
         device: str,
         began: Mapping[str, Any],
     ) -> None:
-        self.environment = surroundings(device)
+        self.environment = {**surroundings(device), **rounding(torch.device(device))}
         self._path = ModelDirectory(directory).record if directory is not None else None
         self._fixed = {
             "started": datetime.now(UTC).isoformat(timespec="seconds"),

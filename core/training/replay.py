@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from genmod.bundle.directory import ModelDirectory
@@ -19,6 +18,7 @@ from genmod.training.augment import Augmentation
 from genmod.training.checkpoint import newest
 from genmod.training.freezing import frozen
 from genmod.training.nonfinite import first_non_finite
+from genmod.training.precision import network_dtype
 from genmod.training.settings import TrainSettings
 
 __all__ = ["replay", "trace"]
@@ -85,7 +85,7 @@ def replay(directory: Path, data: Dataset) -> str:
         if settings.augment:
             x = Augmentation(settings.augment, data.info, settings.seed)(x, indices, kept.step)
     parts = settings.accumulate if len(x) % settings.accumulate == 0 else 1
-    model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
+    model.autocast_dtype = network_dtype(settings)
     model.train()
     with seeded(0), frozen(model, settings.freeze):
         where = trace(model, x, context, parts, seed=settings.seed, step=kept.step)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ def find(
     except (AttributeError, KeyError, TypeError) as error:
         raise FileError(f"the checkpoint of step {checkpoint.step} is damaged: {error!r}") from None
     chosen = TrainSettings.from_json({**(settings or saved).to_json(), **overrides})
+    if chosen.precision == "auto":
+        chosen = replace(chosen, precision=saved.precision)
     _same(saved.to_json(), chosen.to_json(), checkpoint)
     now = surroundings(str(pick_device(chosen.device)))
     changed = [f"{k}: {before[k]} → {now[k]}" for k in _SAME_BITS if k in before and before[k] != now[k]]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from genmod.errors import UsageError
 
-__all__ = ["NO_OTHER_RUN", "TrainSettings"]
+__all__ = ["NO_OTHER_RUN", "TrainSettings", "same_setting"]
 
 NO_OTHER_RUN = frozenset(
     [
@@ -64,7 +64,8 @@ class TrainSettings:
             come to their end; 0 for never.
         seed: of the order of the data and of all noise.
         device: auto, cpu, cuda, cuda:N or mps.
-        precision: ``32``, or ``bf16`` for the networks; densities and divergences stay in single precision.
+        precision: of the networks, ``32`` or ``bf16``; densities, divergences, weights and optimizers stay in single
+            precision. ``auto`` is ``bf16`` on a GPU that has it, for data of at most 256 values, and else ``32``.
         strategy: how several processes share the work: ``ddp``, each with all weights, or ``fsdp``, each with a
             part of them, for models that do not fit on one device.
         checkpoint_activations: compute activations of networks again in the backward pass instead of keeping them: less
@@ -109,7 +110,7 @@ class TrainSettings:
     patience: int = 0
     seed: int = 0
     device: str = "auto"
-    precision: Literal["32", "bf16"] = "32"
+    precision: Literal["auto", "32", "bf16"] = "auto"
     strategy: Literal["ddp", "fsdp"] = "ddp"
     checkpoint_activations: bool = False
     compile: bool | Literal["auto"] = False
@@ -141,7 +142,7 @@ class TrainSettings:
                 wrong.append(f"{name} is {value!r:.80}; it must be a number from 0")
         if not (_is_number(self.ema) and 0 <= self.ema < 1):
             wrong.append(f"ema is {self.ema!r:.80}; it must be a number from 0 to below 1, such as 0.999")
-        for name, allowed in (("precision", ("32", "bf16")), ("strategy", ("ddp", "fsdp"))):
+        for name, allowed in (("precision", ("auto", "32", "bf16")), ("strategy", ("ddp", "fsdp"))):
             if getattr(self, name) not in allowed:
                 wrong.append(f"{name} is {getattr(self, name)!r:.80}; it must be one of {', '.join(allowed)}")
         for name in ("optimizer", "schedule", "device"):
@@ -202,6 +203,16 @@ class TrainSettings:
     def names(cls) -> tuple[str, ...]:
         """The names of all settings."""
         return tuple(each.name for each in fields(cls))
+
+
+def same_setting(name: str, was: Any, wanted: Any) -> bool:
+    """Whether a value of a run is what is wanted; of what is left open the run has chosen one.
+
+    Example:
+        >>> same_setting("precision", "bf16", "auto"), same_setting("precision", "bf16", "32")
+        (True, False)
+    """
+    return bool(was == wanted or (name == "precision" and "auto" in (was, wanted)))
 
 
 def _is_number(value: object) -> bool:

@@ -1,7 +1,7 @@
 """Weights that are sharded over processes (FSDP2), for models that do not fit on one device."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from genmod.interfaces.encoder import Encoder
-from genmod.interfaces.network import Network
 from genmod.interfaces.objective import Terms
 from genmod.system.shards import Shard, StoredTensor, write_in_turn
 from genmod.system.tensors import write_tensors
@@ -35,20 +33,28 @@ class TermsModule(nn.Module):
         return terms
 
 
-def shard(root: TermsModule, device: torch.device) -> None:
-    """Shard the weights of a model over all processes, component by component.
+def shard(
+    root: TermsModule, device: torch.device, units: Iterable[tuple[tuple[nn.Module, ...], torch.dtype | None]]
+) -> None:
+    """Shard the weights of a model over all processes.
 
     The parameters become ``DTensor``, so optimizers must be made after this call.
+
+    Args:
+        root: the model.
+        device: of the weights.
+        units: modules whose weights are gathered together, only while they compute, the inner ones first, and the precision
+            in which they compute, and so are gathered; None for that of the weights. All other weights stay gathered from the
+            forward to the backward pass.
     """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
-    # FSDP needs components that return tensors, on which it hooks the backward pass. Components that return
-    # distributions are left to the root, whose weights stay gathered from the forward to the backward pass.
     mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-    for part in root.model.children():
-        if isinstance(part, Encoder | Network) and any(True for _ in part.parameters()):
-            fully_shard(part, mesh=mesh)
+    for unit, low in units:
+        # Weights in low precision are kept for the backward pass: they must be what is freed, not copies of it.
+        policy = MixedPrecisionPolicy(low, torch.float32 if low else None, cast_forward_inputs=False)
+        fully_shard(list(unit) if len(unit) > 1 else unit[0], mesh=mesh, mp_policy=policy)
     fully_shard(root, mesh=mesh, reshard_after_forward=False)
     # The outputs of components are not modified in place.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
@@ -120,8 +126,8 @@ def _first_row(tensor: Any) -> int | None:
     return first
 
 
-def write_whole(path: Path | None, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors whole; sharded ones are gathered one after the other, by all processes.
+def write_whole(path: Path | None, tensors: Mapping[str, Tensor | StoredTensor]) -> None:
+    """Write tensors whole, one after the other; sharded ones are gathered by all processes, those on disk are read by one.
 
     Args:
         path: of the file; None in processes that only give what they have.
@@ -130,15 +136,17 @@ def write_whole(path: Path | None, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         FileError: the file cannot be written.
     """
-    if not any(hasattr(tensor, "full_tensor") for tensor in tensors.values()):
+    here = {name: tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+    if len(here) == len(tensors) and not any(hasattr(tensor, "full_tensor") for tensor in here.values()):
         if path is not None:
-            write_tensors(path, tensors)
+            write_tensors(path, here)
         return
     left = sorted(tensors)
 
     def fetch(name: str) -> Tensor:
         left.remove(name)
-        return as_whole({name: tensors[name]})[name]
+        tensor = tensors[name]
+        return tensor.whole() if isinstance(tensor, StoredTensor) else as_whole({name: tensor})[name]
 
     try:
         if path is not None:

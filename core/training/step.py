@@ -80,8 +80,7 @@ class Stepper:
         how = dict[str, Any](total=total, device=device, team=team, warn=warn)
         decided = None if found is None else found.state.get("compilation")
         self._compilation = Compilation(terms, settings.compile, **how, found=decided)
-        sharded = team.size > 1 and settings.strategy == "fsdp"
-        late = may_look_late(device, optimizers, sharded=sharded)
+        late = may_look_late(device, optimizers)
         self.late = LateCheck(device, together=team.size > 1) if late else None
 
     def state(self) -> dict[str, Any]:

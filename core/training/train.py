@@ -13,6 +13,7 @@ from genmod.errors import FileError, UsageError
 from genmod.interfaces.model import GenerativeModel
 from genmod.model.opening import data_for
 from genmod.system.deterministic import deterministic
+from genmod.system.device import pick_device
 from genmod.system.failures import named_failures
 from genmod.system.random import seed_for, seeded
 from genmod.training import resume as resuming
@@ -22,6 +23,7 @@ from genmod.training.checkpoint import newest
 from genmod.training.distributed import Team
 from genmod.training.events import Event, TrainResult
 from genmod.training.freezing import frozen
+from genmod.training.precision import products, settled
 from genmod.training.record import beginning
 from genmod.training.settings import TrainSettings
 from genmod.training.signals import Interrupted, StopSignals
@@ -103,10 +105,13 @@ def train(
             found, chosen = resuming.find(
                 place, settings, overrides, lambda text: tell(Event("warning", 0, 0, 0.0, text=text))
             )
+        device = pick_device(chosen.device)
+        chosen = settled(chosen, model, device)
         with (
             seeded(seed_for(chosen.seed, "run")),
             named_failures(),
             deterministic(chosen.deterministic),
+            products(chosen, device),
             frozen(model, chosen.freeze),
             activation_checkpointing(model, chosen.checkpoint_activations),
         ):

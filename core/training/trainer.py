@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from genmod.bundle.directory import ModelDirectory
@@ -32,6 +31,7 @@ from genmod.training.freezing import frozen_modules
 from genmod.training.groups import moves_with_steps, trained
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError
+from genmod.training.precision import network_dtype, settled
 from genmod.training.record import Record
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like, write_whole
@@ -71,13 +71,13 @@ class Run(Failing):
         stop: StopSignals,
         began: Mapping[str, Any],
     ) -> None:
-        self.settings, self.stop, self.team = settings, stop, Team()
+        self.stop, self.team, self.device = stop, Team(), pick_device(settings.device)
+        self.settings = settings = settled(settings, model, self.device)
         # Only rank 0 writes files and reports events.
         self.directory = directory if self.team.leads else None
         self.place = None if self.directory is None else ModelDirectory(self.directory)
         self.files = self.team.from_leader(directory is not None)
         self._tell_event = tell if self.team.leads else lambda event: None
-        self.device = pick_device(settings.device)
         if self.device.type == "cpu":
             keep_freed_memory()
         self.model = model.to(self.device)
@@ -92,10 +92,11 @@ class Run(Failing):
         for name, schedule in self.schedules.items():
             schedule.check(self.total, self.per_epoch, name)
         self.moving = [schedule for schedule in self.schedules.values() if not schedule.is_constant]
+        model.autocast_dtype = network_dtype(settings)
         self.terms: Callable[..., Terms] = model.terms
         self.sharded = self.team.size > 1 and settings.strategy == "fsdp"
         if self.team.size > 1:
-            self.terms = parallel_terms(model, settings.strategy, self.device)
+            self.terms = parallel_terms(model, settings.strategy, self.device, train_split)
         groups = trained(model.groups())
         self._later = [group.start for group in groups.values() if group.start]
         self.state = begin(model, groups, settings, self.total)
@@ -112,7 +113,6 @@ class Run(Failing):
             since=self.state.step,
             warn=self._warn,
         )
-        model.autocast_dtype = torch.bfloat16 if settings.precision == "bf16" else None
         self.stepper = Stepper(
             self.terms,
             groups,
@@ -317,16 +317,6 @@ class Run(Failing):
         self.film.end()
         self.tracking.close(status)
         self._record(status)
-
-    def _give_up(self, status: str) -> None:
-        """End after an error or a second Ctrl-C, perhaps within a step, whose weights are therefore not saved."""
-        self.state.seconds = time.perf_counter() - self._began
-        self.tracking.close(status)
-        self._record(status)
-        if not self.sharded:  # Otherwise processes may have gone, and what they had is in the checkpoint.
-            self._leave(self.model.state_dict())
-            if status == "failed" and self.place is not None and self.state.best:
-                write_trained(self.model, self.place, self.state.best)
 
     def _leave(self, weights: Mapping[str, Tensor]) -> None:
         """Load the best weights so far, else the given ones, and put the model in evaluation mode."""

@@ -5,6 +5,7 @@ import pytest
 import genmod
 from genmod.errors import UsageError
 from genmod.model.assembly import open_dataset
+from genmod.training import precision
 from genmod.training.estimate import estimate, too_large
 from genmod.training.plan import plan
 from genmod.training.settings import TrainSettings
@@ -46,6 +47,17 @@ def test_processes_share_what_is_sharded(model):
 def test_a_part_of_a_batch_takes_what_a_smaller_batch_takes(model):
     parts, small = taken(model, accumulate=4), taken(model, batch_size=16)
     assert parts.memory["activations"] == small.memory["activations"]
+
+
+def test_in_16_bits_less_is_gathered_and_no_copies_are_kept(monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda device: True)
+    small = genmod.build(encoder={"name": "mlp", "hidden": [64, 64]}, latent=2)
+    low, high = (taken(small, 2, strategy="fsdp", precision=each) for each in ("auto", "32"))
+    assert [each.settings["precision"] for each in (low, high)] == ["bf16", "32"]
+    for name in ("weights", "gradients", "optimizer"):
+        assert low.memory[name] == high.memory[name]
+    assert low.memory["gathered weights"] < 0.6 * high.memory["gathered weights"]
+    assert low.memory["activations"] < high.memory["activations"]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(model):

@@ -106,6 +106,5 @@ def test_steps_are_counted_to_the_first_bad_one():
 def test_what_cannot_be_told_to_stay_is_waited_for(later):
     cpu, weights = torch.device("cpu"), [torch.nn.Parameter(torch.ones(2))]
     fused = {"main": torch.optim.Adam(weights, fused=True)}
-    assert may_look_late(cpu, fused, sharded=False)
-    assert not may_look_late(cpu, fused, sharded=True)
-    assert not may_look_late(cpu, {**fused, "other": torch.optim.RMSprop(weights)}, sharded=False)
+    assert may_look_late(cpu, fused)
+    assert not may_look_late(cpu, {**fused, "other": torch.optim.RMSprop(weights)})

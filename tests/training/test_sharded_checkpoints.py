@@ -11,8 +11,11 @@ import pytest
 import torch
 
 import genmod
+from genmod.system.shards import Shard, read_shards, write_shards
 from genmod.system.tensors import read_any_tensors
 from genmod.training.checkpoint import newest
+from genmod.training.sharding import write_whole
+from genmod.training.trainer import Run
 
 PROGRAM = Path(__file__).with_name("sharded_run.py")
 
@@ -31,6 +34,40 @@ def run(folder, size, steps, *, resume=False, meet=""):
     errors = [process.communicate()[1] for process in running]
     assert not any(process.returncode for process in running), "\n".join(errors)
     return read_any_tensors(folder / "last.safetensors")
+
+
+def test_a_failed_run_leaves_the_best_weights_of_its_checkpoint(tmp_path, monkeypatch):
+    """Other processes may be gone, and what is not on disk with them."""
+    give_up = Run._give_up
+
+    def as_if_sharded(run, status):
+        run.sharded = True
+        give_up(run, status)
+
+    def fail(event):
+        if event.kind == "checkpoint" and event.step == 4:
+            raise RuntimeError
+
+    monkeypatch.setattr(Run, "_give_up", as_if_sharded)
+    x = torch.rand(48, 1, 4, 4).round()
+    model = genmod.build(data=x, encoder={"name": "mlp", "hidden": [4]}, latent=1)
+    how = {"steps": 9, "batch_size": 24, "checkpoint_every": 4, "device": "cpu", "film_every": 0}
+    with pytest.raises(RuntimeError):
+        genmod.train(model, x, directory=tmp_path / "model", on_event=fail, **how)
+    found, _ = newest(tmp_path / "model" / "checkpoints")
+    left = read_any_tensors(tmp_path / "model" / "model.safetensors")
+    assert found.step == 4
+    assert left.keys() == found.tensors["best"].keys()
+    assert all(torch.equal(left[name], tensor) for name, tensor in found.tensors["best"].items())
+
+
+def test_tensors_in_parts_on_disk_are_written_whole(tmp_path):
+    rows = torch.arange(6.0).reshape(3, 2)
+    for i, (first, last) in enumerate(((0, 2), (2, 3))):
+        write_shards(tmp_path / f"{i}.safetensors", {"a": Shard(rows[first:last], first, (3, 2))})
+    stored = read_shards([tmp_path / "0.safetensors", tmp_path / "1.safetensors"])
+    write_whole(tmp_path / "whole.safetensors", stored)
+    assert torch.equal(read_any_tensors(tmp_path / "whole.safetensors")["a"], rows)
 
 
 @pytest.mark.slow
