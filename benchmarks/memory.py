@@ -124,6 +124,8 @@ def by_hand(work, options):
 
 def one(side, work, options):
     """MiB, in this process."""
+    import torch._dynamo  # noqa: F401  # 140 MiB that torch imports at one time or another
+
     from genmod.system.allocator import keep_freed_memory
 
     keep_freed_memory()
