@@ -1,7 +1,7 @@
 """Importance sampling from the posterior: bounds on ``log p(x)`` by many draws, in little memory."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,6 @@ from torch.distributions import Distribution
 from genmod.interfaces.given import WholeModel
 from genmod.system.memory import bytes_per_row
 from genmod.system.noise import drawn_on_cpu
-from genmod.system.side_by_side import SideBySide
 
 __all__ = ["Bounds", "LogMeanExp", "importance_bounds", "latents_that_fit"]
 
@@ -124,19 +123,17 @@ def importance_bounds(
     draws = min(_DRAWS, block, counts[-1])
     size = block // draws
     parts = []
-    # One after the other: side by side, pieces were slower wherever a processor was free for each thread.
-    with SideBySide(torch.device("meta")) as side:
-        for start in range(0, len(x), size):
-            part = slice(start, start + size)
-            examples, running = _Examples(model, x[part], context, start), LogMeanExp(len(x[part]), x.device)
-            found = []
-            for log_weights in examples.blocks(_blocks(counts, draws), rows, side):
-                running.add(log_weights)
-                if running.count in counts:
-                    found.append(torch.stack([running.value, running.effective, running.variance]))
-            parts.append(torch.stack(found, 1).cpu())
-            if on_progress is not None:
-                on_progress(min(start + size, len(x)))
+    for start in range(0, len(x), size):
+        part = slice(start, start + size)
+        examples, running = _Examples(model, x[part], context, start), LogMeanExp(len(x[part]), x.device)
+        found = []
+        for count in _blocks(counts, draws):
+            running.add(examples.log_weights(count, rows))
+            if running.count in counts:
+                found.append(torch.stack([running.value, running.effective, running.variance]))
+        parts.append(torch.stack(found, 1).cpu())
+        if on_progress is not None:
+            on_progress(min(start + size, len(x)))
     return Bounds(*torch.cat(parts, 2).unbind(0))
 
 
@@ -151,8 +148,8 @@ def latents_that_fit(model: WholeModel, x: Tensor, context: Tensor | None, memor
     """
     if not model.has_latents:
         return 1
-    one, alone = _Examples(model, x[:1], context, 0), SideBySide(torch.device("meta"))
-    return max(1, memory // bytes_per_row(lambda rows: one.begin(rows, rows, alone)()))
+    one = _Examples(model, x[:1], context, 0)
+    return max(1, memory // bytes_per_row(lambda rows: one.log_weights(rows, rows)))
 
 
 def _estimates(
@@ -189,41 +186,19 @@ class _Examples:
         self.q: Distribution = given.encode(x)
         self.prior: Distribution = given.prior()
 
-    def blocks(self, sizes: Iterable[int], rows: int, side: SideBySide) -> Iterator[Tensor]:
-        """``log p(x, z) - log q(z|x)`` of new draws, ``(K, B)``, for each size of a block ``K``."""
-        before: Callable[[], Tensor] | None = None
-        for count in sizes:
-            # The next block is drawn while others decode the pieces of the last one.
-            begun = self.begin(count, rows, side)
-            if before is not None:
-                yield before()
-            before = begun
-        if before is not None:
-            yield before()
-
-    def begin(self, count: int, rows: int, side: SideBySide) -> Callable[[], Tensor]:
-        """Draw, and begin with the pieces; what is returned waits for the log-weights, ``(count, B)``."""
+    def log_weights(self, count: int, rows: int) -> Tensor:
+        """``log p(x, z) - log q(z|x)`` of new draws, ``(count, B)``; at most ``rows`` latents are decoded at a time."""
         with drawn_on_cpu(self.x.device):
             z = self.q.rsample((count,))
         log_q = self.q.log_prob(z)
         log_p = torch.empty_like(log_q)
-
-        def decode(piece: tuple[slice, slice]) -> None:
-            some = piece[1]
+        for some in _even(len(self.x), max(1, rows // count)):
             model = self.model.given(None if self.context is None else self.context[some])
             prior = model.prior() if self.prior.batch_shape else self.prior
-            log_p[piece] = model.decode(z[piece]).log_prob(self.x[some]) + prior.log_prob(z[piece])
-
-        rows = max(1, rows // side.workers)
-        examples = _even(len(self.x), max(1, rows // count))
-        pieces = [(draws, some) for some in examples for draws in _even(count, rows)]
-        wait = side.start(decode, pieces)
-
-        def finish() -> Tensor:
-            wait()
-            return log_p - log_q
-
-        return finish
+            for draws in _even(count, rows):
+                piece = draws, some
+                log_p[piece] = model.decode(z[piece]).log_prob(self.x[some]) + prior.log_prob(z[piece])
+        return log_p - log_q
 
 
 def _even(count: int, most: int) -> list[slice]:

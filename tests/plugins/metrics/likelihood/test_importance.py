@@ -290,20 +290,6 @@ def test_blocks_end_at_every_count(models):
     assert sizes == [1, 9, 1000, 1000, 490]
 
 
-@pytest.mark.parametrize("name", ["continuous", "conditional", "vamp"])
-def test_any_number_of_threads_gives_the_same_numbers(name):
-    """In double precision, to 1e-9."""
-    model, split = case(name)
-    before, found = torch.get_num_threads(), []
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            found.append(evaluate(model, split, "nll[1,40]")["nll[40]"].examples)
-    finally:
-        torch.set_num_threads(before)
-    assert (found[0] - found[1]).abs().max() < 1e-9
-
-
 @pytest.mark.parametrize("scale", [0.1, 5.0, 50.0, 5000.0])
 @pytest.mark.parametrize("n", [784, 64, 7])
 def test_binary_values_at_logits_of_any_size(n, scale):
