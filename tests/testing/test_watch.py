@@ -162,5 +162,5 @@ def test_without_copies_each_check_is_a_new_process(monkeypatch, capsys):
     monkeypatch.setattr("genmod.cli.watch.subprocess.run", once)
     monkeypatch.setattr("sys.argv", ["genmod", "check", "./mine.py", "--watch", "--slow"])
     assert run(["check", "./mine.py", "--watch", "--slow"]) == 0
-    assert started == [[sys.executable, "-m", "genmod", "check", "./mine.py", "--slow"]]
+    assert started == [[sys.executable, "-P", "-m", "genmod", "check", "./mine.py", "--slow"]]
     assert "cannot copy processes" in " ".join(capsys.readouterr().err.split())
