@@ -1,5 +1,7 @@
 """Every encoder with every decoder, part by part: written with a batch of three, the same with batches of one, three, seven."""
 
+import re
+
 import pytest
 
 import genmod
@@ -29,6 +31,13 @@ SMALL = {
 }
 """Encoder → options that leave it few operations, each of which takes long to trace."""
 
+DEEP = {"pretrained": 3e-5}
+"""Encoder → what rounding in single precision comes to in its layers.
+
+Random weights of a ResNet-18, and counts that have no bound: torch's own answers with oneDNN and without differ by 1.3e-5; from
+those in double precision they are 8e-6 away, and the files' answers 7e-6.
+"""
+
 
 def cases():
     registry = current_registry()
@@ -54,6 +63,12 @@ def test_what_a_file_computes_is_what_the_model_does(encoder, decoder, part, tmp
         done = genmod.export(model.eval(), {"name": "onnx", "part": part}, tmp_path / "f.onnx", check=True)
     except UndefinedError as error:
         pytest.skip(f"has no such part: {error.message}")
+    except genmod.GenmodError as error:
+        off = max(float(each) for each in re.findall(r" by ([\d.e-]+)[,;]", error.message))
+        if encoder not in DEEP or off > DEEP[encoder]:
+            raise
+        record_property("difference", off)
+        pytest.xfail("rounding of a deep network")
     largest = max(done.differences.values())
     record_property("difference", largest)
     assert largest < 1e-5
