@@ -303,5 +303,8 @@ class GenerativeModel(Pretrained, nn.Module, ABC):
     @property
     def dtype(self) -> torch.dtype:
         """The precision of the parameters; data are converted to it."""
-        floats = (p.dtype for p in each_parameter(self) if p.is_floating_point())
-        return next(floats, torch.get_default_dtype())
+        # No next() with a default, which older compilers of torch do not know.
+        for parameter in each_parameter(self):
+            if parameter.is_floating_point():
+                return parameter.dtype
+        return torch.get_default_dtype()

@@ -38,7 +38,9 @@ def short_steps(step: Callable[..., Any]) -> Callable[..., Any]:
             for group, own, (parameters, *moments, steps) in zip(
                 self.param_groups, gradients, lists, strict=True
             ):
-                kernel: Any = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+                # Older versions of torch have no such entry, and two classes.
+                decoupled = group.get("decoupled_weight_decay", isinstance(self, optim.AdamW))
+                kernel: Any = torch._fused_adamw_ if decoupled else torch._fused_adam_
                 torch._foreach_add_(steps, 1)
                 kernel(
                     parameters,

@@ -152,6 +152,6 @@ def _plain(cls: type[optim.Optimizer]) -> type[optim.Optimizer]:
     names = ("add_param_group", "load_state_dict", "state_dict", "zero_grad")
     methods = {name: inspect.unwrap(getattr(cls, name)) for name in names}
     step: Any = optim.Optimizer.profile_hook_step(torch.no_grad()(inspect.unwrap(cls.step)))
-    step = short_steps(step) if issubclass(cls, optim.Adam) else step
+    step = short_steps(step) if issubclass(cls, (optim.Adam, optim.AdamW)) else step
     step.hooked = True  # or else torch would wrap it again
     return type(cls.__name__, (cls,), {**methods, "step": step})

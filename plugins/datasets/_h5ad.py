@@ -115,6 +115,19 @@ def _texts(node: Any, most: int) -> list[str]:
     return found
 
 
+def _complete(node: Any, most: int) -> Any:
+    """The values of an array with a mask, as pandas 3 has texts; any other dataset as it is.
+
+    Raises:
+        DataError: a value is missing, or this is another group.
+    """
+    if not hasattr(node, "keys"):
+        return node
+    if _whole(_node(node, "mask"), most).any():
+        raise DataError(f"values of {node.name} are missing", hint="fill them, and save it again")
+    return _node(node, "values")
+
+
 def names_of(file: Any, table: str, most: int) -> list[str]:
     """The names of the rows of ``obs``, ``var`` or ``raw/var``.
 
@@ -125,7 +138,7 @@ def names_of(file: Any, table: str, most: int) -> list[str]:
     index = frame.attrs.get("_index", "_index") if hasattr(frame, "keys") else None
     if not isinstance(index, str):
         raise DataError(f"{table!r} is written in an old form", hint=_SAVE)
-    return _texts(_node(frame, index), most)
+    return _texts(_complete(_node(frame, index), most), most)
 
 
 def labels_of(file: Any, name: str, n: int, most: int) -> Any:
@@ -171,12 +184,11 @@ def categories_in(file: Any, most: int) -> list[str]:
     for name in map(str, frame.attrs.get("column-order", ())):
         node = _node(frame, name)
         if hasattr(node, "keys"):
-            few = _has(node, "codes") and len(_node(node, "categories")) <= _MOST_VALUES
-            if (
-                few
-                and node["categories"].dtype.kind in "Oiu"
-                and (_whole(_node(node, "codes"), most) >= 0).all()
-            ):
+            if not _has(node, "codes"):
+                continue
+            kinds = _complete(_node(node, "categories"), most)
+            few = len(kinds) <= _MOST_VALUES and kinds.dtype.kind in "Oiu"
+            if few and (_whole(_node(node, "codes"), most) >= 0).all():
                 found.append(name)
         elif node.dtype == bool:
             found.append(name)
@@ -186,6 +198,7 @@ def categories_in(file: Any, most: int) -> list[str]:
 def _values(node: Any, most: int) -> NDArray[Any]:
     import h5py
 
+    node = _complete(node, most)
     if h5py.check_string_dtype(node.dtype) is not None:
         return np.array(_texts(node, most), dtype=object)
     return _whole(node, most)

@@ -64,7 +64,8 @@ class NeuralMaps(nn.Module):
         make = partial(flows.NSF, slope=0.05) if kind == "nsf" else flows.MAF
         # Two passes there and back: the halves of a coupling map.
         halves = {} if kind in ("iaf", "maf") else {"passes": 2}
-        device = torch.get_default_device()
+        # Older versions of torch do not know the device of a context.
+        device = torch.empty(0).device
         with torch.device("cpu"):
             # The masks are computed from values, which not every device has.
             flow = make(

@@ -60,6 +60,9 @@ def kernels(monkeypatch):
         monkeypatch.setattr(place, name, count)
 
     counted(sys.modules["torch.optim.adam"], "_fused_adam", "own")
+    # Of its own in older versions of torch.
+    if hasattr(sys.modules["torch.optim.adamw"], "_fused_adamw"):
+        counted(sys.modules["torch.optim.adamw"], "_fused_adamw", "own")
     counted(torch, "_fused_adam_", "kernel")
     counted(torch, "_fused_adamw_", "kernel")
     return called

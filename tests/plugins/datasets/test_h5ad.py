@@ -119,6 +119,26 @@ def test_factors_that_are_not_named_are_the_categories(tmp_path):
     assert held.info.factors[3].values[:3] == ("0", "1", "2")
 
 
+def test_texts_with_a_mask_are_those_without(tmp_path):
+    """As pandas 3 has names and categories."""
+    found, _ = cells()
+    plain, masked = (H5ad(tmp_path, path=written(tmp_path, found, f"{i}.h5ad")) for i in range(2))
+    with h5py.File(tmp_path / "1.h5ad", "r+") as file:
+        for name in ("obs/_index", "var/_index", "obs/kind/categories"):
+            texts = file[name]
+            texts = texts["values"][:] if hasattr(texts, "keys") else texts[:]
+            del file[name]
+            group = file.create_group(name)
+            group["values"], group["mask"] = texts, np.zeros(len(texts), bool)
+    assert plain.info == masked.info
+    assert list(plain.split("test").names) == list(masked.split("test").names)
+    assert torch.equal(every(plain).factors, every(masked).factors)
+    with h5py.File(tmp_path / "1.h5ad", "r+") as file:
+        file["var/_index/mask"][0] = True
+    with pytest.raises(DataError, match=r"values of /var/_index/?.* are missing"):
+        _ = H5ad(tmp_path, path=tmp_path / "1.h5ad").info
+
+
 def test_splits_depend_on_names_and_seed_alone(tmp_path):
     found, _ = cells()
     shuffled = found[np.random.default_rng(1).permutation(N)].copy()

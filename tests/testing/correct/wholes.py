@@ -36,7 +36,7 @@ class DistanceByFixedFeatures(Critic):
         super().__init__(data, latent_shape)
         fixed = torch.Generator().manual_seed(1)
         self.register_buffer("directions", torch.randn(data.size, 8, generator=fixed, device="cpu"))
-        if torch.get_default_device().type == "meta":
+        if torch.empty(0).is_meta:
             self.directions = self.directions.to("meta")
 
     def losses(self, draw):
