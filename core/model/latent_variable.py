@@ -170,7 +170,10 @@ class LatentVariableModel(WithContext, WithSampler, OnData, WithPictures, InOwnL
             values = joined(values, self._conditions_of(context, values.shape[:1]))
         features = self._through(self.encoder, values)
         # That of a model in half precision takes what is; no other has weights of less than the features.
-        own = next((p.dtype for p in each_parameter(self.posterior)), features.dtype)
+        own = features.dtype
+        for parameter in each_parameter(self.posterior):
+            own = parameter.dtype
+            break
         return features.to(own)
 
     def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:

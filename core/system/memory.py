@@ -132,7 +132,7 @@ def in_pieces(network: nn.Module, *given: Tensor, compute: Callable[..., Tensor]
         >>> in_pieces(nn.Linear(3, 2).eval(), torch.zeros(1000, 3)).shape
         torch.Size([1000, 2])
     """
-    run = compute or network
+    run = network if compute is None else compute
     # A program that is compiled or exported is for any count, which is not looked at.
     if torch.compiler.is_compiling() or network.training or torch.is_grad_enabled() or _at_once.get():
         return run(*given)  # type: ignore[no-any-return]

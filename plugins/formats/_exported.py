@@ -128,7 +128,8 @@ def _traced(program: Program, substitutes: Mapping[Any, Callable[..., Any]]) -> 
         UsageError: it cannot be traced.
     """
     given = tuple(program.made_up(_TRIED).values())
-    batch = torch.export.Dim("batch")
+    # With a bound: older versions of torch find that without one it is not the largest number that they know.
+    batch = torch.export.Dim("batch", max=2**31 - 1)
     program.substitutes = substitutes
     try:
         traced = torch.export.export(
