@@ -268,4 +268,6 @@ def width(stream: TextIO) -> int:
 
 
 def _is_terminal(stream: TextIO) -> bool:
+    # While rich draws, a stream of its own is in the place of this one; before rich 15 it did not say what it is.
+    stream = getattr(stream, "rich_proxied_file", stream)
     return stream.isatty() and os.environ.get("TERM") != "dumb"
