@@ -9,6 +9,8 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, Literal, TextIO
 
+from genmod.system.letters import LAYOUT_APART, in_lines, in_one_line
+
 __all__ = [
     "Settings",
     "agreed",
@@ -35,10 +37,6 @@ _LONGEST = 5000
 _LEAST_ROOM = 8
 """Columns for texts, where a terminal has hardly any."""
 _CODES = {"bold": "1", "red": "31", "yellow": "33", "cyan": "36"}
-# With what turns the direction of a text, a command in a message would read otherwise than it is.
-_TURNS = r"\u2028-\u202e\u2066-\u2069"
-_CONTROL = re.compile(rf"[\x00-\x1f\x7f-\x9f{_TURNS}]+")
-_CONTROL_BUT_LAYOUT = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f{_TURNS}]+")
 _COMMAND = re.compile(r"\s*(next: |example: )?(genmod|pip|cd|mkdir|python|export) ")
 _COMMAND_WITHIN = re.compile(
     r"\b(?:genmod|pip install|mkdir -p) (?:(?!: )[^;,()\n])+|(?<=\s)--?[a-z][\w-]* [\w./]+"
@@ -85,7 +83,7 @@ def configure(new: Settings) -> None:
 
 def print_text(text: str) -> None:
     """Print data as text to stdout, without control characters, which names from files may have."""
-    stdout().write(_CONTROL_BUT_LAYOUT.sub(" ", text) + "\n")
+    stdout().write(in_lines(text) + "\n")
 
 
 def print_prose(text: str) -> None:
@@ -99,7 +97,7 @@ def print_json(document: Any) -> None:
 
     utf8 = (stdout().encoding or "").lower().replace("-", "") == "utf8"
     text = json.dumps(json_data(document), indent=2, ensure_ascii=not utf8, allow_nan=False)
-    print_text(_CONTROL_BUT_LAYOUT.sub(_escaped, text))
+    print_text(LAYOUT_APART.sub(_escaped, text))
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -118,7 +116,7 @@ def print_file(path: object, *, seed: int | None = None, json: bool = False, **m
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print data as a table to stdout: aligned on a terminal, elsewhere separated by tabs."""
-    cells = [[_CONTROL.sub(" ", str(cell)) for cell in row] for row in rows]
+    cells = [[in_one_line(str(cell)) for cell in row] for row in rows]
     if not _is_terminal(stdout()):
         for row in [list(columns), *cells]:
             print_text("\t".join(row))
@@ -146,7 +144,7 @@ def print_rows(columns: Sequence[str], widest: Sequence[str]) -> Callable[[Seque
         head = _bold(head)
 
     def show(row: Sequence[object]) -> None:
-        for line in [*head, *lines_of([_CONTROL.sub(" ", str(cell)) for cell in row])]:
+        for line in [*head, *lines_of([in_one_line(str(cell)) for cell in row])]:
             stdout().write(f"{line}\n")
         stdout().flush()
         head.clear()
@@ -226,7 +224,7 @@ def _folded(text: str, indent: int = 0, stream: TextIO | None = None) -> str:
     It loses control characters, which names and values from files may have.
     """
     stream = stream or sys.stderr
-    text = _CONTROL_BUT_LAYOUT.sub(" ", text)
+    text = in_lines(text)
     if not _is_terminal(stream):
         return text
     from genmod.cli.columns import cells, wrapped

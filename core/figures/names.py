@@ -2,6 +2,8 @@
 
 import re
 
+from genmod.system.letters import in_lines
+
 __all__ = ["drawable", "printable"]
 
 _LONGEST = 80
@@ -16,7 +18,7 @@ def printable(name: str) -> str:
     """
     half = _LONGEST // 2
     name = name if len(name) <= _LONGEST else f"{name[:half]}…{name[1 - half :]}"
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", " ", re.sub("[\ud800-\udfff]", "�", name))
+    return in_lines(re.sub("[\ud800-\udfff]", "�", name))
 
 
 def drawable(name: str) -> str:

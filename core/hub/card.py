@@ -17,6 +17,7 @@ from genmod.model.summary import Part, Summary, summarize
 from genmod.registry.file_plugin import is_local
 from genmod.report.commands import build_command, train_command
 from genmod.system.installed import OWN_DISTRIBUTION
+from genmod.system.letters import in_lines, in_one_line
 
 __all__ = ["card_text"]
 
@@ -225,7 +226,7 @@ def _error(value: float) -> str:
 
 def _block(language: str, *lines: str) -> Iterable[str]:
     """Lines of code; whatever is in them, they do not end the block."""
-    text = re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+", " ", "\n".join(lines))
+    text = in_lines("\n".join(lines))
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     yield f"{fence}{language}"
     yield text
@@ -241,10 +242,9 @@ def _table(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterable[str]:
 
 def _plain(text: object) -> str:
     """A text from elsewhere as words of Markdown: no markup, and in one line."""
-    flat = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+", " ", str(text))
-    return re.sub(r"[\\`*_\[\]<>|#!]", lambda found: f"\\{found[0]}", flat)
+    return re.sub(r"[\\`*_\[\]<>|#!]", lambda found: f"\\{found[0]}", in_one_line(str(text)))
 
 
 def _word(text: object) -> str:
     """A text from elsewhere between backquotes or in code, in one line."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069`]+", " ", str(text))
+    return re.sub("`+", " ", in_one_line(str(text)))
