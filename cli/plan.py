@@ -84,7 +84,7 @@ def _taken(found: "Estimate") -> list[tuple[str, str]]:
 def _rows(found: "Plan", place: "ModelDirectory") -> list[tuple[str, str]]:
     from genmod.configuration.names import spelled
     from genmod.options.text import option_text
-    from genmod.training.settings import TrainSettings
+    from genmod.training.settings import usual_settings
 
     settings, seconds = found.settings, found.seconds
     options = {name: settings[f"{name}_options"] for name in ("optimizer", "schedule")}
@@ -99,7 +99,7 @@ def _rows(found: "Plan", place: "ModelDirectory") -> list[tuple[str, str]]:
         rate += f", {settings['lr']:g}"
     else:
         rate += ", " + ", ".join(f"{lr:.3g} at step {step:,}" for step, lr in found.learning_rate.items())
-    default = {**TrainSettings().to_json(), "precision": "32"}
+    default = usual_settings()
     shown = (
         "epochs",
         "steps",

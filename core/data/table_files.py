@@ -105,8 +105,9 @@ def _read(path: Path, suffix: str, delimiter: str | None, texts: Collection[str]
     if suffix in (".jsonl", ".ndjson"):
         from pyarrow import json
 
-        _check_size(path, in_json_lines(path.read_bytes(), most), most)
-        return json.read_json(path)
+        content = path.read_bytes()
+        _check_size(path, in_json_lines(content, most), most)
+        return json.read_json(pa.BufferReader(content))
     from pyarrow import csv as arrow_csv
 
     content = _content(path, most)

@@ -94,7 +94,8 @@ def _check_replaceable(folder: Path) -> None:
         for path in folder.rglob("*")
         if path.is_symlink() or not path.is_dir()
     }
-    other = sorted(name for name in found if name not in allowed(folder) or (folder / name).is_symlink())
+    known = allowed(folder)
+    other = sorted(name for name in found if name not in known or (folder / name).is_symlink())
     if other or (found and not ModelDirectory(folder).is_published):
         names = ", ".join((other or sorted(found))[:5])
         raise FileError(

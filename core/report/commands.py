@@ -15,7 +15,7 @@ from genmod.model.resolve import resolve
 from genmod.options.schema import differences
 from genmod.options.text import option_text
 from genmod.spec import ModelSpec
-from genmod.training.settings import TrainSettings, same_setting
+from genmod.training.settings import TrainSettings, same_setting, usual_settings
 
 __all__ = ["build_command", "train_command"]
 
@@ -61,8 +61,7 @@ def train_command(settings: Mapping[str, Any], directory: Path) -> str:
         'genmod train --epochs 3 -s optimizer.eps=1e-06'
     """
     words = ["genmod", "train", *([] if directory == Path("model") else [str(directory)])]
-    # What a run chooses by itself on most devices.
-    default = {**TrainSettings().to_json(), "precision": "32"}
+    default = usual_settings()
     # Files beside the model do not change it.
     aside = ("keep_checkpoints", "trackers", "film_every")
     names = [each.name for each in fields(TrainSettings) if each.name not in aside]

@@ -109,7 +109,7 @@ def rows_that_fit(network: nn.Module, *given: Tensor, compute: Callable[..., Ten
 
     Measured once for a network and a shape: 16 MiB on the processor, whose caches like little, 1 GiB elsewhere.
     """
-    known, run = _known.setdefault(network, {}), compute or network
+    known, run = _known.setdefault(network, {}), network if compute is None else compute
     kind = (tuple(given[0].shape[1:]), given[0].dtype, given[0].device.type)
     if kind not in known:
         memory = _BYTES.get(kind[-1], _BYTES_ELSEWHERE)

@@ -104,9 +104,8 @@ class RowFile:
             return old
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise OSError(0, f"{path} is not a file")
-        if path.exists() and not is_mine(
-            path.stat()
-        ):  # who would read what is written there, and say what it holds
+        # Another user would read what is written there, and say what it holds.
+        if path.exists() and not is_mine(path.stat()):
             raise OSError(0, f"{path} belongs to another user")
         reason = room(layout.size)
         if reason:

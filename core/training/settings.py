@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from genmod.errors import UsageError
 
-__all__ = ["NO_OTHER_RUN", "TrainSettings", "same_setting"]
+__all__ = ["NO_OTHER_RUN", "TrainSettings", "same_setting", "usual_settings"]
 
 NO_OTHER_RUN = frozenset(
     [
@@ -213,6 +213,11 @@ def same_setting(name: str, was: Any, wanted: Any) -> bool:
         (True, False)
     """
     return bool(was == wanted or (name == "precision" and "auto" in (was, wanted)))
+
+
+def usual_settings() -> dict[str, Any]:
+    """The default settings as plain data, with what a run chooses by itself on most devices."""
+    return {**TrainSettings().to_json(), "precision": "32"}
 
 
 def _is_number(value: object) -> bool:

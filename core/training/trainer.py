@@ -31,7 +31,7 @@ from genmod.training.freezing import frozen_modules
 from genmod.training.groups import moves_with_steps, trained
 from genmod.training.metrics import RunningMeans
 from genmod.training.nonfinite import Buffers, NonFiniteError
-from genmod.training.precision import network_dtype, settled
+from genmod.training.precision import network_dtype
 from genmod.training.record import Record
 from genmod.training.settings import TrainSettings
 from genmod.training.sharding import shared_out_like, write_whole
@@ -52,7 +52,7 @@ class Run(Failing):
     Args:
         model: trained in place.
         data: dataset with the splits.
-        settings: of the run.
+        settings: of the run, with a precision chosen (:func:`genmod.training.precision.settled`).
         directory: model directory; None to write no files.
         found: the checkpoint to resume from; None for a new run.
         tell: called with each event.
@@ -71,8 +71,8 @@ class Run(Failing):
         stop: StopSignals,
         began: Mapping[str, Any],
     ) -> None:
-        self.stop, self.team, self.device = stop, Team(), pick_device(settings.device)
-        self.settings = settings = settled(settings, model, self.device)
+        self.settings, self.stop, self.team = settings, stop, Team()
+        self.device = pick_device(settings.device)
         # Only rank 0 writes files and reports events.
         self.directory = directory if self.team.leads else None
         self.place = None if self.directory is None else ModelDirectory(self.directory)

@@ -57,9 +57,8 @@ class BinaryValues(Independent):
                 return products.log_().sum(-1)
             s = (logits * (2 * value - 1)).flatten(-dims)
         wrong = s.clamp(max=0).sum(-1)
-        most = (
-            -round(math.log2(torch.finfo(s.dtype).tiny)) - 1
-        )  # so many numbers from ½ to 1 do not underflow
+        # So many numbers from ½ to 1 do not underflow.
+        most = -round(math.log2(torch.finfo(s.dtype).tiny)) - 1
         right = s.abs_().sigmoid_().unflatten(-1, (-1, _divisor(s.shape[-1], most))).prod(-1)
         return wrong + right.log_().sum(-1)
 

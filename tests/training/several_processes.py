@@ -5,8 +5,6 @@
 
 import json
 import math
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -77,22 +75,12 @@ def _run(rank, size, folder):
 
 def trained(folder, models, sizes, *, steps=50, plugins=()):
     """Weights of each model, by the number of processes, or why it was refused."""
+    from .started import started  # the program has no package
+
     given = {"models": models, "steps": steps, "plugins": [str(path) for path in plugins]}
     (folder / "models.json").write_text(json.dumps(given))
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     for size in sizes:
-        command = [sys.executable, "-P", __file__]
-        running = [
-            subprocess.Popen(
-                [*command, str(rank), str(size), str(folder)],
-                env=environment,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in range(size)
-        ]
-        errors = [process.communicate()[1] for process in running]
-        assert not any(process.returncode for process in running), "\n".join(errors)
+        started(__file__, size, folder)
     return {size: json.loads((folder / f"weights-{size}.json").read_text()) for size in sizes}
 
 

@@ -1,10 +1,7 @@
 """Checkpoints of sharded weights: each process writes its rows, and any number of processes goes on from them."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,22 +14,14 @@ from genmod.training.checkpoint import newest
 from genmod.training.sharding import write_whole
 from genmod.training.trainer import Run
 
+from .started import started
+
 PROGRAM = Path(__file__).with_name("sharded_run.py")
 
 
 def run(folder, size, steps, *, resume=False, meet=""):
     how = json.dumps({"steps": steps, "resume": resume, "meet": f"{steps}-{size}{meet}"})
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-P", str(PROGRAM), str(rank), str(size), str(folder), how],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    errors = [process.communicate()[1] for process in running]
-    assert not any(process.returncode for process in running), "\n".join(errors)
+    started(PROGRAM, size, folder, how)
     return read_any_tensors(folder / "last.safetensors")
 
 

@@ -1,9 +1,6 @@
 """Weights that are gathered block by block: which blocks can be, how much is whole at once, and the same weights."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,8 @@ import genmod
 from genmod.interfaces.network import Network
 from genmod.training.blocks import blocks_of
 from genmod.training.units import size_of, units_of
+
+from .started import started
 
 PROGRAM = Path(__file__).with_name("gathered_run.py")
 DEEP = {"encoder": {"name": "resnet", "channels": [8], "blocks": 3, "hidden": 16}, "latent": 2}
@@ -92,17 +91,7 @@ def test_no_block_lies_within_another():
 
 
 def run(folder, size):
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-P", str(PROGRAM), str(rank), str(size), str(folder)],
-            env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    errors = [process.communicate()[1] for process in running]
-    assert not any(process.returncode for process in running), "\n".join(errors)
+    started(PROGRAM, size, folder)
     return json.loads((folder / f"found-{size}.json").read_text())
 
 
