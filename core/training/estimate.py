@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from genmod.data.dataset import DataInfo, Dataset, TensorSplit
+from genmod.data.dataset import Batch, DataInfo, Dataset, TensorSplit
 from genmod.distributions.unvalidated import unvalidated
 from genmod.errors import GenmodError, UsageError
 from genmod.interfaces.model import GenerativeModel
@@ -81,13 +81,7 @@ def estimate(
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    at_once, left = divmod(settings.batch_size, settings.accumulate * processes)
-    if left:
-        raise UsageError(
-            f"a batch of {settings.batch_size} in {settings.accumulate} parts cannot be shared evenly among "
-            f"{processes} processes",
-            hint=f"choose a --batch-size that {settings.accumulate * processes} divides",
-        )
+    at_once = _at_once(settings, processes)
     planned, split = blueprint(spec, info), data.split("train")
     batch = split.__getitems__([i % len(split) for i in range(at_once)])
     with unvalidated(), FakeTensorMode(allow_non_fake_inputs=True):
@@ -100,26 +94,16 @@ def estimate(
             counts = [
                 sum(p.numel() for p in model.parameters() if p.requires_grad is on) for on in (True, False)
             ]
-            some = batch[:2]
-            sharded = settings.strategy == "fsdp" and processes > 1
-            units = (
-                units_of(model, lambda: model.terms(some.x.clone(), model.context(some))) if sharded else []
-            )
+            some, units = batch[:2], list[tuple[nn.Module, ...]]()
+            if settings.strategy == "fsdp" and processes > 1:
+                units = units_of(model, lambda: model.terms(some.x.clone(), model.context(some)))
             slots = _slots(model, settings)
             memory = _of_state(model, moving, slots, settings, processes, units)
             if model.autocast_dtype is not None:
                 # They are gathered as what networks compute with, and kept no longer than they are gathered.
                 for unit in network_units(model, units):
                     _convert(unit, model.autocast_dtype)
-            found, unknown = [], ""
-            for again in (False, True):
-                try:
-                    with activation_checkpointing(model, again):
-                        found.append(_activations(model, batch.x, model.context(batch)))
-                except GenmodError:
-                    raise
-                except Exception as error:  # whatever a component does that needs values
-                    unknown = f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.150}"
+            found, unknown = _kept_and_again(model, batch)
     parameters = {name: sum(p.numel() for p in part.parameters()) for name, part in planned.named_children()}
     known = len(found) == 2
     if known:
@@ -141,6 +125,36 @@ def estimate(
         found[1] if known else None,
         "" if known else unknown,
     )
+
+
+def _at_once(settings: TrainSettings, processes: int) -> int:
+    """Examples that a process works on at a time.
+
+    Raises:
+        UsageError: the processes cannot share a batch evenly.
+    """
+    at_once, left = divmod(settings.batch_size, settings.accumulate * processes)
+    if left:
+        raise UsageError(
+            f"a batch of {settings.batch_size} in {settings.accumulate} parts cannot be shared evenly among "
+            f"{processes} processes",
+            hint=f"choose a --batch-size that {settings.accumulate * processes} divides",
+        )
+    return at_once
+
+
+def _kept_and_again(model: GenerativeModel, batch: Batch) -> tuple[list[int], str]:
+    """Bytes of activations that are kept, and of those where they are computed again; or less than two, and the reason."""
+    found, unknown = [], ""
+    for again in (False, True):
+        try:
+            with activation_checkpointing(model, again):
+                found.append(_activations(model, batch.x, model.context(batch)))
+        except GenmodError:
+            raise
+        except Exception as error:  # whatever a component does that needs values
+            unknown = f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.150}"
+    return found, unknown
 
 
 def too_large(spec: ModelSpec, info: DataInfo, settings: TrainSettings) -> bool:
