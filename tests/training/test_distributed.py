@@ -145,7 +145,7 @@ def test_batch_norm_is_refused_where_processes_cannot_share_it(tmp_path):
     _genmod(tmp_path, "-q", "build", "-s", "encoder.norm=batch")
     done = _genmod(tmp_path, "train", "--steps", "2", "--device", "cpu", "--processes", "2", check=False)
     assert done.returncode == 2
-    assert "statistics of the batch" in done.stderr
+    assert "statistics processes on the CPU do not share" in done.stderr
     assert "encoder.norm=group" in done.stderr
 
 
