@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from genmod.registry.discovery import Found
 
 __all__ = ["main"]
+
+_SECONDS_TO_SPEAK = 1.0
+"""In which a launcher stops the other processes after one has failed."""
 
 
 class _Terminated(KeyboardInterrupt):
@@ -90,6 +94,13 @@ def _run(arguments: list[str]) -> int:
         return _report(error)
 
 
+def _let_the_first_speak() -> None:
+    """In one of several processes: wait until the first has ended, if it has the same error, and this process with it."""
+    if os.environ.get("RANK", "0") != "0":
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(_SECONDS_TO_SPEAK)
+
+
 def _report(error: Any) -> int:
     """Print an error; returns the exit code."""
     if isinstance(error, KeyboardInterrupt):
@@ -100,6 +111,7 @@ def _report(error: Any) -> int:
         else:
             console.error(what, "\n".join(getattr(error, "__notes__", ())))
         return int(getattr(error, "exit_code", 130))
+    _let_the_first_speak()
     from genmod.system.failures import named
 
     error = named(error) or error

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from genmod import UsageError, cli
+
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="parents of processes are known on POSIX alone")
 
 CHILD = """
@@ -86,3 +88,17 @@ def test_training_stops_when_its_launcher_was_killed(tmp_path):
     launcher.wait()
     assert all(ended(int(pid), 60) for pid in children)
     assert json.loads((tmp_path / "m" / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_an_error_of_all_processes_is_said_by_the_first(monkeypatch, capsys):
+    """The others wait, so that the launcher can end them; what one of them alone has run into is said then."""
+    waited, before = [], signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli.time, "sleep", lambda seconds: waited.append((seconds, capsys.readouterr().err)))
+    try:
+        for rank in ("0", "1"):
+            monkeypatch.setenv("RANK", rank)
+            assert cli._report(UsageError("none of these")) == 2
+            assert "none of these" in capsys.readouterr().err
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert waited == [(1.0, "")]

@@ -162,7 +162,9 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(tmp_path):
     _genmod(tmp_path, "-q", "build", "--encoder", "mlp")
     done = _genmod(tmp_path, "train", "--steps", "2", "--batch-size", "7", "--processes", "2", check=False)
     assert done.returncode == 2
-    assert "a batch of 7 cannot be shared evenly among 2 processes" in done.stderr
+    assert (
+        done.stderr.count("a batch of 7 cannot be shared evenly among 2 processes") == 1
+    )  # by the first alone
 
 
 def test_processes_with_gpus_agree_without_them(monkeypatch):
