@@ -14,6 +14,7 @@ from genmod.system.random import reseed, seed_for
 from genmod.training.checkpoint import Checkpoint
 from genmod.training.compilation import Compilation
 from genmod.training.distributed import Team
+from genmod.training.faded import EVERY, drop_faded
 from genmod.training.groups import moved_by
 from genmod.training.late_check import LateCheck, may_look_late
 from genmod.training.nonfinite import Buffers, all_finite
@@ -165,6 +166,9 @@ class Stepper:
             for each in optimizer.param_groups:
                 each["lr"] = lr * group.lr
             optimizer.step()
+        # Counted from the first step of the run, so that a resumed one does the same.
+        if step % EVERY == EVERY - 1:
+            drop_faded(self._optimizers.values())
         self.drop()
         return skipped
 
