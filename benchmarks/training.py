@@ -4,7 +4,8 @@ Each variant lives in a process of its own, as its users would run it, and they 
 busy machine slows all of them; figures are medians, and ratios are medians of the ratios within a turn. Run it with
 
     python benchmarks/training.py --threads 1 --rounds 9
-    python benchmarks/training.py --models resnet --batch 16 --steps 4 --rounds 5
+    python benchmarks/training.py --models mlp --steps 200 --warm 8
+    python benchmarks/training.py --models resnet --batch 16 --steps 20 --rounds 5
 
 ``hand`` is a loop over tensors in memory with fused Adam, ``default Adam`` the same with Adam as torch makes it unless
 asked. ``hand + check`` also looks for gradients that are not finite before each step, as genmod always does; with
@@ -14,7 +15,9 @@ convolutions of a step, forward and backward, which no loop can do without. Peer
 installed. Memory is the peak of the process over what it held when everything was imported.
 
 Ratios depend on how fast the machine multiplies matrices, since that is the part which all loops share: its rate is
-printed first.
+printed first. They depend on the length of a run, too: after about 800 steps, means of gradients at pixels that are
+hardly ever on become subnormal numbers, with which Adam is slow, and which genmod removes. ``--warm`` says how many turns
+have been taken before.
 """
 
 import argparse
@@ -75,11 +78,11 @@ def measure(name, options):
         processes[-1].start()
         theirs.close()
     rates, memory, faults = {variant: [] for variant in channels}, {}, {}
-    for turn in range(options.rounds + 1):
+    for turn in range(options.warm + options.rounds):
         for variant, channel in channels.items():
             channel.send(True)
             rate, memory[variant], faults[variant] = channel.recv()
-            if turn:  # the first is for warming up
+            if turn >= options.warm:
                 rates[variant].append(rate)
     for channel, process in zip(channels.values(), processes, strict=True):
         channel.send(False)
@@ -123,6 +126,7 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=60, help="in a turn")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--warm", type=int, default=1, help="turns before those that are measured")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="also measure genmod --compile")
     options = parser.parse_args()
@@ -133,7 +137,8 @@ def main():
     )
     print(f"{os.cpu_count()} cores, {options.threads} threads, ", end="")
     torch.set_num_threads(options.threads)
-    print(f"{rate_of_products():,.0f} GFLOP/s, batch {options.batch}, load {load:.1f} before\n")
+    print(f"{rate_of_products():,.0f} GFLOP/s, batch {options.batch}, ", end="")
+    print(f"after {options.warm * options.steps:,} steps, load {load:.1f} before\n")
     for name in options.models:
         print(table(name, *measure(name, options)), flush=True)
     print(f"load {os.getloadavg()[0]:.1f} after")
