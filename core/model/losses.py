@@ -24,7 +24,7 @@ def with_losses(terms: Terms, parts: Sequence[Part]) -> Terms:
     The watched value stays the loss of the objective, with the losses that measure the model: that of a critic does not.
     """
     if not parts:
-        return replace(terms, draw=None)
+        return Terms(terms.loss, terms.values, terms.watch)
     assert terms.draw is not None
     single = isinstance(terms.loss, Tensor)
     losses = {MAIN: terms.loss} if isinstance(terms.loss, Tensor) else dict(terms.loss)
