@@ -11,7 +11,7 @@ import typer
 from genmod.cli import console
 from genmod.cli.completion import model_directories
 from genmod.cli.metrics import Metrics, MetricSet, cell, measure_all
-from genmod.cli.options import DataRoot, Device, Json, Seed, SplitOption
+from genmod.cli.options import DataRoot, Device, Json, ProcessCount, Seed, SplitOption
 from genmod.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def compare(
     device: Device = "auto",
     set_: MetricSet = None,
     data_root: DataRoot = None,
+    processes: ProcessCount = None,
     format_: Annotated[Format, typer.Option("--format", help="How to print it.")] = "table",
     json: Json = False,
     pictures: Annotated[
@@ -64,10 +65,10 @@ def compare(
       genmod compare model other
       genmod compare sweep/* --metric elbo,active-units --format markdown
       genmod compare ae vae --metric mse --pictures gaps.png
+      genmod compare ae vae --metric fid --processes 4
     """
     from genmod.bundle.differences import differing, flattened
     from genmod.bundle.directory import ModelDirectory
-    from genmod.experiments.compare import differences
 
     if json and format_ not in ("table", "json"):
         raise UsageError(f"--json and --format {format_} ask for two formats", hint="leave out one of them")
@@ -85,9 +86,26 @@ def compare(
     places = [ModelDirectory(directory) for directory in directories]
     settings = [flattened(place) for place in places]
     paths = sorted(differing(settings), key=lambda path: path if path.startswith("train.") else "")
-    found = measure_all(
-        places, metric or [], set_ or [], split=split, seed=seed, device=device, root=data_root
-    )
+
+    from genmod.cli.processes import launched, together
+
+    launched(processes)
+
+    from genmod.experiments.compare import differences
+
+    with together(device) as (own, team):
+        found = measure_all(
+            places,
+            metric or [],
+            set_ or [],
+            split=split,
+            seed=seed,
+            device=own,
+            root=data_root,
+            processes=team,
+        )
+    if team is not None and not team.leads:
+        return
     names = list(dict.fromkeys(row.name for evaluation in found.values() for row in evaluation.rows))
     rows: list[dict[str, Any]] = []
     for directory, values in zip(directories, settings, strict=True):

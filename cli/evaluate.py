@@ -7,7 +7,7 @@ import typer
 
 from genmod.cli import console
 from genmod.cli.metrics import Metrics, MetricSet, details, measure_all, number
-from genmod.cli.options import DataRoot, Device, Directories, Json, Seed, SplitOption
+from genmod.cli.options import DataRoot, Device, Directories, Json, ProcessCount, Seed, SplitOption
 
 __all__ = ["evaluate"]
 
@@ -29,15 +29,7 @@ def evaluate(
             show_default="the model's own",
         ),
     ] = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            help="Processes that share the batches of examples; torchrun works too.",
-            show_default="1",
-        ),
-    ] = None,
+    processes: ProcessCount = None,
     define: Annotated[bool, typer.Option("--define", help="Print the definition of each number.")] = False,
     json: Json = False,
 ) -> None:

@@ -22,6 +22,7 @@ __all__ = [
     "Out",
     "OutOrRows",
     "Overwrite",
+    "ProcessCount",
     "Seed",
     "Set",
     "SplitOption",
@@ -93,6 +94,16 @@ SplitOption = Annotated[
 ]
 Set = Annotated[
     list[str] | None, set_option("dataset.OPTION=VALUE", "Set an option of the dataset; repeatable.")
+]
+ProcessCount = Annotated[
+    int | None,
+    typer.Option(
+        "--processes",
+        metavar="N",
+        min=1,
+        help="Processes that share the batches of examples; torchrun works too.",
+        show_default="1",
+    ),
 ]
 DataRoot = Annotated[
     Path | None,

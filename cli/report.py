@@ -13,6 +13,7 @@ from genmod.cli.options import (
     Directories,
     Json,
     Overwrite,
+    ProcessCount,
     Seed,
     Set,
     SplitOption,
@@ -46,6 +47,7 @@ def report(
     device: Device = "auto",
     set_: Set = None,
     data_root: DataRoot = None,
+    processes: ProcessCount = None,
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
@@ -59,6 +61,7 @@ def report(
       genmod report
       genmod report model -o page.html --overwrite
       genmod report sweep/* --metric active-units -o sweep.html
+      genmod report --metric nll[1000] --processes 4
     """
     places = list(dict.fromkeys(directories or [Path("model")]))
     path = out or (places[0] / "report.html" if len(places) == 1 else Path("report.html"))
@@ -70,24 +73,32 @@ def report(
         model.read_spec()
     check_file(path, (".html", ".htm"), overwrite=overwrite)
 
+    from genmod.cli.processes import launched, together
+
+    launched(processes)
+
     from genmod.cli.progress import StepProgress
     from genmod.evaluation.runner import parse_metrics
     from genmod.report import report as make
     from genmod.system.files import write_bytes
 
-    for model in models:
-        warn_untrained(model)
-    with StepProgress() as progress:
-        page = make(
-            models,
-            parse_metrics(metric or []),
-            split=split,
-            seed=seed,
-            device=device,
-            root=data_root,
-            settings=dataset_options(set_ or []),
-            on_progress=progress,
-        )
+    with together(device) as (own, team):
+        for model in models:
+            warn_untrained(model)
+        with StepProgress() as progress:
+            page = make(
+                models,
+                parse_metrics(metric or []),
+                split=split,
+                seed=seed,
+                device=own,
+                root=data_root,
+                settings=dataset_options(set_ or []),
+                on_progress=progress,
+                processes=team,
+            )
+    if team is not None and not team.leads:
+        return
     content = page.encode(errors="backslashreplace")
     write_bytes(path, content)
     console.note(f"seed {seed}")

@@ -129,3 +129,9 @@ def module_at():
 def known(module_at):
     """The module of the table whose joint distribution is known."""
     return module_at(Path(__file__).with_name("known_table.py"))
+
+
+@pytest.fixture(scope="session")
+def by_crew(module_at):
+    """``by_crew(2, work)``: what each of two processes computes that share work."""
+    return module_at(Path(__file__).with_name("crew.py")).by_crew

@@ -1,7 +1,7 @@
 """The content of a page about one model."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from genmod.bundle.model import load
 from genmod.data.dataset import Dataset, SplitName
 from genmod.defaults import METRIC
 from genmod.errors import DataError, GenmodError, UndefinedError
-from genmod.evaluation import Evaluation, evaluate
-from genmod.evaluation.runner import MetricName
+from genmod.evaluation import Evaluation
+from genmod.evaluation.runner import MetricName, make_metrics, measure, subject_of
+from genmod.evaluation.shared import Processes, gathered, turn_of
 from genmod.figures import Gap, choose_examples, gap
 from genmod.figures.curves import Curve, read_curves
 from genmod.figures.scene import encoded_and_compared
@@ -102,6 +103,7 @@ def look_at(
     device: str,
     models: int,
     on_progress: Callable[[str, int, int], None] | None,
+    processes: Processes | None,
 ) -> ModelPage:
     """Measure a model and make its pictures.
 
@@ -114,6 +116,7 @@ def look_at(
         device: where to compute.
         models: how many share the page, and so its size.
         on_progress: called with the task, the steps done and their total.
+        processes: that share the examples to measure and the pictures to make; all have the same page.
     """
     directory = place.path
     _, data = place.read_spec()
@@ -124,7 +127,8 @@ def look_at(
         raise DataError(f"the {split} split has no examples")
     wanted = list(dict.fromkeys([METRIC, *(m for m in metrics if isinstance(m, str))]))
     wanted += [m for m in metrics if not isinstance(m, str)]  # type: ignore[misc]
-    evaluation = evaluate(model, dataset, wanted, split=split, seed=seed, on_progress=on_progress)
+    subject = subject_of(model, dataset, split=split, seed=seed, on_progress=on_progress, processes=processes)
+    evaluation = measure(make_metrics(wanted), subject)
     painter = Painter(
         model,
         examples,
@@ -134,14 +138,6 @@ def look_at(
         most=most_pixels(data, models * TILES),
         alone=models == 1,
     )
-    problems: dict[str, str] = {}
-
-    def attempt(name: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except GenmodError as error:
-            problems[name] = str(error)
-            return None
 
     def dimensions() -> Chart:
         return dimensions_chart(*painter.activity(), painter.variables, f"dimensions {directory}")
@@ -151,10 +147,14 @@ def look_at(
             return None
         return groups_chart(*painter.activity(), painter.variables, f"groups {directory}")
 
-    def spectra() -> Chart:
+    def spectra() -> Chart | None:
+        if not data.is_image:
+            return None
         return spectra_chart(*painter.spectra(), f"spectra {directory}")
 
-    def table() -> tuple[list[Chart], list[Chart]]:
+    def table() -> tuple[list[Chart], list[Chart]] | None:
+        if len(data.shape) != 1:
+            return None
         rows = choose_examples(examples, MOST_ROWS, seed=seed)
         made = made_rows(model, rows, seed=seed).cpu()
         return table_charts(data.values(rows.x).float(), made, data, f"table {directory}")
@@ -170,17 +170,32 @@ def look_at(
         z = encode_centres(model, seen, context=context, seed=seed)
         return gap(model, z, others.x, context=context, seed=seed)
 
-    def progress(what: str, place: int) -> None:
-        if on_progress is not None:
-            on_progress(what, place, 4)
+    # None depends on another, so that processes share them one by one.
+    parts: dict[str, Callable[[], Any]] = {
+        "samples": painter.samples,
+        "neighbours": painter.neighbours,
+        "reconstructions": lambda: painter.reconstructions(evaluation),
+        "worst": lambda: painter.worst(evaluation),
+        "interpolations": painter.interpolations,
+        "traversals": painter.traversals,
+        "spectra": spectra,
+        "codes": codes,
+        "table": table,
+        "dimensions": dimensions,
+        "gaps": gaps,
+        "groups": groups,
+    }
 
-    progress("drawing", 0)
-    made = {"samples": painter.samples(), "neighbours": painter.neighbours()}
-    progress("drawing", 1)
-    made |= {"reconstructions": painter.reconstructions(evaluation), "worst": painter.worst(evaluation)}
-    progress("drawing", 2)
-    made |= {"interpolations": painter.interpolations(), "traversals": painter.traversals()}
-    progress("drawing", 3)
+    def progress(done: int) -> None:
+        if on_progress is not None:
+            on_progress("drawing", done, len(parts))
+
+    def made() -> Iterator[tuple[Any, str]]:
+        for done, make in list(enumerate(parts.values()))[turn_of(processes)]:
+            progress(done)
+            yield _attempt(make)
+
+    found = dict(zip(parts, gathered(processes, made), strict=True))
     record = place.read_record()
     page = ModelPage(
         name=str(directory),
@@ -190,20 +205,22 @@ def look_at(
         settings={k: option_text(v) for k, v in (record.get("settings") or {}).items()},
         evaluation=evaluation,
         curves=_curves(place),
-        spectra=attempt("spectra", spectra) if data.is_image else None,
-        table=attempt("table", table) if len(data.shape) == 1 else None,
-        codes=attempt("codes", codes),
-        dimensions=attempt("dimensions", dimensions),
-        groups=attempt("groups", groups),
-        gaps=attempt("gaps", gaps),
         commands=_commands(model, directory, record, split, seed, metrics),
         seeded=model.weights_seed is not None,
         facts=_facts(record, str(model.device)),
-        problems=problems,
-        **made,
+        problems={name: why for name, (_, why) in found.items() if why},
+        **{name: part for name, (part, _) in found.items()},
     )
-    progress("drawing", 4)
+    progress(len(parts))
     return page
+
+
+def _attempt(make: Callable[[], Any]) -> tuple[Any, str]:
+    """What is made, or why there is none."""
+    try:
+        return make(), ""
+    except GenmodError as error:
+        return None, str(error)
 
 
 def _curves(place: ModelDirectory) -> tuple[Curve, ...]:

@@ -12,6 +12,7 @@ from genmod.bundle.directory import ModelDirectory
 from genmod.data.dataset import Dataset, SplitName
 from genmod.errors import UsageError
 from genmod.evaluation.runner import MetricName, make_metrics
+from genmod.evaluation.shared import Processes
 from genmod.experiments.compare import Difference, differences
 from genmod.figures.curves import drawn_once
 from genmod.figures.palette import CLASSES, CLASSES_ON_DARK, RUNS, RUNS_ON_DARK
@@ -34,6 +35,7 @@ def report(
     root: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
+    processes: Processes | None = None,
 ) -> str:
     """One page about a model, or about several side by side: a whole HTML document that needs nothing else.
 
@@ -46,6 +48,7 @@ def report(
         root: folder with data files.
         settings: options of the datasets, set anew, by path: ``{"dataset.path": "other.npz"}``.
         on_progress: called with the task, the steps done and their total.
+        processes: that share the examples to measure and the pictures to make; all have the same page. None for one.
 
     Raises:
         FileError: a directory holds no model.
@@ -78,6 +81,7 @@ def report(
             device=device,
             models=len(places),
             on_progress=on_progress,
+            processes=processes,
         )
         pages.append(page)
     return render(pages, places, split=split, seed=seed)

@@ -1,6 +1,9 @@
 """``genmod compare``."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -58,3 +61,19 @@ def test_a_reference_that_is_not_compared(genmod, models):
     done = genmod("compare", "small", "--reference", "large")
     assert done.code == 2
     assert "large is none of the models" in done.err
+
+
+@pytest.mark.slow
+def test_several_processes_print_what_one_does(models):
+    words = ["compare", "small", "large", "-m", "elbo,fid[pixel]", "--device", "cpu", "--json"]
+    one, two = (
+        subprocess.run(
+            [sys.executable, "-P", "-m", "genmod", *words, *more],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for more in ([], ["--pictures", "gaps.png", "--processes", "2"])
+    )
+    assert one.stdout == two.stdout
+    assert two.stderr.count(b"gaps.png") == 1

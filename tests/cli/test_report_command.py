@@ -1,6 +1,10 @@
 """``genmod report``: where the page goes, and what is refused."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -56,3 +60,29 @@ def test_refused(genmod, models, arguments, says):
     assert done.code == 2
     assert says in done.err
     assert not (models / "model/report.html").exists()
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_page_of_one(models):
+    """The command on it is the same, so both write to one place, one after the other."""
+    pages = []
+    for more in ([], ["--processes", "2"]):
+        words = [
+            sys.executable,
+            "-P",
+            "-m",
+            "genmod",
+            "report",
+            "--device",
+            "cpu",
+            "-m",
+            "mse,nll[20]",
+            "--overwrite",
+        ]
+        done = subprocess.run(
+            [*words, *more], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert (done.returncode, done.stdout) == (0, "model/report.html\n"), done.stderr
+        assert done.stderr.count("records no training run") == done.stderr.count("seed 0") == 1
+        pages.append(re.sub(rb"Made [^<]* UTC", b"", (models / "model/report.html").read_bytes()))
+    assert pages[0] == pages[1]

@@ -11,12 +11,14 @@ from genmod.evaluation import neighbours
 from genmod.evaluation.neighbours import nearest, nearest_example
 
 
-def test_nearest_is_that_of_a_plain_loop():
+@pytest.mark.parametrize("missing", [True, False])
+def test_nearest_is_that_of_a_plain_loop(missing):
     generator = torch.Generator().manual_seed(0)
     stored = torch.rand(50, 1, 3, 3, generator=generator)
-    stored[torch.rand(stored.shape, generator=generator) < 0.2] = math.nan
     queries = torch.rand(7, 1, 3, 3, generator=generator)
-    queries[0, 0, 0, :2] = math.nan
+    if missing:
+        stored[torch.rand(stored.shape, generator=generator) < 0.2] = math.nan
+        queries[0, 0, 0, :2] = math.nan
     far, places = nearest_example(queries, TensorSplit(Batch(stored)), DataInfo((1, 3, 3)), limit=40)
     for place, query in enumerate(queries):
         distances = ((stored[:40] - query) ** 2).flatten(1).nanmean(1).sqrt()

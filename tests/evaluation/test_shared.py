@@ -1,7 +1,5 @@
 """Several processes measure one model: the numbers of one, to the last bit, each batch worked on by one of them."""
 
-from contextlib import suppress
-
 import pytest
 import torch
 
@@ -12,43 +10,11 @@ from genmod.evaluation.runner import make_metrics, measure
 from genmod.evaluation.shared import gathered, turn_of
 from genmod.evaluation.subject import Subject
 
-
-class Asked(Exception):
-    """A process waits for what the others have."""
-
-
-class Crew:
-    """One of several processes, which are played one after the other, again and again until all have what they wait for."""
-
-    def __init__(self, rank, size, said):
-        self.rank, self.size, self._said, self._at = rank, size, said, 0
-
-    def gather(self, thing):
-        if self._at == len(self._said):
-            self._said.append({})
-        known = self._said[self._at]
-        known[self.rank] = thing
-        self._at += 1
-        if len(known) < self.size:
-            raise Asked
-        return [known[rank] for rank in range(self.size)]
-
-
-def by_crew(size, work):
-    """What each process computes."""
-    said, found = [], {}
-    while len(found) < size:
-        for rank in range(size):
-            with suppress(Asked):
-                found[rank] = work(Crew(rank, size, said))
-    return [found[rank] for rank in range(size)]
-
-
 METRICS = ["elbo[2]", "nll[3,7]", "mse", "psnr", "active-units", "fid[pixel]", "rfid[pixel]", "aggregate-kl"]
 
 
 @pytest.mark.parametrize("decoder", ["bernoulli", "gaussian"])
-def test_processes_have_the_numbers_of_one(decoder, monkeypatch):
+def test_processes_have_the_numbers_of_one(decoder, by_crew, monkeypatch):
     monkeypatch.setattr("genmod.evaluation.subject.examples_at_once", lambda model: 7)
     monkeypatch.setattr("genmod.model.encode.examples_at_once", lambda model: 7)
     made = {"name": decoder, **({"binarize": "dynamic"} if decoder == "bernoulli" else {})}
@@ -73,7 +39,7 @@ def test_processes_have_the_numbers_of_one(decoder, monkeypatch):
             assert row.examples is None or torch.equal(row.examples, other.examples)
 
 
-def test_what_is_undefined_for_one_is_so_for_all():
+def test_what_is_undefined_for_one_is_so_for_all(by_crew):
     def make(crew):
         def each():
             for i in range(5)[turn_of(crew)]:
@@ -88,7 +54,7 @@ def test_what_is_undefined_for_one_is_so_for_all():
     assert by_crew(2, make) == ["take 4", "take 4"]
 
 
-def test_batches_are_in_their_order():
+def test_batches_are_in_their_order(by_crew):
     for size in (1, 2, 3, 7):
         assert (
             by_crew(size, lambda crew: gathered(crew, lambda: range(5)[turn_of(crew)]))

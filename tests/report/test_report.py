@@ -172,6 +172,30 @@ def test_the_same_page_again(page, trained):
     assert without_time.sub("", again) == without_time.sub("", page)
 
 
+def test_processes_share_the_pictures_of_the_same_page(page, trained, by_crew, monkeypatch):
+    made = []
+    for name in ("samples", "neighbours", "reconstructions", "worst", "codes", "spectra"):
+        work = getattr(Painter, name)
+
+        def noted(self, *given, name=name, work=work):
+            made.append(name)
+            return work(self, *given)
+
+        monkeypatch.setattr(Painter, name, noted)
+
+    def in_process(crew):
+        made.clear()
+        page = report(trained / "one", device="cpu", processes=crew)
+        assert crew.gathers == 2  # numbers, and pictures
+        return page, set(made)
+
+    (one, by_one), (two, by_two) = by_crew(2, in_process)
+    assert not by_one & by_two
+    assert len(by_one | by_two) == 6
+    without_time = re.compile(r"Made [^<]* UTC")
+    assert {without_time.sub("", each) for each in (one, two)} == {without_time.sub("", page)}
+
+
 def test_several_begin_with_what_differs(trained):
     places = [trained / "one", trained / "two"]
     text = report(places, device="cpu")
