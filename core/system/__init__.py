@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from genmod.system.data_root import offline
     from genmod.system.files import parse_json, read_text, write_bytes, write_json
     from genmod.system.kept import kept_folder, room_for
-    from genmod.system.memory import all_rows_at_once, are_all_rows_at_once, bytes_per_row
+    from genmod.system.memory import all_rows_at_once, are_all_rows_at_once, bytes_per_row, in_pieces
     from genmod.system.noise import drawn_on_cpu
     from genmod.system.parallel import any_process, batch_mean, gather_batch, own_part
     from genmod.system.random import seed_for, seeded
@@ -32,6 +32,7 @@ __all__ = [
     "checksum",
     "drawn_on_cpu",
     "gather_batch",
+    "in_pieces",
     "is_mine",
     "kept_folder",
     "offline",
@@ -57,7 +58,7 @@ __getattr__, __dir__ = names_on_demand(
         "data_root": "offline",
         "files": "own_path parse_json read_text write_bytes write_json",
         "kept": "kept_folder room_for",
-        "memory": "all_rows_at_once are_all_rows_at_once bytes_per_row",
+        "memory": "all_rows_at_once are_all_rows_at_once bytes_per_row in_pieces",
         "noise": "drawn_on_cpu",
         "parallel": "any_process batch_mean gather_batch own_part",
         "private": "is_mine",

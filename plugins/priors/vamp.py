@@ -10,7 +10,7 @@ from torch.distributions import Categorical, Distribution
 from torch.distributions.constraints import Constraint
 
 from genmod import Doc, GivenModel, Prior, UndefinedError, UsageError
-from genmod.system import are_all_rows_at_once
+from genmod.system import are_all_rows_at_once, in_pieces
 
 __all__ = ["DistributionMixture", "VampPrior"]
 
@@ -24,6 +24,8 @@ class DistributionMixture(Distribution):
     Args:
         logits: of the weights, ``(C,)``.
         parts: ``batch_shape (C,)``.
+        made_by: what made them; where it is in evaluation mode and no gradient is wanted, densities are computed of as many
+            values at a time as fit into memory, since each takes as much as ``C`` of a part.
 
     Example:
         >>> from genmod import diagonal_normal
@@ -34,9 +36,9 @@ class DistributionMixture(Distribution):
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, logits: Tensor, parts: Distribution) -> None:
+    def __init__(self, logits: Tensor, parts: Distribution, made_by: nn.Module | None = None) -> None:
         self.log_weights = logits.log_softmax(0)
-        self.parts = parts
+        self.parts, self._made_by = parts, made_by
         super().__init__(torch.Size(), parts.event_shape, validate_args=False)
 
     @property
@@ -45,7 +47,7 @@ class DistributionMixture(Distribution):
         return support
 
     def expand(self, batch_shape: Any, _instance: object = None) -> "DistributionMixture":
-        mixture = DistributionMixture(self.log_weights, self.parts)
+        mixture = DistributionMixture(self.log_weights, self.parts, self._made_by)
         mixture._batch_shape = torch.Size(batch_shape)
         return mixture
 
@@ -63,10 +65,17 @@ class DistributionMixture(Distribution):
         return spread.expand(self._extended_shape())
 
     def log_prob(self, value: Tensor) -> Tensor:
-        dims = len(self.event_shape)
-        each = self.parts.log_prob(value.unsqueeze(value.dim() - dims))
-        found = (self.log_weights + each).logsumexp(-1)
+        if self._made_by is None or self._made_by.training or torch.is_grad_enabled():
+            found = self._log_prob(value)
+        else:
+            batch = value.shape[: value.dim() - len(self.event_shape)]
+            rows = value.reshape(-1, *self.event_shape)
+            found = in_pieces(self._made_by, rows, compute=self._log_prob).reshape(batch)
         return found.expand(torch.broadcast_shapes(found.shape, self._batch_shape))
+
+    def _log_prob(self, value: Tensor) -> Tensor:
+        each = self.parts.log_prob(value.unsqueeze(value.dim() - len(self.event_shape)))
+        return (self.log_weights + each).logsumexp(-1)
 
     @torch.no_grad()
     def sample(self, sample_shape: Any = ()) -> Tensor:
@@ -209,4 +218,4 @@ class VampPrior(Prior):
     def forward(self, context: Tensor | None = None) -> DistributionMixture:
         inputs = self.inputs
         logits = inputs.new_zeros(self.components) if self.logits is None else self.logits
-        return DistributionMixture(logits, self._model[0].encode(inputs))
+        return DistributionMixture(logits, self._model[0].encode(inputs), self)

@@ -76,6 +76,25 @@ def test_large_pictures_take_little_memory(side, decoder):
     assert max(noted.sizes) <= (2**30 if decoder == "categorical" else 2**25 + 2**20)
 
 
+def test_the_densities_of_a_mixture_of_posteriors_take_little_memory():
+    """Each of 300 draws has one under each of 200 posteriors, which go through networks of their own."""
+    model = build(
+        encoder={"name": "mlp", "hidden": [8]},
+        posterior={"name": "flow", "transforms": 1},
+        prior={"name": "vamp", "components": 200},
+        divergence="kl-mc",
+        latent=4,
+    ).eval()
+    z, found, largest = torch.randn(3, 100, 4), [], []
+    for training in (False, True):
+        # In training, where gradients keep everything anyway, it is one computation as ever.
+        with torch.set_grad_enabled(training), memory._Sizes() as noted:
+            found.append(model.prior().log_prob(z))
+        largest.append(max(noted.sizes))
+    assert largest[0] <= 2**22 < largest[1]
+    torch.testing.assert_close(*found)
+
+
 def test_how_many_rows_fit_is_a_matter_of_memory(monkeypatch):
     network = torch.nn.Linear(1000, 1000).eval()
     x = torch.zeros(4, 1000)
