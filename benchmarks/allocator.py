@@ -14,14 +14,14 @@ import statistics
 import torch
 
 import genmod
-from genmod.training import run
+from genmod.training import trainer
 
 
 def train(kept, options, answer):
     """Page faults and milliseconds of processor time of a step."""
     torch.set_num_threads(1)
     if not kept:
-        run.keep_freed_memory = lambda: None
+        trainer.keep_freed_memory = lambda: None
     model = genmod.build(
         data="mnist",
         encoder={"name": "conv", "channels": [32, 64]},
