@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_SECONDS_TO_SPEAK = 1.0
-"""In which a launcher stops the other processes after one has failed."""
+_SECONDS_TO_SPEAK = 3.0
+"""In which a launcher stops the other processes after one has failed, also on a busy machine."""
 
 
 class _Terminated(KeyboardInterrupt):
