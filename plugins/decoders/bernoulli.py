@@ -20,9 +20,9 @@ class BinaryValues(Independent):
 
     ``log p(x) = Σ_i log σ(s_i)``, ``s_i = (2 x_i - 1) l_i``
 
-    Without gradients, as in evaluation, ``Σ_i log σ(s_i) = Σ_g log Π_{i in g} σ(s_i)``: one logarithm for each group of
-    factors. Where a product comes near the smallest number, ``Σ_i min(s_i, 0) + Σ_g log Π_{i in g} σ(|s_i|)``, whose factors
-    are not below a half. Nothing cancels, and it takes less than half the time.
+    Without gradients, as in evaluation, ``Σ_i log σ(s_i) = -Σ_g log Π_{i in g} (1 + exp(-s_i))``: one logarithm for each
+    group of factors. Where a product is beyond the largest number, ``Σ_i min(s_i, 0) + Σ_g log Π_{i in g} σ(|s_i|)``, whose
+    factors are not below a half. Nothing cancels, and it takes less than half the time.
 
     Args:
         logits: ``(*batch, *event_shape)``.
@@ -49,13 +49,12 @@ class BinaryValues(Independent):
                 logits, value = torch.broadcast_tensors(logits, value)
             wrong = functional.binary_cross_entropy_with_logits(logits, value, reduction="none")
             return -wrong.flatten(-dims).sum(-1)
-        s = (logits * (2 * value - 1)).flatten(-dims)
-        if _reads_numbers(s):
+        if _reads_numbers(logits) and _reads_numbers(value):
             # In most pictures hardly a value is so improbable, and each pass over memory that is saved counts.
-            products = s.sigmoid_().unflatten(-1, (_divisor(s.shape[-1], _FEW), -1)).prod(-2)
-            if products.numel() == 0 or float(products.amin()) > _SMALL * torch.finfo(s.dtype).tiny:
-                return products.log_().sum(-1)
-            s = (logits * (2 * value - 1)).flatten(-dims)
+            products = _products(logits, 1 - 2 * value, dims)
+            if products.numel() == 0 or float(products.amax()) < math.inf:
+                return products.log_().sum(-1).neg_()
+        s = (logits * (2 * value - 1)).flatten(-dims)
         wrong = s.clamp(max=0).sum(-1)
         # So many numbers from ½ to 1 do not underflow.
         most = -round(math.log2(torch.finfo(s.dtype).tiny)) - 1
@@ -63,10 +62,25 @@ class BinaryValues(Independent):
         return wrong + right.log_().sum(-1)
 
 
+_PIECE = 2**17
+"""Factors that a thread works out at a time: half a megabyte, which its cache still holds when they are multiplied."""
 _FEW = 16
 """Factors of a product, at most: far apart in a picture, so that few of them are small together."""
-_SMALL = 2.0**20
-"""Products as small as this many times the smallest normal number are not trusted: their factors may have lost digits."""
+
+
+def _products(logits: Tensor, signs: Tensor, dims: int) -> Tensor:
+    """``Π_{i in g} (1 + exp(-s_i))``, ``(*batch, groups)``, of ``-s = logits * signs``."""
+    if signs.shape != logits.shape:
+        logits, signs = torch.broadcast_tensors(logits, signs)
+    batch, event = logits.shape[:-dims], math.prod(logits.shape[-dims:])
+    few = _divisor(event, _FEW)
+    longest = max(range(len(batch)), key=batch.__getitem__, default=0)
+    pieces = max(1, logits.numel() // (_PIECE * torch.get_num_threads())) if batch else 1
+    found = []
+    for some, theirs in zip(logits.chunk(pieces, longest), signs.chunk(pieces, longest), strict=True):
+        factors = (some * theirs).exp_().add_(1)
+        found.append(factors.reshape(*factors.shape[:-dims], few, event // few).prod(-2))
+    return found[0] if len(found) == 1 else torch.cat(found, longest)
 
 
 def _reads_numbers(x: Tensor) -> bool:

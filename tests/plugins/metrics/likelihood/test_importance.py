@@ -8,6 +8,7 @@ import torch
 from genmod import Batch, DataInfo, TensorSplit, build, compose, evaluate
 from genmod.model.assembly import assemble
 from genmod.model.importance import LogMeanExp, importance_bounds
+from genmod.plugins.decoders import bernoulli
 from genmod.plugins.decoders.bernoulli import BinaryValues
 from genmod.system.memory import bytes_per_row
 
@@ -300,3 +301,19 @@ def test_binary_values_at_logits_of_any_size(n, scale):
     )
     found = BinaryValues(logits, 1).log_prob(x)
     torch.testing.assert_close(found.double(), -each.sum(-1), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "shapes", [((40, 1, 6, 4), (6, 4)), ((1, 1, 6, 4), (3, 40, 6, 4)), ((0, 6, 4), (6, 4))]
+)
+def test_binary_values_are_worked_out_in_pieces(shapes, monkeypatch):
+    """The longest dimension of the batch is cut, whichever of the two has it, without a change of a bit."""
+    logits, x = torch.randn(shapes[0]), (torch.rand(shapes[1]) < 0.5).float()
+    p, seen = BinaryValues(logits, 2), []
+    whole = p.log_prob(x)
+    monkeypatch.setattr(bernoulli, "_PIECE", 200 // torch.get_num_threads())
+    exp = torch.Tensor.exp_
+    monkeypatch.setattr(torch.Tensor, "exp_", lambda t: (seen.append(t.numel()), exp(t))[1])
+    assert torch.equal(p.log_prob(x), whole)
+    assert sum(seen) == whole.numel() * 24
+    assert max(seen) <= 400
