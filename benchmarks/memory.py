@@ -1,10 +1,10 @@
 """Peak of memory of training and of evaluation, of genmod and of loops written by hand, with pictures of 64² to 256².
 
-Each figure is of a process of its own: the most that it held, over what it held when all was imported. Both sides keep the
-pictures as bytes, train the same layers in the same batches, and measure the same pictures. The loops by hand validate and
-measure ``--measured`` pictures at a time, and draw ten times for each, one draw after the other. genmod chooses how many it
-works on at a time by their size and by the layers; in small batches by hand less is enough. Both keep the weights of the
-lowest loss of validation, which genmod always does. Run it with
+Each figure is of processes of their own, the median of three: the most that one held, over what it held when all was
+imported. Both sides keep the pictures as bytes, train the same layers in the same batches, and measure the same pictures. The
+loops by hand validate and measure ``--measured`` pictures at a time, and draw ten times for each, one draw after the other.
+genmod chooses how many it works on at a time by their size and by the layers; in small batches by hand less is enough. Both
+keep the weights of the lowest loss of validation, which genmod always does. Run it with
 
     python benchmarks/memory.py
     python benchmarks/memory.py --encoders conv --sizes 64 --batch 8
@@ -13,8 +13,11 @@ The C library keeps what was freed for both alike, so that a peak is that of the
 """
 
 import argparse
+import ctypes
+import gc
 import math
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -132,21 +135,34 @@ def one(side, work, options):
     run = {"genmod": by_genmod, "hand": by_hand}[side]
     # Something is imported when it is first used, as by torch's optimizers.
     run(work, argparse.Namespace(**{**vars(options), "size": 16, "batch": 2, "steps": 2, "test": 4}))
+    # What was freed since is there to be used again, and would be taken off the peak.
+    gc.collect()
+    give_back()
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the most begins anew
     run(work, options)
     print(memory("VmHWM") - before)
 
 
+def give_back():
+    """Make the C library give what is free back to the system, where it is glibc."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def measured(side, work, options, size, encoder):
+    """MiB, the median of as many processes as are asked for; where memory is cut into pieces differs between them."""
     given = {**vars(options), "size": size, "encoder": encoder}
     words = [
         f"--{name}={given[name]}"
         for name in ("batch", "steps", "test", "measured", "threads", "size", "encoder")
     ]
     command = [sys.executable, __file__, f"--one={side}", f"--work={work}", *words]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tempfile.gettempdir())
-    return float(done.stdout.splitlines()[-1])
+    how = {"check": True, "capture_output": True, "text": True, "cwd": tempfile.gettempdir()}
+    return statistics.median(
+        float(subprocess.run(command, **how).stdout.splitlines()[-1]) for _ in range(options.repeat)
+    )
 
 
 def main():
@@ -161,6 +177,9 @@ def main():
     parser.add_argument("--test", type=int, default=96, help="pictures that are measured")
     parser.add_argument("--measured", type=int, default=32, help="of these at a time, by hand")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="processes for each figure, which is their median"
+    )
     for name in ("one", "work", "size", "encoder"):
         parser.add_argument(f"--{name}", help=argparse.SUPPRESS, type=int if name == "size" else str)
     options = parser.parse_args()

@@ -197,7 +197,7 @@ class Subject:
             z = code_of(model, x)
             made = [
                 work(x[some], given_part(model, some).decode(z[some]).mean)
-                for some in slices(self.model.data, len(x))
+                for some in slices(self.model.data, x)
             ]
             self.progress("reconstructing", start + len(x), count)
             return made

@@ -19,7 +19,7 @@ MOST = 500
 _VALUES = 2**22
 _PARAMETERS = 2**27
 _HELD = 2**26
-_SCORED = 2**20
+_SCORED, _SCORED_ELSEWHERE = 2**19, 2**20
 
 
 def examples_at_once(model: "GenerativeModel | WholeModel") -> int:
@@ -55,18 +55,27 @@ def log_likelihood(model: "GivenModel", z: Tensor, x: Tensor) -> Tensor:
         >>> log_likelihood(model, torch.zeros(3, 2), torch.zeros(3, 1, 8, 8)).shape
         torch.Size([3])
     """
-    found = [given_part(model, some).decode(z[some]).log_prob(x[some]) for some in slices(model.data, len(x))]
+    found = [given_part(model, some).decode(z[some]).log_prob(x[some]) for some in slices(model.data, x)]
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def slices(data: DataInfo, n: int) -> list[slice]:
-    """Of ``n`` examples, those of which likelihoods exist at a time: at most a million values; at least one slice.
+def slices(data: DataInfo, x: Tensor) -> list[slice]:
+    """Of examples, those of which likelihoods exist at a time: at most a million values, half as many on a processor.
+
+    Args:
+        data: what an example is.
+        x: one row for each.
+
+    Returns:
+        Slices of nearly the same length, at least one.
 
     Example:
-        >>> slices(DataInfo((3, 512, 512)), 3)
+        >>> slices(DataInfo((3, 512, 512)), torch.zeros(3, 1))
         [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
     """
-    size = max(1, _SCORED // data.size)
+    n, values = len(x), _SCORED if x.device.type == "cpu" else _SCORED_ELSEWHERE
+    most = max(1, values // data.size)
+    size = max(1, -(-n // max(1, -(-n // most))))
     return [slice(start, min(start + size, n)) for start in range(0, max(1, n), size)]
 
 
