@@ -72,14 +72,15 @@ def _products(logits: Tensor, signs: Tensor, dims: int) -> Tensor:
     """``Π_{i in g} (1 + exp(-s_i))``, ``(*batch, groups)``, of ``-s = logits * signs``."""
     if signs.shape != logits.shape:
         logits, signs = torch.broadcast_tensors(logits, signs)
-    batch, event = logits.shape[:-dims], math.prod(logits.shape[-dims:])
+    logits, signs = logits.flatten(-dims), signs.flatten(-dims)
+    *batch, event = logits.shape
     few = _divisor(event, _FEW)
     longest = max(range(len(batch)), key=batch.__getitem__, default=0)
     pieces = max(1, logits.numel() // (_PIECE * torch.get_num_threads())) if batch else 1
     found = []
     for some, theirs in zip(logits.chunk(pieces, longest), signs.chunk(pieces, longest), strict=True):
         factors = (some * theirs).exp_().add_(1)
-        found.append(factors.reshape(*factors.shape[:-dims], few, event // few).prod(-2))
+        found.append(factors.reshape(*factors.shape[:-1], few, event // few).prod(-2))
     return found[0] if len(found) == 1 else torch.cat(found, longest)
 
 
