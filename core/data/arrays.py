@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from genmod.data.dataset import DataInfo
 from genmod.errors import DataError
 
-__all__ = ["arranged", "described", "finite_values", "stored_counts", "stored_values"]
+__all__ = ["arranged", "described", "ends_of", "finite_values", "stored_counts", "stored_values"]
 
 _CHANNELS = (1, 3, 4)
+_AT_ONCE = 2**20
+"""Values that are looked at at a time."""
 
 
 def arranged(name: str, x: NDArray[Any], layout: str) -> NDArray[Any]:
@@ -143,14 +145,33 @@ def described(
     shape = tuple(parts[0].shape[1:])
     if counts:
         return DataInfo(shape, 0.0, math.inf, counts=True)
-    seen = [x[~x.isnan()] for x in parts]
-    low = min((float(values.min()) for values in seen if len(values)), default=0.0)
-    high = max((float(values.max()) for values in seen if len(values)), default=0.0)
+    ends = [ends_of(x) for x in parts]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if low > high:
+        low = high = 0.0  # no value at all
     if levels:
         return DataInfo(shape, levels=256 if high > 1 else 2)
     if low >= 0 and high <= 1 and bounded:
         return DataInfo(shape)
     return DataInfo(shape, -math.inf, math.inf)
+
+
+def ends_of(x: torch.Tensor) -> tuple[float, float]:
+    """The smallest and the largest value of ``x (N, *shape)`` that is not NaN; infinity and minus infinity of none.
+
+    Some rows at a time: to choose among values takes many times their memory.
+
+    Example:
+        >>> ends_of(torch.tensor([[0.5, math.nan], [2.0, 1.0]]))
+        (0.5, 2.0)
+    """
+    low, high = math.inf, -math.inf
+    for rows in x.split(max(1, _AT_ONCE // max(1, x[:1].numel()))):
+        values = rows[~rows.isnan()]
+        if len(values):
+            least, most = (float(each) for each in values.aminmax())
+            low, high = min(low, least), max(high, most)
+    return low, high
 
 
 def _place(first: tuple[int, ...]) -> str:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from genmod.data.arrays import ends_of
 from genmod.data.dataset import Batch, DataInfo, Dataset, Factor, Split, SplitName, TensorSplit, default_root
 from genmod.data.frames import check_coded, column_differences
 from genmod.errors import DataError
@@ -89,14 +90,12 @@ def check_values(x: Tensor, info: DataInfo) -> None:
         slack = _SLACK * (info.high - info.low) if math.isfinite(info.high - info.low) else 0.0
         low, high = info.low - slack, info.high + slack
         check_coded(x, info)
-        x = x[~x.isnan()] if info.missing else x
-    if x.numel():
-        least, most = (float(each) for each in x.aminmax())
-        if least < low or most > high:
-            raise DataError(
-                f"the model was built for {_values(info)}; these are stored as {x.dtype} from {least:g} to {most:g}",
-                hint=_remedy(info),
-            )
+    least, most = ends_of(x)
+    if least < low or most > high:
+        raise DataError(
+            f"the model was built for {_values(info)}; these are stored as {x.dtype} from {least:g} to {most:g}",
+            hint=_remedy(info),
+        )
 
 
 def _where(wrong: Tensor, info: DataInfo) -> str:

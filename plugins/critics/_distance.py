@@ -103,7 +103,8 @@ class Distance(Critic):
         (net,) = self._made
         known = next(net.buffers(), like)
         if (known.device, known.dtype) != (like.device, like.dtype):
-            net.to(like.device, like.dtype)
+            # One that is waited for only where it comes back to the processor.
+            net.to(like.device, like.dtype, non_blocking=like.device.type != "cpu")
         return net
 
     def _make(self) -> Tensor:

@@ -9,7 +9,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Tenso
 
 import genmod
 from genmod import DataError, DataWarning, UsageError
+from genmod.data.arrays import ends_of
 from genmod.data.sources import as_dataset, as_examples
+from genmod.system.memory import _Sizes
 
 QUICK = {"steps": 3, "device": "cpu", "batch_size": 16}
 SPLITS = ("train", "validation", "test")
@@ -290,3 +292,16 @@ def test_values_are_in_their_own_units_for_a_standardised_model(tmp_path):
     values = split.__getitems__(range(200)).x
     expected = (x - model.data.shift) / np.array(model.data.scale)
     np.testing.assert_allclose(values.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_values_are_described_without_many_times_their_memory():
+    """Some rows at a time, and as all at once."""
+    x = torch.randn(40_000, 64)
+    x[::7, 3] = torch.nan
+    seen = _Sizes()
+    with seen:
+        ends = ends_of(x)
+    assert ends == (float(x.nan_to_num().min()), float(x.nan_to_num().max()))
+    # The places where a mask is true, which cannot be seen here, take four times what the values do.
+    assert max(seen.sizes) <= 2**22 < x.nbytes
+    assert ends_of(torch.full((3, 2), torch.nan)) == (torch.inf, -torch.inf) == ends_of(torch.zeros(0, 2))
