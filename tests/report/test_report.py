@@ -56,7 +56,7 @@ class Strict(HTMLParser):
         if tag == "svg":
             assert attributes["aria-label"]
         if tag == "th":
-            assert attributes["scope"] in ("row", "col")
+            assert attributes["scope"] in ("row", "col", "colgroup")
         if re.fullmatch("h[1-6]", tag):
             self.headings.append(int(tag[1]))
         self.scripts += tag == "script"
@@ -202,7 +202,7 @@ def test_several_begin_with_what_differs(trained):
     checked(text)
     settings = text.partition('id="settings"')[2].partition("</table>")[0]
     assert re.findall(r"<code>([^<]*)</code>", settings) == ["objective.beta"]
-    assert "<td>1.0</td><td>4.0</td>" in settings
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", settings) == ["1.0", "4.0"]
     assert text.index('id="settings"') < text.index('id="numbers"')
     assert "paired" in text.partition('id="numbers"')[2].partition("<h2")[0]
     for name in ("one", "two"):

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import genmod
 from genmod.bundle.directory import ModelDirectory
@@ -18,7 +19,7 @@ from genmod.model.assembly import open_dataset
 
 
 def train(directory, *, resume=False, settings=None):
-    spec, _ = ModelDirectory(directory).read_spec()
+    spec, _ = ModelDirectory(Path(directory)).read_spec()
     saved = os.open(os.path.join(os.path.dirname(directory), "saved"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(event):
