@@ -21,7 +21,7 @@ def train(kept, options, answer):
     """Page faults and milliseconds of processor time of a step."""
     torch.set_num_threads(1)
     if not kept:
-        trainer.keep_freed_memory = lambda: None
+        trainer.keep_freed_memory = lambda **how: None
     model = genmod.build(
         data="mnist",
         encoder={"name": "conv", "channels": [32, 64]},

@@ -14,7 +14,7 @@ from genmod.errors import DataError
 __all__ = ["arranged", "described", "ends_of", "finite_values", "stored_counts", "stored_values"]
 
 _CHANNELS = (1, 3, 4)
-_AT_ONCE = 2**20
+_AT_ONCE = 2**18
 """Values that are looked at at a time."""
 
 
@@ -156,6 +156,13 @@ def described(
     return DataInfo(shape, -math.inf, math.inf)
 
 
+def _ends(x: torch.Tensor) -> tuple[float, float]:
+    if not x.numel():
+        return math.inf, -math.inf
+    low, high = x.aminmax()
+    return float(low), float(high)
+
+
 def ends_of(x: torch.Tensor) -> tuple[float, float]:
     """The smallest and the largest value of ``x (N, *shape)`` that is not NaN; infinity and minus infinity of none.
 
@@ -167,10 +174,10 @@ def ends_of(x: torch.Tensor) -> tuple[float, float]:
     """
     low, high = math.inf, -math.inf
     for rows in x.split(max(1, _AT_ONCE // max(1, x[:1].numel()))):
-        values = rows[~rows.isnan()]
-        if len(values):
-            least, most = (float(each) for each in values.aminmax())
-            low, high = min(low, least), max(high, most)
+        # Hardly any data have NaN, with which the ends of all are NaN.
+        ends = _ends(rows)
+        least, most = _ends(rows.flatten()[~rows.flatten().isnan()]) if math.isnan(ends[0]) else ends
+        low, high = min(low, least), max(high, most)
     return low, high
 
 

@@ -195,10 +195,7 @@ class Subject:
 
         def reconstruct(start: int, model: GivenModel, x: Tensor, batch: Batch) -> list[Made]:
             z = code_of(model, x)
-            made = [
-                work(x[some], given_part(model, some).decode(z[some]).mean)
-                for some in slices(self.model.data, x)
-            ]
+            made = [work(x[some], given_part(model, some).decode(z[some]).mean) for some in slices(model, x)]
             self.progress("reconstructing", start + len(x), count)
             return made
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 from genmod.interfaces.conditioned import given_part
+from genmod.system.memory import bytes_of_weights
 
 if TYPE_CHECKING:
     from genmod.interfaces.given import GivenModel, WholeModel
@@ -55,26 +56,29 @@ def log_likelihood(model: "GivenModel", z: Tensor, x: Tensor) -> Tensor:
         >>> log_likelihood(model, torch.zeros(3, 2), torch.zeros(3, 1, 8, 8)).shape
         torch.Size([3])
     """
-    found = [given_part(model, some).decode(z[some]).log_prob(x[some]) for some in slices(model.data, x)]
+    found = [given_part(model, some).decode(z[some]).log_prob(x[some]) for some in slices(model, x)]
     return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def slices(data: DataInfo, x: Tensor) -> list[slice]:
-    """Of examples, those of which likelihoods exist at a time: at most a million values, half as many on a processor.
+def slices(model: "GivenModel", x: Tensor) -> list[slice]:
+    """Of examples, those of which likelihoods exist at a time: at most a million values, half as many on a processor; or a
+    quarter as many as the network has weights, all of which are read for each slice.
 
     Args:
-        data: what an example is.
+        model: that decodes them.
         x: one row for each.
 
     Returns:
         Slices of nearly the same length, at least one.
 
     Example:
-        >>> slices(DataInfo((3, 512, 512)), torch.zeros(3, 1))
-        [slice(0, 1, None), slice(1, 2, None), slice(2, 3, None)]
+        >>> import genmod
+        >>> slices(genmod.build(encoder="mlp"), torch.zeros(10_000, 1))
+        [slice(0, 5000, None), slice(5000, 10000, None)]
     """
     n, values = len(x), _SCORED if x.device.type == "cpu" else _SCORED_ELSEWHERE
-    most = max(1, values // data.size)
+    values = max(values, bytes_of_weights(model.network) // 16)
+    most = max(1, values // model.data.size)
     size = max(1, -(-n // max(1, -(-n // most))))
     return [slice(start, min(start + size, n)) for start in range(0, max(1, n), size)]
 

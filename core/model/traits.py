@@ -57,7 +57,13 @@ def _check_supports(model: LatentVariableModel) -> None:
             f"has its density on {prior.support}",
             hint=f"choose a prior on {posterior.support}: genmod list prior",
         )
-    if (posterior.wants_joint or posterior.wants_prior) and type(prior).bind is not Part.bind:
+    follows = posterior.wants_joint or posterior.wants_prior
+    if follows and not prior.has_density:
+        raise UsageError(
+            f"posterior {names['posterior']!r} follows the density of the prior, and prior {names['prior']!r} has none",
+            hint=f"choose a prior that has one: --prior {USUAL['prior']}",
+        )
+    if follows and type(prior).bind is not Part.bind:
         raise UsageError(
             f"posterior {names['posterior']!r} follows the density of prior {names['prior']!r}, which is itself made of the "
             "model",

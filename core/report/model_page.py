@@ -42,6 +42,9 @@ __all__ = ["ModelPage", "look_at"]
 _ENCODED = 2000
 """Examples whose codes the gaps are measured with, as many as ``genmod latents`` takes."""
 
+_MAY_BE_UNDEFINED = ("spectra", "codes", "table", "dimensions", "gaps", "groups")
+"""Parts in whose place a page says why they are missing; all models have the others."""
+
 
 @dataclass(frozen=True)
 class ModelPage:
@@ -191,9 +194,9 @@ def look_at(
             on_progress("drawing", done, len(parts))
 
     def made() -> Iterator[tuple[Any, str]]:
-        for done, make in list(enumerate(parts.values()))[turn_of(processes)]:
+        for done, (name, make) in list(enumerate(parts.items()))[turn_of(processes)]:
             progress(done)
-            yield _attempt(make)
+            yield _attempt(make) if name in _MAY_BE_UNDEFINED else (make(), "")
 
     found = dict(zip(parts, gathered(processes, made), strict=True))
     record = place.read_record()

@@ -12,9 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from genmod.system.first import each_parameter
+
 __all__ = [
     "all_rows_at_once",
     "are_all_rows_at_once",
+    "bytes_of_weights",
     "bytes_per_row",
     "in_pieces",
     "physical_memory",
@@ -101,18 +104,29 @@ def are_all_rows_at_once() -> bool:
     return _at_once.get()
 
 
+def bytes_of_weights(network: nn.Module) -> int:
+    """What the parameters of a network take.
+
+    Example:
+        >>> bytes_of_weights(nn.Linear(3, 2))
+        32
+    """
+    return sum(parameter.nbytes for parameter in each_parameter(network))
+
+
 _known: WeakKeyDictionary[nn.Module, dict[Any, int]] = WeakKeyDictionary()
 
 
 def rows_that_fit(network: nn.Module, *given: Tensor, compute: Callable[..., Tensor] | None = None) -> int:
     """How many rows of ``x (B, *shape)`` a network that takes each by itself works on at a time.
 
-    Measured once for a network and a shape: 12 MiB on the processor, whose caches like little, 1 GiB elsewhere.
+    Measured once for a network and a shape: 12 MiB on the processor, whose caches like little, 1 GiB elsewhere; or as much as
+    its weights take, all of which are read for each piece.
     """
     known, run = _known.setdefault(network, {}), network if compute is None else compute
     kind = (tuple(given[0].shape[1:]), given[0].dtype, given[0].device.type)
     if kind not in known:
-        memory = _BYTES.get(kind[-1], _BYTES_ELSEWHERE)
+        memory = max(_BYTES.get(kind[-1], _BYTES_ELSEWHERE), bytes_of_weights(network))
         known[kind] = max(1, memory // bytes_per_row(lambda rows: run(*(each[:rows] for each in given))))
     return known[kind]
 

@@ -20,6 +20,7 @@ from genmod.model.prepare import prepare_parts
 from genmod.options.schedule import Clock
 from genmod.system.allocator import keep_freed_memory
 from genmod.system.device import pick_device
+from genmod.system.memory import bytes_of_weights, physical_memory
 from genmod.training import resume as resuming
 from genmod.training.batches import batches_of
 from genmod.training.checkpoint import Checkpoint, save_together
@@ -79,7 +80,8 @@ class Run(Failing):
         self.files = self.team.from_leader(directory is not None)
         self._tell_event = tell if self.team.leads else lambda event: None
         if self.device.type == "cpu":
-            keep_freed_memory()
+            # Where weights, gradients and the optimizer's state fit four times, gaps between blocks do no harm.
+            keep_freed_memory(large=16 * bytes_of_weights(model) < physical_memory())
         self.model = model.to(self.device)
         train_split, self.validation = data.split("train"), data.split("validation")
         self.batches = batches_of(train_split, data.info, settings, self.device)

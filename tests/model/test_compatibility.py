@@ -56,6 +56,16 @@ def test_known_combinations():
     assert by_name["delta", "autoregressive", "none", "reconstruction"].latent == (3, 4)
 
 
+@pytest.mark.parametrize("posterior", ["hmc", "rhvae", "semi-amortised"])
+def test_a_posterior_that_follows_the_prior_needs_its_density(posterior):
+    with pytest.raises(
+        UsageError, match="follows the density of the prior, and prior 'none' has none"
+    ) as refused:
+        blueprint(grid_spec((posterior, "none", "none", "reconstruction"), 2), INFO)
+    assert "--prior normal" in refused.value.hint
+    blueprint(grid_spec((posterior, "normal", "none", "reconstruction"), 2), INFO)
+
+
 @pytest.mark.slow
 def test_every_part_is_used_in_something_allowed():
     """A part that fits nothing would be of no use, or the shapes that are tried are too few."""

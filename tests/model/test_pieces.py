@@ -8,7 +8,7 @@ from genmod.figures import latents_figure, sample_grid
 from genmod.model.assembly import assemble, open_dataset
 from genmod.model.build import compose
 from genmod.model.encode import encode_split
-from genmod.model.pieces import examples_at_once, held
+from genmod.model.pieces import examples_at_once, held, slices
 from genmod.system import memory
 from genmod.system.memory import in_pieces, rows_that_fit
 from genmod.training.validation import validation_means
@@ -99,12 +99,23 @@ def test_how_many_rows_fit_is_a_matter_of_memory(monkeypatch):
     network = torch.nn.Linear(1000, 1000).eval()
     x = torch.zeros(4, 1000)
     monkeypatch.setattr(memory, "_BYTES", {"cpu": 160_000})
+    # At least as much as the weights, which each piece reads: for fewer rows the time would be theirs.
+    assert rows_that_fit(torch.nn.Linear(1000, 1000).eval(), x) == 4 * 1001 * 1000 // 16_000
+    monkeypatch.setattr(memory, "bytes_of_weights", lambda network: 0)
     with torch.no_grad():
         assert rows_that_fit(network, x) == 10
         sizes = []
         network.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
         in_pieces(network, torch.zeros(25, 1000))
     assert sizes == [9, 9, 7]
+
+
+def test_likelihoods_exist_of_as_many_values_as_weights_pay_for():
+    model = build("vae", encoder={"name": "mlp", "hidden": [16]}, latent=3)
+    assert len(slices(model, torch.zeros(2**14, 1))) == 2
+    with torch.device("meta"):
+        model.network = torch.nn.Linear(2**12, 2**12, bias=False)  # a quarter of these are 4 million values
+    assert len(slices(model, torch.zeros(2**17, 1))) == 2
 
 
 def test_training_is_all_at_once(monkeypatch):

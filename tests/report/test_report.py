@@ -12,7 +12,7 @@ import torch
 
 import genmod
 from genmod import Batch, DataInfo
-from genmod.errors import FileError, UsageError
+from genmod.errors import FileError, UndefinedError, UsageError
 from genmod.figures import sample_grid
 from genmod.figures.bars import Variables, variables_of
 from genmod.figures.curves import Curve
@@ -170,6 +170,15 @@ def test_the_same_page_again(page, trained):
     again = report(trained / "one", device="cpu")
     without_time = re.compile(r"Made [^<]* UTC")
     assert without_time.sub("", again) == without_time.sub("", page)
+
+
+def test_what_all_models_have_is_not_left_out(trained, monkeypatch):
+    def fail(self):
+        raise UndefinedError("nothing to draw")
+
+    monkeypatch.setattr(Painter, "samples", fail)
+    with pytest.raises(UndefinedError, match="nothing to draw"):
+        report(trained / "one", device="cpu")
 
 
 def test_processes_share_the_pictures_of_the_same_page(page, trained, by_crew, monkeypatch):
