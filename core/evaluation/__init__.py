@@ -29,7 +29,7 @@ from genmod.evaluation.runner import evaluate
 from genmod.evaluation.spectrum import NO_POWER, Bands, frequencies, octaves, power_spectrum
 from genmod.evaluation.subject import Coded, Part, Subject
 from genmod.model.importance import LogMeanExp, importance_bounds, latents_that_fit
-from genmod.model.pieces import log_likelihood
+from genmod.model.pieces import draws_at_once, log_likelihood
 from genmod.model.score import log_units
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "checked_features",
     "compared",
     "distances_by_rows",
+    "draws_at_once",
     "entropy",
     "evaluate",
     "featured",

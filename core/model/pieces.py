@@ -8,13 +8,13 @@ from torch import Tensor
 
 from genmod.data.dataset import DataInfo
 from genmod.interfaces.conditioned import given_part
-from genmod.system.memory import bytes_of_weights
+from genmod.system.memory import bytes_paid_for
 
 if TYPE_CHECKING:
     from genmod.interfaces.given import GivenModel, WholeModel
     from genmod.interfaces.model import GenerativeModel
 
-__all__ = ["MOST", "examples_at_once", "held", "log_likelihood", "slices"]
+__all__ = ["MOST", "draws_at_once", "examples_at_once", "held", "log_likelihood", "slices"]
 
 MOST = 500
 _VALUES = 2**22
@@ -76,11 +76,36 @@ def slices(model: "GivenModel", x: Tensor) -> list[slice]:
         >>> slices(genmod.build(encoder="mlp"), torch.zeros(10_000, 1))
         [slice(0, 5000, None), slice(5000, 10000, None)]
     """
-    n, values = len(x), _SCORED if x.device.type == "cpu" else _SCORED_ELSEWHERE
-    values = max(values, bytes_of_weights(model.network) // 16)
-    most = max(1, values // model.data.size)
+    n, most = len(x), max(_usual(model, x), _paid_for(model))
     size = max(1, -(-n // max(1, -(-n // most))))
     return [slice(start, min(start + size, n)) for start in range(0, max(1, n), size)]
+
+
+def draws_at_once(model: "GivenModel", x: Tensor) -> int:
+    """How many draws of the latents of each example are decoded together: one, but of few large pictures as many as the
+    weights of the network pay for.
+
+    Args:
+        model: that decodes them.
+        x: one row for each example.
+
+    Example:
+        >>> import genmod
+        >>> draws_at_once(genmod.build(encoder="mlp"), torch.zeros(500, 1))
+        1
+    """
+    paid = _paid_for(model)
+    return 1 if paid <= _usual(model, x) else max(1, paid // max(1, len(x)))
+
+
+def _usual(model: "GivenModel", x: Tensor) -> int:
+    """Examples of which likelihoods exist at a time."""
+    return max(1, (_SCORED if x.device.type == "cpu" else _SCORED_ELSEWHERE) // model.data.size)
+
+
+def _paid_for(model: "GivenModel") -> int:
+    """Examples with a quarter as many values as the network has weights, or six million: likelihoods take several tensors."""
+    return bytes_paid_for(model.network) // 16 // model.data.size
 
 
 def held(n: int, data: DataInfo) -> int:

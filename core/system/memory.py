@@ -18,6 +18,7 @@ __all__ = [
     "all_rows_at_once",
     "are_all_rows_at_once",
     "bytes_of_weights",
+    "bytes_paid_for",
     "bytes_per_row",
     "in_pieces",
     "physical_memory",
@@ -114,19 +115,31 @@ def bytes_of_weights(network: nn.Module) -> int:
     return sum(parameter.nbytes for parameter in each_parameter(network))
 
 
+def bytes_paid_for(network: nn.Module) -> int:
+    """Memory that a network may take for each piece of work, since all its weights are read for it: as much as these take.
+
+    At most 96 MiB, in whose tensors no block is as large as the 32 MiB which the C library gives back to the system.
+
+    Example:
+        >>> bytes_paid_for(nn.Linear(2**13, 2**13, device="meta")) // 2**20
+        96
+    """
+    return min(bytes_of_weights(network), 96 * 2**20)
+
+
 _known: WeakKeyDictionary[nn.Module, dict[Any, int]] = WeakKeyDictionary()
 
 
 def rows_that_fit(network: nn.Module, *given: Tensor, compute: Callable[..., Tensor] | None = None) -> int:
     """How many rows of ``x (B, *shape)`` a network that takes each by itself works on at a time.
 
-    Measured once for a network and a shape: 12 MiB on the processor, whose caches like little, 1 GiB elsewhere; or as much as
-    its weights take, all of which are read for each piece.
+    Measured once for a network and a shape: 12 MiB on the processor, whose caches like little, 1 GiB elsewhere; or
+    :func:`bytes_paid_for`.
     """
     known, run = _known.setdefault(network, {}), network if compute is None else compute
     kind = (tuple(given[0].shape[1:]), given[0].dtype, given[0].device.type)
     if kind not in known:
-        memory = max(_BYTES.get(kind[-1], _BYTES_ELSEWHERE), bytes_of_weights(network))
+        memory = max(_BYTES.get(kind[-1], _BYTES_ELSEWHERE), bytes_paid_for(network))
         known[kind] = max(1, memory // bytes_per_row(lambda rows: run(*(each[:rows] for each in given))))
     return known[kind]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from genmod import Batch, Doc, GivenModel, Metric, Row, Subject, Undefined, bits_per_dim, mean_row
-from genmod.evaluation import given_exposure, log_likelihood, no_bits, spread
+from genmod.evaluation import draws_at_once, given_exposure, log_likelihood, no_bits, spread
 
 __all__ = ["Elbo", "distortion_of", "rate_of"]
 
@@ -93,8 +93,12 @@ class Elbo(Metric):
 
 
 def distortion_of(model: GivenModel, x: Tensor, draws: Sequence[Tensor]) -> Tensor:
-    """``-E_q[log p(x|z)]`` from draws, one at a time to keep memory at that of a training step; ``(B,)``, nats."""
-    return -torch.stack([log_likelihood(model, z, x) for z in draws]).mean(0)
+    """``-E_q[log p(x|z)]`` from draws, :func:`draws_at_once` to keep memory at that of a training step; ``(B,)``, nats."""
+    together = draws_at_once(model, x)
+    if together == 1:
+        return -torch.stack([log_likelihood(model, z, x) for z in draws]).mean(0)
+    parts = [torch.stack([*draws[i : i + together]]) for i in range(0, len(draws), together)]
+    return -torch.cat([model.decode(part).log_prob(x) for part in parts]).mean(0)
 
 
 def rate_of(model: GivenModel, q: Distribution, draws: Sequence[Tensor]) -> Tensor:

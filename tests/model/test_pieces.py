@@ -8,7 +8,7 @@ from genmod.figures import latents_figure, sample_grid
 from genmod.model.assembly import assemble, open_dataset
 from genmod.model.build import compose
 from genmod.model.encode import encode_split
-from genmod.model.pieces import examples_at_once, held, slices
+from genmod.model.pieces import draws_at_once, examples_at_once, held, slices
 from genmod.system import memory
 from genmod.system.memory import in_pieces, rows_that_fit
 from genmod.training.validation import validation_means
@@ -116,6 +116,16 @@ def test_likelihoods_exist_of_as_many_values_as_weights_pay_for():
     with torch.device("meta"):
         model.network = torch.nn.Linear(2**12, 2**12, bias=False)  # a quarter of these are 4 million values
     assert len(slices(model, torch.zeros(2**17, 1))) == 2
+    assert draws_at_once(model, torch.zeros(2**14, 1)) == 4
+
+
+@pytest.mark.parametrize("recipe", ["vae", "cvae"])
+def test_draws_that_are_decoded_together_have_the_same_likelihoods(recipe, monkeypatch):
+    model = build(recipe, encoder={"name": "mlp", "hidden": [16]}, latent=3).eval()
+    split = open_dataset(model.spec).split("test")
+    one = evaluate(model, split, "elbo")["elbo"].examples
+    monkeypatch.setattr("genmod.plugins.metrics.elbo.draws_at_once", lambda model, x: 3)
+    assert evaluate(model, split, "elbo")["elbo"].examples == pytest.approx(one, rel=1e-6)
 
 
 def test_training_is_all_at_once(monkeypatch):
