@@ -101,4 +101,4 @@ def test_an_error_of_all_processes_is_said_by_the_first(monkeypatch, capsys):
             assert "none of these" in capsys.readouterr().err
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert waited == [(1.0, "")]
+    assert waited == [(cli._SECONDS_TO_SPEAK, "")]
