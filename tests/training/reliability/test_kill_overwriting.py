@@ -41,10 +41,14 @@ def is_whole(directory, draws):
 
 
 def overwrite_often(server, trained, kills):
+    began = time.monotonic()
+    assert server.run(trained, arguments=["train", str(trained), "--overwrite", *TRAIN]) == 0
+    whole = time.monotonic() - began  # on this machine, as busy as it is
     moments, draws = random.Random(1), genmod.load(trained).sample(3, seed=0)
     mid = 0
     for _ in range(kills):
-        code = killed(server, trained, ["train", trained, "--overwrite", *TRAIN], moments.uniform(0.0, 1.2))
+        arguments = ["train", trained, "--overwrite", *TRAIN]
+        code = killed(server, trained, arguments, moments.uniform(0.0, whole))
         assert code in (0, -signal.SIGKILL)
         places = [trained, *(path for path in trained.iterdir() if path.name.startswith("before-"))]
         finished = ModelDirectory(trained).read_record().get("status") == "finished"
