@@ -6,6 +6,7 @@
 It prints the tables of EXPORT.md, and exits with 1 where a case failed.
 """
 
+import argparse
 import re
 import sys
 from collections import Counter, defaultdict
@@ -49,7 +50,11 @@ def show(head, rows):
 
 
 def main():
-    found = cases(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("reports", nargs="+")
+    found = cases(parser.parse_args().reports)
     by_encoder = defaultdict(list)
     for (encoder, _, _), case in found.items():
         by_encoder[encoder].append(case)

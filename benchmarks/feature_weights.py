@@ -1,12 +1,13 @@
 """The weights that features ``randconv`` and ``digits-cnn`` are stored with, made again.
 
-    python benchmarks/feature_weights.py
+    python benchmarks/feature_weights.py FOLDER
 
-writes ``randconv.safetensors`` and ``digits_cnn.safetensors`` into the current folder and says how many of the held-out
-digits the classifier names rightly. Copied into ``plugins/features/``, they need a new ``version`` of the features:
+writes ``randconv.safetensors`` and ``digits_cnn.safetensors`` into a new folder and says how many of the held-out digits the
+classifier names rightly. Copied into ``plugins/features/``, they need a new ``version`` of the features:
 scores by other weights cannot be compared.
 """
 
+import argparse
 from pathlib import Path
 
 import torch
@@ -66,8 +67,14 @@ def digits_weights() -> nn.Module:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where they are written; it is made")
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True)
     for name, net in (("randconv", random_weights()), ("digits_cnn", digits_weights())):
-        place = Path(f"{name}.safetensors")
+        place = folder / f"{name}.safetensors"
         save_file(net.state_dict(), place)
         print(f"{place}: {place.stat().st_size:,} bytes")
 

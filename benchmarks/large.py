@@ -5,6 +5,7 @@ Measured is the peak of resident memory in the steps of a run, less what the pro
 that of the process, so what Python and torch free and keep counts too.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -103,5 +104,9 @@ if __name__ == "__main__":
         rank, size, folder, strategy, parts = sys.argv[2:]
         work(int(rank), int(size), Path(folder), strategy, int(parts))
     else:
-        given = [each.split(",") for each in sys.argv[1:]]
+        parser = argparse.ArgumentParser(
+            description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        parser.add_argument("cases", nargs="*", help="strategy,processes,parts; all cases unless given")
+        given = [each.split(",") for each in parser.parse_args().cases]
         main([(strategy, int(size), int(parts)) for strategy, size, parts in given] or CASES)

@@ -3,6 +3,7 @@
 python benchmarks/registry.py
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -51,6 +52,9 @@ def milliseconds(path: Path, expected: int) -> float:
 
 
 def main() -> int:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         none, many = Path(folder, "none"), Path(folder, "many")
         none.mkdir()

@@ -86,26 +86,21 @@ def compare(
     places = [ModelDirectory(directory) for directory in directories]
     settings = [flattened(place) for place in places]
     paths = sorted(differing(settings), key=lambda path: path if path.startswith("train.") else "")
-
-    from genmod.cli.processes import launched, together
-
-    launched(processes)
+    found = measure_all(
+        places,
+        metric or [],
+        set_ or [],
+        split=split,
+        seed=seed,
+        device=device,
+        root=data_root,
+        processes=processes,
+    )
+    if found is None:
+        return
 
     from genmod.experiments.compare import differences
 
-    with together(device) as (own, team):
-        found = measure_all(
-            places,
-            metric or [],
-            set_ or [],
-            split=split,
-            seed=seed,
-            device=own,
-            root=data_root,
-            processes=team,
-        )
-    if team is not None and not team.leads:
-        return
     names = list(dict.fromkeys(row.name for evaluation in found.values() for row in evaluation.rows))
     rows: list[dict[str, Any]] = []
     for directory, values in zip(directories, settings, strict=True):

@@ -46,22 +46,18 @@ def evaluate(
       genmod evaluate tokenizer --metric fid --from latents
       genmod evaluate --metric nll[5000] --processes 4
     """
-    from genmod.cli.processes import launched, together
-
-    launched(processes)
-    with together(device) as (own, team):
-        found = measure_all(
-            directories or [Path("model")],
-            metric or [],
-            set_ or [],
-            split=split,
-            seed=seed,
-            device=own,
-            root=data_root,
-            start=start,
-            processes=team,
-        )
-    if team is not None and not team.leads:
+    found = measure_all(
+        directories or [Path("model")],
+        metric or [],
+        set_ or [],
+        split=split,
+        seed=seed,
+        device=device,
+        root=data_root,
+        start=start,
+        processes=processes,
+    )
+    if found is None:
         return
     if json:
         models = [{"directory": str(place), **evaluation.to_json()} for place, evaluation in found.items()]

@@ -47,16 +47,36 @@ def measure_all(
     device: str,
     root: Path | None,
     start: Path | None = None,
-    processes: "Processes | None" = None,
-) -> "dict[Path, Evaluation]":
+    processes: int | None = None,
+) -> "dict[Path, Evaluation] | None":
     """Measure the model of each directory on its own data, with latents of a model of codes where ``start`` is its directory.
 
-    All names, options and directories are checked before the first is measured. With ``processes`` these share the batches.
+    All names, options and directories are checked before the first is measured. So many processes, or those that torchrun has
+    started, share the batches; one alone has something to print, and the others get None.
 
     Raises:
         UsageError: an unknown metric or option.
         FileError: a directory holds no model.
     """
+    from genmod.cli.processes import launched, together
+
+    launched(processes)
+    with together(device) as (own, team):
+        found = _measured(directories, metrics, settings, split, seed, own, root, start, team)
+    return found if team is None or team.leads else None
+
+
+def _measured(
+    directories: "Sequence[Path | ModelDirectory]",
+    metrics: Sequence[str],
+    settings: Sequence[str],
+    split: Literal["train", "validation", "test"],
+    seed: int,
+    device: str,
+    root: Path | None,
+    start: Path | None,
+    team: "Processes | None",
+) -> "dict[Path, Evaluation]":
     from genmod.bundle.directory import ModelDirectory
     from genmod.evaluation.runner import make_metrics, measure, parse_metrics, subject_of
 
@@ -79,9 +99,7 @@ def measure_all(
             console.note(f"measuring {place.path}")
         with StepProgress() as progress:
             dataset = open_data(model, data, root)
-            subject = subject_of(
-                model, dataset, split=split, seed=seed, on_progress=progress, processes=processes
-            )
+            subject = subject_of(model, dataset, split=split, seed=seed, on_progress=progress, processes=team)
             found[place.path] = measure(made, subject)
         for text in found[place.path].warnings:
             console.warning(f"{place.path}: {text}" if len(places) > 1 else text)

@@ -6,8 +6,8 @@ import platform
 
 __all__ = ["keep_freed_memory"]
 
-# From malloc.h; the last is the largest threshold that glibc takes.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _LARGEST_BLOCK = -1, -3, -4, 32 << 20
+# From malloc.h; the last two are the largest threshold that glibc takes, and how many mapped blocks it begins with.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX, _LARGEST_BLOCK, _USUAL_BLOCKS = -1, -3, -4, 32 << 20, 65536
 
 
 def keep_freed_memory(*, large: bool = False) -> bool:
@@ -37,6 +37,6 @@ def keep_freed_memory(*, large: bool = False) -> bool:
         return False
     # Both are set, because setting one ends glibc's dynamic adjustment of the other.
     chosen = {_MMAP_THRESHOLD: _LARGEST_BLOCK, _TRIM_THRESHOLD: 2**31 - 1}
-    if large:
-        chosen[_MMAP_MAX] = 0
+    # Set for what is trained now, whatever was trained in this process before.
+    chosen[_MMAP_MAX] = 0 if large else _USUAL_BLOCKS
     return all(mallopt(name, value) for name, value in chosen.items())

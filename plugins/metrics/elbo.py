@@ -97,7 +97,7 @@ def distortion_of(model: GivenModel, x: Tensor, draws: Sequence[Tensor]) -> Tens
     together = draws_at_once(model, x)
     if together == 1:
         return -torch.stack([log_likelihood(model, z, x) for z in draws]).mean(0)
-    parts = [torch.stack([*draws[i : i + together]]) for i in range(0, len(draws), together)]
+    parts = [torch.stack(list(draws[i : i + together])) for i in range(0, len(draws), together)]
     return -torch.cat([model.decode(part).log_prob(x) for part in parts]).mean(0)
 
 

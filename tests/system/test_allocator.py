@@ -15,7 +15,9 @@ import importlib.util, resource, sys
 spec = importlib.util.spec_from_file_location("allocator", sys.argv[1])
 allocator = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(allocator)
-kept = None if sys.argv[2] == "leave" else allocator.keep_freed_memory(large=sys.argv[2] == "large")
+kept = None
+for mode in sys.argv[2].split(","):
+    kept = None if mode == "leave" else allocator.keep_freed_memory(large=mode == "large")
 def touch():
     [bytearray(int(sys.argv[3]) << 20) for _ in range(32 // int(sys.argv[3]) or 1)]
 touch(); touch()
@@ -50,6 +52,7 @@ def test_freed_memory_is_used_again():
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
 def test_large_blocks_are_used_again_where_that_is_asked_for():
     assert faults("keep", 40)[1] > 5_000
+    assert faults("large,keep", 40)[1] > 5_000
     kept, count = faults("large", 40)
     assert kept == "True"
     assert count < 10
