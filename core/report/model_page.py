@@ -8,7 +8,7 @@ from typing import Any
 
 from genmod.bundle.directory import ModelDirectory
 from genmod.bundle.model import load
-from genmod.data.dataset import Dataset, SplitName
+from genmod.data.dataset import Dataset, Split, SplitName
 from genmod.defaults import METRIC
 from genmod.errors import DataError, GenmodError, UndefinedError
 from genmod.evaluation import Evaluation
@@ -141,6 +141,38 @@ def look_at(
         most=most_pixels(data, models * TILES),
         alone=models == 1,
     )
+    parts = _parts(model, dataset, examples, painter, evaluation, str(directory), split=split, seed=seed)
+    found = _made(parts, on_progress, processes)
+    record = place.read_record()
+    return ModelPage(
+        name=str(directory),
+        summary=summarize(model),
+        data=_data(model, dataset),
+        record=record,
+        settings={k: option_text(v) for k, v in (record.get("settings") or {}).items()},
+        evaluation=evaluation,
+        curves=_curves(place),
+        commands=_commands(model, directory, record, split, seed, metrics),
+        seeded=model.weights_seed is not None,
+        facts=_facts(record, str(model.device)),
+        problems={name: why for name, (_, why) in found.items() if why},
+        **{name: part for name, (part, _) in found.items()},
+    )
+
+
+def _parts(
+    model: LatentVariableModel,
+    dataset: Dataset,
+    examples: Split,
+    painter: Painter,
+    evaluation: Evaluation,
+    directory: str,
+    *,
+    split: SplitName,
+    seed: int,
+) -> dict[str, Callable[[], Any]]:
+    """What makes each part of a page, by its name; none depends on another, so that processes share them one by one."""
+    data = model.data
 
     def dimensions() -> Chart:
         return dimensions_chart(*painter.activity(), painter.variables, f"dimensions {directory}")
@@ -173,8 +205,7 @@ def look_at(
         z = encode_centres(model, seen, context=context, seed=seed)
         return gap(model, z, others.x, context=context, seed=seed)
 
-    # None depends on another, so that processes share them one by one.
-    parts: dict[str, Callable[[], Any]] = {
+    return {
         "samples": painter.samples,
         "neighbours": painter.neighbours,
         "reconstructions": lambda: painter.reconstructions(evaluation),
@@ -189,6 +220,14 @@ def look_at(
         "groups": groups,
     }
 
+
+def _made(
+    parts: Mapping[str, Callable[[], Any]],
+    on_progress: Callable[[str, int, int], None] | None,
+    processes: Processes | None,
+) -> dict[str, tuple[Any, str]]:
+    """Each part, or why there is none; processes share the work, and all have what is made."""
+
     def progress(done: int) -> None:
         if on_progress is not None:
             on_progress("drawing", done, len(parts))
@@ -199,23 +238,8 @@ def look_at(
             yield _attempt(make) if name in _MAY_BE_UNDEFINED else (make(), "")
 
     found = dict(zip(parts, gathered(processes, made), strict=True))
-    record = place.read_record()
-    page = ModelPage(
-        name=str(directory),
-        summary=summarize(model),
-        data=_data(model, dataset),
-        record=record,
-        settings={k: option_text(v) for k, v in (record.get("settings") or {}).items()},
-        evaluation=evaluation,
-        curves=_curves(place),
-        commands=_commands(model, directory, record, split, seed, metrics),
-        seeded=model.weights_seed is not None,
-        facts=_facts(record, str(model.device)),
-        problems={name: why for name, (_, why) in found.items() if why},
-        **{name: part for name, (part, _) in found.items()},
-    )
     progress(len(parts))
-    return page
+    return found
 
 
 def _attempt(make: Callable[[], Any]) -> tuple[Any, str]:
